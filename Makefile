@@ -1,0 +1,73 @@
+# Every target works from a clean clone: the environment .venv is made when it is missing or stale.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+READY := $(VENV)/.ready
+LOCKS := $(addprefix requirements/,predictor.txt pipeline.txt dev.txt)
+PORT ?= 8080
+GRPC_PORT ?= 8081
+
+# The first Python on the path that is supported; PYTHON=... names another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
+
+.PHONY: help install run pipeline serve test lint format lock benchmark clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## Make the environment .venv from the locks
+
+$(READY): requirements/dev.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "linear-regressor needs Python 3.11, 3.12 or 3.13; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1)." \
+		     "Name another one with: make install PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@rm -rf $(VENV)
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --no-python-downloads --python "$$(command -v $(PYTHON))" $(VENV); \
+		install="uv pip install --quiet --python $(VENV)/bin/python"; \
+	else \
+		$(PYTHON) -m venv $(VENV); \
+		install="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
+	fi; \
+	echo "Installing the locked packages into $(VENV) ..."; \
+	$$install --require-hashes -r requirements/dev.txt; \
+	$$install --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## Data to served model: train, gate, register, then serve until Ctrl-C (PORT, GRPC_PORT)
+	@$(VENV)/bin/python -m predictor.ports $(PORT) $(GRPC_PORT)
+	@$(VENV)/bin/python pipeline.py run
+	@exec $(VENV)/bin/python pipeline.py serve --port $(PORT) --grpc-port $(GRPC_PORT)
+
+test: $(READY) ## The tests, with branch coverage
+	$(VENV)/bin/python -m pytest --cov --cov-report=term
+
+lint: $(READY) ## Formatting, lint, types and the arrows between the rooms
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+format: $(READY) ## Put the code into its form
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+benchmark: $(READY) ## Accuracy, training and serving, each against its references
+	$(VENV)/bin/python benchmark.py
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
+		$(UPGRADE) pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra pipeline \
+		-c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra predictor \
+		-c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
+
+clean: ## Remove the environment, caches and local runs
+	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -prune -exec rm -rf {} +
