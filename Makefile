@@ -15,7 +15,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run pipeline serve test lint format lock benchmark clean
+.PHONY: help install run test lint format lock benchmark clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 run: $(READY) ## Data to served model: train, gate, register, then serve until Ctrl-C (PORT, GRPC_PORT)
-	@$(VENV)/bin/python -m predictor.ports $(PORT) $(GRPC_PORT)
-	@$(VENV)/bin/python pipeline.py run
-	@exec $(VENV)/bin/python pipeline.py serve --port $(PORT) --grpc-port $(GRPC_PORT)
+	@exec $(VENV)/bin/python pipeline.py run --serve --port $(PORT) --grpc-port $(GRPC_PORT)
 
 test: $(READY) ## The tests, with branch coverage
 	$(VENV)/bin/python -m pytest --cov --cov-report=term
