@@ -14,8 +14,10 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the model saw in training: the number of rows, and a distribution for each feature and its predictions."""
+    """What the model saw in training: how many rows, how each feature lay, and how its predictions did."""
 
     rows: int
     features: Mapping[str, Distribution]
@@ -170,43 +172,53 @@ def _encode(model: LinearModel) -> dict[str, bytes]:
 
 
 def _decode(contents: Mapping[str, bytes]) -> LinearModel:
-    manifest = _load(MANIFEST_FILE, contents[MANIFEST_FILE])
-    files = manifest.get("files")
+    with _naming(MANIFEST_FILE):
+        files = _load(contents[MANIFEST_FILE])["files"]
     if not isinstance(files, dict) or set(files) != {MODEL_FILE, REFERENCE_FILE}:
         raise ArtifactError(f"{MANIFEST_FILE}: files must be exactly {MODEL_FILE} and {REFERENCE_FILE}")
     for name, digest in files.items():
         if _digest(contents[name]) != digest:
             raise ArtifactError(f"{name} was changed: its SHA-256 is not the one in {MANIFEST_FILE}")
-    document = _load(MODEL_FILE, contents[MODEL_FILE])
-    try:
+    with _naming(MODEL_FILE):
+        document = _load(contents[MODEL_FILE])
         model = LinearModel(
             weights=tuple(_number(weight) for weight in document["weights"]),
             intercept=_number(document["intercept"]),
             features=tuple(_column(feature) for feature in document["features"]),
             target=_column(document["target"]),
-            reference=_reference(_load(REFERENCE_FILE, contents[REFERENCE_FILE])),
+            reference=_reference(contents[REFERENCE_FILE]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{MODEL_FILE}: missing or malformed value {error}") from error
-    names = [feature.name for feature in model.features]
-    if not names or len(names) != len(model.weights):
-        raise ArtifactError(f"{MODEL_FILE}: {len(model.weights)} weights for {len(names)} features")
-    if len(set(names)) != len(names):
-        raise ArtifactError(f"{MODEL_FILE}: a feature's name stands twice")
+        names = [feature.name for feature in model.features]
+        if not names or len(names) != len(model.weights):
+            raise ValueError(f"{len(model.weights)} weights for {len(names)} features")
+        if len(set(names)) != len(names):
+            raise ValueError("a feature's name stands twice")
     if set(model.reference.features) != set(names):
         raise ArtifactError(f"{REFERENCE_FILE}: its features are not those of {MODEL_FILE}")
     return model
 
 
-def _reference(document: dict[str, Any]) -> Reference:
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn whatever a malformed document raises into an error that names the file."""
     try:
+        yield
+    except ArtifactError:
+        raise
+    except KeyError as error:
+        raise ArtifactError(f"{name}: {error} is missing") from error
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{name}: {error}") from error
+
+
+def _reference(content: bytes) -> Reference:
+    with _naming(REFERENCE_FILE):
+        document = _load(content)
         return Reference(
-            rows=int(document["rows"]),
+            rows=int(_number(document["rows"])),
             features={name: _distribution(value) for name, value in document["features"].items()},
             prediction=_distribution(document["prediction"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{REFERENCE_FILE}: missing or malformed value {error}") from error
 
 
 def _distribution(value: dict[str, Any]) -> Distribution:
@@ -217,23 +229,26 @@ def _distribution(value: dict[str, Any]) -> Distribution:
         proportions=tuple(_number(share) for share in value["proportions"]),
     )
     if len(distribution.proportions) != len(distribution.edges) + 1:
-        raise ArtifactError(f"{REFERENCE_FILE}: a histogram needs one more proportion than inner edges")
-    if any(low >= high for low, high in zip(distribution.edges, distribution.edges[1:], strict=False)):
-        raise ArtifactError(f"{REFERENCE_FILE}: the edges of a histogram must increase")
+        raise ValueError("a histogram needs one more proportion than inner edges")
+    if any(low >= high for low, high in pairwise(distribution.edges)):
+        raise ValueError("the edges of a histogram must increase")
     return distribution
 
 
 def _column(value: dict[str, Any]) -> Column:
     name, unit = value["name"], value["unit"]
     if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ArtifactError(f"{MODEL_FILE}: a column needs a name, and a unit that is text or null")
+        raise ValueError("a column needs a name, and a unit that is text or null")
     return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ArtifactError(f"{value!r} is not a finite number")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond the range of a double
+        pass
+    raise ValueError(f"{value!r:.40} is not a finite number")
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
@@ -243,15 +258,12 @@ def _dump(document: Mapping[str, Any]) -> bytes:
         raise ArtifactError(f"a model holds finite numbers only: {error}") from error
 
 
-def _load(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{name} is not JSON: {error}") from error
+def _load(content: bytes) -> dict[str, Any]:
+    document = json.loads(content)
     if not isinstance(document, dict):
-        raise ArtifactError(f"{name} must hold an object")
+        raise ValueError("it must hold an object")
     if (version := document.get("format_version")) != FORMAT_VERSION:
-        raise ArtifactError(f"{name}: format version {version!r} is not known here, only {FORMAT_VERSION}")
+        raise ValueError(f"format version {version!r} is not known here, only {FORMAT_VERSION}")
     return document
 
 
