@@ -6,7 +6,6 @@ SHELL := /bin/bash
 
 VENV := .venv
 READY := $(VENV)/.ready
-LOCKS := $(addprefix requirements/,predictor.txt pipeline.txt dev.txt)
 PORT ?= 8080
 GRPC_PORT ?= 8081
 
@@ -27,13 +26,13 @@ $(READY): requirements/dev.txt pyproject.toml
 		echo "linear-regressor needs Python 3.11, 3.12 or 3.13; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1)." \
 		     "Name another one with: make install PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@rm -rf $(VENV)
-	@if command -v uv >/dev/null; then \
-		uv venv --quiet --no-python-downloads --python "$$(command -v $(PYTHON))" $(VENV); \
-		install="uv pip install --quiet --python $(VENV)/bin/python"; \
+	@if uv=$$(command -v uv); then \
+		$$uv venv --quiet --no-python-downloads --python "$$(command -v $(PYTHON))" $(VENV); \
 	else \
-		$(PYTHON) -m venv $(VENV); \
-		install="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
+		$(PYTHON) -m venv $(VENV); pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
+		$$pip --require-hashes -c requirements/dev.txt uv && uv=$(VENV)/bin/uv || uv=; \
 	fi; \
+	install="$${uv:+$$uv pip install --quiet --python $(VENV)/bin/python}"; install="$${install:-$$pip}"; \
 	echo "Installing the locked packages into $(VENV) ..."; \
 	$$install --require-hashes -r requirements/dev.txt; \
 	$$install --no-deps --no-build-isolation -e .
@@ -58,13 +57,12 @@ format: $(READY) ## Put the code into its form
 benchmark: $(READY) ## Accuracy, training and serving, each against its references
 	$(VENV)/bin/python benchmark.py
 
-lock: ## Resolve the dependencies anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
-		$(UPGRADE) pyproject.toml -o requirements/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra pipeline \
-		-c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra predictor \
-		-c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
+# One resolution for all: the two smaller locks are held to the versions of the largest.
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
+	$(COMPILE) --all-extras --group dev $(UPGRADE) pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
+	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
