@@ -83,9 +83,7 @@ def test_many_points_are_thinned_but_the_extreme_ones_stay() -> None:
 
 
 def test_reference_lines_belong_to_the_axes_but_not_to_the_legend() -> None:
-    svg = scatter_chart(
-        [Series([1, 2], [1, 2], label="candidate")], lines=[Series([0, 9], [0, 9], label="unseen")]
-    )
+    svg = scatter([Series([1, 2], [1, 2], label="candidate")], lines=[Series([0, 9], [0, 9], label="unseen")])
     assert len(corners(svg)) == 2
     assert "● candidate" in texts(svg)
     assert not any("unseen" in text for text in texts(svg))
