@@ -30,7 +30,7 @@ $(READY): requirements/dev.txt pyproject.toml
 		$$uv venv --quiet --no-python-downloads --python "$$(command -v $(PYTHON))" $(VENV); \
 	else \
 		$(PYTHON) -m venv $(VENV); pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
-		$$pip --require-hashes -c requirements/dev.txt uv && uv=$(VENV)/bin/uv || uv=; \
+		sed -n '/^uv==/,/^    #/p' requirements/dev.txt | $$pip --require-hashes -r /dev/stdin && uv=$(VENV)/bin/uv || uv=; \
 	fi; \
 	install="$${uv:+$$uv pip install --quiet --python $(VENV)/bin/python}"; install="$${install:-$$pip}"; \
 	echo "Installing the locked packages into $(VENV) ..."; \
