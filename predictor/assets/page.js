@@ -1,0 +1,180 @@
+const model = JSON.parse(document.getElementById("model").textContent);
+const { features, target, intercept } = model;
+const byId = (id) => document.getElementById(id);
+const rows = features.map((_, i) => ({
+  slider: byId(`slider-${i}`),
+  value: byId(`value-${i}`),
+  note: byId(`note-${i}`),
+  bar: document.querySelector(`[data-index="${i}"] .bar`),
+  amount: document.querySelector(`[data-index="${i}"] .amount`),
+}));
+const state = { values: features.map(start), axis: 0, prediction: NaN, x: null };
+
+function show(value, digits = 5) {
+  const size = Math.abs(value);
+  const text = size !== 0 && (size >= 1e9 || size < 1e-4)
+    ? value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e")
+    : value.toLocaleString("en", { maximumSignificantDigits: digits, useGrouping: size >= 1e4 });
+  return text.replace(/-/g, "\u2212");
+}
+
+// A thousand places on the slider, at values of few digits that never leave the training range by rounding.
+function round(value, { minimum, maximum }) {
+  const width = maximum - minimum;
+  if (!(width > 0 && Number.isFinite(width))) return value;
+  const unit = 10 ** (Math.floor(Math.log10(width)) - 3);
+  const tidy = (count) => Number((count * unit).toPrecision(12));
+  const nearest = tidy(Math.round(value / unit));
+  if (nearest < minimum) return tidy(Math.ceil(minimum / unit));
+  if (nearest > maximum) return tidy(Math.floor(maximum / unit));
+  return nearest;
+}
+
+function start(feature) {
+  return round(Math.min(Math.max(feature.mean, feature.minimum), feature.maximum), feature);
+}
+
+function line(x) {
+  return features.reduce((sum, { weight }, i) => sum + weight * (i === state.axis ? x : state.values[i]), 0) + intercept;
+}
+
+// The form
+
+function read(i) {
+  const { value, slider } = rows[i];
+  state.values[i] = value.value.trim() === "" ? NaN : value.valueAsNumber;
+  placeSlider(i);
+  slider.setAttribute("aria-valuetext", value.value || "none");
+}
+
+function placeSlider(i) {
+  const { minimum, maximum } = features[i];
+  rows[i].slider.value = 1000 * ((state.values[i] - minimum) / (maximum - minimum || 1));
+}
+
+function put(i, number) {
+  state.values[i] = number;
+  rows[i].value.value = number;
+  rows[i].slider.setAttribute("aria-valuetext", number);
+}
+
+function changed(i) {
+  state.axis = i;
+  byId("axis").value = i;
+  update();
+}
+
+function update() {
+  features.forEach(annotate);
+  contributions();
+  byId("body").textContent = JSON.stringify({ instance: features.length > 1 ? state.values : state.values[0] });
+  predict();
+}
+
+function annotate(feature, i) {
+  const value = state.values[i];
+  const { note, value: input } = rows[i];
+  const beyond = value < feature.minimum ? "Below" : value > feature.maximum ? "Above" : "";
+  const missing = Number.isFinite(value) ? "" : "Enter a number.";
+  note.textContent = missing || (beyond && `${beyond} the training range: an extrapolation.`);
+  note.hidden = !note.textContent;
+  note.classList.toggle("wrong", Boolean(missing));
+  input.setAttribute("aria-invalid", Boolean(missing));
+}
+
+function contributions() {
+  const amounts = features.map(({ weight }, i) => weight * state.values[i]);
+  const most = Math.max(...amounts.filter(Number.isFinite).map(Math.abs), Number.MIN_VALUE);
+  amounts.forEach((amount, i) => {
+    const { bar, amount: label } = rows[i];
+    const share = Number.isFinite(amount) ? (50 * Math.abs(amount)) / most : 0;
+    bar.style.setProperty("--from", `${amount < 0 ? 50 - share : 50}%`);
+    bar.style.setProperty("--share", `${share}%`);
+    bar.classList.toggle("negative", amount < 0);
+    label.textContent = Number.isFinite(amount) ? (amount < 0 ? "" : "+") + show(amount, 4) : "";
+  });
+  byId("intercept").textContent = show(intercept);
+}
+
+// The prediction: one request at a time, and after it the newest values if they have changed meanwhile.
+
+let asking = false;
+let again = false;
+
+async function predict() {
+  again = true;
+  if (asking) return;
+  asking = true;
+  while (again) {
+    again = false;
+    await ask();
+  }
+  asking = false;
+}
+
+async function ask() {
+  if (!state.values.every(Number.isFinite)) return present(NaN, "");
+  try {
+    const response = await fetch("stream", {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: byId("body").textContent,
+      signal: AbortSignal.timeout(10000),
+    });
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok && typeof answer.prediction === "number") return present(answer.prediction, "");
+    return present(NaN, answer.error || `The predictor answered with status ${response.status}.`);
+  } catch (failure) {
+    return present(NaN, failure.name === "TimeoutError" ? "The predictor did not answer within 10 seconds." : "The predictor can’t be reached.");
+  }
+}
+
+let speaking;
+
+function present(prediction, error) {
+  state.prediction = prediction;
+  const shown = Number.isFinite(prediction) ? show(prediction) : "–";
+  byId("prediction").textContent = shown;
+  byId("prediction").title = Number.isFinite(prediction) ? String(prediction) : "";
+  byId("sum").textContent = shown;
+  byId("error").textContent = error;
+  byId("error").hidden = !error;
+  draw();
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { byId("spoken").textContent = error || Number.isNaN(prediction) ? "" : `Predicted ${target.name}: ${shown}`; }, 600);
+}
+
+// The chart
+
+function draw() {
+  const feature = features[state.axis];
+  state.x = drawChart(byId("chart"), { feature, target, line, value: state.values[state.axis], prediction: state.prediction });
+  byId("chart-text").textContent = state.x ? "The fitted line" : "These numbers are too large to draw";
+}
+
+function drag(event) {
+  if (!state.x || !(event.buttons & 1)) return;
+  const { minimum, maximum } = features[state.axis];
+  const pixel = event.clientX - byId("chart").getBoundingClientRect().left;
+  put(state.axis, round(Math.min(Math.max(state.x.invert(pixel), minimum), maximum), features[state.axis]));
+  placeSlider(state.axis);
+  update();
+}
+
+rows.forEach(({ slider, value }, i) => {
+  const { minimum, maximum } = features[i];
+  slider.disabled = !(maximum > minimum && Number.isFinite(maximum - minimum));
+  put(i, state.values[i]);
+  placeSlider(i);
+  slider.addEventListener("input", () => {
+    put(i, round(minimum + (slider.value / 1000) * (maximum - minimum), features[i]));
+    changed(i);
+  });
+  value.addEventListener("input", () => { read(i); changed(i); });
+});
+byId("axis").addEventListener("change", (event) => { state.axis = Number(event.target.value); draw(); });
+byId("form").addEventListener("submit", (event) => event.preventDefault());
+byId("chart").addEventListener("pointerdown", (event) => { event.target.setPointerCapture?.(event.pointerId); drag(event); });
+byId("chart").addEventListener("pointermove", drag);
+new ResizeObserver(draw).observe(byId("chart"));
+update();

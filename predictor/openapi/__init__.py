@@ -1,0 +1,10 @@
+"""The OpenAPI document: every endpoint of the predictor, with shapes and examples of the served model.
+
+KServe's application can describe its own routes, but knows neither the model's shapes nor the errors, names
+a validation error that is never sent, and misses what is answered in front of it. So this document is ours
+in full.
+"""
+
+from predictor.openapi.document import document
+
+__all__ = ["document"]

@@ -1,0 +1,86 @@
+"""Small helpers that keep the parts of the document readable. They return plain dictionaries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+ARROW = "application/vnd.apache.arrow.stream"
+OCTETS = "application/octet-stream"
+TEXT = "text/plain"
+HTML = "text/html"
+
+ERRORS = {
+    400: ("BadRequest", "The input is wrong; the message says what and where."),
+    401: ("Unauthorized", "The admin token is missing or wrong."),
+    404: ("NotFound", "No such path or model."),
+    405: ("MethodNotAllowed", "The path has no such method; the Allow header lists those it has."),
+    413: ("TooLarge", "The body is larger than the predictor's limit."),
+    415: ("UnsupportedMediaType", "The body is of a type this endpoint doesn't read."),
+    503: ("NotReady", "The model is not ready."),
+}
+
+
+def ref(name: str) -> Json:
+    """Refer to a schema of the components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Json, *, length: int | None = None, **more: Any) -> Json:
+    """An array of ``items``; of exactly ``length`` of them if that is given."""
+    exact = {} if length is None else {"minItems": length, "maxItems": length}
+    return {"type": "array", "items": items, **exact, **more}
+
+
+def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **more: Any) -> Json:
+    """An object whose properties are all required but the ``optional`` ones; others may come with it."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": dict(properties), "required": required, **more}
+
+
+def media(schema: Json, **examples: Any) -> Json:
+    """The content of one media type, with examples by name."""
+    named = {"examples": {name: {"value": value} for name, value in examples.items()}}
+    return {"schema": schema, **(named if examples else {})}
+
+
+def body(content: Mapping[str, Json]) -> Json:
+    """A required request body, by media type."""
+    return {"required": True, "content": dict(content)}
+
+
+def answer(description: str, content: Mapping[str, Json], **more: Any) -> Json:
+    """A response by media type."""
+    return {"description": description, "content": dict(content), **more}
+
+
+def operation(
+    operation_id: str,
+    tag: str,
+    summary: str,
+    ok: Json,
+    *errors: int,
+    description: str = "",
+    **more: Any,
+) -> Json:
+    """An operation: its answer when all is well, and the statuses of its errors."""
+    refusals = {
+        str(status): {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
+        for status in sorted({*errors, 405})
+    }
+    return {
+        "operationId": operation_id,
+        "tags": [tag],
+        "summary": summary,
+        **({"description": description} if description else {}),
+        **more,
+        "responses": {"200": ok, **refusals},
+    }
+
+
+def path_parameter(name: str, description: str, **more: Any) -> Json:
+    """A parameter that is part of the path; ``more`` is its schema or content, and examples."""
+    return {"name": name, "in": "path", "required": True, "description": description, **more}

@@ -1,0 +1,59 @@
+"""The whole document, put together of its parts."""
+
+from predictor.artifact import LinearModel
+from predictor.openapi import kserve, native
+from predictor.openapi.build import ERRORS, JSON, Json, answer, media, record, ref
+from predictor.openapi.shapes import STAND_IN, Examples
+from predictor.openapi.shapes import schemas as model_schemas
+from predictor.page import index
+
+TAGS = {
+    native.PREDICT: "The short way to a prediction.",
+    kserve.V1: "The first protocol of KServe.",
+    kserve.V2: "The protocol that KServe, Triton and others share. The same is served by gRPC.",
+    native.ABOUT: "What is served, and how it is.",
+    native.ADMIN: "Only with the admin token, and switched off where none is configured.",
+}
+
+
+def document(model: LinearModel | None, *, name: str, version: str | None) -> Json:
+    """Describe every endpoint for ``model``, with examples it has answered itself.
+
+    Args:
+        model: what is served; without one, the shapes are those of y = x, and the description says so.
+        name: the model's name in the URLs.
+        version: its version, if it has one.
+
+    Returns:
+        An OpenAPI 3.1 document, made for JSON.
+    """
+    known = model or STAND_IN
+    examples = Examples.of(known)
+    about = index(model, name=name, version=version, digest=None)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": name, "version": version or "0", "description": _description(model)},
+        "servers": [{"url": "."}],
+        "tags": [{"name": tag, "description": text} for tag, text in TAGS.items()],
+        "paths": native.paths(known, examples, about)
+        | kserve.paths(known, examples, name=name, version=version),
+        "components": {
+            "schemas": {
+                "Error": record({"error": {"type": "string", "description": "What was wrong, and where."}}),
+                **model_schemas(known),
+                **native.schemas(),
+                **kserve.schemas(known),
+            },
+            "responses": {key: answer(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
+            "securitySchemes": {
+                "admin": {"type": "http", "scheme": "bearer", "description": "The admin token."}
+            },
+        },
+    }
+
+
+def _description(model: LinearModel | None) -> str:
+    if model is None:
+        return "No model is loaded: shapes and examples are those of y = x until one is."
+    names = ", ".join(feature.name for feature in model.features)
+    return f"Predicts {model.target.name} from {names}, by a weighted sum and an intercept."

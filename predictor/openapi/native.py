@@ -1,0 +1,248 @@
+"""The predictor's own endpoints: a row, a batch, and what a browser, an operator or a monitor asks for."""
+
+import json
+from collections.abc import Mapping
+
+from predictor.artifact import LinearModel
+from predictor.openapi.build import (
+    ARROW,
+    CSV,
+    HTML,
+    JSON,
+    NDJSON,
+    TEXT,
+    Json,
+    answer,
+    array,
+    body,
+    media,
+    operation,
+    path_parameter,
+    record,
+    ref,
+)
+from predictor.openapi.shapes import Examples
+
+PREDICT, ABOUT, ADMIN = "Predict", "About", "Administration"
+BINARY: Json = {"type": "string", "contentMediaType": ARROW}
+_COLUMN = record(
+    {
+        "name": {"type": "string"},
+        "unit": {"type": ["string", "null"]},
+        "minimum": {"type": "number"},
+        "maximum": {"type": "number"},
+    },
+    description="A column, with its unit if it has one and the range seen in training.",
+)
+
+
+def schemas() -> dict[str, Json]:
+    """The schemas that only these endpoints need."""
+    nullable_text: Json = {"type": ["string", "null"]}
+    return {
+        "Column": _COLUMN,
+        "Index": record(
+            {
+                "name": {"type": "string"},
+                "version": nullable_text,
+                "digest": {**nullable_text, "description": "SHA-256 of the model folder."},
+                "ready": {"type": "boolean"},
+                "features": array(ref("Column")),
+                "target": {"anyOf": [ref("Column"), {"type": "null"}]},
+                "links": {"type": "object", "additionalProperties": {"type": "string"}},
+            }
+        ),
+        "StreamRequest": record({"instance": ref("Instance")}, additionalProperties=False),
+        "StreamResponse": record({"prediction": ref("Prediction")}),
+        "BatchRequest": record({"instances": ref("Instances")}, additionalProperties=False),
+        "BatchResponse": record({"predictions": array(ref("Prediction"), minItems=1)}),
+    }
+
+
+def paths(model: LinearModel, examples: Examples, index: Mapping[str, object]) -> dict[str, Json]:
+    """The paths of these endpoints, for a model, its examples, and what ``GET /`` answers a client."""
+    return _prediction(model, examples) | _about(index) | _administration(examples)
+
+
+def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
+    names = [feature.name for feature in model.features]
+    csv = _csv(names, examples.rows)
+    lines = "".join(json.dumps({"instance": row}) + "\n" for row in examples.rows)
+    one = {"prediction": examples.predictions[0]}
+    many = {"predictions": examples.predictions}
+    predicted = answer("The prediction.", {JSON: media(ref("StreamResponse"), prediction=one)})
+    several = answer(
+        "A prediction for each row, in order.", {JSON: media(ref("BatchResponse"), predictions=many)}
+    )
+    return {
+        "/stream": {
+            "post": operation(
+                "predictOne",
+                PREDICT,
+                "Predict one row, or a stream of rows",
+                answer(
+                    "The prediction; for NDJSON one a line, each sent as soon as its record has arrived.",
+                    {
+                        JSON: media(ref("StreamResponse"), prediction=one),
+                        NDJSON: media(
+                            {"type": "string"},
+                            predictions="".join(f'{{"prediction":{y!r}}}\n' for y in examples.predictions),
+                        ),
+                    },
+                ),
+                *(400, 413, 415, 503),
+                description="As JSON: one row and its prediction. As NDJSON: a record a line, answered line by line,"
+                " however long the connection lasts.",
+                requestBody=body(
+                    {
+                        JSON: media(ref("StreamRequest"), row={"instance": examples.instance}),
+                        NDJSON: media({"type": "string"}, records=lines),
+                    }
+                ),
+            )
+        },
+        "/stream/{instance}": {
+            "get": operation(
+                "predictOneByPath",
+                PREDICT,
+                "Predict one row given in the path",
+                predicted,
+                *(400, 503),
+                parameters=[
+                    path_parameter(
+                        "instance",
+                        f"A row as JSON: {'a number, or ' if len(names) == 1 else ''}a list of {len(names)}.",
+                        content={JSON: media(ref("Instance"), row=examples.instance)},
+                    )
+                ],
+            )
+        },
+        "/batch": {
+            "post": operation(
+                "predictMany",
+                PREDICT,
+                "Predict many rows at once",
+                answer(
+                    "A prediction for each row, in order; as `Accept` says, by default the type that was sent.",
+                    {
+                        JSON: media(ref("BatchResponse"), predictions=many),
+                        CSV: media(
+                            {"type": "string"},
+                            predictions=_csv([model.target.name], [[y] for y in examples.predictions]),
+                        ),
+                        ARROW: media(BINARY),
+                    },
+                ),
+                *(400, 413, 415, 503),
+                description="As JSON, as CSV with a header that names the features, or as an Arrow IPC stream.",
+                requestBody=body(
+                    {
+                        JSON: media(ref("BatchRequest"), rows={"instances": examples.rows}),
+                        CSV: media({"type": "string"}, rows=csv),
+                        ARROW: media(BINARY),
+                    }
+                ),
+            )
+        },
+        "/batch/{instances}": {
+            "get": operation(
+                "predictManyByPath",
+                PREDICT,
+                "Predict rows given in the path",
+                several,
+                *(400, 503),
+                parameters=[
+                    path_parameter(
+                        "instances",
+                        "Rows as a JSON list.",
+                        content={JSON: media(ref("Instances"), rows=_rows_by_path(examples))},
+                    )
+                ],
+            )
+        },
+    }
+
+
+def _about(index: Mapping[str, object]) -> dict[str, Json]:
+    return {
+        "/": {
+            "get": operation(
+                "index",
+                ABOUT,
+                "What is served here",
+                answer(
+                    "A page on which to try the model for a browser, JSON for a client.",
+                    {JSON: media(ref("Index"), index=index), HTML: media({"type": "string"})},
+                ),
+            )
+        },
+        "/ping": {
+            "get": operation(
+                "ping",
+                ABOUT,
+                "Whether the process answers, whatever the model's state",
+                answer("It does.", {TEXT: media({"type": "string", "const": "pong"}, pong="pong")}),
+            )
+        },
+        "/metrics": {
+            "get": operation(
+                "metrics",
+                ABOUT,
+                "Metrics for Prometheus",
+                answer("The text format of Prometheus.", {TEXT: media({"type": "string"})}),
+            )
+        },
+        "/openapi.json": {
+            "get": operation(
+                "openapi", ABOUT, "This document", answer("OpenAPI 3.1.", {JSON: media({"type": "object"})})
+            )
+        },
+        "/docs": {
+            "get": operation(
+                "docs",
+                ABOUT,
+                "This document as a page",
+                answer("The API reference.", {HTML: media({"type": "string"})}),
+            )
+        },
+    }
+
+
+def _administration(examples: Examples) -> dict[str, Json]:
+    return {
+        "/log": {
+            "get": operation(
+                "log",
+                ADMIN,
+                "The last requests",
+                answer("The last requests, bounded in memory.", {JSON: media({"type": "object"})}),
+                *(401, 404),
+                description="Only with the admin token; without one configured there is no such path.",
+                security=[{"admin": []}],
+            )
+        },
+        "/emptyLog": {
+            "get": operation(
+                "emptyLog",
+                ADMIN,
+                "Empty the log of requests",
+                answer("It is empty.", {JSON: media({"type": "object"})}),
+                *(401, 404),
+                description="Only with the admin token; without one configured there is no such path.",
+                security=[{"admin": []}],
+            )
+        },
+    }
+
+
+def _rows_by_path(examples: Examples) -> list[float] | list[list[float]]:
+    return examples.flat if len(examples.rows[0]) == 1 else examples.rows
+
+
+def _csv(header: list[str], rows: list[list[float]]) -> str:
+    quoted = [
+        f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & set(',"\r\n') else name for name in header
+    ]
+    return "".join(
+        f"{','.join(line)}\n" for line in [quoted, *([repr(value) for value in row] for row in rows)]
+    )
