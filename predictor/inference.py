@@ -1,0 +1,87 @@
+"""The hot requests as pure functions: from the head and the body of a request to its answer."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor import json_codec, json_exact
+from predictor.answer import JSON, Answer, Head
+from predictor.errors import InvalidInput
+from predictor.scorer import Scorer
+from predictor.served import Served
+
+
+def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
+    """Answer ``POST /stream`` with one instance."""
+    scorer = served.require().scorer
+    head.require(JSON)
+    return Answer(json_codec.prediction(_one(scorer, json_codec.instance(body, scorer.width), "instance")))
+
+
+def batch(served: Served, head: Head, body: bytes | bytearray) -> Answer:
+    """Answer ``POST /batch``."""
+    head.require(JSON)
+    return _predict(served, body, others=False)
+
+
+def predict(served: Served, head: Head, body: bytes | bytearray) -> Answer:
+    """Answer ``POST /v1/models/M:predict``."""
+    head.require(JSON)
+    return _predict(served, body, others=True)
+
+
+def explain(served: Served, head: Head, body: bytes | bytearray) -> Answer:
+    """Answer ``POST /v1/models/M:explain`` with what each feature adds to each prediction."""
+    scorer = served.require().scorer
+    head.require(JSON)
+    return Answer.of(
+        {"explanations": explanations(scorer, json_codec.instances(body, scorer.width, others=True))}
+    )
+
+
+def explanations(scorer: Scorer, X: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """For each row the prediction, and the intercept and contributions that add up to it."""
+    contributions = scorer.contributions(X).tolist()
+    return [
+        {
+            "prediction": prediction,
+            "intercept": scorer.intercept,
+            "contributions": dict(zip(scorer.names, row, strict=True)),
+        }
+        for prediction, row in zip(scorer.rows(X).tolist(), contributions, strict=True)
+    ]
+
+
+def stream_value(served: Served, value: str) -> Answer:
+    """Answer ``GET /stream/0.5``, or ``GET /stream/[0.5,0.2]`` where there are more features."""
+    scorer = served.require().scorer
+    found = json_exact.row(_value(value), scorer.width, "instance")
+    return Answer(json_codec.prediction(_one(scorer, found, "instance")))
+
+
+def batch_value(served: Served, value: str) -> Answer:
+    """Answer ``GET /batch/[0.5,0.2,0.6]``."""
+    scorer = served.require().scorer
+    found = json_exact.table(_value(value), scorer.width, "instances")
+    return Answer(json_codec.predictions(scorer.rows(np.array(found, dtype=np.float64))))
+
+
+def _predict(served: Served, body: bytes | bytearray, *, others: bool) -> Answer:
+    scorer = served.require().scorer
+    if few := json_codec.few(body, scorer.width):
+        values = [_one(scorer, row, f"instances[{i}]") for i, row in enumerate(few)]
+        return Answer(json_codec.predictions(values))
+    X = json_codec.instances(body, scorer.width, others=others)
+    return Answer(json_codec.predictions(scorer.rows(X)))
+
+
+def _one(scorer: Scorer, row: Any, where: str) -> float:
+    value = scorer.row(row)
+    if value - value != 0:  # cheaper than a call of isfinite, and true of infinities and NaN alone
+        raise InvalidInput(f"{where}: the prediction is beyond the range of a double")
+    return value
+
+
+def _value(text: str) -> Any:
+    return json_exact.document(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,216 @@
+"""JSON in and out, at the speed of the machine: numbers go from text to array and back without an object each.
+
+Three readers, each for what the one before does not understand: orjson for a small document of the expected
+form; simdjson, piece by piece, for a long array of plain rows; ``json_exact`` for everything else, which is
+also where every error message comes from.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from threading import local
+from typing import Any
+
+import numpy as np
+import orjson
+import simdjson
+from numpy.typing import NDArray
+
+from predictor import json_exact
+from predictor.errors import InvalidInput
+
+PIECE = 2**20
+"""Bytes of a long array that are parsed at once: what fits the cache, bounds the parser's memory, and
+holds the interpreter's lock for a few milliseconds only."""
+
+SMALL = 256
+"""Bytes up to which Python objects are quicker than arrays."""
+
+_NUMBERS = {float, int}
+_NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
+_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_END_BYTES = 64
+
+
+class _Parsers(local):
+    """A parser for each thread: it owns the buffer that it parses into."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_parsers = _Parsers()
+
+
+def document(body: bytes | bytearray) -> Any:
+    """Parse a document of moderate size: quickly if nothing in it is hidden by that, else exactly.
+
+    Raises:
+        InvalidInput: it can't be read.
+    """
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        return json_exact.document(body)
+    return found if body.count(b'"') == 2 * _strings(found) else json_exact.document(body)
+
+
+def instance(body: bytes | bytearray, width: int) -> Sequence[float]:
+    """Read ``{"instance": x}`` or ``{"instance": [x1, ..., xd]}``.
+
+    Raises:
+        InvalidInput: anything else; it says what and where.
+    """
+    value = _only_member(body, "instance")
+    if width == 1 and type(value) in _NUMBERS:
+        return (value,)
+    if type(value) is list and len(value) == width and _NUMBERS.issuperset(map(type, value)):
+        return value
+    return json_exact.row(json_exact.member(json_exact.document(body), "instance"), width, "instance")
+
+
+def instances(body: bytes | bytearray, width: int, *, others: bool = False) -> NDArray[np.float64]:
+    """Read ``{"instances": [[x1, ..., xd], ...]}``, or a flat list where the width is 1, into shape (n, width).
+
+    ``others`` lets other members stand beside it, as KServe does in its V1 protocol.
+
+    Raises:
+        InvalidInput: anything else; it says what and where.
+    """
+    if len(body) > SMALL:
+        if (inside := _inside(body, "instances")) is not None:
+            return rows(body, *inside, width, "instances")
+        if len(body) > PIECE:
+            raise InvalidInput(
+                f'a body of more than {PIECE} bytes must be {{"instances": [...]}} and no more'
+            )
+    member = json_exact.member(json_exact.document(body), "instances", others=others)
+    return np.array(json_exact.table(member, width, "instances"), dtype=np.float64)
+
+
+def few(body: bytes | bytearray, width: int) -> list[Sequence[float]] | None:
+    """Read a small ``{"instances": ...}`` into rows; None where it is not small, or not of that plain form."""
+    if len(body) > SMALL:
+        return None
+    value = _only_member(body, "instances")
+    if type(value) is not list or not value:
+        return None
+    if width == 1 and _NUMBERS.issuperset(map(type, value)):
+        return [(number,) for number in value]
+    for row in value:
+        if type(row) is not list or len(row) != width or not _NUMBERS.issuperset(map(type, row)):
+            return None
+    return value
+
+
+def rows(body: bytes | bytearray, start: int, stop: int, width: int, where: str) -> NDArray[np.float64]:
+    """Read the inside of a long array, ``body[start:stop]``, into shape (n, width), a piece at a time.
+
+    Raises:
+        InvalidInput: a row that is none; it says which and why.
+    """
+    flat = width == 1 and body.find(b"[", start, stop) < 0
+    parts: list[NDArray[np.float64]] = []
+    count = 0
+    for offset, piece in _pieces(body, start, stop, b"," if flat else b"],"):
+        part = _flat(piece) if flat else _nested(piece, width)
+        if part is None:
+            document = json_exact.document(piece, offset=offset - 1)
+            table = json_exact.table(document, width, where, first=count)
+            part = np.array(table, dtype=np.float64).reshape(len(table), width)
+        parts.append(part)
+        count += len(part)
+    if not count:
+        raise InvalidInput(f"{where}: expected at least one instance, got an empty list")
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def prediction(value: float) -> bytes:
+    """Write ``{"prediction": y}``."""
+    return b'{"prediction":%b}' % orjson.dumps(value)
+
+
+def predictions(values: NDArray[np.float64] | list[float]) -> bytes:
+    """Write ``{"predictions": [y, ...]}``."""
+    return b'{"predictions":%b}' % array(values)
+
+
+def array(values: NDArray[np.float64] | list[float]) -> bytes:
+    """Write numbers of shape (n,) as a JSON array, the shortest digits that read back the same."""
+    if len(values) <= PIECE // 8:
+        return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    step = PIECE // 8
+    parts = (array(values[i : i + step])[1:-1] for i in range(0, len(values), step))
+    return b"[%b]" % b",".join(parts)
+
+
+def _strings(value: object) -> int:
+    """How many strings a document holds; fewer than its quotes tell of a duplicate key that orjson dropped."""
+    kind = type(value)
+    if kind is str:
+        return 1
+    if kind is dict:
+        return len(value) + sum(map(_strings, value.values()))  # type: ignore[attr-defined, arg-type]
+    if kind is list and not _NUMBERS.issuperset(map(type, value)):  # type: ignore[call-overload]
+        return sum(map(_strings, value))  # type: ignore[call-overload]
+    return 0
+
+
+def _only_member(body: bytes | bytearray, key: str) -> object:
+    """The value of the one member ``key`` of a small object; None where that is not exactly what it is.
+
+    The count of quotes proves that no other key, no string and no duplicate, which orjson would hide, is there.
+    """
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        return None
+    if type(document) is dict and len(document) == 1 and body.count(b'"') == 2:
+        return document.get(key)
+    return None
+
+
+def _inside(body: bytes | bytearray, key: str) -> tuple[int, int] | None:
+    """Where the array stands in a body that is ``{"key": [...]}`` and no more."""
+    begin = re.match(rb'[ \t\r\n]*\{[ \t\r\n]*"%b"[ \t\r\n]*:[ \t\r\n]*\[' % key.encode(), body)
+    end = _END.search(body, max(0, len(body) - _END_BYTES))
+    return (begin.end(), end.start()) if begin and end and begin.end() <= end.start() else None
+
+
+def _pieces(body: bytes | bytearray, start: int, stop: int, between: bytes) -> Iterator[tuple[int, bytes]]:
+    """Cut the inside of an array, at ends of rows, into arrays of about ``PIECE`` bytes, each with its offset."""
+    while start < stop:
+        cut = body.find(between, start + PIECE, stop)
+        end = stop if cut < 0 else cut + len(between) - 1
+        if end - start > 2 * PIECE:
+            raise InvalidInput(f"a row of more than {PIECE} bytes, after byte {start}")
+        yield start, b"[%b]" % body[start:end]
+        start = end + 1
+        if cut >= 0 and start >= stop:
+            raise InvalidInput("the body is not JSON: a comma before the end of a list")
+
+
+def _flat(piece: bytes) -> NDArray[np.float64] | None:
+    """Parse ``[x, ...]`` into shape (n, 1)."""
+    numbers = _numbers(piece)
+    return None if numbers is None or piece.find(b"[", 1) >= 0 else numbers.reshape(-1, 1)
+
+
+def _nested(piece: bytes, width: int) -> NDArray[np.float64] | None:
+    """Parse ``[[x1, ..., xd], ...]`` into shape (n, width).
+
+    The parser flattens; that every row has its width is seen from what stands between the numbers.
+    """
+    row = b"[" + b"," * (width - 1) + b"],"
+    skeleton = piece.translate(None, _NOT_STRUCTURE)
+    count, rest = divmod(len(skeleton) - 1, len(row))
+    if rest or not count or skeleton[1:-1] != (row * count)[:-1]:
+        return None
+    numbers = _numbers(piece)
+    return None if numbers is None or numbers.size != count * width else numbers.reshape(count, width)
+
+
+def _numbers(piece: bytes) -> NDArray[np.float64] | None:
+    try:
+        return np.frombuffer(_parsers.parser.parse(piece).as_buffer(of_type="d"), dtype=np.float64)
+    except (ValueError, TypeError, RuntimeError):
+        return None

@@ -1,0 +1,88 @@
+"""The model as KServe knows it: for gRPC, for CloudEvents, and for whoever calls its data plane."""
+
+from typing import Any
+
+import numpy as np
+from kserve import InferOutput, InferRequest, InferResponse, Model
+
+from predictor import inference, json_exact, tensors
+from predictor.errors import InvalidInput
+from predictor.served import Served
+from predictor.tensors import Tensor
+
+
+class ServedModel(Model):  # type: ignore[misc]
+    """KServe's interface to the model that is served."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(served.name)
+        self.served = served
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be asked; KServe's own code reads and would write this."""
+        return self.served.ready
+
+    @ready.setter
+    def ready(self, value: bool) -> None:
+        """Readiness follows from what is served alone."""
+
+    def load(self) -> bool:
+        """Tell whether the model is loaded. KServe calls this for each request to a model that is not ready."""
+        return self.served.loaded is not None
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """The input tensor; its second size is not known while no model is loaded."""
+        loaded = self.served.loaded
+        return tensors.inputs(loaded.scorer.width if loaded else -1)
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """The output tensor."""
+        return tensors.outputs()
+
+    def predict(
+        self,
+        payload: dict[str, Any] | InferRequest,
+        headers: dict[str, str] | None = None,  # noqa: ARG002  KServe's signature
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002
+    ) -> dict[str, Any] | InferResponse:
+        """Answer a V1 document, or a V2 request."""
+        if isinstance(payload, InferRequest):
+            return self._infer(payload)
+        scorer = self.served.require().scorer
+        return {"predictions": scorer.rows(_instances(payload, scorer.width)).tolist()}
+
+    def explain(self, payload: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Explain a V1 document."""
+        scorer = self.served.require().scorer
+        return {"explanations": inference.explanations(scorer, _instances(payload, scorer.width))}
+
+    def _infer(self, request: InferRequest) -> InferResponse:
+        scorer = self.served.require().scorer
+        read = [_tensor(item, f"inputs[{i}]") for i, item in enumerate(request.inputs)]
+        if not read:
+            raise InvalidInput("inputs: expected at least one tensor")
+        values = scorer.rows(tensors.matrix(read, scorer.names))
+        output = InferOutput(name=tensors.OUTPUT, shape=[len(values)], datatype="FP64")
+        output.set_data_from_numpy(values, binary_data=request.use_binary_outputs)
+        return InferResponse(
+            response_id=request.id or "",
+            model_name=self.served.name,
+            model_version=self.served.version,
+            infer_outputs=[output],
+            from_grpc=request.from_grpc,
+        )
+
+
+def _instances(payload: object, width: int) -> Any:
+    member = json_exact.member(payload, "instances", others=True)
+    return np.array(json_exact.table(member, width, "instances"), dtype=np.float64)
+
+
+def _tensor(item: Any, where: str) -> Tensor:
+    shape = tensors.shape(list(item.shape), f"{where}.shape")
+    dtype = tensors.datatype(item.datatype, f"{where}.datatype")
+    raw = item._raw_data  # noqa: SLF001  KServe keeps raw tensors under this name only
+    if raw is not None:
+        return Tensor(item.name, shape, tensors.from_bytes(raw, dtype, where))
+    return Tensor(item.name, shape, np.asarray(item.data, dtype=np.float64))

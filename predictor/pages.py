@@ -1,0 +1,117 @@
+"""What is asked with GET and is no prediction: the page, the documents, health and metadata."""
+
+from collections.abc import Callable
+from importlib import metadata as packages
+from typing import Any
+
+import orjson
+
+from predictor import tensors
+from predictor.answer import TEXT, Answer, Head
+from predictor.docs_page import docs
+from predictor.html import Page
+from predictor.openapi import document
+from predictor.page import index, page
+from predictor.served import Loaded, Served
+
+_HTML = b"text/html"
+
+
+class Site:
+    """The page and the documents, rendered when they are first asked for and kept as long as the model is."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self._kept: dict[str, tuple[Loaded | None, Answer]] = {}
+
+    def root(self, head: Head, _body: bytes | bytearray = b"") -> Answer:
+        """Answer ``GET /``: the page where HTML is asked for by name, else JSON."""
+        if _HTML in head.accept and self.served.loaded:
+            return self._keep("page", self._page)
+        return self._keep("index", self._index)
+
+    def openapi(self, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+        """Answer ``GET /openapi.json``."""
+        return self._keep("openapi", lambda loaded: Answer.of(self._document(loaded)))
+
+    def docs(self, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+        """Answer ``GET /docs``."""
+        return self._keep("docs", lambda loaded: _rendered(docs(self._document(loaded))))
+
+    def _keep(self, name: str, render: Callable[[Loaded | None], Answer]) -> Answer:
+        loaded, answer = self._kept.get(name, (None, None))
+        if answer is None or loaded is not self.served.loaded:
+            loaded = self.served.loaded
+            answer = render(loaded)
+            self._kept[name] = loaded, answer
+        return answer
+
+    def _page(self, loaded: Loaded | None) -> Answer:
+        if loaded is None:
+            return self._index(loaded)
+        served = self.served
+        return _rendered(page(loaded.model, name=served.name, version=served.version, digest=loaded.digest))
+
+    def _index(self, loaded: Loaded | None) -> Answer:
+        model, digest = (loaded.model, loaded.digest) if loaded else (None, None)
+        found = index(model, name=self.served.name, version=self.served.version, digest=digest)
+        return Answer(
+            orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n", headers=((b"vary", b"accept"),)
+        )
+
+    def _document(self, loaded: Loaded | None) -> dict[str, Any]:
+        return document(loaded.model if loaded else None, name=self.served.name, version=self.served.version)
+
+
+def ping(_head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /ping``, whatever the model's state."""
+    return Answer(b"pong", content_type=TEXT)
+
+
+def live(_head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v2/health/live``."""
+    return Answer.of({"live": True})
+
+
+def ready(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v2/health/ready``: 503 with the reason while new requests should not come."""
+    served.require_ready()
+    return Answer.of({"ready": True})
+
+
+def model_ready(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v1/models/M`` and ``GET /v2/models/M/ready``: 503 with the reason while it is not ready."""
+    served.require_ready()
+    return Answer.of({"name": served.name, "ready": True})
+
+
+def models(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v1/models`` and ``GET /v2/models``."""
+    return Answer.of({"models": [served.name]})
+
+
+def server(_head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v2``."""
+    version = packages.version("linear-regressor")
+    return Answer.of({"name": "linear-regressor", "version": version, "extensions": ["binary_tensor_data"]})
+
+
+def metadata(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``GET /v2/models/M`` with the tensors, the versions and the features by name."""
+    scorer = served.require().scorer
+    return Answer.of(
+        {
+            "name": served.name,
+            "versions": [served.version] if served.version else [],
+            "platform": "linear-regressor",
+            "inputs": tensors.inputs(scorer.width),
+            "outputs": tensors.outputs(),
+            "parameters": {"features": scorer.names},
+        }
+    )
+
+
+def _rendered(found: Page) -> Answer:
+    headers = {name.lower().encode(): value.encode() for name, value in found.headers.items()}
+    content_type = headers.pop(b"content-type")
+    return Answer(found.html, content_type=content_type, headers=tuple(headers.items()))

@@ -1,0 +1,51 @@
+"""The last requests, bounded in memory, for an administrator to look at."""
+
+import time
+from collections import deque
+
+from predictor.answer import Answer, Head
+
+_BYTES = 1024
+
+
+class RequestLog:
+    """Remembers the last requests: when, what, with which answer, and the beginnings of both bodies."""
+
+    def __init__(self, size: int) -> None:
+        self.entries: deque[tuple[float, str, str, int, bytes, bytes]] = deque(maxlen=size)
+
+    def add(self, method: str, path: str, body: bytes | bytearray, answer: Answer) -> None:
+        """Remember a request."""
+        entry = (
+            time.time(),
+            method,
+            path[:_BYTES],
+            answer.status,
+            bytes(body[:_BYTES]),
+            answer.body[:_BYTES],
+        )
+        self.entries.append(entry)
+
+    def show(self, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+        """Answer ``GET /log``, the last request last."""
+        keys = ("time", "method", "path", "status", "request", "response")
+        return Answer.of(
+            {
+                "requests": [
+                    dict(
+                        zip(
+                            keys,
+                            (*entry[:4], *(text.decode("utf-8", "replace") for text in entry[4:])),
+                            strict=True,
+                        )
+                    )
+                    for entry in self.entries
+                ]
+            }
+        )
+
+    def empty(self, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+        """Answer ``GET /emptyLog``."""
+        count = len(self.entries)
+        self.entries.clear()
+        return Answer.of({"emptied": count})
