@@ -1,0 +1,1 @@
+"""The step that fits the model."""

@@ -1,0 +1,50 @@
+"""A sequence of losses that is computed when it is read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class Losses(Sequence[float]):
+    """The losses after 0, 1, 2 … steps, as lazy as ``range``: a length, an index, a slice, ``numpy.asarray``.
+
+    Args:
+        loss: takes ascending numbers of steps of shape (K,) and returns the losses of shape (K,).
+        steps: the numbers of steps that the sequence is about.
+    """
+
+    __slots__ = ("_loss", "_steps")
+
+    def __init__(self, loss: Callable[[NDArray[np.int64]], NDArray[np.float64]], steps: range) -> None:
+        self._loss, self._steps = loss, steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Losses": ...
+    def __getitem__(self, index: int | slice) -> "float | Losses":
+        if isinstance(index, slice):
+            return Losses(self._loss, self._steps[index])
+        return float(self._loss(np.array([self._steps[index]]))[0])
+
+    def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("losses are computed when they are read: there is no array to share")
+        if self._steps.step > 0:
+            losses = self._loss(np.array(self._steps, dtype=np.int64))
+        else:
+            losses = self._loss(np.array(self._steps[::-1], dtype=np.int64))[::-1]
+        return losses.astype(dtype or np.float64, copy=False)
+
+    def __iter__(self) -> Any:
+        return iter(np.asarray(self).tolist())
+
+    def __repr__(self) -> str:
+        if len(self) <= 2:
+            return f"Losses({list(self)})"
+        return f"Losses([{self[0]:.6g}, ..., {self[-1]:.6g}], length {len(self)})"
