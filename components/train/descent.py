@@ -160,8 +160,9 @@ class Descent:
         """
         if isinstance(self.rate, Constant):
             steps = range(1, limit + 1)
-            last = patience + bisect.bisect_left(steps, -tol, key=lambda k:
-            -float(self._gains(np.array([k]))[0])) return last if last <= limit else None
+            decline = lambda step: -float(self._gains(np.array([step]))[0])  # noqa: E731
+            last = bisect.bisect_right(steps, -tol, key=decline) + patience
+            return last if last <= limit else None
         row = 0
         for first in range(1, limit + 1, CHUNK):
             for offset, little in enumerate(

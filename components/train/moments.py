@@ -120,8 +120,8 @@ class Moments:
         if self.features != other.features:
             raise ValueError(f"moments of {self.features} and of {other.features} features can't be merged")
         exponent = np.maximum(self.exponent, other.exponent)
-        left, right = self._in_units_of(exponent), other._in_units_of(exponent)  # noqa: SLF001 - its own
-        class weight = left.weight + right.weight
+        left, right = self._in_units_of(exponent), other._in_units_of(exponent)  # noqa: SLF001
+        weight = left.weight + right.weight
         # The difference of two shifts near each other is exact, so no digit of the offsets is lost.
         delta = (right.shift - left.shift) + (right.offset - left.offset)
         share = right.weight / weight

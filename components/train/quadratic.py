@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quadratic:
-    """The mean squared error plus ``l2`` times the sum of squared weights, in the coordinates descent runs in.
+    """The mean squared error plus ``l2`` times the sum of squared weights, as descent sees it.
 
     A point is θ = (weights of the d features, intercept), of shape (d + 1,), on features z = (x - centre) /
     scale and the target in units of ``2**exponent``. The intercept is not penalised.

@@ -107,8 +107,8 @@ class SimpleLinearRegression(RegressorMixin, BaseEstimator):
         largest = descent.eigenvalues.max()
         if not self.lr * largest < 2:
             raise ValueError(
-                f"Descent diverges at the learning rate lr={self.lr:g}: on this data the largest stable one is "
-                f"just below {2 / largest:.6g}."
+                f"Descent diverges at the learning rate lr={self.lr:g}: on this data the largest stable one "
+                f"is just below {2 / largest:.6g}."
             )
         self.n_iter_ = self.iterations
         weights, self.intercept_ = quadratic.fold(descent.point(self.n_iter_))
