@@ -1,0 +1,60 @@
+# Two images from one file: `predictor` serves the model, `pipeline` trains and registers it.
+# A release names the base by digest: --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+
+# The tool that installs stays behind in these stages: what is copied out is a folder of packages.
+FROM ${PYTHON_IMAGE} AS install-predictor
+COPY requirements/predictor.txt /requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --root-user-action=ignore --no-compile --only-binary :all: \
+        --require-hashes --target /packages -r /requirements.txt \
+    && find /packages -type d -name tests -prune -exec rm -r {} +
+COPY predictor /packages/predictor
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+
+FROM ${PYTHON_IMAGE} AS install-pipeline
+COPY requirements/pipeline.txt /requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --root-user-action=ignore --no-compile --prefer-binary \
+        --require-hashes --target /packages -r /requirements.txt \
+    && find /packages -type d -name tests -prune -exec rm -r {} +
+COPY predictor /packages/predictor
+COPY components /packages/components
+COPY pipeline.py /packages/pipeline.py
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+
+# What both images have in common. The user is a number, so that Kubernetes can see it is not root.
+FROM ${PYTHON_IMAGE} AS runtime
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The image brings what it runs: no way to install more, and nothing written beside the packages.
+RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* /usr/local/include
+ENV PYTHONPATH=/packages \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+WORKDIR /
+USER 65532:65532
+
+FROM runtime AS pipeline
+LABEL org.opencontainers.image.title="linear-regressor/pipeline" \
+      org.opencontainers.image.description="The steps that train, evaluate and register the model"
+COPY --from=install-pipeline /packages /packages
+# A step runs and ends; what tells of its health is its exit status.
+HEALTHCHECK NONE
+ENTRYPOINT ["python", "-m", "pipeline"]
+
+# Last, so that a build without a target makes the server.
+FROM runtime AS predictor
+LABEL org.opencontainers.image.title="linear-regressor/predictor" \
+      org.opencontainers.image.description="A KServe model server for the linear regressor"
+COPY --from=install-predictor /packages /packages
+EXPOSE 8080 8081
+# Alive, whatever the model's state: what Kubernetes asks is told in the manifests.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as http; http.urlopen('http://127.0.0.1:8080/ping', timeout=4)"]
+ENTRYPOINT ["python", "-m", "predictor"]
+CMD ["--model_name", "linear-regressor", "--model_dir", "/mnt/models", "--http_port", "8080", "--grpc_port", "8081"]

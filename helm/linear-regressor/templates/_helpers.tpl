@@ -1,0 +1,65 @@
+{{- define "linear-regressor.fullname" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Labels that never change with the chart's version: KServe copies an InferenceService's into its pods. */}}
+{{- define "linear-regressor.stableLabels" -}}
+app.kubernetes.io/component: predictor
+app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
+app.kubernetes.io/name: linear-regressor
+{{- end -}}
+
+{{/* Labels of everything that KServe does not copy. */}}
+{{- define "linear-regressor.labels" -}}
+{{ include "linear-regressor.stableLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "linear-regressor.image" -}}
+{{- $image := .root.Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ .tag | default $image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "linear-regressor.gatewayNamespace" -}}
+{{- if .Values.routing.gateway.create }}{{ .Release.Namespace }}{{ else }}{{ .Values.routing.gateway.namespace | default .Release.Namespace }}{{ end -}}
+{{- end -}}
+
+{{/* The canary's percentage: what was said, else what stands in the cluster, else none. */}}
+{{- define "linear-regressor.canaryWeight" -}}
+{{- $weight := 0 -}}
+{{- if not (kindIs "invalid" .Values.canary.weight) -}}
+{{- $weight = .Values.canary.weight -}}
+{{- else -}}
+{{- $name := include "linear-regressor.fullname" . -}}
+{{- $route := lookup "gateway.networking.k8s.io/v1" "HTTPRoute" .Release.Namespace $name -}}
+{{- range (dig "spec" "rules" (list) $route | first | default dict).backendRefs -}}
+{{- if eq .name (printf "%s-canary-predictor" $name) -}}{{- $weight = .weight -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $weight -}}
+{{- end -}}
+
+{{/* Pods for a share of the requests, at least one: the canary's capacity follows its weight. */}}
+{{- define "linear-regressor.share" -}}
+{{- max 1 (ceil (divf (mulf .pods .weight) 100)) -}}
+{{- end -}}
+
+{{/* The backends of a rule. `port` is the Service's. */}}
+{{- define "linear-regressor.backends" -}}
+{{- $name := include "linear-regressor.fullname" .root -}}
+{{- $weight := include "linear-regressor.canaryWeight" .root | int -}}
+- name: {{ $name }}-predictor
+  port: {{ .port }}
+{{- if .root.Values.canary.enabled }}
+  weight: {{ sub 100 $weight }}
+- name: {{ $name }}-canary-predictor
+  port: {{ .port }}
+  weight: {{ $weight }}
+{{- end }}
+{{- end -}}

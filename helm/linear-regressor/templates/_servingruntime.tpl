@@ -1,0 +1,113 @@
+{{/* What a pod runs. Each InferenceService has its own: a change here rolls every service that uses it. */}}
+{{- define "linear-regressor.servingRuntime" -}}
+{{- $values := .root.Values -}}
+{{- $standard := eq $values.deploymentMode "Standard" -}}
+apiVersion: serving.kserve.io/v1alpha1
+kind: ServingRuntime
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "linear-regressor.stableLabels" .root | nindent 4 }}
+spec:
+  supportedModelFormats:
+    - name: linear-regressor
+      version: "1"
+      autoSelect: false
+  protocolVersions:
+    - v1
+    - v2
+    - grpc-v2
+  {{- with $values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- range . }}
+    - name: {{ . }}
+    {{- end }}
+  {{- end }}
+  containers:
+    - name: kserve-container
+      image: {{ include "linear-regressor.image" . }}
+      imagePullPolicy: {{ $values.image.pullPolicy }}
+      args:
+        - --model_name={{ $values.model.name }}
+        - --model_dir=/mnt/models
+        - --http_port=8080
+        - --grpc_port=8081
+      env:
+        # A map's entry, and so a promotion can change it alone; the version is part of no list.
+        - name: PREDICTOR_MODEL_VERSION
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.annotations['linear-regressor/model-version']
+        {{- with $values.env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      ports:
+        {{- if $standard }}
+        - name: http
+          containerPort: 8080
+          protocol: TCP
+        # KServe's Service has the ports that are declared; h2c tells gateways to speak HTTP/2.
+        - name: h2c
+          containerPort: 8081
+          protocol: TCP
+        {{- else }}
+        # Knative takes one port.
+        - name: http1
+          containerPort: 8080
+          protocol: TCP
+        {{- end }}
+      startupProbe:
+        httpGet:
+          path: /ping
+          port: 8080
+        periodSeconds: 1
+        timeoutSeconds: 5
+        failureThreshold: 120
+      readinessProbe:
+        httpGet:
+          path: /v2/models/{{ $values.model.name }}/ready
+          port: 8080
+        periodSeconds: 2
+        timeoutSeconds: 2
+        failureThreshold: 2
+      # Neither a missing model nor a full queue is a reason to kill the server.
+      livenessProbe:
+        httpGet:
+          path: /ping
+          port: 8080
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      {{- if $standard }}
+      lifecycle:
+        preStop:
+          sleep:
+            seconds: {{ $values.drain.preStopSeconds }}
+      {{- end }}
+      resources:
+        {{- toYaml $values.resources | nindent 8 }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        capabilities:
+          drop:
+            - ALL
+        privileged: false
+        readOnlyRootFilesystem: true
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+      volumeMounts:
+        - name: tmp
+          mountPath: /tmp
+        {{- with $values.volumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir:
+        sizeLimit: 256Mi
+    {{- with $values.volumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
