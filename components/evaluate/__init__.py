@@ -1,0 +1,1 @@
+"""Evaluate: the candidate and the present champion, scored on the same held-out rows."""

@@ -1,0 +1,1 @@
+"""Register: the gate, and the versions and aliases it decides about."""

@@ -1,0 +1,66 @@
+"""The register step of the pipeline."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Markdown, Model, Output
+
+from components.image import PIPELINE_IMAGE
+
+
+@dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
+def register(
+    dataset: Input[Dataset],
+    model: Input[Model],
+    report: Input[Artifact],
+    decision: Output[Markdown],
+    registry_root: str,
+    job_id: str,
+    job_name: str,
+    run_id: str = "",
+    tracking_uri: str = "",
+    model_name: str = "linear-regressor",
+    git_commit: str = "",
+    floor_r2: float = 0.0,
+    minimum_improvement: float = 0.0,
+    incomparable: str = "fail",
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Registered",
+    [("version", int), ("promoted", bool), ("reasons", list), ("uri", str), ("champion_uri", str)],
+):
+    """Make the candidate a version and challenger, and the champion if it passes the gate.
+
+    Args:
+        dataset: what ingest wrote.
+        model: the candidate; its metadata go into the lineage.
+        report: the scores of candidate and champion.
+        decision: the gate's decision and its reasons.
+        registry_root: where the versions stand: a folder, or an object store such as s3://bucket/prefix.
+        job_id: the pipeline's own id of this run.
+        job_name: the pipeline's own name of this run.
+        run_id: the run's identity, where it is not job_id.
+        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
+        model_name: of the registered model.
+        git_commit: of the code.
+        floor_r2: R² must be above this.
+        minimum_improvement: the share by which the mean squared error must fall below the champion's.
+        incomparable: fail, keep or replace, when the champion can't be scored on this data.
+
+    Returns:
+        The candidate's version and where it stands, whether it became the champion and why, and where
+        the champion now stands (empty without one).
+    """
+    import os
+    from pathlib import Path
+
+    from components.register.gate import Policy
+    from components.register.register import Run, describe, register
+    from components.register.registry import open_registry
+
+    registry = open_registry(registry_root, tracking_uri, model_name)
+    run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit)
+    policy = Policy(floor_r2, minimum_improvement, incomparable)
+    done = register(dataset.path, model.path, report.path, registry, run, policy, model.metadata)
+    Path(decision.path).write_text(describe(done), encoding="utf-8")
+    reasons = list(done.decision.reasons)
+    return done.version, done.decision.promote, reasons, done.uri, done.champion_uri or ""

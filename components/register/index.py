@@ -1,0 +1,183 @@
+"""The index of the versions: MLflow's model registry, in an SQLite file or on a tracking server.
+
+MLflow takes seconds to import and its first SQLite file seconds to make; nothing else imports it.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as the index knows it."""
+
+    number: int
+    tags: Mapping[str, str]
+    created: float
+
+    @property
+    def digest(self) -> str:
+        """Of its model folder; empty for a version that was not made here."""
+        return self.tags.get("digest", "")
+
+
+class Index:
+    """The versions of one model and its aliases. Every method is one call, so a crash falls between two."""
+
+    def __init__(self, name: str, *, database: Path | None = None, server: str = "") -> None:
+        self._name = name
+        self._database = database
+        self._server = server
+        self._connected: MlflowClient | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may write at the same time: true for a server, false for an SQLite file."""
+        return self._database is None
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Let one writer in at a time, where the index is a file. The lock of a process that dies is free."""
+        if self._database is None:
+            yield
+            return
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._database.with_name(f"{self._database.name}.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not self._database.exists():
+                _create_database(self._database)
+            yield
+
+    def aliases(self) -> Mapping[str, int]:
+        """The numbers that the aliases point to; empty before the first version."""
+        if self._database is not None and not self._database.exists():
+            return {}
+        from mlflow.exceptions import MlflowException
+
+        try:
+            model = self._client.get_registered_model(self._name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return {}
+            raise
+        return {alias: int(number) for alias, number in model.aliases.items()}
+
+    def version(self, number: int) -> Version:
+        """The version with this number."""
+        return _version(self._client.get_model_version(self._name, str(number)))
+
+    def by_run(self, run_id: str) -> Version | None:
+        """The version that a run registered or was linked to."""
+        return self._first(f"tags.`{run_tag(run_id)}` != ''")
+
+    def by_digest(self, digest: str) -> Version | None:
+        """The version of a model, by the digest of its folder."""
+        return self._first(f"tags.digest = '{digest}'")
+
+    def latest(self, count: int = 100) -> list[Version]:
+        """The newest versions, newest first."""
+        found = self._client.search_model_versions(
+            f"name = '{self._name}'", max_results=count, order_by=["creation_timestamp DESC"]
+        )
+        return sorted(map(_version, found), key=lambda version: -version.number)
+
+    def create_model(self) -> None:
+        """Make the registered model, if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(self._name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def create(self, source: str, tags: Mapping[str, str]) -> Version:
+        """Make the next version."""
+        created = self._client.create_model_version(self._name, source, tags=dict(tags), await_creation_for=0)
+        return _version(created)
+
+    def delete(self, number: int) -> None:
+        """Take a version out; its number is not used again."""
+        self._client.delete_model_version(self._name, str(number))
+
+    def tag(self, number: int, key: str, value: str) -> None:
+        """Set one tag of a version."""
+        self._client.set_model_version_tag(self._name, str(number), key, value)
+
+    def point(self, alias: str, number: int) -> None:
+        """Move an alias to a version."""
+        self._client.set_registered_model_alias(self._name, alias, str(number))
+
+    @property
+    def _client(self) -> "MlflowClient":
+        if self._connected is None:
+            self._connected = _connect(
+                self._server if self._database is None else _sqlite_uri(self._database)
+            )
+        return self._connected
+
+    def _first(self, condition: str) -> Version | None:
+        found = self._client.search_model_versions(f"name = '{self._name}' and {condition}")
+        return min(map(_version, found), key=lambda version: version.number, default=None)
+
+
+def open_index(tracking_uri: str, name: str, default: Path | None) -> Index:
+    """The index on a server, in the SQLite file that a URI names, or in ``default`` without a URI."""
+    if not tracking_uri:
+        if default is None:
+            raise ValueError("models in an object store need a tracking_uri that says where their index is")
+        return Index(name, database=default)
+    if tracking_uri.startswith("sqlite:"):
+        from sqlalchemy import make_url
+
+        return Index(name, database=Path(make_url(tracking_uri).database or "").absolute())
+    return Index(name, server=tracking_uri)
+
+
+def run_tag(run_id: str) -> str:
+    """The tag under which a version knows one of its runs."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(
+            f"a run id is made of letters, digits, '.', '_' and '-', at most 200; not {run_id!r}"
+        )
+    return f"run/{run_id}"
+
+
+def _connect(uri: str) -> "MlflowClient":
+    # No usage reports from a step: it may have no way out of its cluster, and nobody asked for them.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _create_database(path: Path) -> None:
+    """Make MLflow's tables beside their place: half of them would be refused by every later run."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    _connect(_sqlite_uri(unfinished))
+    unfinished.rename(path)
+
+
+def _sqlite_uri(path: Path) -> str:
+    # Put together by hand, a path with odd characters would be misread.
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _version(found: Any) -> Version:
+    return Version(int(found.version), dict(found.tags), found.creation_timestamp / 1000)

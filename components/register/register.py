@@ -1,0 +1,123 @@
+"""The step: the gate decides on the evaluation's report, and the model is registered with what led to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from components import dataset as datasets
+from components.evaluate import report as reports
+from components.evaluate.compare import Entry, compare
+from components.evaluate.report import Contender, Report
+from components.register.gate import Decision, Policy, Unscored, decide
+from components.register.index import Version
+from components.register.registry import Registration, Registry
+from predictor import artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The pipeline run that made a model, in the words of Kubeflow's model registry.
+
+    Attributes:
+        id: its identity: registering it twice changes nothing.
+        name: for people.
+        group: the namespace, or ``local``.
+        git_commit: of the code, where it is known.
+    """
+
+    id: str
+    name: str = ""
+    group: str = "local"
+    git_commit: str = ""
+
+
+def register(
+    dataset_folder: str | Path,
+    model_folder: str | Path,
+    report_file: str | Path,
+    registry: Registry,
+    run: Run,
+    policy: Policy,
+    details: Mapping[str, Any] | None = None,
+) -> Registration:
+    """Make the candidate a version, and the champion if it passes the gate.
+
+    The report may be older than the champion: then both are scored anew on the same held-out rows.
+
+    Args:
+        dataset_folder: what ingest wrote.
+        model_folder: the candidate, as train wrote it.
+        report_file: what evaluate wrote about the two.
+        registry: where the versions are.
+        run: that made the candidate.
+        policy: of the gate.
+        details: what else belongs to the lineage, such as the parameters of the training.
+
+    Raises:
+        ValueError: the report is about another model, or about other data.
+        GateError: the champion can't be compared, and the policy is to fail.
+    """
+    report = reports.read(report_file)
+    candidate = Entry(*artifact.read(model_folder))
+    if report.candidate.digest != candidate.digest:
+        raise ValueError(
+            f"{report_file} is about the model {report.candidate.digest}, not {candidate.digest}"
+        )
+
+    def judge(champion: Version | None) -> Decision:
+        scored = report.champion.digest if report.champion else None
+        if scored == (champion.digest if champion else None):
+            return _decide(report, policy)
+        moved = "the champion changed after the evaluation; both were scored anew"
+        decision = _decide(_compare_again(report, dataset_folder, candidate, champion, registry), policy)
+        return replace(decision, reasons=(*decision.reasons, moved))
+
+    return registry.register(model_folder, run.id, _lineage(report, run, details or {}), judge)
+
+
+def describe(registration: Registration) -> str:
+    """The decision and its reasons, as Markdown."""
+    outcome = "is the champion now" if registration.decision.promote else "is not the champion"
+    lines = [f"# Version {registration.version} {outcome}", ""]
+    lines += [f"- {reason}" for reason in registration.decision.reasons]
+    champion = registration.champion_uri
+    lines += ["", f"Champion: {f'version {registration.champion}, `{champion}`' if champion else 'none'}", ""]
+    return "\n".join(lines)
+
+
+def _decide(report: Report, policy: Policy) -> Decision:
+    if report.candidate.scores is None:
+        raise ValueError(f"the report has no scores of the candidate: {report.candidate.problem}")
+    return decide(report.candidate.scores, _opponent(report.champion), policy)
+
+
+def _opponent(champion: Contender | None) -> Any:
+    if champion is None or champion.scores:
+        return champion and champion.scores
+    return Unscored(champion.problem or "it has no scores")
+
+
+def _compare_again(
+    report: Report, dataset_folder: str | Path, candidate: Entry, champion: Version | None, registry: Registry
+) -> Report:
+    dataset = datasets.read(dataset_folder)
+    if dataset.fingerprint != report.fingerprint:
+        raise ValueError(f"the report is about the data {report.fingerprint}, not {dataset.fingerprint}")
+    return compare(dataset, candidate, registry.entry(champion) if champion else None)
+
+
+def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, str]:
+    scores = asdict(report.candidate.scores) if report.candidate.scores else {}
+    tags = {
+        "data_fingerprint": report.fingerprint,
+        "git_commit": run.git_commit,
+        "model_source_kind": "kfp",
+        "model_source_class": "pipelinerun",
+        "model_source_group": run.group,
+        "model_source_id": run.id,
+        "model_source_name": run.name,
+        **{f"metric.{name}": repr(value) for name, value in scores.items()},
+        **{str(name): str(value) for name, value in details.items()},
+    }
+    return {name: value for name, value in tags.items() if value}

@@ -1,0 +1,116 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.evaluate.scores import Scores
+from components.register.gate import GateError, Policy, Unscored, decide
+
+CHAMPION = Scores(mse=100.0, mae=8.0, r2=0.5)
+scores = st.builds(
+    Scores,
+    mse=st.floats(min_value=0, allow_infinity=False),
+    mae=st.floats(min_value=0, allow_infinity=False),
+    r2=st.floats(max_value=1, allow_infinity=False, allow_nan=False),
+)
+champions = st.none() | scores | st.builds(Unscored, problem=st.text())
+policies = st.builds(
+    Policy,
+    floor_r2=st.floats(min_value=-2, max_value=1),
+    minimum_improvement=st.floats(min_value=0, max_value=0.99),
+    incomparable=st.sampled_from(["keep", "replace"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "policy", "promote", "reason"),
+    [
+        pytest.param(Scores(90, 7, 0.6), CHAMPION, Policy(), True, "better by 10.000%", id="better"),
+        pytest.param(Scores(110, 9, 0.4), CHAMPION, Policy(), False, "is worse", id="worse"),
+        pytest.param(CHAMPION, CHAMPION, Policy(), False, "is a tie", id="tie"),
+        pytest.param(replace(CHAMPION, mse=100 - 1e-9), CHAMPION, Policy(), False, "is a tie", id="rounding"),
+        pytest.param(replace(CHAMPION, mse=99.999), CHAMPION, Policy(), True, "better by", id="a little better"),
+        pytest.param(Scores(90, 7, 0.6), None, Policy(), True, "no champion yet", id="first"),
+        pytest.param(Scores(90, 7, 0.0), None, Policy(), False, "not above the floor 0", id="first at the floor"),
+        pytest.param(Scores(90, 7, -1.0), None, Policy(), False, "not above the floor", id="first below"),
+        pytest.param(Scores(90, 7, 0.41), CHAMPION, Policy(0.42), False, "floor 0.42", id="better but low"),
+        pytest.param(Scores(95, 7, 0.6), CHAMPION, Policy(0, 0.05), True, "at least", id="just enough"),
+        pytest.param(Scores(96, 7, 0.6), CHAMPION, Policy(0, 0.05), False, "less than", id="not enough"),
+        pytest.param(Scores(math.nan, 7, 0.6), None, Policy(), False, "mse is nan", id="mse NaN"),
+        pytest.param(Scores(90, math.nan, 0.6), None, Policy(), False, "mae is nan", id="mae NaN"),
+        pytest.param(Scores(90, 7, math.nan), None, Policy(), False, "r2 is nan", id="r2 NaN"),
+        pytest.param(Scores(math.inf, 7, -math.inf), None, Policy(), False, "mse is inf", id="infinite"),
+        pytest.param(Scores(90, 7, 0.6), Scores(math.nan, 1, 1), Policy(), True, "mse is nan", id="champion NaN"),
+        pytest.param(Scores(0, 0, 1), Scores(0, 0, 1), Policy(), False, "tie", id="both perfect"),
+        pytest.param(
+            Scores(90, 7, 0.6), Unscored("it needs s5"), Policy(incomparable="keep"), False, "s5", id="kept"
+        ),
+        pytest.param(
+            Scores(90, 7, 0.6), Unscored("it needs s5"), Policy(incomparable="replace"), True, "s5", id="replaced"
+        ),
+    ],
+)
+def test_the_gate_decides(
+    candidate: Scores, champion: Scores | Unscored | None, policy: Policy, promote: bool, reason: str
+) -> None:
+    decision = decide(candidate, champion, policy)
+    assert decision.promote is promote
+    assert any(reason in given for given in decision.reasons), decision.reasons
+
+
+def test_a_champion_that_cannot_be_compared_fails_loudly_by_default() -> None:
+    with pytest.raises(GateError, match="it needs s5.*incomparable=keep"):
+        decide(CHAMPION, Unscored("it needs s5"), Policy())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"floor_r2": math.nan}, "floor_r2"),
+        ({"minimum_improvement": 1.0}, "share from 0"),
+        ({"minimum_improvement": -0.1}, "share from 0"),
+        ({"minimum_improvement": math.nan}, "share from 0"),
+        ({"incomparable": "ignore"}, "one of fail, keep, replace"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Policy(**settings)  # type: ignore[arg-type]
+
+
+@given(scores, champions, policies, st.sampled_from(["mse", "mae", "r2"]), st.sampled_from([math.nan, math.inf]))
+def test_no_number_that_is_not_finite_is_ever_promoted(
+    candidate: Scores, champion: Scores | Unscored | None, policy: Policy, name: str, odd: float
+) -> None:
+    assert not decide(replace(candidate, **{name: odd}), champion, policy).promote
+
+
+@given(scores, champions, policies, st.floats(0, 1), st.floats(0, 10))
+def test_a_candidate_better_than_one_that_passes_passes(
+    candidate: Scores, champion: Scores | Unscored | None, policy: Policy, share: float, gain: float
+) -> None:
+    better = replace(candidate, mse=candidate.mse * share, r2=candidate.r2 + gain)
+    if decide(candidate, champion, policy).promote:
+        assert decide(better, champion, policy).promote
+
+
+@given(scores, scores, policies)
+def test_whoever_is_promoted_would_not_lose_its_place_to_the_one_it_replaced(
+    one: Scores, other: Scores, policy: Policy
+) -> None:
+    if decide(one, other, policy).promote:
+        assert not decide(other, one, policy).promote
+
+
+@given(scores, policies)
+def test_a_candidate_never_beats_itself(candidate: Scores, policy: Policy) -> None:
+    assert not decide(candidate, candidate, policy).promote
+
+
+@given(scores, champions, policies)
+def test_every_decision_has_its_reasons(
+    candidate: Scores, champion: Scores | Unscored | None, policy: Policy
+) -> None:
+    assert decide(candidate, champion, policy).reasons
