@@ -1,0 +1,87 @@
+"""The step: read, check, split, write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components import dataset as datasets
+from components.dataset import Dataset
+from components.ingest import report as reports
+from components.ingest import source as sources
+from components.ingest.problems import InvalidDataError
+from components.ingest.settings import Settings
+
+
+def ingest(
+    source: str | Sequence[str],
+    folder: str | Path,
+    settings: Settings | None = None,
+    report: str | Path | None = None,
+) -> Dataset:
+    """Make a dataset folder from a source.
+
+    Args:
+        source: where the rows are; see ``components.ingest.source.read``.
+        folder: the dataset folder to write; it must not exist.
+        settings: which columns, which rows to hold out, what is allowed.
+        report: an HTML file to write, whether the data is accepted or refused.
+
+    Raises:
+        SourceError: the source can't be read.
+        InvalidDataError: the settings or the data are no good; it lists every problem and its first rows.
+        FileExistsError: the folder exists.
+    """
+    settings = settings or Settings()
+    try:
+        dataset, note = _ingest(source, folder, settings)
+    except InvalidDataError as error:
+        if report:
+            _write(report, reports.refused(error))
+        raise
+    if report:
+        _write(report, reports.accepted(dataset, note))
+    return dataset
+
+
+def _ingest(source: str | Sequence[str], folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
+    if problems := settings.problems():
+        raise InvalidDataError("the settings", problems)
+    rows = sources.read(source, settings.columns)
+    frame = pd.DataFrame({name: column.values for name, column in rows.columns.items()}, copy=False)
+    repeated = frame.duplicated().to_numpy()
+    if settings.duplicates == "drop":
+        frame = frame[~repeated]
+    held_out = settings.held_out(len(frame))
+    problems = [*rows.problems]
+    if rows.columns:
+        # pandera takes half a second to import, which a misspelt column need not wait for.
+        from components.ingest.validation import validate
+
+        problems += validate(rows, frame, held_out, settings)
+    if problems:
+        raise InvalidDataError(rows.source, problems)
+    dataset = datasets.write(
+        folder,
+        {name: frame[name].to_numpy()[~held_out] for name in settings.columns},
+        {name: frame[name].to_numpy()[held_out] for name in settings.columns},
+        source=rows.source,
+        settings=settings.document(),
+        units=settings.units,
+    )
+    return dataset, _about_repeats(repeated, held_out, settings)
+
+
+def _about_repeats(repeated: NDArray[np.bool_], held_out: NDArray[np.bool_], settings: Settings) -> str:
+    what = f"{repeated.sum()} rows repeat the features and the target of an earlier one"
+    if settings.duplicates == "drop":
+        return f"{what} and were left out."
+    return f"{what}, {(repeated & held_out).sum()} of them held out."
+
+
+def _write(path: str | Path, content: str) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
