@@ -43,7 +43,7 @@ class Page:
 
 
 def render(template: str, scripts: tuple[str, ...], **values: str) -> Page:
-    """Fill ``template`` with values that are HTML already; put the style sheet and the named scripts inside."""
+    """Fill ``template`` with values that are HTML already, and with the style sheet and the named scripts."""
     style, script = asset("style.css"), "\n".join(asset(name) for name in scripts)
     page = string.Template(asset(template)).substitute(values, style=style, script=script)
     policy = {

@@ -33,12 +33,13 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         kind="several" if several else "single",
         name=text(name),
         target=_name(model.target),
-        target_unit=_unit(model.target),
+        target_unit=f'<span class="unit">{text(model.target.unit)}</span>' if model.target.unit else "",
         lede=_lede(model),
         version=f"version {text(version)}" if version else "no version",
         digest=text(digest),
         short_digest=text(digest[:12]),
         rows="\n".join(_row(index, feature) for index, feature in enumerate(features)),
+        contributions="\n".join(_contribution(index, feature) for index, feature in enumerate(features)),
         axes="".join(
             f'<option value="{i}">{text(feature.name)}</option>' for i, feature in enumerate(features)
         ),
@@ -49,7 +50,7 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         ),
         intercept=text(repr(model.intercept)),
         training_rows=f"{model.reference.rows:,}",
-        target_range=_range(model.target),
+        target_range=f"{_unit(model.target)}{_range(model.target)}",
         body=text(_example(model)),
         data=data(_facts(model)),
     )
@@ -105,16 +106,20 @@ def _lede(model: LinearModel) -> str:
 
 
 def _row(index: int, feature: Column) -> str:
-    return f"""<div class="feature" data-index="{index}">
+    return f"""<div class="feature">
   <label for="value-{index}">{_name(feature)}</label>
-  <span class="about" id="about-{index}">{_unit(feature)}<span class="range">{_range(feature)}</span></span>
+  <span class="about" id="about-{index}">{_unit(feature)}{_range(feature)}</span>
   <input class="slider" type="range" id="slider-{index}" min="0" max="1000" value="500" step="1"
     aria-label="{text(feature.name)}, slider over the training range" aria-describedby="about-{index}">
   <input class="value" type="number" id="value-{index}" step="any" autocomplete="off" required
     aria-describedby="about-{index} note-{index}">
-  <span class="contribution"><span class="bar"></span><span class="amount"></span></span>
   <p class="note" id="note-{index}" hidden></p>
 </div>"""
+
+
+def _contribution(index: int, feature: Column) -> str:
+    return f"""<tr><th scope="row">{_name(feature)}</th>
+  <td class="bar" id="bar-{index}"></td><td id="amount-{index}"></td></tr>"""
 
 
 def _table_row(feature: Column, weight: float) -> str:
@@ -147,11 +152,7 @@ def _name(column: Column) -> str:
 
 
 def _unit(column: Column) -> str:
-    return (
-        f'<span class="unit">{text(column.unit)}</span>'
-        if column.unit
-        else '<span class="unit">no unit</span>'
-    )
+    return f"<bdi>{text(column.unit)}</bdi> · " if column.unit else "no unit · "
 
 
 def _range(column: Column) -> str:

@@ -1,4 +1,4 @@
-const MARGIN = { top: 14, right: 18, bottom: 46, left: 58 };
+const MARGIN = { top: 30, right: 18, bottom: 46, left: 58 };
 
 function svg(name, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -83,6 +83,7 @@ function drawChart(chart, { feature, target, line, value, prediction }) {
   }
   const named = (column) => column.name.slice(0, 48) + (column.unit ? `, ${column.unit.slice(0, 24)}` : "");
   parts.push(svg("text", { class: "axis-name", x: inside.right, y: height - 8, "text-anchor": "end" }, named(feature)));
+  parts.push(svg("text", { class: "axis-name", x: 16, y: 14 }, named(target)));
   chart.replaceChildren(...parts);
   return x;
 }

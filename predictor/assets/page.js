@@ -5,10 +5,11 @@ const rows = features.map((_, i) => ({
   slider: byId(`slider-${i}`),
   value: byId(`value-${i}`),
   note: byId(`note-${i}`),
-  bar: document.querySelector(`[data-index="${i}"] .bar`),
-  amount: document.querySelector(`[data-index="${i}"] .amount`),
+  bar: byId(`bar-${i}`),
+  amount: byId(`amount-${i}`),
 }));
-const state = { values: features.map(start), axis: 0, prediction: NaN, x: null };
+const reach = features.map(({ weight, minimum, maximum }) => Math.abs(weight * (maximum - minimum)));
+const state = { values: features.map(start), axis: reach.indexOf(Math.max(...reach)), prediction: NaN, x: null };
 
 function show(value, digits = 5) {
   const size = Math.abs(value);
@@ -67,6 +68,7 @@ function changed(i) {
 function update() {
   features.forEach(annotate);
   contributions();
+  byId("working").textContent = `${show(features[0].weight)} \u00d7 ${show(state.values[0], 6)} ${intercept < 0 ? "\u2212" : "+"} ${show(Math.abs(intercept))}`;
   byId("body").textContent = JSON.stringify({ instance: features.length > 1 ? state.values : state.values[0] });
   predict();
 }
@@ -82,18 +84,26 @@ function annotate(feature, i) {
   input.setAttribute("aria-invalid", Boolean(missing));
 }
 
+// The most that each feature contributes within its training range: so the bars keep their scale.
+const usual = features.map(({ weight, minimum, maximum }) => Math.abs(weight) * Math.max(Math.abs(minimum), Math.abs(maximum)));
+
 function contributions() {
   const amounts = features.map(({ weight }, i) => weight * state.values[i]);
-  const most = Math.max(...amounts.filter(Number.isFinite).map(Math.abs), Number.MIN_VALUE);
+  const most = Math.max(...usual, ...amounts.filter(Number.isFinite).map(Math.abs));
   amounts.forEach((amount, i) => {
     const { bar, amount: label } = rows[i];
-    const share = Number.isFinite(amount) ? (50 * Math.abs(amount)) / most : 0;
+    const share = Number.isFinite(amount) ? (50 * Math.abs(amount)) / (most || 1) : 0;
     bar.style.setProperty("--from", `${amount < 0 ? 50 - share : 50}%`);
     bar.style.setProperty("--share", `${share}%`);
     bar.classList.toggle("negative", amount < 0);
-    label.textContent = Number.isFinite(amount) ? (amount < 0 ? "" : "+") + show(amount, 4) : "";
+    label.textContent = Number.isFinite(amount) ? (amount < 0 ? "" : "+") + decimals(amount) : "";
   });
-  byId("intercept").textContent = show(intercept);
+}
+
+// Sums read best with the same number of decimals in every row.
+function decimals(amount) {
+  const places = 4 - Math.floor(Math.log10(Math.max(Math.abs(intercept), ...usual)));
+  return places >= 0 && places <= 10 && Math.abs(amount) < 1e9 ? amount.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212") : show(amount, 4);
 }
 
 // The prediction: one request at a time, and after it the newest values if they have changed meanwhile.
@@ -136,7 +146,7 @@ function present(prediction, error) {
   const shown = Number.isFinite(prediction) ? show(prediction) : "–";
   byId("prediction").textContent = shown;
   byId("prediction").title = Number.isFinite(prediction) ? String(prediction) : "";
-  byId("sum").textContent = shown;
+  byId("total").textContent = Number.isFinite(prediction) ? decimals(prediction) : "–";
   byId("error").textContent = error;
   byId("error").hidden = !error;
   draw();
@@ -176,5 +186,7 @@ byId("axis").addEventListener("change", (event) => { state.axis = Number(event.t
 byId("form").addEventListener("submit", (event) => event.preventDefault());
 byId("chart").addEventListener("pointerdown", (event) => { event.target.setPointerCapture?.(event.pointerId); drag(event); });
 byId("chart").addEventListener("pointermove", drag);
+byId("axis").value = state.axis;
+byId("intercept").textContent = decimals(intercept);
 new ResizeObserver(draw).observe(byId("chart"));
 update();
