@@ -43,7 +43,9 @@ def validate(
     return []
 
 
-def _column_checks(name: str, rows: Rows, held_out: NDArray[np.bool_], settings: Settings) -> list[pa.Check]:
+def _column_checks(
+    name: str, rows: Rows, frame: pd.DataFrame, held_out: NDArray[np.bool_], settings: Settings
+) -> list[pa.Check]:
     called = f"{'target' if name == settings.target else 'feature'} {name!r}"
     number = pd.Series(~frame.index.isin(rows.columns[name].not_numbers), index=frame.index)
     checks = [
