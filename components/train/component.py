@@ -1,0 +1,48 @@
+"""The train step of the pipeline."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+from components.image import PIPELINE_IMAGE
+
+
+@dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
+def train(
+    dataset: Input[Dataset],
+    model: Output[Model],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    iterations: int = 15000,
+    lr: float = 0.1,
+    search: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
+) -> None:
+    """Fit the model on the training rows.
+
+    Args:
+        dataset: what ingest wrote.
+        model: the model folder.
+        metrics: losses, training time and peak memory.
+        report: the loss by step, the weights and the search.
+        iterations: the number of steps of gradient descent.
+        lr: the learning rate.
+        search: lists to choose from by a validation split of the training rows, such as
+            {"lr": [0.01, 0.1], "iterations": [1000], "features": [["bmi"], ["bmi", "bp"]]}.
+    """
+    from pathlib import Path
+
+    from components import dataset as datasets
+    from components.train import training
+    from components.train.report import report as describe
+    from components.train.search import Search
+
+    result = training.train(
+        datasets.read(dataset.path),
+        model.path,
+        iterations=iterations,
+        lr=lr,
+        search=Search.of(search) if search else None,
+    )
+    model.metadata.update(result.lineage())
+    for name, value in result.metrics.items():
+        metrics.log_metric(name, value)
+    Path(report.path).write_text(describe(result), encoding="utf-8")
