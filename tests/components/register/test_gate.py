@@ -31,9 +31,13 @@ policies = st.builds(
         pytest.param(Scores(110, 9, 0.4), CHAMPION, Policy(), False, "is worse", id="worse"),
         pytest.param(CHAMPION, CHAMPION, Policy(), False, "is a tie", id="tie"),
         pytest.param(replace(CHAMPION, mse=100 - 1e-9), CHAMPION, Policy(), False, "is a tie", id="rounding"),
-        pytest.param(replace(CHAMPION, mse=99.999), CHAMPION, Policy(), True, "better by", id="a little better"),
+        pytest.param(
+            replace(CHAMPION, mse=99.999), CHAMPION, Policy(), True, "better by", id="a little better"
+        ),
         pytest.param(Scores(90, 7, 0.6), None, Policy(), True, "no champion yet", id="first"),
-        pytest.param(Scores(90, 7, 0.0), None, Policy(), False, "not above the floor 0", id="first at the floor"),
+        pytest.param(
+            Scores(90, 7, 0.0), None, Policy(), False, "not above the floor 0", id="first at the floor"
+        ),
         pytest.param(Scores(90, 7, -1.0), None, Policy(), False, "not above the floor", id="first below"),
         pytest.param(Scores(90, 7, 0.41), CHAMPION, Policy(0.42), False, "floor 0.42", id="better but low"),
         pytest.param(Scores(95, 7, 0.6), CHAMPION, Policy(0, 0.05), True, "at least", id="just enough"),
@@ -42,13 +46,20 @@ policies = st.builds(
         pytest.param(Scores(90, math.nan, 0.6), None, Policy(), False, "mae is nan", id="mae NaN"),
         pytest.param(Scores(90, 7, math.nan), None, Policy(), False, "r2 is nan", id="r2 NaN"),
         pytest.param(Scores(math.inf, 7, -math.inf), None, Policy(), False, "mse is inf", id="infinite"),
-        pytest.param(Scores(90, 7, 0.6), Scores(math.nan, 1, 1), Policy(), True, "mse is nan", id="champion NaN"),
+        pytest.param(
+            Scores(90, 7, 0.6), Scores(math.nan, 1, 1), Policy(), True, "mse is nan", id="champion NaN"
+        ),
         pytest.param(Scores(0, 0, 1), Scores(0, 0, 1), Policy(), False, "tie", id="both perfect"),
         pytest.param(
             Scores(90, 7, 0.6), Unscored("it needs s5"), Policy(incomparable="keep"), False, "s5", id="kept"
         ),
         pytest.param(
-            Scores(90, 7, 0.6), Unscored("it needs s5"), Policy(incomparable="replace"), True, "s5", id="replaced"
+            Scores(90, 7, 0.6),
+            Unscored("it needs s5"),
+            Policy(incomparable="replace"),
+            True,
+            "s5",
+            id="replaced",
         ),
     ],
 )
@@ -61,7 +72,7 @@ def test_the_gate_decides(
 
 
 def test_a_champion_that_cannot_be_compared_fails_loudly_by_default() -> None:
-    with pytest.raises(GateError, match="it needs s5.*incomparable=keep"):
+    with pytest.raises(GateError, match=r"it needs s5.*incomparable=keep"):
         decide(CHAMPION, Unscored("it needs s5"), Policy())
 
 
@@ -80,7 +91,9 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, float], mes
         Policy(**settings)  # type: ignore[arg-type]
 
 
-@given(scores, champions, policies, st.sampled_from(["mse", "mae", "r2"]), st.sampled_from([math.nan, math.inf]))
+@given(
+    scores, champions, policies, st.sampled_from(["mse", "mae", "r2"]), st.sampled_from([math.nan, math.inf])
+)
 def test_no_number_that_is_not_finite_is_ever_promoted(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy, name: str, odd: float
 ) -> None:
