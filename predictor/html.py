@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Page:
 def render(template: str, scripts: tuple[str, ...], **values: str) -> Page:
     """Fill ``template`` with values that are HTML already, and with the style sheet and the named scripts."""
     style, script = asset("style.css"), "\n".join(asset(name) for name in scripts)
-    page = string.Template(asset(template)).substitute(values, style=style, script=script)
+    page = string.Template(asset(template)).substitute(
+        values, style=style, script=script, icon=f"data:image/svg+xml,{quote(asset('icon.svg'))}"
+    )
     policy = {
         "default-src": "'none'",
         "script-src": _source(script),

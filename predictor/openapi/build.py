@@ -18,10 +18,14 @@ ERRORS = {
     401: ("Unauthorized", "The admin token is missing or wrong."),
     404: ("NotFound", "No such path or model."),
     405: ("MethodNotAllowed", "The path has no such method; the Allow header lists those it has."),
+    406: ("NotAcceptable", "None of the types in Accept can be given."),
+    408: ("ReadTimeout", "The body took too long to arrive."),
     413: ("TooLarge", "The body is larger than the predictor's limit."),
     415: ("UnsupportedMediaType", "The body is of a type this endpoint doesn't read."),
     503: ("NotReady", "The model is not ready."),
 }
+WITH_BODY = (400, 408, 413, 415, 503)
+"""The errors of a prediction whose rows come in a body."""
 
 
 def ref(name: str) -> Json:

@@ -1,16 +1,16 @@
 """The whole document, put together of its parts."""
 
 from predictor.artifact import LinearModel
-from predictor.openapi import kserve, native
-from predictor.openapi.build import ERRORS, JSON, Json, answer, media, record, ref
+from predictor.openapi import native, v1, v2
+from predictor.openapi.build import ERRORS, JSON, Json, answer, media, path_parameter, record, ref
 from predictor.openapi.shapes import STAND_IN, Examples
 from predictor.openapi.shapes import schemas as model_schemas
 from predictor.page import index
 
 TAGS = {
     native.PREDICT: "The short way to a prediction.",
-    kserve.V1: "The first protocol of KServe.",
-    kserve.V2: "The protocol that KServe, Triton and others share. The same is served by gRPC.",
+    v1.TAG: "The first protocol of KServe.",
+    v2.TAG: "KServe's V2, the protocol that KServe, Triton and others share. The same is served by gRPC.",
     native.ABOUT: "What is served, and how it is.",
     native.ADMIN: "Only with the admin token, and switched off where none is configured.",
 }
@@ -30,19 +30,24 @@ def document(model: LinearModel | None, *, name: str, version: str | None) -> Js
     known = model or STAND_IN
     examples = Examples.of(known)
     about = index(model, name=name, version=version, digest=None)
+    parameter = path_parameter("model", "The model's name.", schema={"type": "string", "enum": [name]})
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": version or "0", "description": _description(model)},
         "servers": [{"url": "."}],
         "tags": [{"name": tag, "description": text} for tag, text in TAGS.items()],
-        "paths": native.paths(known, examples, about)
-        | kserve.paths(known, examples, name=name, version=version),
+        "paths": {
+            **native.paths(known, examples, about),
+            **v1.paths(known, examples, name, parameter),
+            **v2.paths(known, examples, name, version, parameter),
+        },
         "components": {
             "schemas": {
                 "Error": record({"error": {"type": "string", "description": "What was wrong, and where."}}),
                 **model_schemas(known),
                 **native.schemas(),
-                **kserve.schemas(known),
+                **v1.schemas(known),
+                **v2.schemas(known),
             },
             "responses": {key: answer(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
             "securitySchemes": {
@@ -55,5 +60,5 @@ def document(model: LinearModel | None, *, name: str, version: str | None) -> Js
 def _description(model: LinearModel | None) -> str:
     if model is None:
         return "No model is loaded: shapes and examples are those of y = x until one is."
-    names = ", ".join(feature.name for feature in model.features)
-    return f"Predicts {model.target.name} from {names}, by a weighted sum and an intercept."
+    count = len(model.features)
+    return f"A weighted sum of {count} feature{'s' * (count > 1)} and an intercept, for {model.target.name}."

@@ -11,6 +11,7 @@ from predictor.openapi.build import (
     JSON,
     NDJSON,
     TEXT,
+    WITH_BODY,
     Json,
     answer,
     array,
@@ -61,7 +62,7 @@ def schemas() -> dict[str, Json]:
 
 def paths(model: LinearModel, examples: Examples, index: Mapping[str, object]) -> dict[str, Json]:
     """The paths of these endpoints, for a model, its examples, and what ``GET /`` answers a client."""
-    return _prediction(model, examples) | _about(index) | _administration(examples)
+    return _prediction(model, examples) | _about(index) | _administration()
 
 
 def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
@@ -81,7 +82,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 PREDICT,
                 "Predict one row, or a stream of rows",
                 answer(
-                    "The prediction; for NDJSON one a line, each sent as soon as its record has arrived.",
+                    "The prediction, or one a line.",
                     {
                         JSON: media(ref("StreamResponse"), prediction=one),
                         NDJSON: media(
@@ -90,9 +91,9 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                         ),
                     },
                 ),
-                *(400, 413, 415, 503),
-                description="As JSON: one row and its prediction. As NDJSON: a record a line, answered line by line,"
-                " however long the connection lasts.",
+                *WITH_BODY,
+                description="As JSON, one row and its prediction. As NDJSON, a record a line, each answered"
+                " by a line as soon as it has arrived, however long the connection lasts.",
                 requestBody=body(
                     {
                         JSON: media(ref("StreamRequest"), row={"instance": examples.instance}),
@@ -123,7 +124,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 PREDICT,
                 "Predict many rows at once",
                 answer(
-                    "A prediction for each row, in order; as `Accept` says, by default the type that was sent.",
+                    "A prediction for each row, in order, in the type that Accept says, or that was sent.",
                     {
                         JSON: media(ref("BatchResponse"), predictions=many),
                         CSV: media(
@@ -133,8 +134,9 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                         ARROW: media(BINARY),
                     },
                 ),
-                *(400, 413, 415, 503),
-                description="As JSON, as CSV with a header that names the features, or as an Arrow IPC stream.",
+                *WITH_BODY,
+                406,
+                description="As JSON, as CSV with a header that names the features, or as an Arrow stream.",
                 requestBody=body(
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": examples.rows}),
@@ -208,29 +210,29 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
     }
 
 
-def _administration(examples: Examples) -> dict[str, Json]:
+def _administration() -> dict[str, Json]:
+    closed: Json = {
+        "description": "Only with the admin token; without one configured there is no such path.",
+        "security": [{"admin": []}],
+    }
+    entry = record(
+        {
+            "time": {"type": "number", "description": "Seconds since 1970."},
+            "method": {"type": "string"},
+            "path": {"type": "string"},
+            "status": {"type": "integer"},
+            "request": {"type": "string", "description": "How the body began."},
+            "response": {"type": "string", "description": "How the answer began."},
+        }
+    )
+    shown = answer("The last request last.", {JSON: media(record({"requests": array(entry)}))})
+    emptied = answer(
+        "How many it held.", {JSON: media(record({"emptied": {"type": "integer"}}), emptied={"emptied": 3})}
+    )
     return {
-        "/log": {
-            "get": operation(
-                "log",
-                ADMIN,
-                "The last requests",
-                answer("The last requests, bounded in memory.", {JSON: media({"type": "object"})}),
-                *(401, 404),
-                description="Only with the admin token; without one configured there is no such path.",
-                security=[{"admin": []}],
-            )
-        },
+        "/log": {"get": operation("log", ADMIN, "The last requests", shown, 401, 404, **closed)},
         "/emptyLog": {
-            "get": operation(
-                "emptyLog",
-                ADMIN,
-                "Empty the log of requests",
-                answer("It is empty.", {JSON: media({"type": "object"})}),
-                *(401, 404),
-                description="Only with the admin token; without one configured there is no such path.",
-                security=[{"admin": []}],
-            )
+            "get": operation("emptyLog", ADMIN, "Empty the log of requests", emptied, 401, 404, **closed)
         },
     }
 
