@@ -2,26 +2,33 @@
 # A release names the base by digest: --build-arg PYTHON_IMAGE=python@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
-# The tool that installs stays behind in these stages: what is copied out is a folder of packages.
-FROM ${PYTHON_IMAGE} AS install-predictor
-COPY requirements/predictor.txt /requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --root-user-action=ignore --no-compile --only-binary :all: \
-        --require-hashes --target /packages -r /requirements.txt \
-    && find /packages -type d -name tests -prune -exec rm -r {} +
-COPY predictor /packages/predictor
-RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+# What installs stays behind in these stages: a folder of packages is copied out.
+FROM ${PYTHON_IMAGE} AS install
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
+COPY requirements/build.txt /requirements/
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r /requirements/build.txt
+WORKDIR /source
 
-FROM ${PYTHON_IMAGE} AS install-pipeline
-COPY requirements/pipeline.txt /requirements.txt
+FROM install AS install-predictor
+COPY requirements/predictor.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --root-user-action=ignore --no-compile --prefer-binary \
-        --require-hashes --target /packages -r /requirements.txt \
+    pip install --require-hashes --only-binary :all: --target /packages -r /requirements/predictor.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
-COPY predictor /packages/predictor
-COPY components /packages/components
-COPY pipeline.py /packages/pipeline.py
-RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+COPY pyproject.toml README.md LICENSE ./
+COPY predictor predictor
+RUN pip install --no-deps --no-build-isolation --target /packages . \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+
+FROM install AS install-pipeline
+COPY requirements/pipeline.txt /requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --require-hashes --target /packages -r /requirements/pipeline.txt \
+    && find /packages -type d -name tests -prune -exec rm -r {} +
+COPY pyproject.toml README.md LICENSE pipeline.py ./
+COPY predictor predictor
+COPY components components
+RUN pip install --no-deps --no-build-isolation --target /packages . \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
 # What both images have in common. The user is a number, so that Kubernetes can see it is not root.
 FROM ${PYTHON_IMAGE} AS runtime

@@ -63,6 +63,7 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) --all-extras --group dev $(UPGRADE) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
+	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
