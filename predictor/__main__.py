@@ -1,25 +1,39 @@
 """``python -m predictor --model_name linear-regressor --model_dir DIR``: serve a model folder."""
 
 import argparse
-import logging
+import gc
 from pathlib import Path
 
 from kserve import model_server
+from pydantic import ValidationError
 
+from predictor import logs
 from predictor.server import Predictor
 from predictor.settings import Settings
 
 
 def main() -> None:
     """Read flags and settings, and serve."""
-    parser = argparse.ArgumentParser(prog="predictor", parents=[model_server.parser])
+    parser = argparse.ArgumentParser(
+        prog="predictor",
+        description=__doc__,
+        parents=[model_server.parser],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.set_defaults(model_name="linear-regressor")
-    parser.add_argument("--model_dir", type=Path, help="The model folder (PREDICTOR_MODEL_DIR).")
+    parser.add_argument("--model_dir", type=Path, help="the model folder (PREDICTOR_MODEL_DIR)")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO)
-    logging.getLogger("kserve").setLevel(logging.WARNING)
+    if options.workers != 1:
+        parser.error("--workers: one process serves here; more load is more pods")
     given = {"model_dir": options.model_dir} if options.model_dir else {}
-    Predictor(options, Settings(**given)).run()
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        parser.error(str(error))
+    logs.configure(settings.log_level)
+    # What the imports made stays for ever: the collector need not walk through it again and again.
+    gc.freeze()
+    Predictor(options, settings).run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
+from predictor import encoding
 from predictor.errors import Headers, NotAcceptable, PredictorError, UnsupportedMedia
 
 JSON = b"application/json"
@@ -19,12 +20,13 @@ _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 
 
 class Answer(NamedTuple):
-    """A response: its body, and what goes into the head before it."""
+    """A response: its body, what goes into the head before it, and how many rows it predicts."""
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
     headers: Headers = ()
+    rows: int = 0
 
     @classmethod
     def of(cls, document: object, status: int = 200) -> "Answer":
@@ -45,12 +47,17 @@ class Head:
         media: the body's content type, lower case, without parameters; JSON where none is given, and where
             curl gives its default one.
         accept: the kinds of answer accepted, in the client's order of preference; empty for any.
-        json_length: bytes of JSON before the binary tensors of the Open Inference Protocol; None without them.
+        json_length: bytes of JSON before the binary tensors of the Open Inference Protocol, as sent; None
+            where there are none.
+        encoding: the body's content coding, as sent.
+        reply_encoding: the content coding to answer in; empty for none.
     """
 
     media: bytes = JSON
     accept: tuple[bytes, ...] = ()
     json_length: bytes | None = None
+    encoding: bytes = b""
+    reply_encoding: bytes = b""
 
     @classmethod
     def of(cls, headers: dict[bytes, bytes]) -> "Head":
@@ -63,6 +70,8 @@ class Head:
             media=_media(headers.get(b"content-type", b"")),
             accept=_accepted(headers.get(b"accept", b"")),
             json_length=headers.get(b"inference-header-content-length"),
+            encoding=headers.get(b"content-encoding", b""),
+            reply_encoding=encoding.choose(headers.get(b"accept-encoding", b"")),
         )
 
     def choose(self, *offered: bytes) -> bytes:
@@ -103,7 +112,7 @@ def _media(value: bytes) -> bytes:
 
 
 def _accepted(value: bytes) -> tuple[bytes, ...]:
-    """The media types of an Accept header by falling quality; those of quality 0 are left out (RFC 9110, 12.5.1)."""
+    """The media types of an Accept header by falling quality, without those of quality 0 (RFC 9110, 12.5.1)."""
     ranked: list[tuple[float, bytes]] = []
     for item in value.lower().split(b","):
         media, *parameters = (part.strip() for part in item.split(b";"))

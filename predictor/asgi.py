@@ -1,24 +1,35 @@
 """The plain way in: an ASGI layer in front of KServe's application.
 
 It answers the paths of ``routes`` itself, outside of KServe's middleware, and hands every other request on
-untouched. Streams and large bodies come this way, and all requests on servers other than our own.
+untouched. Streams and large bodies come this way, and every request on a server that is not our own.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
+import orjson
+
 from predictor.answer import NDJSON, Answer, Head
-from predictor.errors import InvalidInput, PredictorError, ReadTimeout, TooLarge
-from predictor.routes import Handler, Route, Routes
-from predictor.settings import Settings
+from predictor.capacity import Share
+from predictor.errors import InvalidInput, PredictorError, ReadTimeout, TooLarge, UnsupportedMedia
+from predictor.ndjson import Records, TooLong
+from predictor.routes import Handler, Route
+from predictor.service import Service
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CLOSE = (b"connection", b"close")
+_SLICE = 2**18
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 2**22
 
 logger = logging.getLogger(__name__)
 
@@ -30,66 +41,188 @@ class Disconnected(Exception):  # noqa: N818  an end, not an error
 class Layer:
     """An ASGI application around KServe's."""
 
-    def __init__(self, app: App, routes: Routes, settings: Settings) -> None:
+    def __init__(self, app: App, service: Service) -> None:
         self.app = app
-        self.routes = routes
-        self.settings = settings
+        self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
-        route = self.routes.find(scope["path"]) if scope["type"] == "http" else None
-        if route is None:
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        route = None if is_cloud_event(headers) else self.service.routes.find(scope.get("path", ""))
+        if scope["type"] != "http" or route is None:
             await self.app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        self.service.metrics.in_progress += 1
         try:
-            answer = await self._answer(route, scope, headers, receive)
+            await _Exchange(self.service, route, scope, headers, receive, send).run()
         except Disconnected:
-            return
-        await _send(answer, scope["method"], send)
+            logger.debug("a client went away before its request was complete")
+        finally:
+            self.service.metrics.in_progress -= 1
 
-    async def _answer(
-        self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> Answer:
-        try:
-            handler = route.handler(scope["method"])
-            head = Head.of(headers)
-            body = await self._read(headers, receive)
-            return handler(head, body)
-        except PredictorError as error:
-            return Answer.refusal(error)
-        except Disconnected:
-            raise
-        except Exception:
-            logger.exception("no answer to %s %s", scope["method"], scope["path"])
-            return Answer.of({"error": "internal error"}, 500)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytearray:
-        """Read a body within the limits of size and time."""
-        limit = self.settings.max_body_bytes
-        if int(headers.get(b"content-length", b"0")) > limit:
-            raise TooLarge(f"the body is longer than {limit} bytes")
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self,
+        service: Service,
+        route: Route,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.service = service
+        self.route = route
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.client = str((scope.get("client") or ("",))[0])
+        self.headers = headers
+        self.receive = receive
+        self.send = send
+        self.share = Share(service.memory)
+        self.complete = False
+
+    async def run(self) -> None:
+        started = time.perf_counter()
         body = bytearray()
         try:
-            async with asyncio.timeout(self.settings.read_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Disconnected
-                    body += message.get("body", b"")
-                    if len(body) > limit:
-                        raise TooLarge(f"the body is longer than {limit} bytes")
-                    if not message.get("more_body", False):
-                        return body
+            handler = self.route.handler(self.method)
+            self.service.admit(self.route, self.headers, self.client)
+            head = Head.of(self.headers)
+            if self.route.name == "stream" and head.media == NDJSON:
+                await self._stream(head, started)
+                return
+            await self._read(body)
+            answer = await self._compute(handler, head, body)
+        except PredictorError as error:
+            answer = self.service.refuse(error)
+        try:
+            self.service.record(self.route, self.method, self.path, body, answer, started)
+            await self._write(answer)
+        finally:
+            self.share.release()
+
+    async def _compute(self, handler: Handler, head: Head, body: bytearray) -> Answer:
+        work = partial(self.service.compute, handler, head, body)
+        if len(body) <= self.service.settings.inline_bytes and not head.encoding:
+            return work()
+        return await self.service.workers.run(work)
+
+    async def _read(self, body: bytearray) -> None:
+        """Read a body into ``body`` within the limits of size, memory and time."""
+        settings = self.service.settings
+        self._expect(settings.max_body_bytes)
+        try:
+            async with asyncio.timeout(settings.read_seconds):
+                while not self.complete:
+                    data = await self._more()
+                    self.share.grow(len(data))
+                    body += data
+                    if len(body) > settings.max_body_bytes:
+                        raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
         except TimeoutError as error:
-            raise ReadTimeout(f"the body did not arrive within {self.settings.read_seconds:g} s") from error
+            raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
+
+    def _expect(self, limit: int) -> None:
+        """Refuse a long body by the length it announces, before any of it is read."""
+        try:
+            announced = int(self.headers.get(b"content-length", b"0"))
+        except ValueError:
+            raise InvalidInput("the content length is no number") from None
+        if announced > limit:
+            raise TooLarge(f"the body is longer than {limit} bytes")
+        if announced > self.service.settings.inline_bytes:
+            self.service.workers.check()
+            self.service.memory.check(2 * announced)
+
+    async def _more(self) -> bytes:
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        self.complete = not message.get("more_body", False)
+        return message.get("body", b"")
+
+    async def _write(self, answer: Answer) -> None:
+        """Send an answer, a slice at a time, so that a slow reader holds back no more than that."""
+        body = b"" if self.method == "HEAD" else answer.body
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", str(len(answer.body)).encode()),
+            *answer.headers,
+        ]
+        closing = self.service.served.draining or self._leaves_much_unread()
+        if closing:
+            headers.append(_CLOSE)
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        for start in range(0, len(body), _SLICE):
+            await self._send_body(body[start : start + _SLICE], more=True)
+        if closing:
+            await self._linger()
+        await self._send_body(b"", more=False)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+    def _leaves_much_unread(self) -> bool:
+        """Whether so much of a body is still to come that it is better to close than to take it all in."""
+        announced = self.headers.get(b"content-length", b"0")
+        unknown = b"transfer-encoding" in self.headers or not announced.isdigit()
+        return not self.complete and (unknown or int(announced) > self.service.settings.inline_bytes)
+
+    async def _linger(self) -> None:
+        """Take in some of what is still being sent, unread.
+
+        Closing at once would make the kernel answer it with a reset, which can reach the client before the
+        answer that was sent, and take it away.
+        """
+        left = _LINGER_BYTES
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self.complete and left > 0:
+                    left -= len(await self._more())
+        except (TimeoutError, Disconnected):
+            return
+
+    async def _stream(self, head: Head, started: float) -> None:
+        """Answer records as they arrive, until their sender ends, or the server does."""
+        head.choose(NDJSON)
+        if head.encoding:
+            raise UnsupportedMedia("a stream of records can't have a content encoding")
+        service = self.service
+        records = Records(service.served.require().scorer, service.settings.max_record_bytes)
+        headers = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        ending = asyncio.ensure_future(service.ending.wait())
+        try:
+            last = await self._records(records, ending)
+            await self._send_body(last, more=True)
+            await self._linger()
+            await self._send_body(b"", more=False)
+        finally:
+            ending.cancel()
+            service.metrics.series("stream_ndjson").observe(200, time.perf_counter() - started, records.count)
+
+    async def _records(self, records: Records, ending: "asyncio.Future[bool]") -> bytes:
+        """Answer records; returns the last lines of the answer."""
+        while not self.complete:
+            arriving = asyncio.ensure_future(self._more())
+            await asyncio.wait({arriving, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not arriving.done():
+                arriving.cancel()
+                return orjson.dumps({"end": "the server is ending", "records": records.count}) + b"\n"
+            try:
+                answers = records.feed(arriving.result())
+            except TooLong as error:
+                return orjson.dumps({"error": str(error)}) + b"\n"
+            if answers:
+                await self._send_body(answers, more=True)
+        return records.finish()
 
 
-async def _send(answer: Answer, method: str, send: Send) -> None:
-    headers = [
-        (b"content-type", answer.content_type),
-        (b"content-length", str(len(answer.body)).encode()),
-        *answer.headers,
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+def is_cloud_event(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request is a CloudEvent, binary or structured; KServe understands those."""
+    return b"ce-specversion" in headers or headers.get(b"content-type", b"").startswith(
+        b"application/cloudevents"
+    )

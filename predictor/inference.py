@@ -3,26 +3,39 @@
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
-from predictor import json_codec, json_exact
-from predictor.answer import JSON, Answer, Head
+from predictor import arrow_codec, csv_codec, json_codec, json_exact
+from predictor.answer import ARROW, CSV, JSON, Answer, Head
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 from predictor.served import Served
+
+
+_WRITERS = {JSON: json_codec.predictions, CSV: csv_codec.write, ARROW: arrow_codec.write}
 
 
 def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     """Answer ``POST /stream`` with one instance."""
     scorer = served.require().scorer
     head.require(JSON)
-    return Answer(json_codec.prediction(_one(scorer, json_codec.instance(body, scorer.width), "instance")))
+    value = _one(scorer, json_codec.instance(body, scorer.width), "instance")
+    return Answer(json_codec.prediction(value), rows=1)
 
 
 def batch(served: Served, head: Head, body: bytes | bytearray) -> Answer:
-    """Answer ``POST /batch``."""
-    head.require(JSON)
-    return _predict(served, body, others=False)
+    """Answer ``POST /batch``: JSON, CSV or an Arrow stream, and the same kind back unless Accept says otherwise."""
+    scorer = served.require().scorer
+    media = head.require(JSON, CSV, ARROW)
+    wanted = head.choose(media, *(kind for kind in (JSON, CSV, ARROW) if kind != media))
+    if media == wanted == JSON:
+        return _predict(served, body, others=False)
+    if media == JSON:
+        X = json_codec.instances(body, scorer.width)
+    else:
+        X = (csv_codec if media == CSV else arrow_codec).read(body, scorer.names)
+    return Answer(_WRITERS[wanted](scorer.rows(X)), content_type=wanted, rows=len(X))
 
 
 def predict(served: Served, head: Head, body: bytes | bytearray) -> Answer:
@@ -57,23 +70,23 @@ def stream_value(served: Served, value: str) -> Answer:
     """Answer ``GET /stream/0.5``, or ``GET /stream/[0.5,0.2]`` where there are more features."""
     scorer = served.require().scorer
     found = json_exact.row(_value(value), scorer.width, "instance")
-    return Answer(json_codec.prediction(_one(scorer, found, "instance")))
+    return Answer(json_codec.prediction(_one(scorer, found, "instance")), rows=1)
 
 
 def batch_value(served: Served, value: str) -> Answer:
     """Answer ``GET /batch/[0.5,0.2,0.6]``."""
     scorer = served.require().scorer
     found = json_exact.table(_value(value), scorer.width, "instances")
-    return Answer(json_codec.predictions(scorer.rows(np.array(found, dtype=np.float64))))
+    return Answer(json_codec.predictions(scorer.rows(np.array(found, dtype=np.float64))), rows=len(found))
 
 
 def _predict(served: Served, body: bytes | bytearray, *, others: bool) -> Answer:
     scorer = served.require().scorer
     if few := json_codec.few(body, scorer.width):
         values = [_one(scorer, row, f"instances[{i}]") for i, row in enumerate(few)]
-        return Answer(json_codec.predictions(values))
+        return Answer(json_codec.predictions(values), rows=len(values))
     X = json_codec.instances(body, scorer.width, others=others)
-    return Answer(json_codec.predictions(scorer.rows(X)))
+    return Answer(json_codec.predictions(scorer.rows(X)), rows=len(X))
 
 
 def _one(scorer: Scorer, row: Any, where: str) -> float:

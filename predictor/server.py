@@ -1,27 +1,43 @@
-"""Putting it together: the model, KServe's application and gRPC server, and our way in, in one process."""
+"""Putting it together: the model, KServe's application and gRPC service, and our ways in, in one process."""
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import signal
+import time
+from collections.abc import Iterator
 
+import grpc
 import uvicorn
 import uvloop
 from kserve import ModelRepository
 from kserve.model_server import app as kserve_app
 from kserve.protocol.dataplane import DataPlane
-from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 
+from predictor import grpc_server
 from predictor.asgi import Layer
+from predictor.auth import Tokens
 from predictor.model import ServedModel
-from predictor.pages import Site
-from predictor.request_log import RequestLog
-from predictor.routes import Routes
+from predictor.protocol import FastProtocol, protocol
 from predictor.served import Served
+from predictor.service import Service
 from predictor.settings import Settings
 
+_TOKENS_SELDOM = 30
+
 logger = logging.getLogger(__name__)
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server, ended by us: it takes no signals of its own, and exits 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to whoever runs the server."""
+        yield
 
 
 class Predictor:
@@ -31,6 +47,7 @@ class Predictor:
         self.options = options
         self.settings = settings
         self.served = Served(options.model_name, settings.model_dir, settings.model_version)
+        self._impatient = False
 
     def run(self) -> None:
         """Serve until a signal ends it."""
@@ -38,31 +55,88 @@ class Predictor:
         uvloop.run(self._serve())
 
     async def _serve(self) -> None:
+        service = Service(self.served, self.settings)
+        service.register()
         repository = ModelRepository()
         repository.update(ServedModel(self.served))
         plane, extension = DataPlane(repository), ModelRepositoryExtension(repository)
         RESTServer(kserve_app, plane, extension, self.options.http_port).create_application()
-        log = RequestLog(self.settings.request_log_size) if self.settings.admin_token else None
-        layer = Layer(kserve_app, Routes(self.served, Site(self.served), log), self.settings)
-        http = uvicorn.Server(
-            uvicorn.Config(
-                layer,
-                host="0.0.0.0",  # noqa: S104  a pod's port is opened to its Service
-                port=self.options.http_port,
-                log_config=None,
-                access_log=False,
-                ws="none",
-                http="httptools",
-                timeout_keep_alive=self.options.timeout_keep_alive,
-                ssl_certfile=self.options.ssl_certfile,
-                ssl_keyfile=self.options.ssl_keyfile,
-            )
-        )
-        grpc = GRPCServer(self.options.grpc_port, plane, extension, kwargs=vars(self.options))
-        serving_grpc = (
-            asyncio.create_task(grpc.start(self.options.max_threads)) if self.options.enable_grpc else None
-        )
+        http = self._http(service)
+        rpc = self._grpc(service, plane, extension) if self.options.enable_grpc else None
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._on_signal, number, ended)
+        if rpc:
+            await rpc.start()
+        chores = [asyncio.create_task(self._sweep(http)), asyncio.create_task(self._refresh(service))]
+        ending = asyncio.create_task(self._end(ended, service, http, rpc))
         await http.serve()
-        if serving_grpc:
-            await grpc.stop()
-            await serving_grpc
+        await ending
+        for chore in chores:
+            chore.cancel()
+
+    def _http(self, service: Service) -> HttpServer:
+        options = self.options
+        config = uvicorn.Config(
+            Layer(kserve_app, service),
+            host="0.0.0.0",  # noqa: S104  a pod's port is opened to its Service
+            port=options.http_port,
+            http=protocol(service),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            backlog=4096,
+            timeout_keep_alive=options.timeout_keep_alive,
+            timeout_graceful_shutdown=int(self.settings.grace_seconds),
+            ssl_certfile=options.ssl_certfile,
+            ssl_keyfile=options.ssl_keyfile,
+        )
+        return HttpServer(config)
+
+    def _grpc(
+        self, service: Service, plane: DataPlane, extension: ModelRepositoryExtension
+    ) -> grpc.aio.Server:
+        options = self.options
+        longest = (options.grpc_max_send_message_length, options.grpc_max_receive_message_length)
+        return grpc_server.make(service, plane, extension, options.grpc_port, options.max_threads, longest)
+
+    def _on_signal(self, number: int, ended: asyncio.Event) -> None:
+        """Begin to end; a second signal, or Ctrl-C, does not wait for endpoints to spread."""
+        self._impatient = ended.is_set() or number == signal.SIGINT
+        ended.set()
+        logger.info("ending on %s", signal.Signals(number).name)
+
+    async def _end(
+        self, ended: asyncio.Event, service: Service, http: HttpServer, rpc: grpc.aio.Server | None
+    ) -> None:
+        """Readiness turns false first; new requests are answered until that has spread; then the rest finishes."""
+        await ended.wait()
+        self.served.draining = True
+        deadline = time.monotonic() + self.settings.drain_seconds
+        while not self._impatient and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        service.ending.set()
+        http.should_exit = True
+        if rpc:
+            await rpc.stop(self.settings.grace_seconds)
+
+    async def _sweep(self, http: HttpServer) -> None:
+        """Close connections that keep us waiting; once a second for all is cheaper than a timer for each."""
+        while True:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for connection in list(http.server_state.connections):
+                if isinstance(connection, FastProtocol) and connection.overdue(now):
+                    connection.transport.close()
+
+    async def _refresh(self, service: Service) -> None:
+        """Look at the keys again, in a thread: they may come over a network."""
+        turn = 0
+        while service.gate.sources:
+            await asyncio.sleep(self.settings.refresh_seconds)
+            turn += 1
+            for source in service.gate.sources:
+                if not isinstance(source, Tokens) or turn % _TOKENS_SELDOM == 0:
+                    await asyncio.to_thread(source.refresh)

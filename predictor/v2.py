@@ -163,13 +163,18 @@ def _write(served: Served, request: dict[str, Any], values: NDArray[np.float64])
     output: dict[str, Any] = {"name": tensors.OUTPUT, "shape": [len(values)], "datatype": "FP64"}
     answer["outputs"] = [output]
     if not _wants_binary(request):
-        return Answer(orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_codec.array(values))
+        return Answer(
+            orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_codec.array(values), rows=len(values)
+        )
     content = values.astype("<f8", copy=False).tobytes()
     output["parameters"] = {"binary_data_size": len(content)}
     document = orjson.dumps(answer)
     length = str(len(document)).encode()
     return Answer(
-        document + content, content_type=BINARY, headers=((b"inference-header-content-length", length),)
+        document + content,
+        content_type=BINARY,
+        headers=((b"inference-header-content-length", length),),
+        rows=len(values),
     )
 
 

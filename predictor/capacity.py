@@ -1,0 +1,101 @@
+"""How much may be done at once: large answers in a few threads with a short queue, and a bound on memory.
+
+What can't be taken on is refused at once, in constant time, before its body is read.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from predictor.errors import DeadlineExceeded, Unavailable
+
+T = TypeVar("T")
+
+
+class Busy(Unavailable):
+    """Too many large requests are waiting already."""
+
+
+class OutOfMemory(Unavailable):
+    """The bodies under way take all the memory they may."""
+
+
+class Workers:
+    """Threads for what would keep the event loop too long."""
+
+    def __init__(self, threads: int, queue: int, seconds: float) -> None:
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="answer")
+        self.places = threads + queue
+        self.taken = 0
+        self.seconds = seconds
+
+    def check(self) -> None:
+        """Tell whether there is a place.
+
+        Raises:
+            Busy: there is none.
+        """
+        if self.taken >= self.places:
+            raise Busy("too many large requests are waiting", retry_after=1)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in a thread.
+
+        Raises:
+            Busy: there is no place for it.
+            DeadlineExceeded: it took too long; its place is kept until it ends.
+        """
+        self.check()
+        self.taken += 1
+        future = asyncio.get_running_loop().run_in_executor(self.pool, work)
+        future.add_done_callback(self._free)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self.seconds)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"the answer took longer than {self.seconds:g} s") from error
+
+    def _free(self, future: "asyncio.Future[T]") -> None:
+        self.taken -= 1
+        if not future.cancelled():
+            future.exception()  # after a deadline nobody else asks for it
+
+
+class Memory:
+    """The bytes that bodies may take, requests and answers together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+
+    def check(self, size: int) -> None:
+        """Tell whether ``size`` more bytes may come.
+
+        Raises:
+            OutOfMemory: they may not.
+        """
+        if self.taken + size > self.limit:
+            raise OutOfMemory("the requests under way take all the memory they may", retry_after=1)
+
+
+class Share:
+    """What one request takes of the memory; given back when the request ends."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """Take ``size`` bytes more.
+
+        Raises:
+            OutOfMemory: there are none left.
+        """
+        self.memory.check(size)
+        self.memory.taken += size
+        self.size += size
+
+    def release(self) -> None:
+        """Give everything back."""
+        self.memory.taken -= self.size
+        self.size = 0

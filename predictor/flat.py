@@ -1,0 +1,85 @@
+"""Reading FlatBuffers from strangers: every access is checked by Python itself, so that no bytes can crash us.
+
+Only as much of the format (https://flatbuffers.dev/internals) as the messages of Arrow need.
+"""
+
+import struct
+from typing import Self
+
+from predictor.errors import InvalidInput
+
+_U16 = struct.Struct("<H")
+_I32 = struct.Struct("<i")
+_U32 = struct.Struct("<I")
+
+
+class Table:
+    """A table in a buffer: its fields by their number in the schema.
+
+    Every method raises ``InvalidInput`` where the bytes lead outside of the buffer.
+    """
+
+    def __init__(self, content: bytes, position: int) -> None:
+        self.content = content
+        self.position = position
+        self.vtable = position - _get(_I32, content, position)
+        self.size = _get(_U16, content, self.vtable)
+
+    @classmethod
+    def root(cls, content: bytes) -> Self:
+        """The table that a buffer holds."""
+        return cls(content, _get(_U32, content, 0))
+
+    def number(self, field: int, form: str, default: int = 0) -> int:
+        """A scalar by its ``struct`` format."""
+        place = self._place(field)
+        return default if place is None else int(_get(struct.Struct("<" + form), self.content, place))
+
+    def table(self, field: int) -> "Table | None":
+        """A table, or None where there is none."""
+        place = self._target(field)
+        return None if place is None else Table(self.content, place)
+
+    def text(self, field: int) -> str:
+        """A string, empty where there is none."""
+        start, count = self._vector(field, 1)
+        try:
+            return self.content[start : start + count].decode()
+        except UnicodeDecodeError as error:
+            raise InvalidInput("the body is no Arrow stream: a name is not UTF-8") from error
+
+    def tables(self, field: int) -> list["Table"]:
+        """A vector of tables."""
+        start, count = self._vector(field, 4)
+        places = range(start, start + 4 * count, 4)
+        return [Table(self.content, place + _get(_U32, self.content, place)) for place in places]
+
+    def pairs(self, field: int) -> list[tuple[int, int]]:
+        """A vector of structs of two 64-bit numbers."""
+        start, count = self._vector(field, 16)
+        return list(struct.iter_unpack("<qq", self.content[start : start + 16 * count]))
+
+    def _place(self, field: int) -> int | None:
+        entry = 4 + 2 * field
+        offset = _get(_U16, self.content, self.vtable + entry) if entry < self.size else 0
+        return self.position + offset if offset else None
+
+    def _target(self, field: int) -> int | None:
+        place = self._place(field)
+        return None if place is None else place + _get(_U32, self.content, place)
+
+    def _vector(self, field: int, size: int) -> tuple[int, int]:
+        """Where a vector's elements begin, and how many there are."""
+        place = self._target(field)
+        if place is None:
+            return 0, 0
+        count = _get(_U32, self.content, place)
+        if place + 4 + size * count > len(self.content):
+            raise InvalidInput("the body is no Arrow stream: a vector ends outside of its message")
+        return place + 4, count
+
+
+def _get(form: struct.Struct, content: bytes, position: int) -> int:
+    if not 0 <= position <= len(content) - form.size:
+        raise InvalidInput("the body is no Arrow stream: an offset leads outside of its message")
+    return int(form.unpack_from(content, position)[0])

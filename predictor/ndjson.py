@@ -1,0 +1,103 @@
+"""Records a line each (NDJSON), for a stream without end: the lines that have arrived are answered together.
+
+Each record has the form of ``POST /stream``. One that is malformed gets ``{"error": ...}`` as its line, and the
+stream goes on: whoever feeds a connection for hours should not lose it, nor the count of lines, by one record.
+"""
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from predictor import json_codec
+from predictor.errors import InvalidInput
+from predictor.scorer import Scorer
+
+_NUMBERS = {float, int}
+
+
+class TooLong(InvalidInput):
+    """A record without an end within the limit; nothing after it can be told apart."""
+
+
+class Records:
+    """Cuts what arrives into records, and answers them.
+
+    Attributes:
+        count: records answered so far; where a client that is cut off goes on.
+    """
+
+    def __init__(self, scorer: Scorer, longest: int) -> None:
+        self.scorer = scorer
+        self.longest = longest
+        self.count = 0
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """Answer the records that ``data`` completes.
+
+        Raises:
+            TooLong: a record has no end within the limit.
+        """
+        end = data.rfind(b"\n") + 1
+        lines = bytes(self._rest + data[:end]) if end else b""
+        self._rest = bytearray(data[end:]) if end else self._rest + data
+        answers = self._answer(lines)
+        if len(self._rest) > self.longest:
+            raise TooLong(f"record {self.count}: longer than {self.longest} bytes")
+        return answers
+
+    def finish(self) -> bytes:
+        """Answer the last record, which may have no line end."""
+        lines, self._rest = bytes(self._rest), bytearray()
+        return self._answer(lines)
+
+    def _answer(self, text: bytes) -> bytes:
+        if not text.strip():
+            return b""
+        lines = text.strip(b"\r\n").split(b"\n")
+        if any(not line or line.isspace() for line in lines):
+            lines = [line for line in lines if line and not line.isspace()]
+        values = self._plain(lines)
+        if values is None:
+            return b"".join(self._one(line) for line in lines)
+        self.count += len(values)
+        numbers = json_codec.array(values)[1:-1].replace(b",", b'}\n{"prediction":')
+        return b'{"prediction":%b}\n' % numbers
+
+    def _plain(self, lines: list[bytes]) -> NDArray[np.float64] | None:
+        """Predictions for lines that are all as they should be; None where one is not.
+
+        Each line is parsed as an array of its own, so that none can reach into the next, and the quotes are
+        counted, so that no key can stand twice.
+        """
+        width = self.scorer.width
+        try:
+            text = b"[[%b]]" % b"],[".join(lines)
+            records = orjson.loads(text)
+            values = [record["instance"] for (record,) in records]
+        except (ValueError, KeyError, TypeError):
+            return None
+        if len(values) != len(lines) or text.count(b'"') != 2 * len(lines):
+            return None
+        kinds = set(map(type, values))
+        if kinds == {list} and set(map(len, values)) == {width}:
+            values = [number for value in values for number in value]
+            kinds = set(map(type, values))
+        elif width != 1:
+            return None
+        if not kinds <= _NUMBERS:
+            return None
+        try:
+            return self.scorer.rows(np.array(values, dtype=np.float64).reshape(-1, width))
+        except InvalidInput:
+            return None
+
+    def _one(self, line: bytes) -> bytes:
+        place = self.count
+        self.count += 1
+        try:
+            X = np.array([json_codec.instance(line, self.scorer.width)], dtype=np.float64)
+            return json_codec.prediction(float(self.scorer.rows(X)[0])) + b"\n"
+        except InvalidInput as error:
+            message = str(error).replace("the body", "it").replace("instances[0]", "instance")
+            return orjson.dumps({"error": f"record {place}: {message}"}) + b"\n"

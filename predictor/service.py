@@ -1,0 +1,121 @@
+"""What both ways in share: the model, who may ask it, what is counted, and how a request becomes an answer."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+from prometheus_client import REGISTRY
+
+from predictor import encoding
+from predictor.answer import Answer, Head
+from predictor.auth import Gate, Keys, Tokens, jwks_reader
+from predictor.capacity import Busy, Memory, OutOfMemory, Workers
+from predictor.errors import DeadlineExceeded, Forbidden, PredictorError, ReadTimeout, Unauthorized
+from predictor.metrics import Metrics
+from predictor.pages import Site
+from predictor.request_log import RequestLog
+from predictor.routes import Handler, Route, Routes
+from predictor.served import Served
+from predictor.settings import Settings
+
+logger = logging.getLogger(__name__)
+audit = logging.getLogger("predictor.audit")
+
+_REASONS = {
+    Unauthorized: "unauthorized",
+    Forbidden: "forbidden",
+    Busy: "busy",
+    OutOfMemory: "memory",
+    ReadTimeout: "slow",
+    DeadlineExceeded: "deadline",
+}
+
+
+class Service:
+    """The predictor without its wires."""
+
+    def __init__(self, served: Served, settings: Settings) -> None:
+        self.served = served
+        self.settings = settings
+        self.gate = make_gate(settings)
+        self.log = RequestLog(settings.request_log_size) if self.gate.has_admin else None
+        self.metrics = Metrics(served)
+        self.workers = Workers(settings.workers, settings.queue, settings.answer_seconds)
+        self.memory = Memory(settings.max_memory_bytes)
+        self.routes = Routes(served, Site(served), self.log)
+        self.ending = asyncio.Event()
+
+    def register(self) -> None:
+        """Put the metrics into what ``/metrics`` shows."""
+        REGISTRY.register(self.metrics)
+
+    def admit(self, route: Route, headers: Mapping[bytes, bytes], client: str) -> None:
+        """Let a request in, and write down whom not, and who administers.
+
+        Raises:
+            PredictorError: it is not let in.
+        """
+        if not self.gate.asks(route.scope):
+            return
+        try:
+            principal = self.gate.admit(route.scope, headers)
+        except PredictorError as error:
+            audit.warning("refused", extra={"client": client, "endpoint": route.name, "status": error.status})
+            raise
+        if route.scope == "admin" and principal:
+            audit.info("admitted", extra={"client": client, "endpoint": route.name, "who": principal.name})
+
+    def compute(self, handler: Handler, head: Head, body: bytes | bytearray) -> Answer:
+        """Answer a request whose body is here. Whatever goes wrong becomes an answer too."""
+        try:
+            plain = (
+                encoding.decode(body, head.encoding, self.settings.max_body_bytes) if head.encoding else body
+            )
+            answer = handler(head, plain)
+        except PredictorError as error:
+            return Answer.refusal(error)
+        except Exception:
+            return self.broken()
+        return compress(answer, head.reply_encoding) if head.reply_encoding else answer
+
+    def broken(self) -> Answer:
+        """The answer for an error of our own; the log says more than the client is told."""
+        logger.exception("a request could not be answered")
+        return Answer.of({"error": "internal error"}, 500)
+
+    def refuse(self, error: PredictorError) -> Answer:
+        """The answer for a request that was refused before it was read."""
+        if reason := _REASONS.get(type(error)):
+            self.metrics.rejected[reason] += 1
+        return Answer.refusal(error)
+
+    def record(  # noqa: PLR0913  what a log line is made of
+        self, route: Route, method: str, path: str, body: bytes | bytearray, answer: Answer, started: float
+    ) -> None:
+        """Count an answer, and remember it where somebody may look."""
+        self.metrics.series(route.name).observe(answer.status, time.perf_counter() - started, answer.rows)
+        if self.log is not None and route.scope != "admin":
+            self.log.add(method, path, body, answer)
+
+
+def compress(answer: Answer, coding: bytes) -> Answer:
+    """Compress an answer that is worth it."""
+    headers = (*answer.headers, (b"vary", b"accept-encoding"))
+    if len(answer.body) < encoding.SMALLEST:
+        return answer
+    return answer._replace(
+        body=encoding.encode(answer.body, coding), headers=((b"content-encoding", coding), *headers)
+    )
+
+
+def make_gate(settings: Settings) -> Gate:
+    """The gate that the settings describe."""
+    sources: list[Keys | Tokens] = []
+    if settings.api_keys:
+        sources.append(Keys(settings.api_keys))
+    if settings.jwks:
+        read = jwks_reader(settings.jwks)
+        sources.append(Tokens(read, settings.jwt_issuer, settings.jwt_audience, settings.jwt_algorithms))
+    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    return Gate(settings.auth, token, tuple(sources))
