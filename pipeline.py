@@ -1,0 +1,340 @@
+"""The pipeline ingest, train, evaluate, register on Kubeflow Pipelines, and the commands around it.
+
+``python pipeline.py compile | run | submit | schedule``; each knows ``--help``. What runs on this machine and
+on a cluster is the same.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import kfp
+from kfp import compiler, dsl, local
+
+from components.commands import cluster
+from components.commands.errors import CommandError
+from components.commands.parameters import parse
+from components.commands.progress import Progress
+from components.commands.serving import become_predictor, check_ports, usage
+from components.evaluate.component import evaluate
+from components.image import PIPELINE_IMAGE
+from components.ingest.component import ingest
+from components.register.component import register
+from components.register.folders import local_path
+from components.train.component import train
+
+NAME = "linear-regressor"
+
+
+class Registered(NamedTuple):
+    """What a run of the pipeline ends with."""
+
+    version: int
+    promoted: bool
+    reasons: list  # type: ignore[type-arg]
+    champion_uri: str
+
+
+@dsl.pipeline(name=NAME, description="From a source of rows to a registered, gated model.")
+def linear_regressor(
+    registry_root: str,
+    tracking_uri: str = "",
+    model_name: str = NAME,
+    run_id: str = "",
+    git_commit: str = "",
+    source: str = "sklearn://diabetes",
+    features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
+    target: str = "target",
+    test_rows: int = 20,
+    test_share: float = 0.0,
+    seed: int = 0,
+    duplicates: str = "report",
+    ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    iterations: int = 15000,
+    lr: float = 0.1,
+    search: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    floor_r2: float = 0.0,
+    minimum_improvement: float = 0.0,
+    incomparable: str = "fail",
+) -> Registered:
+    """Chain the steps; what the parameters mean stands at the step that takes them."""
+    data = ingest(
+        source=source,
+        features=features,
+        target=target,
+        test_rows=test_rows,
+        test_share=test_share,
+        seed=seed,
+        duplicates=duplicates,
+        ranges=ranges,
+        units=units,
+    )
+    fitted = train(dataset=data.outputs["dataset"], iterations=iterations, lr=lr, search=search)
+    scored = evaluate(
+        dataset=data.outputs["dataset"],
+        model=fitted.outputs["model"],
+        registry_root=registry_root,
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+    )
+    registered = register(
+        dataset=data.outputs["dataset"],
+        model=fitted.outputs["model"],
+        report=scored.outputs["report"],
+        registry_root=registry_root,
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+        job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        job_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+        run_id=run_id,
+        git_commit=git_commit,
+        floor_r2=floor_r2,
+        minimum_improvement=minimum_improvement,
+        incomparable=incomparable,
+    )
+    for step in (data, fitted, scored, registered):
+        # A source, a registry and a data set change behind an unchanged name: the same inputs prove nothing.
+        step.set_caching_options(enable_caching=False)
+    outputs = registered.outputs
+    return Registered(*(outputs[name] for name in Registered._fields))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore", module="kfp")
+    try:
+        return int(options.command(options))
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def compile_command(options: argparse.Namespace) -> int:
+    """Write the pipeline as KFP's YAML, or as Kubernetes resources."""
+    if not options.output.endswith((".yaml", ".yml")):
+        raise CommandError(f"-o {options.output}: KFP reads files that end in .yaml")
+    resources = compiler.compiler_utils.KubernetesManifestOptions(
+        pipeline_name=NAME, namespace=options.namespace, include_pipeline_manifest=True
+    )
+    as_resources = {"kubernetes_manifest_format": True, "kubernetes_manifest_options": resources}
+    compile_to(options.output, options.image, **(as_resources if options.kubernetes_manifest else {}))
+    print(f"wrote {options.output}")
+    return 0
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run the pipeline on this machine; with --serve, become the predictor of its champion."""
+    place = options.local.expanduser().absolute()
+    parameters = _local_parameters(options.param, place)
+    if options.serve:
+        check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
+        if local_path(parameters["registry_root"]) is None:
+            raise CommandError("--serve needs a registry_root on this machine")
+    folder = place / "runs" / parameters["run_id"]
+    done = run_locally(parameters, folder)
+    state = "is the champion now" if done.promoted else "is registered, and not promoted"
+    print(f"\nVersion {int(done.version)} {state}:", *done.reasons, sep="\n  ")
+    print(f"Champion: {done.champion_uri or 'none'}\nReports:  {folder}")
+    if options.serve:
+        if not done.champion_uri:
+            raise CommandError("there is no champion to serve")
+        ports = f"http://localhost:{options.port}, gRPC on {options.grpc_port}"
+        print(f"\nServing on {ports}, until Ctrl-C. Call it:\n")
+        print(*usage(done.champion_uri, parameters["model_name"], options.port), "", sep="\n")
+        become_predictor(done.champion_uri, parameters["model_name"], options.port, options.grpc_port)
+    return 0
+
+
+def submit_command(options: argparse.Namespace) -> int:
+    """Start a run on a cluster, show its steps, and end as it ends."""
+    client = _client(options)
+    started = client.run_pipeline(**_job(client, options, f"{NAME}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+    print(f"run {started.run_id} started", flush=True)
+    return 0 if cluster.follow(client, started.run_id) else 1
+
+
+def schedule_command(options: argparse.Namespace) -> int:
+    """Run the pipeline on a cluster at set times; a schedule of the same name is replaced."""
+    fields = options.cron.split()
+    if len(fields) not in (5, 6):
+        raise CommandError(f"--cron takes five fields, or six with seconds first, not {options.cron!r}")
+    client = _client(options)
+    cron = " ".join(["0", *fields][-6:])
+    job = _job(client, options, options.name)
+    print(f"schedule {cluster.schedule(client, job, cron, catch_up=options.catch_up)}")
+    return 0
+
+
+def compile_to(output: str | Path, image: str = PIPELINE_IMAGE, **options: Any) -> None:
+    """Compile the pipeline; ``image`` is the one its steps run in."""
+    compiler.Compiler().compile(linear_regressor, str(output), **options)
+    if image != PIPELINE_IMAGE:
+        written = Path(output).read_text(encoding="utf-8")
+        named = written.replace(f"image: {PIPELINE_IMAGE}\n", f"image: {image}\n")
+        Path(output).write_text(named, encoding="utf-8")
+
+
+def run_locally(parameters: Mapping[str, Any], folder: Path) -> Registered:
+    """Run the pipeline with kfp.local.
+
+    Args:
+        parameters: of the pipeline.
+        folder: where the artifacts and the log of the steps go.
+
+    Raises:
+        CommandError: a step failed; the message says which and why.
+    """
+    if odd := [text for text in (str(folder), *map(str, parameters.values())) if "python3" in text]:
+        raise CommandError(
+            f"kfp's local runner takes 'python3' for its interpreter, even in {odd[0]}: rename it"
+        )
+    folder.mkdir(parents=True)
+    # The steps import what is installed, whatever lies in the current directory.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        progress = Progress(sys.stdout, log)
+        logging.getLogger().addFilter(progress)
+        try:
+            with contextlib.redirect_stdout(log):
+                outputs = linear_regressor(**parameters).outputs
+        except RuntimeError as error:
+            raise CommandError(
+                f"{progress.step} failed. {progress.reason()}\nThe whole log: {log.name}"
+            ) from error
+        finally:
+            logging.getLogger().removeFilter(progress)
+    return Registered(*(outputs[name] for name in Registered._fields))
+
+
+def _local_parameters(given: list[str], place: Path) -> dict[str, Any]:
+    run_id = f"local-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    defaults = {
+        "registry_root": str(place),
+        "run_id": run_id,
+        "git_commit": _git_commit(),
+        "model_name": NAME,
+    }
+    parameters = defaults | parse(given, kinds())
+    for name in ("registry_root", "source"):
+        if name in parameters and (path := local_path(parameters[name])):
+            parameters[name] = str(path)
+    return parameters
+
+
+def _git_commit() -> str:
+    """The commit of this checkout, marked when it was changed; empty outside of one."""
+    checkout = Path(__file__).resolve().parent
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    if (checkout / ".git").exists():
+        with contextlib.suppress(OSError):
+            return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    return ""
+
+
+def _client(options: argparse.Namespace) -> kfp.Client:
+    token = os.environ.get("KFP_TOKEN")
+    return kfp.Client(host=options.host, namespace=options.namespace or "kubeflow", existing_token=token)
+
+
+def _job(client: kfp.Client, options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
+    parameters = parse(options.param, kinds())
+    if "registry_root" not in parameters:
+        raise CommandError(
+            "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "pipeline.yaml"
+        compile_to(package, options.image)
+        pipeline_id, version_id = cluster.upload(client, NAME, package, options.namespace)
+    return {
+        "experiment_id": client.create_experiment(NAME, namespace=options.namespace).experiment_id,
+        "job_name": name,
+        "pipeline_id": pipeline_id,
+        "version_id": version_id,
+        "params": parameters,
+        "pipeline_root": options.pipeline_root,
+        "service_account": options.service_account,
+    }
+
+
+def kinds() -> dict[str, str]:
+    """KFP's type of each parameter of the pipeline."""
+    return {name: spec.type for name, spec in linear_regressor.component_spec.inputs.items()}
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    packaging = argparse.ArgumentParser(add_help=False)
+    packaging.add_argument("--image", default=PIPELINE_IMAGE, help="the image of the steps (%(default)s)")
+    packaging.add_argument("--namespace", help="the namespace")
+    parametric = argparse.ArgumentParser(add_help=False)
+    parametric.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the pipeline: " + ", ".join(kinds()),
+    )
+    remote = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric])
+    remote.add_argument(
+        "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
+    )
+    remote.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
+    remote.add_argument("--service-account", help="of the pods")
+
+    command = commands.add_parser("compile", parents=[packaging], help=_first_line(compile_command))
+    command.set_defaults(command=compile_command)
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="a .yaml file")
+    command.add_argument(
+        "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
+    )
+
+    command = commands.add_parser("run", parents=[parametric], help=_first_line(run_command))
+    command.set_defaults(command=run_command)
+    command.add_argument(
+        "--local", type=Path, default=Path(".local"), metavar="DIR", help="registry and runs (%(default)s)"
+    )
+    command.add_argument("--serve", action="store_true", help="serve the champion afterwards")
+    command.add_argument("--port", type=_port, default=8080, help="HTTP (%(default)s)")
+    command.add_argument("--grpc-port", type=_port, default=8081, help="gRPC (%(default)s)")
+
+    command = commands.add_parser("submit", parents=[remote], help=_first_line(submit_command))
+    command.set_defaults(command=submit_command)
+
+    command = commands.add_parser("schedule", parents=[remote], help=_first_line(schedule_command))
+    command.set_defaults(command=schedule_command)
+    command.add_argument("--cron", required=True, help="five fields, or six with seconds first")
+    command.add_argument("--name", default=NAME, help="of the schedule (%(default)s)")
+    command.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")
+    return parser
+
+
+def _first_line(command: Any) -> str:
+    return str(command.__doc__).splitlines()[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
