@@ -159,7 +159,7 @@ def read(folder: str | Path) -> Dataset:
             raise DatasetError(f"{folder / name} is missing")
     path = folder / DATASET_FILE
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
@@ -225,6 +225,10 @@ def _length(rows: Mapping[str, NDArray[np.float64]]) -> int:
 
 def _dump(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON knows no {name}")
 
 
 def _digest(content: bytes) -> str:

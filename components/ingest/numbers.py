@@ -51,6 +51,8 @@ class Numbers:
     @classmethod
     def joined(cls, parts: Sequence["Numbers"]) -> "Numbers":
         """Put columns one after the other."""
+        if len(parts) == 1:
+            return parts[0]
         starts = np.cumsum([0, *(part.values.size for part in parts)])
         samples = {
             int(start) + row: value

@@ -29,6 +29,9 @@ def refused(error: InvalidDataError) -> str:
     for problem in error.problems:
         parts.append(heading(problem.what))
         if problem.rows:
-            parts.append(paragraph(f"{problem.rows} rows; the first are:"))
+            first = (
+                f"; the first {len(problem.examples)} are:" if problem.rows > len(problem.examples) else ":"
+            )
+            parts.append(paragraph(f"In {problem.rows} rows{first}"))
             parts.append(table(("where", "value"), problem.examples))
     return page(f"{error.source} was refused", *parts)

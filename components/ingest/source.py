@@ -114,8 +114,9 @@ class _Part:
             return f"the file seems to be a web page: it begins with {self.names[0][:NAME_CHARACTERS]!r}"
         more = " …" if len(self.names) > NAMES_LISTED else ""
         listed = ", ".join(repr(name[:NAME_CHARACTERS]) for name in self.names[:NAMES_LISTED])
-        close = difflib.get_close_matches(column, self.names, n=1)
-        return f"there are {listed}{more}" + (f". Is {close[0]!r} meant?" if close else "")
+        folded = {name.strip().casefold(): name for name in reversed(self.names)}
+        close = difflib.get_close_matches(column.strip().casefold(), folded, n=1, cutoff=0.75)
+        return f"there are {listed}{more}" + (f". Is {folded[close[0]]!r} meant?" if close else "")
 
 
 def _read(uri: str, wanted: Sequence[str]) -> Iterator[_Part]:

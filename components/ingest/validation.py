@@ -37,7 +37,7 @@ def validate(
         checks=_frame_checks(held_out, settings),
     )
     try:
-        schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as errors:
         return [_problem(error, rows) for error in errors.schema_errors]
     return []

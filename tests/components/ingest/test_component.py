@@ -1,0 +1,63 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components import dataset as datasets
+from components.ingest.component import ingest
+from components.ingest.problems import InvalidDataError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> dsl.Dataset:
+    return dsl.Dataset(name="dataset", uri=str(tmp_path / "dataset"))
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> dsl.HTML:
+    return dsl.HTML(name="report", uri=str(tmp_path / "report"))
+
+
+def test_the_component_writes_the_dataset_and_says_what_it_is(dataset: dsl.Dataset, report: dsl.HTML) -> None:
+    ingest.python_func(dataset=dataset, report=report)
+    written = datasets.read(dataset.path)
+    assert dataset.metadata == {
+        "source": "sklearn://diabetes",
+        "fingerprint": written.fingerprint,
+        "train_rows": "422",
+        "test_rows": "20",
+    }
+    assert written.fingerprint in Path(report.path).read_text()
+
+
+def test_every_parameter_reaches_the_step(dataset: dsl.Dataset, report: dsl.HTML) -> None:
+    parameters = {
+        "features": ["bmi", "s5"],
+        "target": "target",
+        "test_rows": 7,
+        "test_share": 0.25,
+        "seed": 3,
+        "duplicates": "drop",
+        "ranges": {"bmi": [-1.0, None]},
+        "units": {"target": "points"},
+    }
+    ingest.python_func(dataset=dataset, report=report, source="sklearn://diabetes", **parameters)
+    assert datasets.read(dataset.path).settings == parameters
+
+
+def test_refused_data_fails_the_step_and_leaves_the_report(dataset: dsl.Dataset, report: dsl.HTML) -> None:
+    with pytest.raises(InvalidDataError, match="column 'height' is missing"):
+        ingest.python_func(dataset=dataset, report=report, features=["height"])
+    assert "column &#x27;height&#x27; is missing" in Path(report.path).read_text()
+    assert not Path(dataset.path).exists()
+
+
+def test_the_step_knows_no_kfp() -> None:
+    code = (
+        "import sys, components.ingest.ingestion, components.ingest.validation, components.dataset;"
+        "print(*{'kfp', 'mlflow', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -1,0 +1,199 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.datasets import load_diabetes
+
+from components import dataset as datasets
+from components.ingest.ingestion import ingest
+from components.ingest.problems import InvalidDataError, SourceError
+from components.ingest.settings import Settings
+
+FEW_HELD_OUT = Settings(test_rows=5)
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> Callable[..., list[str]]:
+    """Ingest what is to be refused; returns the problems, which the report must list as well."""
+
+    def refusal(source: str, settings: Settings = FEW_HELD_OUT) -> list[str]:
+        report = tmp_path / "report.html"
+        with pytest.raises(InvalidDataError) as caught:
+            ingest(source, tmp_path / "refused", settings, report)
+        assert not (tmp_path / "refused").exists()
+        assert report.read_text().count("<h2>") == len(caught.value.problems)
+        assert str(caught.value).count("\n- ") == len(caught.value.problems)
+        return [str(problem) for problem in caught.value.problems]
+
+    return refusal
+
+
+def test_the_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_path: Path) -> None:
+    dataset = ingest("sklearn://diabetes", tmp_path / "dataset")
+    data = load_diabetes()
+    X, y = dataset.train()
+    np.testing.assert_array_equal(X[:, 0], data.data[:-20, 2])
+    np.testing.assert_array_equal(y, data.target[:-20])
+    X, y = dataset.test()
+    np.testing.assert_array_equal(X[:, 0], data.data[-20:, 2])
+    np.testing.assert_array_equal(y, data.target[-20:])
+    assert dataset.features[0].unit is None
+    assert datasets.read(tmp_path / "dataset") == dataset
+
+
+def test_the_fingerprint_does_not_depend_on_where_the_numbers_came_from(
+    tmp_path: Path, write_csv: Callable[..., str]
+) -> None:
+    path = write_csv()
+    parquet = tmp_path / "rows.parquet"
+    rows = np.arange(30)
+    pq.write_table(pa.table({"target": 3 * rows + rows % 7, "bmi": rows + 0.5}), parquet)
+    one = ingest(path, tmp_path / "one", FEW_HELD_OUT)
+    two = ingest(f"file://{parquet}", tmp_path / "two", FEW_HELD_OUT)
+    assert one.fingerprint == two.fingerprint
+    assert ingest(path, tmp_path / "three", Settings(test_rows=6)).fingerprint != one.fingerprint
+
+
+def test_a_random_share_keeps_every_row_in_its_order(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    dataset = ingest(write_csv(), tmp_path / "dataset", Settings(test_share=0.2, seed=1))
+    (train,), (test,) = dataset.train()[0].T, dataset.test()[0].T
+    assert (train.size, test.size) == (24, 6)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(30) + 0.5)
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(test) > 0).all()
+
+
+def test_units_go_with_their_columns(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    settings = Settings(test_rows=5, units={"bmi": "kg/m²", "target": "mg"})
+    dataset = ingest(write_csv(), tmp_path / "dataset", settings)
+    assert (dataset.features[0].unit, dataset.target.unit) == ("kg/m²", "mg")
+
+
+def test_the_report_tells_what_was_accepted(tmp_path: Path) -> None:
+    report = tmp_path / "new" / "report.html"
+    dataset = ingest("sklearn://diabetes", tmp_path / "dataset", report=report)
+    text = report.read_text()
+    assert dataset.fingerprint in text
+    assert "422 rows to learn from, 20 held out." in text
+    assert "2 rows repeat the features and the target of an earlier one, 1 of them held out." in text
+
+
+def test_all_problems_are_found_at_once_with_their_rows(
+    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+) -> None:
+    path = write_csv("x,1", ",2", "3,", "inf,4", "5,1e200", "1e9,6")
+    assert refusal(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
+        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
+        "feature 'bmi' is missing in 1 row (row 32: nan)",
+        "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (row 34: inf)",
+        "feature 'bmi' is outside the range 0 to 1000 in 2 rows (row 34: inf, row 36: 1e+09)",
+        "target 'target' is missing in 1 row (row 33: nan)",
+        "target 'target' is infinite or beyond ±1e+150 in 1 row (row 35: 1e+200)",
+        "target 'target' is outside the range -inf to 90 in 1 row (row 35: 1e+200)",
+    ]
+
+
+def test_a_missing_column_and_bad_rows_are_told_together(
+    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+) -> None:
+    problems = refusal(write_csv("x,1"), Settings(features=["bmi", "age"], test_rows=5))
+    assert problems == [
+        "column 'age' is missing; there are 'bmi', 'target'",
+        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
+    ]
+
+
+def test_a_source_without_any_wanted_column_is_refused(
+    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+) -> None:
+    assert len(refusal(write_csv(header="1,2"))) == 2
+
+
+def test_decimal_commas_are_told(tmp_path: Path, refusal: Callable[..., list[str]]) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("bmi;target\n" + "".join(f"{row},5;{row % 7}\n" for row in range(30)))
+    (problem,) = refusal(str(path))
+    assert problem.startswith("feature 'bmi' is not a number in 30 rows (row 1: '0,5', row 2: '1,5'")
+    assert problem.endswith("and 20 more)")
+
+
+def test_too_few_rows_are_refused(write_csv: Callable[..., str], refusal: Callable[..., list[str]]) -> None:
+    few = "too few rows: 9 to learn from, 5 held out; needed are 10 and 2"
+    assert refusal(write_csv(good=14)) == [few]
+    assert refusal(write_csv(good=3), Settings()) == [
+        "too few rows: 0 to learn from, 3 held out; needed are 10 and 2"
+    ]
+    assert refusal(write_csv(good=30), Settings(test_share=0.01)) == [
+        "too few rows: 30 to learn from, 0 held out; needed are 10 and 2"
+    ]
+    assert refusal(write_csv(good=0)) == ["too few rows: 0 to learn from, 0 held out; needed are 10 and 2"]
+
+
+def test_more_features_need_more_rows() -> None:
+    assert Settings(features=[f"x{n}" for n in range(20)]).least_train_rows == 22
+
+
+def test_a_column_that_is_constant_over_the_training_rows_is_refused(
+    tmp_path: Path, refusal: Callable[..., list[str]]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("bmi,target\n" + "0.1,7\n" * 20 + "1,2\n2,2\n3,2\n4,2\n5,2\n")
+    assert refusal(str(path)) == [
+        "feature 'bmi' is constant over the training rows",
+        "target 'target' is constant over the training rows",
+        "target 'target' is constant over the held-out rows: no score can be told from another",
+    ]
+
+
+def test_a_deviation_too_small_for_doubles_is_none(tmp_path: Path, refusal: Callable[..., list[str]]) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("bmi,target\n" + "".join(f"{row}e-200,{row}\n" for row in range(30)))
+    assert refusal(str(path)) == ["feature 'bmi' is constant over the training rows"]
+
+
+def test_settings_are_refused_before_the_source_is_read(refusal: Callable[..., list[str]]) -> None:
+    assert refusal("nowhere://", Settings(features=["target"])) == [
+        "the target 'target' is among the features"
+    ]
+
+
+def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SourceError):
+        ingest(str(tmp_path / "none.csv"), tmp_path / "dataset", report=tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestDuplicates:
+    @pytest.fixture
+    def repeating(self, write_csv: Callable[..., str]) -> str:
+        return write_csv("0.5,0", "0.5,1", "1.5,4", "0.5,0")
+
+    def test_are_kept_and_counted_by_default(self, repeating: str, tmp_path: Path) -> None:
+        dataset = ingest(repeating, tmp_path / "dataset", Settings(test_rows=2), tmp_path / "report.html")
+        assert dataset.train_rows + dataset.test_rows == 34
+        said = "3 rows repeat the features and the target of an earlier one, 2 of them held out."
+        assert said in (tmp_path / "report.html").read_text()
+
+    def test_are_left_out_before_the_split_if_asked(self, repeating: str, tmp_path: Path) -> None:
+        settings = Settings(test_rows=5, duplicates="drop")
+        dataset = ingest(repeating, tmp_path / "dataset", settings, tmp_path / "report.html")
+        assert (dataset.train_rows, dataset.test_rows) == (26, 5)
+        assert dataset.test()[0][-1] == 0.5
+        assert "3 rows repeat" in (tmp_path / "report.html").read_text()
+        assert "were left out" in (tmp_path / "report.html").read_text()
+
+    def test_are_refused_if_asked(self, repeating: str, refusal: Callable[..., list[str]]) -> None:
+        (problem,) = refusal(repeating, Settings(test_rows=5, duplicates="fail"))
+        said, rows = problem.split(" in ")
+        assert said == "features and target repeat those of an earlier row"
+        assert rows == "3 rows (row 31: 0.5, 0, row 33: 1.5, 4, row 34: 0.5, 0)"
+
+    def test_left_out_do_not_move_the_numbers_of_later_rows(
+        self, write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+    ) -> None:
+        path = write_csv("0.5,0", "x,1")
+        (problem,) = refusal(path, Settings(test_rows=5, duplicates="drop"))
+        assert problem == "feature 'bmi' is not a number in 1 row (row 32: 'x')"

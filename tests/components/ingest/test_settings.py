@@ -1,0 +1,67 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.ingest.settings import Settings
+
+
+def test_by_default_the_last_twenty_rows_are_held_out() -> None:
+    held_out = Settings().held_out(442)
+    assert held_out.sum() == 20
+    assert held_out[-20:].all()
+
+
+def test_a_share_is_held_out_at_random_and_the_same_everywhere() -> None:
+    held_out = Settings(test_share=0.3, seed=7).held_out(10)
+    # Written down, so that another release of numpy can't change it unseen.
+    assert np.flatnonzero(held_out).tolist() == [0, 5, 8]
+    assert (held_out != Settings(test_share=0.3, seed=8).held_out(10)).any()
+
+
+@given(st.integers(0, 500), st.floats(0, 0.99), st.integers(0, 2**32 - 1))
+def test_as_many_rows_are_held_out_as_were_asked_for(rows: int, share: float, seed: int) -> None:
+    settings = Settings(test_share=share, seed=seed)
+    held_out = settings.held_out(rows)
+    assert held_out.shape == (rows,)
+    assert held_out.sum() == (round(rows * share) if share > 0 else min(rows, 20))
+    np.testing.assert_array_equal(held_out, settings.held_out(rows))
+
+
+def test_the_defaults_make_sense() -> None:
+    assert Settings().problems() == []
+    assert Settings(ranges={"bmi": [None, 5], "target": (0, None)}, units={"target": "mg"}).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"features": []}, "no feature is named"),
+        ({"features": "bmi"}, "features must be a list of names, not 'bmi'"),
+        ({"features": ["bmi", ""]}, "a column without a name can't be used"),
+        ({"features": ["bmi", "age", "bmi"]}, "feature 'bmi' is named 2 times"),
+        ({"features": ["bmi", "target"]}, "the target 'target' is among the features"),
+        ({"units": {"height": "cm"}}, "units names 'height', which is neither a feature nor the target"),
+        ({"ranges": {"height": [0, 1]}}, "ranges names 'height', which is neither a feature nor the target"),
+        ({"ranges": {"bmi": [2, 1]}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"ranges": {"bmi": [1]}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"ranges": {"bmi": "12"}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"ranges": {"bmi": ["1", "2"]}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"ranges": {"bmi": [float("nan"), 1]}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"test_share": 1}, "test_share must be at least 0 and less than 1, not 1"),
+        ({"test_share": -0.1}, "test_share must be at least 0"),
+        ({"test_share": float("nan")}, "test_share must be at least 0"),
+        ({"test_rows": 1}, "test_rows must be at least 2, not 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"duplicates": "ignore"}, "duplicates must be one of report, drop, fail, not 'ignore'"),
+    ],
+)
+def test_what_makes_no_sense_is_said(settings: dict[str, Any], said: str) -> None:
+    (problem,) = Settings(**settings).problems()
+    assert said in str(problem)
+
+
+def test_everything_that_makes_no_sense_is_said_at_once() -> None:
+    assert len(Settings(features=["a", "a"], target="a", test_rows=0, seed=-1).problems()) == 4
