@@ -1,0 +1,50 @@
+"""A data set on which y = 2 x exactly, and models to score on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components import dataset as datasets
+from components.dataset import Dataset
+from components.evaluate.compare import Entry
+from predictor import artifact
+from predictor.artifact import Column, Distribution, LinearModel, Reference
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    rows = np.linspace(-1, 1, 60)
+    columns = {"x": rows, "z": rows**2, "y": 2 * rows}
+    train = {name: values[:40] for name, values in columns.items()}
+    test = {name: values[40:] for name, values in columns.items()}
+    return datasets.write(tmp_path / "dataset", train, test, source="made up", settings={})
+
+
+@pytest.fixture
+def make_model(tmp_path: Path) -> Callable[..., Path]:
+    """Write y = slope * x as a model folder."""
+
+    def make(slope: float, *, feature: str = "x", target: str = "y") -> Path:
+        seen = Distribution.of(np.linspace(-1, 1, 50))
+        model = LinearModel(
+            weights=(slope,),
+            intercept=0.0,
+            features=(Column(feature, -1.0, 1.0),),
+            target=Column(target, -1.0, 1.0),
+            reference=Reference(rows=50, features={feature: seen}, prediction=seen),
+        )
+        folder = tmp_path / f"{feature}-{target}-{slope}"
+        artifact.write(model, folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def make_entry(make_model: Callable[..., Path]) -> Callable[..., Entry]:
+    def make(slope: float, *, version: int | None = None, **names: str) -> Entry:
+        return Entry(*artifact.read(make_model(slope, **names)), version)
+
+    return make

@@ -1,0 +1,121 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from kfp.dsl import HTML, Artifact, Metrics, Model
+from kfp.dsl import Dataset as DatasetArtifact
+
+from components.dataset import Dataset
+from components.evaluate import report as reports
+from components.evaluate.compare import Entry, compare
+from components.evaluate.component import evaluate as evaluate_component
+from components.evaluate.evaluate import evaluate
+from components.evaluate.page import render
+from components.register.gate import Decision
+from components.register.registry import open_registry
+
+MakeEntry = Callable[..., Entry]
+
+
+def test_the_first_candidate_is_scored_alone(dataset: Dataset, make_entry: MakeEntry) -> None:
+    report = compare(dataset, make_entry(2.0), None)
+    assert report.candidate.scores is not None
+    assert report.candidate.scores.mse == pytest.approx(0.0)
+    assert report.candidate.scores.r2 == pytest.approx(1.0)
+    assert (report.champion, report.difference, report.rows) == (None, None, 20)
+    assert report.fingerprint == dataset.fingerprint
+
+
+def test_candidate_and_champion_are_scored_on_the_same_held_out_rows(
+    dataset: Dataset, make_entry: MakeEntry
+) -> None:
+    report = compare(dataset, make_entry(2.0), make_entry(1.0, version=7))
+    _, target = dataset.test()
+    assert report.champion is not None
+    assert report.champion.version == 7
+    assert report.champion.scores is not None
+    assert report.champion.scores.mse == pytest.approx(((target / 2) ** 2).mean())
+    assert report.difference is not None
+    assert report.difference.value == pytest.approx(-report.champion.scores.mse)
+    assert report.difference.high < 0
+
+
+def test_a_champion_of_other_columns_is_scored_where_the_data_set_has_them(
+    dataset: Dataset, make_entry: MakeEntry
+) -> None:
+    report = compare(dataset, make_entry(2.0), make_entry(1.0, feature="z", version=1))
+    assert report.champion is not None
+    assert report.champion.scores is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ({"feature": "s5"}, "it needs s5; the data set has x, z"),
+        ({"target": "price"}, "it predicts 'price', the data set's target is 'y'"),
+    ],
+)
+def test_a_champion_that_does_not_fit_the_data_set_is_said_to_be_so(
+    dataset: Dataset, make_entry: MakeEntry, names: dict[str, str], problem: str
+) -> None:
+    candidate, champion = make_entry(2.0), make_entry(1.0, version=1, **names)
+    report = compare(dataset, candidate, champion)
+    assert report.champion is not None
+    assert (report.champion.scores, report.champion.problem) == (None, problem)
+    assert report.difference is None
+    page = render(report, dataset, candidate, champion)
+    assert "can&#x27;t be compared" in page
+    assert page.count("<svg") == 2
+
+
+def test_a_candidate_that_does_not_fit_its_data_set_is_an_error(
+    dataset: Dataset, make_entry: MakeEntry
+) -> None:
+    with pytest.raises(ValueError, match="the candidate does not belong to this data set: it needs s5"):
+        compare(dataset, make_entry(2.0, feature="s5"), None)
+
+
+def test_the_page_opens_by_itself_and_draws_both_models(dataset: Dataset, make_entry: MakeEntry) -> None:
+    candidate, champion = make_entry(2.0), make_entry(1.0, version=7)
+    page = render(compare(dataset, candidate, champion), dataset, candidate, champion)
+    charts = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
+    assert len(charts) == 2
+    for chart in charts:
+        points = [element for element in ET.fromstring(chart).iter() if element.tag.endswith("circle")]
+        assert len(points) == 2 * dataset.test_rows
+    assert "champion, version 7" in page
+    assert "bootstrap interval" in page
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "href=" not in page
+
+
+def test_the_step_writes_what_the_gate_and_people_read(
+    dataset: Dataset, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    registry = open_registry(tmp_path / "registry")
+    registry.register(make_model(1.0), "run-1", {}, lambda champion: Decision(promote=True, reasons=()))
+    report = evaluate(dataset.folder, make_model(2.0), registry, tmp_path / "report", tmp_path / "page")
+    assert reports.read(tmp_path / "report") == report
+    assert report.champion is not None
+    assert report.champion.version == 1
+    assert "champion, version 1" in (tmp_path / "page").read_text(encoding="utf-8")
+
+
+def test_the_component_tells_kubeflow_the_scores(
+    dataset: Dataset, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    metrics = Metrics(name="metrics", uri=str(tmp_path / "metrics"))
+    evaluate_component.python_func(
+        dataset=DatasetArtifact(name="dataset", uri=str(dataset.folder)),
+        model=Model(name="model", uri=str(make_model(2.5))),
+        report=Artifact(name="report", uri=str(tmp_path / "report")),
+        page=HTML(name="page", uri=str(tmp_path / "page.html")),
+        metrics=metrics,
+        registry_root=str(tmp_path / "registry"),
+    )
+    scores = json.loads((tmp_path / "report").read_text())["candidate"]["scores"]
+    assert metrics.metadata == pytest.approx(scores)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
