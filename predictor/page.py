@@ -1,6 +1,7 @@
 """What ``GET /`` answers: for a browser a page on which to try the model, for a client the facts as JSON."""
 
 from typing import Any
+from urllib.parse import quote
 
 from predictor.artifact import Column, LinearModel
 from predictor.html import Page, data, number, render, text
@@ -65,7 +66,7 @@ def index(model: LinearModel | None, *, name: str, version: str | None, digest: 
         "ready": model is not None,
         "features": [_column(feature) for feature in model.features] if model else [],
         "target": _column(model.target) if model else None,
-        "links": {rel: path.format(name=name) for rel, path in LINKS.items()},
+        "links": {relation: path.format(name=quote(name, safe="")) for relation, path in LINKS.items()},
     }
 
 
@@ -130,15 +131,19 @@ def _table_row(feature: Column, weight: float) -> str:
 
 
 def _formula(model: LinearModel) -> str:
-    terms = [f"<span>{_name(model.target)} = {number(model.intercept, 6)}</span>"]
-    for feature, weight in zip(model.features, model.weights, strict=True):
-        sign = "−" if weight < 0 else "+"  # noqa: RUF001
-        terms.append(f"<span>{sign} <b>{number(abs(weight), 6)}</b> × {_name(feature)}</span>")  # noqa: RUF001
-    return " ".join(terms)
+    terms = [
+        (weight, f" × {_name(feature)}")  # noqa: RUF001
+        for feature, weight in zip(model.features, model.weights, strict=True)
+    ]
+    spans = [f"<span>{_name(model.target)} =</span>"]
+    for i, (amount, of) in enumerate([*terms, (model.intercept, "")]):
+        sign = "− " if amount < 0 else "+ " if i else ""  # noqa: RUF001
+        spans.append(f"<span>{sign}<b>{number(abs(amount), 6)}</b>{of}</span>")
+    return " ".join(spans)
 
 
 def _units(features: tuple[Column, ...]) -> str:
-    without = sum(feature.unit is None for feature in features)
+    without = sum(not feature.unit for feature in features)
     if not without:
         return ""
     if without == len(features):

@@ -50,7 +50,8 @@ function read(i) {
 
 function placeSlider(i) {
   const { minimum, maximum } = features[i];
-  rows[i].slider.value = 1000 * ((state.values[i] - minimum) / (maximum - minimum || 1));
+  const share = (state.values[i] - minimum) / (maximum - minimum || 1);
+  rows[i].slider.value = 1000 * Math.min(Math.max(share, 0), 1);
 }
 
 function put(i, number) {
