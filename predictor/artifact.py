@@ -239,6 +239,8 @@ def _column(value: dict[str, Any]) -> Column:
     name, unit = value["name"], value["unit"]
     if not isinstance(name, str) or not name or not isinstance(unit, str | None):
         raise ValueError("a column needs a name, and a unit that is text or null")
+    if any("\ud800" <= character <= "\udfff" for character in name + (unit or "")):
+        raise ValueError(f"the column {name!r} in {unit!r} holds half of a surrogate pair, which is no text")
     return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
 
 

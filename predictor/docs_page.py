@@ -93,8 +93,8 @@ def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> I
         address = address.replace(f"{{{parameter['name']}}}", quote(_value(parameter), safe="[],"))
     url = f"'{LOCAL}{address}'" if "[" in address else LOCAL + address
     words = ["curl", *(["-g"] if "[" in address else []), url]
-    if operation.get("security"):
-        words.append('-H "Authorization: Bearer $ADMIN_TOKEN"')
+    if {} not in operation.get("security", [{}]):
+        words.append('-H "Authorization: Bearer $TOKEN"')
     if method == "get":
         yield "", " ".join(words)
     for media, content in operation.get("requestBody", {}).get("content", {}).items():

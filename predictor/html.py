@@ -60,8 +60,7 @@ def render(template: str, scripts: tuple[str, ...], **values: str) -> Page:
         "frame-ancestors": "'none'",
         "require-trusted-types-for": "'script'",
     }
-    # A name may hold half of a surrogate pair, which UTF-8 can't: it becomes a question mark.
-    return Page(page.encode(errors="replace"), "; ".join(f"{key} {value}" for key, value in policy.items()))
+    return Page(page.encode(), "; ".join(f"{key} {value}" for key, value in policy.items()))
 
 
 def text(value: object) -> str:

@@ -128,16 +128,24 @@ async function ask() {
   try {
     const response = await fetch("stream", {
       method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json" },
+      headers: { "content-type": "application/json", accept: "application/json", ...credential() },
       body: byId("body").textContent,
       signal: AbortSignal.timeout(10000),
     });
     const answer = await response.json().catch(() => ({}));
+    if (response.status === 401 || response.status === 403) byId("credential").hidden = false;
     if (response.ok && typeof answer.prediction === "number") return present(answer.prediction, "");
     return present(NaN, answer.error || `The predictor answered with status ${response.status}.`);
   } catch (failure) {
     return present(NaN, failure.name === "TimeoutError" ? "The predictor did not answer within 10 seconds." : "The predictor can’t be reached.");
   }
+}
+
+// The key is asked for when the predictor wants one, and kept nowhere but in its field.
+function credential() {
+  const key = byId("key").value.trim();
+  byId("header").textContent = key ? ' -H "Authorization: Bearer $KEY"' : "";
+  return key ? { authorization: `Bearer ${key}` } : {};
 }
 
 let speaking;
@@ -184,6 +192,7 @@ rows.forEach(({ slider, value }, i) => {
   value.addEventListener("input", () => { read(i); changed(i); });
 });
 byId("axis").addEventListener("change", (event) => { state.axis = Number(event.target.value); draw(); });
+byId("key").addEventListener("change", predict);
 byId("form").addEventListener("submit", (event) => event.preventDefault());
 byId("chart").addEventListener("pointerdown", (event) => { event.target.setPointerCapture?.(event.pointerId); drag(event); });
 byId("chart").addEventListener("pointermove", drag);

@@ -15,17 +15,23 @@ HTML = "text/html"
 
 ERRORS = {
     400: ("BadRequest", "The input is wrong; the message says what and where."),
-    401: ("Unauthorized", "The admin token is missing or wrong."),
+    401: ("Unauthorized", "A credential is needed, or the one given is not known or has expired."),
+    403: ("Forbidden", "The credential does not open this scope."),
     404: ("NotFound", "No such path or model."),
     405: ("MethodNotAllowed", "The path has no such method; the Allow header lists those it has."),
     406: ("NotAcceptable", "None of the types in Accept can be given."),
     408: ("ReadTimeout", "The body took too long to arrive."),
     413: ("TooLarge", "The body is larger than the predictor's limit."),
     415: ("UnsupportedMediaType", "The body is of a type this endpoint doesn't read."),
-    503: ("NotReady", "The model is not ready."),
+    503: ("Unavailable", "The model is not ready, or there is too much to do: try again."),
+    504: ("DeadlineExceeded", "The answer could not be computed in time."),
 }
-WITH_BODY = (400, 408, 413, 415, 503)
+WITH_BODY = (400, 408, 413, 415, 503, 504)
 """The errors of a prediction whose rows come in a body."""
+
+
+SCOPE = "x-scope"
+"""Where an operation says which scope of a credential opens it, if it needs one."""
 
 
 def ref(name: str) -> Json:
@@ -68,21 +74,25 @@ def operation(
     ok: Json,
     *errors: int,
     description: str = "",
+    scope: str | None = None,
     **more: Any,
 ) -> Json:
-    """An operation: its answer when all is well, and the statuses of its errors."""
-    refusals = {
-        str(status): {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
-        for status in sorted({*errors, 405})
-    }
+    """An operation: its answer when all is well, the statuses of its errors, the scope that opens it."""
+    refusals = {str(status): refusal(status) for status in sorted({*errors, 405})}
     return {
         "operationId": operation_id,
         "tags": [tag],
         "summary": summary,
         **({"description": description} if description else {}),
+        **({SCOPE: scope} if scope else {}),
         **more,
         "responses": {"200": ok, **refusals},
     }
+
+
+def refusal(status: int) -> Json:
+    """The response of an error's status."""
+    return {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:

@@ -3,6 +3,7 @@
 from predictor.artifact import LinearModel
 from predictor.openapi import native, v1, v2
 from predictor.openapi.build import ERRORS, JSON, Json, answer, media, path_parameter, record, ref
+from predictor.openapi.security import SCHEMES, Auth, secure
 from predictor.openapi.shapes import STAND_IN, Examples
 from predictor.openapi.shapes import schemas as model_schemas
 from predictor.page import index
@@ -16,13 +17,14 @@ TAGS = {
 }
 
 
-def document(model: LinearModel | None, *, name: str, version: str | None) -> Json:
+def document(model: LinearModel | None, *, name: str, version: str | None, auth: Auth = "off") -> Json:
     """Describe every endpoint for ``model``, with examples it has answered itself.
 
     Args:
         model: what is served; without one, the shapes are those of y = x, and the description says so.
         name: the model's name in the URLs.
         version: its version, if it has one.
+        auth: whether a prediction needs a credential.
 
     Returns:
         An OpenAPI 3.1 document, made for JSON.
@@ -31,16 +33,17 @@ def document(model: LinearModel | None, *, name: str, version: str | None) -> Js
     examples = Examples.of(known)
     about = index(model, name=name, version=version, digest=None)
     parameter = path_parameter("model", "The model's name.", schema={"type": "string", "enum": [name]})
+    paths = {
+        **native.paths(known, examples, about),
+        **v1.paths(known, examples, name, parameter),
+        **v2.paths(known, examples, name, version, parameter),
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": version or "0", "description": _description(model)},
         "servers": [{"url": "."}],
         "tags": [{"name": tag, "description": text} for tag, text in TAGS.items()],
-        "paths": {
-            **native.paths(known, examples, about),
-            **v1.paths(known, examples, name, parameter),
-            **v2.paths(known, examples, name, version, parameter),
-        },
+        "paths": secure(paths, auth),
         "components": {
             "schemas": {
                 "Error": record({"error": {"type": "string", "description": "What was wrong, and where."}}),
@@ -50,9 +53,7 @@ def document(model: LinearModel | None, *, name: str, version: str | None) -> Js
                 **v2.schemas(known),
             },
             "responses": {key: answer(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
-            "securitySchemes": {
-                "admin": {"type": "http", "scheme": "bearer", "description": "The admin token."}
-            },
+            "securitySchemes": SCHEMES,
         },
     }
 

@@ -94,6 +94,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 *WITH_BODY,
                 description="As JSON, one row and its prediction. As NDJSON, a record a line, each answered"
                 " by a line as soon as it has arrived, however long the connection lasts.",
+                scope="predict",
                 requestBody=body(
                     {
                         JSON: media(ref("StreamRequest"), row={"instance": examples.instance}),
@@ -109,6 +110,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 "Predict one row given in the path",
                 predicted,
                 *(400, 503),
+                scope="predict",
                 parameters=[
                     path_parameter(
                         "instance",
@@ -137,6 +139,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 *WITH_BODY,
                 406,
                 description="As JSON, as CSV with a header that names the features, or as an Arrow stream.",
+                scope="predict",
                 requestBody=body(
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": examples.rows}),
@@ -153,6 +156,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 "Predict rows given in the path",
                 several,
                 *(400, 503),
+                scope="predict",
                 parameters=[
                     path_parameter(
                         "instances",
@@ -211,10 +215,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
 
 
 def _administration() -> dict[str, Json]:
-    closed: Json = {
-        "description": "Only with the admin token; without one configured there is no such path.",
-        "security": [{"admin": []}],
-    }
+    closed = {"description": "Where no admin token is set, there is no such path.", "scope": "admin"}
     entry = record(
         {
             "time": {"type": "number", "description": "Seconds since 1970."},
@@ -230,9 +231,9 @@ def _administration() -> dict[str, Json]:
         "How many it held.", {JSON: media(record({"emptied": {"type": "integer"}}), emptied={"emptied": 3})}
     )
     return {
-        "/log": {"get": operation("log", ADMIN, "The last requests", shown, 401, 404, **closed)},
+        "/log": {"get": operation("log", ADMIN, "The last requests", shown, 404, **closed)},
         "/emptyLog": {
-            "get": operation("emptyLog", ADMIN, "Empty the log of requests", emptied, 401, 404, **closed)
+            "get": operation("emptyLog", ADMIN, "Empty the log of requests", emptied, 404, **closed)
         },
     }
 

@@ -195,6 +195,7 @@ def _model(bodies: _Bodies, path: str, suffix: str, parameters: list[Json]) -> d
                         "schema": {"type": "integer"},
                     }
                 ],
+                scope="predict",
                 requestBody=body({JSON: bodies.request, OCTETS: octets}),
             ),
         },

@@ -40,7 +40,7 @@ HOSTILE = (
     '</script><img src=x onerror="alert(1)">',
     "a'b,\"c\n",
     "$style ${data} {model} %s",
-    "\u202eshalom \ud800",
+    "\u202eabc\x7f",
 )
 
 

@@ -79,6 +79,14 @@ def test_two_features_of_one_name_are_refused(tmp_path: Path) -> None:
         artifact.write(replace(model, features=(model.features[0],) * 2), tmp_path / "model")
 
 
+def test_a_name_that_is_no_text_is_never_written(tmp_path: Path) -> None:
+    model = make_model((1.0,))
+    half = replace(model.features[0], name="half \ud800")
+    reference = replace(model.reference, features={half.name: model.reference.features["x0"]})
+    with pytest.raises(ArtifactError, match="surrogate"):
+        artifact.write(replace(model, features=(half,), reference=reference), tmp_path / "model")
+
+
 @pytest.mark.parametrize("name", ["model.json", "reference.json"])
 def test_a_changed_file_is_refused_by_name(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes().replace(b"0.5", b"0.6") + b" ")

@@ -41,7 +41,7 @@ def test_a_call_can_be_pasted(one_feature: LinearModel) -> None:
     assert lines["predictOneByPath-0"] == ["curl", "http://localhost:8080/stream/0.04"]
     assert lines["predictManyByPath-0"][:2] == ["curl", "-g"]
     assert lines["v1Predict-0"][1] == "http://localhost:8080/v1/models/linear-regressor:predict"
-    assert lines["log-0"][2:] == ["-H", "Authorization: Bearer $ADMIN_TOKEN"]
+    assert lines["log-0"][2:] == ["-H", "Authorization: Bearer $TOKEN"]
 
 
 def test_a_body_of_lines_goes_as_it_is(one_feature: LinearModel) -> None:

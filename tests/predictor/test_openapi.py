@@ -70,6 +70,11 @@ def contents(found: Any) -> list[tuple[str, Any]]:
     return places
 
 
+def guarded(found: Any) -> set[str]:
+    """The operations that can't be asked for without a credential."""
+    return {name for name, operation in operations(found) if {} not in operation.get("security", [{}])}
+
+
 def validator(found: Any, schema: Any) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": found["components"]})
 
@@ -181,8 +186,35 @@ def test_every_component_is_used(found: Any) -> None:
 
 
 def test_only_administration_needs_the_token(found: Any) -> None:
-    guarded = {name for name, operation in operations(found) if operation.get("security")}
-    assert guarded == {"get /log", "get /emptyLog"}
+    assert guarded(found) == {"get /log", "get /emptyLog"}
+
+
+def test_predictions_need_a_credential_where_the_predictor_asks_for_one(one_feature: LinearModel) -> None:
+    found = document(one_feature, name="m", version=None, auth="required")
+    assert guarded(found) == {
+        "get /log",
+        "get /emptyLog",
+        "post /stream",
+        "get /stream/{instance}",
+        "post /batch",
+        "get /batch/{instances}",
+        "post /v1/models/{model}:predict",
+        "post /v1/models/{model}:explain",
+        "post /v2/models/{model}/infer",
+        "post /v2/models/{model}/versions/{version}/infer",
+    }
+    answers = found["paths"]["/stream"]["post"]["responses"]
+    assert {"401", "403"} <= set(answers)
+
+
+def test_an_optional_credential_is_an_alternative_to_none(one_feature: LinearModel) -> None:
+    found = document(one_feature, name="m", version=None, auth="optional")
+    assert found["paths"]["/stream"]["post"]["security"] == [
+        {"bearer": ["predict"]},
+        {"key": ["predict"]},
+        {},
+    ]
+    assert guarded(found) == {"get /log", "get /emptyLog"}
 
 
 def test_without_a_model_the_description_says_so() -> None:
