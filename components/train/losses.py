@@ -1,10 +1,29 @@
 """A sequence of losses that is computed when it is read."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+
+class Path(Protocol):
+    """What knows the losses of a descent."""
+
+    def loss(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the losses, of shape (K,), after each of K ascending numbers of steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """Losses, of shape (n,), written down on the way."""
+
+    losses: NDArray[np.float64]
+
+    def loss(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the losses, of shape (K,), after each of K numbers of steps."""
+        return self.losses[steps]
 
 
 class Losses(Sequence[float]):
@@ -41,7 +60,7 @@ class Losses(Sequence[float]):
             losses = self._loss(np.array(self._steps[::-1], dtype=np.int64))[::-1]
         return losses.astype(dtype or np.float64, copy=False)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[float]:
         return iter(np.asarray(self).tolist())
 
     def __repr__(self) -> str:

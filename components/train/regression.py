@@ -1,37 +1,96 @@
 """Linear regression by gradient descent, as a scikit-learn estimator."""
 
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from components.train.descent import Constant, Descent
-from components.train.losses import Losses
+from components.train.base import GradientDescentRegressor
+from components.train.fitting import Stopping
+from components.train.inputs import DTYPES, validated
+from components.train.losses import Losses, Path
 from components.train.moments import Moments
-from components.train.quadratic import Quadratic
+from components.train.rates import Rate
+from components.train.stochastic import MiniBatches
 
 
-class SimpleLinearRegression(RegressorMixin, BaseEstimator):
+class SimpleLinearRegression(GradientDescentRegressor):
     """Linear regression y = Wx + b, fitted by gradient descent on the mean squared error.
+
+    The objective function being minimised is::
+
+        1 / n_samples * ||y - Xw - b||^2_2
+        + 2 * alpha * l1_ratio * ||w||_1
+        + alpha * (1 - l1_ratio) * ||w||^2_2
+
+    which is twice that of :class:`~sklearn.linear_model.ElasticNet` and
+    :class:`~sklearn.linear_model.SGDRegressor`, so that the same `alpha` means the same model. With
+    `sample_weight`, n_samples is the sum of the weights.
+
+    One pass over the data gives their moments, and from these every iterate over the whole data follows
+    exactly: 15 million steps cost as much as 15.
 
     Parameters
     ----------
     iterations : int, default=15000
-        The number of steps.
+        The number of steps over the whole data, or of epochs with a `batch_size`.
+        Values must be in the range `[1, inf)`.
 
     lr : float, default=0.1
-        The learning rate.
+        The learning rate of the first step. With ``standardize=True`` it has no unit and 0.1 is stable as
+        long as the largest eigenvalue of the features' correlation matrix is below 10; otherwise its unit is
+        that of one over the square of the features. Ignored with ``learning_rate='auto'``.
+        Values must be in the range `(0.0, inf)`.
+
+    penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
+        The penalty on the weights (of the standardised features, with ``standardize=True``). The intercept
+        has none. With 'l1' and 'elasticnet' each step is followed by a proximal step.
+
+    alpha : float, default=0.0001
+        The factor of the penalty. Values must be in the range `[0.0, inf)`.
+
+    l1_ratio : float, default=0.15
+        The share of l1 in the penalty 'elasticnet'. Values must be in the range `[0.0, 1.0]`.
+
+    learning_rate : {'constant', 'invscaling', 'auto'}, default='constant'
+        The learning rate schedule:
+
+        - 'constant': `lr` at every step;
+        - 'invscaling': ``lr / t ** power_t`` at step t;
+        - 'auto': the inverse of the Hessian's largest eigenvalue; in mini-batches half the inverse of their
+          expected smoothness [2]_.
+
+    power_t : float, default=0.25
+        The exponent of 'invscaling'. Values must be in the range `[0.0, inf)`.
+
+    batch_size : int or None, default=None
+        The number of rows a step sees. None is the whole data. Otherwise the rows are shuffled before every
+        epoch, as in :class:`~sklearn.linear_model.SGDRegressor`. Values must be in the range `[1, inf)`.
+
+    tol : float or None, default=None
+        Stop when a step (an epoch, in mini-batches) has lowered the loss by less than `tol` for
+        `n_iter_no_change` times in a row. The unit is that of the squared target. None never stops early.
+
+    n_iter_no_change : int, default=5
+        See `tol`. Values must be in the range `[1, inf)`.
+
+    standardize : bool, default=True
+        Whether to descend on features centred and divided by their deviation; the result is folded back.
+
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the previous call instead of zero.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the order of the rows in mini-batches.
+
+    verbose : int, default=0
+        Whether to print the loss on the way.
 
     Attributes
     ----------
@@ -39,26 +98,101 @@ class SimpleLinearRegression(RegressorMixin, BaseEstimator):
         The weights, in units of the target per unit of the feature.
 
     intercept_ : float
-        The prediction where every feature is zero.
+        The prediction where every feature is zero, in units of the target.
 
     n_iter_ : int
-        The number of steps taken.
+        The number of steps taken, or of epochs in mini-batches.
+
+    t_ : int
+        The number of updates of the weights since the start.
 
     n_features_in_ : int
         Number of features seen during fit.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit, where X has feature names that are all strings.
+        Names of features seen during fit. Defined only when X has feature names that are all strings.
+
+    See Also
+    --------
+    sklearn.linear_model.LinearRegression : Where the steps end, without the steps.
+    sklearn.linear_model.SGDRegressor : Other losses, a row at a time.
+
+    Notes
+    -----
+    Along an eigenvector of the Hessian with eigenvalue λ, k steps at the rate η move by (1 - (1 - ηλ)^k) / λ
+    times the first gradient. Moments of parts merge pairwise [1]_; so does :meth:`partial_fit`.
+
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for
+    computing
+       sample variances", 1979.
+    .. [2] R. M. Gower et al., "SGD: general analysis and improved rates", 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from components.train.regression import SimpleLinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> y = np.array([1.0, 3.0, 5.0, 7.0])
+    >>> model = SimpleLinearRegression().fit(X, y)
+    >>> model.W.round(6), round(model.b, 6)
+    (array([[2.]]), 1.0)
+    >>> model.predict([[4.0]]).round(6)
+    array([9.])
+    >>> model.losses[0], len(model.losses)
+    (21.0, 15001)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "iterations": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "auto"})],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
-    def __init__(self, iterations: int = 15000, lr: float = 0.1) -> None:
+    def __init__(
+        self,
+        iterations: int = 15000,
+        lr: float = 0.1,
+        *,
+        penalty: str | None = None,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.15,
+        learning_rate: str = "constant",
+        power_t: float = 0.25,
+        batch_size: int | None = None,
+        tol: float | None = None,
+        n_iter_no_change: int = 5,
+        standardize: bool = True,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.iterations = iterations
         self.lr = lr
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.learning_rate = learning_rate
+        self.power_t = power_t
+        self.batch_size = batch_size
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.standardize = standardize
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -73,48 +207,91 @@ class SimpleLinearRegression(RegressorMixin, BaseEstimator):
             Target values.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples. None means 1 for each.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data are malformed, or descent diverges; the message then names the largest stable rate.
+        """
+        data = validated(self, X, y, sample_weight, reset=True)
+        objective = self._objective(data.moments)
+        start = self._present_point(objective) if self.warm_start else objective.zero
+        if self.batch_size is None or self.batch_size >= data.y.size:
+            outcome = self._full_batch(objective, start)
+        else:
+            outcome = self._mini_batches(self.__sgd, data, objective, start, self._stopping(objective))
+        return self._settle(data.moments, objective, outcome, data.X.dtype.type)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Take in further rows.
+
+        Without a `batch_size` the model is then the one that `fit` would give on all rows seen so far,
+        whatever their order and their split. With one, an epoch is run over these rows, standardised by the
+        moments of all rows seen so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+
+        y : array-like of shape (n_samples,)
+            Target values.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. None means 1 for each.
 
         Returns
         -------
         self : object
             Fitted estimator.
         """
-        dtypes = [np.float64, np.float32]
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            validate_separately=(
-                {"dtype": dtypes, "ensure_all_finite": False},
-                {"dtype": dtypes, "ensure_all_finite": False, "ensure_2d": False},
-            ),
-        )
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        moments = Moments.of(X, y, sample_weight)
-        if not moments.finite:
-            # The scan is for its message: the moments have read every value already.
-            validate_data(self, X, y, y_numeric=True)
-        self._descend(moments, X.dtype)
-        return self
-
-    def _descend(self, moments: Moments, dtype: Any) -> None:
-        quadratic = Quadratic.of(moments, standardize=True)
-        descent = Descent.on(quadratic, Constant(self.lr), np.zeros(moments.features + 1))
-        largest = descent.eigenvalues.max()
-        if not self.lr * largest < 2:
-            raise ValueError(
-                f"Descent diverges at the learning rate lr={self.lr:g}: on this data the largest stable one "
-                f"is just below {2 / largest:.6g}."
+        first = not hasattr(self, "_moments")
+        data = validated(self, X, y, sample_weight, reset=first)
+        moments = data.moments if first else self._moments.merge(data.moments)
+        objective = self._objective(moments)
+        if self.batch_size is None:
+            outcome = self._full_batch(objective, objective.zero)
+        else:
+            start, once = self._present_point(objective), Stopping(limit=1, tol=None, patience=1)
+            outcome = self._mini_batches(
+                self.__sgd, data, objective, start, once, step=0 if first else self.t_
             )
-        self.n_iter_ = self.iterations
-        weights, self.intercept_ = quadratic.fold(descent.point(self.n_iter_))
-        self.coef_ = weights.astype(dtype, copy=False)
-        self._path = descent
-        self._target_exponent = quadratic.exponent
+        return self._settle(moments, objective, outcome, data.X.dtype.type)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_moments(self, moments: Moments, feature_names: Sequence[str] | None = None) -> Self:
+        """Fit the model to rows of which only the moments are known.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of one data set, or merged from those of its parts.
+
+        feature_names : sequence of str, default=None
+            Names of the features.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        if self.batch_size is not None:
+            raise ValueError("Mini-batches need the rows: with moments alone, batch_size must be None.")
+        if not moments.finite:
+            raise ValueError("The moments are not finite.")
+        objective = self._objective(moments)
+        outcome = self._full_batch(
+            objective, self._present_point(objective) if self.warm_start else objective.zero
+        )
+        self._name_features(moments.features, feature_names)
+        return self._settle(moments, objective, outcome, np.float64)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict using the linear model.
@@ -130,19 +307,22 @@ class SimpleLinearRegression(RegressorMixin, BaseEstimator):
             Predicted values.
         """
         check_is_fitted(self)
-        return self.__predict(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        return self.__predict(validate_data(self, X, dtype=DTYPES, reset=False))
 
     @property
     def losses(self) -> Losses:
-        """The loss before the first step and after each one: a lazy sequence of n_iter_ + 1 losses."""
+        """The objective before the first step and after each: a lazy sequence of length n_iter_ + 1.
+
+        In mini-batches it is that of all rows after each epoch.
+        """
         check_is_fitted(self)
-        return Losses(partial(self.__loss, self._path, 2 * self._target_exponent), range(self.n_iter_ + 1))
+        return Losses(partial(self.__loss, self._path, self._exponent), range(self.n_iter_ + 1))
 
     @property
-    def W(self) -> NDArray[Any]:  # noqa: N802
+    def W(self) -> NDArray[Any]:  # noqa: N802 - the field's name
         """The weights as a row, of shape (1, n_features)."""
         check_is_fitted(self)
-        return self.coef_[None, :]
+        return self.coef_[np.newaxis, :]
 
     @property
     def b(self) -> float:
@@ -151,8 +331,20 @@ class SimpleLinearRegression(RegressorMixin, BaseEstimator):
         return self.intercept_
 
     def __predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        return X @ self.coef_ + self.coef_.dtype.type(self.intercept_)
+        predicted: NDArray[Any] = X @ self.coef_ + self.intercept_
+        return predicted
 
     @staticmethod
-    def __loss(path: Descent, exponent: int, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.ldexp(path.loss(steps), exponent)
+    def __loss(path: Path, exponent: int, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The losses after so many steps of a path, on targets in units of ``2**exponent``."""
+        return np.ldexp(path.loss(steps), 2 * exponent)
+
+    def __sgd(
+        self, batches: MiniBatches, rate: Rate, random: np.random.Generator, point: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """One epoch: a step for each mini-batch of the shuffled rows."""
+        for rows in batches.shuffled(random):
+            steps = self.t_ + np.arange(1, batches.count(rows) + 1)
+            point = batches.descend(rows, point, rate.at(steps))
+            self.t_ += steps.size
+        return point

@@ -1,0 +1,124 @@
+"""What the estimator does behind its public methods."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from components.train.fitting import Outcome, Stopping, divergence, epochs, full_batch, penalties, stable_rate
+from components.train.inputs import Data
+from components.train.moments import Moments
+from components.train.objective import Objective
+from components.train.rates import Rate
+from components.train.stochastic import MiniBatches
+
+Floats = NDArray[np.float64]
+
+
+class GradientDescentRegressor(RegressorMixin, BaseEstimator):
+    """The steps between the public methods of the estimator; parameters and attributes are told there."""
+
+    iterations: int
+    lr: float
+    penalty: str | None
+    alpha: float
+    l1_ratio: float
+    learning_rate: str
+    power_t: float
+    batch_size: int | None
+    tol: float | None
+    n_iter_no_change: int
+    standardize: bool
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    coef_: NDArray[Any]
+    intercept_: float
+    n_iter_: int
+    t_: int
+
+    def _objective(self, moments: Moments) -> Objective:
+        l2, l1 = penalties(self.penalty, self.alpha, self.l1_ratio)
+        return Objective.of(moments, standardize=self.standardize, l2=l2, l1=l1)
+
+    def _present_point(self, objective: Objective) -> Floats:
+        """Where the previous fit ended; zero before the first."""
+        if not hasattr(self, "coef_"):
+            return objective.zero
+        if self.coef_.size != objective.scale.size:
+            raise ValueError(
+                f"The previous fit was of {self.coef_.size} features, this one is of {objective.scale.size}: "
+                "warm_start can't continue it."
+            )
+        return objective.unfold(self.coef_, self.intercept_)
+
+    def _stopping(self, objective: Objective) -> Stopping:
+        tol = None if self.tol is None else float(np.ldexp(self.tol, -2 * objective.exponent))
+        return Stopping(self.iterations, tol, self.n_iter_no_change)
+
+    def _full_batch(self, objective: Objective, start: Floats) -> Outcome:
+        steepest = objective.steepest
+        rate = stable_rate(self.learning_rate, self.lr, self.power_t, steepest, lambda: steepest)
+        outcome = full_batch(objective, rate, start, self._stopping(objective))
+        self.t_ = outcome.steps
+        if self.verbose:
+            for step in np.unique(np.geomspace(1, outcome.steps, 10).astype(np.int64)):
+                self._report(int(step), float(outcome.path.loss(np.array([step]))[0]))
+        return outcome
+
+    def _mini_batches(
+        self,
+        sgd: Callable[[MiniBatches, Rate, np.random.Generator, Floats], Floats],
+        data: Data,
+        objective: Objective,
+        start: Floats,
+        stopping: Stopping,
+        *,
+        step: int = 0,
+    ) -> Outcome:
+        """Run epochs by ``sgd``, after so many steps in earlier calls."""
+        size = data.y.size if self.batch_size is None else self.batch_size
+        batches = MiniBatches(data.X, data.y, data.relative_weight, objective, size)
+        rate = stable_rate(self.learning_rate, self.lr, self.power_t, objective.steepest, batches.sharpness)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self.t_ = step
+        epoch = partial(sgd, batches, rate, np.random.default_rng(seed))
+        try:
+            return epochs(epoch, objective, start, stopping, self._report)
+        except FloatingPointError as error:
+            raise divergence(rate.first, batches.sharpness()) from error
+
+    def _settle(
+        self, moments: Moments, objective: Objective, outcome: Outcome, dtype: type[np.floating[Any]]
+    ) -> Self:
+        """Keep the outcome as the fitted state."""
+        if not outcome.converged:
+            warnings.warn(
+                f"The loss still fell by tol={self.tol:g} or more after iterations={self.iterations}: "
+                "increase iterations, or the learning rate.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        weights, self.intercept_ = objective.fold(outcome.point)
+        self.coef_ = weights.astype(dtype, copy=False)
+        self.n_iter_ = outcome.steps
+        self._moments, self._path, self._exponent = moments, outcome.path, objective.exponent
+        return self
+
+    def _name_features(self, count: int, names: Sequence[str] | None) -> None:
+        if names is not None and len(names) != count:
+            raise ValueError(f"There are {len(names)} feature names for {count} features.")
+        self.n_features_in_ = count
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _report(self, step: int, loss: float) -> None:
+        if self.verbose:
+            print(f"-- Iteration {step}, loss: {loss:.6g}")
