@@ -187,7 +187,7 @@ def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     if last - first >= 2:
         stride = (last - first) // 8 + 1
         return tuple(10.0**exponent for exponent in range(first, last + 1, stride))
-    if high / low < 3:
+    if high / low < 10:
         return _linear_ticks(low, high)
     candidates = (factor * 10.0**exponent for exponent in range(first - 1, last + 1) for factor in (1, 2, 5))
     return tuple(tick for tick in candidates if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9))

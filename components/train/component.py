@@ -14,6 +14,10 @@ def train(
     report: Output[HTML],
     iterations: int = 15000,
     lr: float = 0.1,
+    learning_rate: str = "constant",
+    penalty: str = "",
+    alpha: float = 0.0001,
+    l1_ratio: float = 0.15,
     search: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
 ) -> None:
     """Fit the model on the training rows.
@@ -24,9 +28,13 @@ def train(
         metrics: losses, training time and peak memory.
         report: the loss by step, the weights and the search.
         iterations: the number of steps of gradient descent.
-        lr: the learning rate.
-        search: lists to choose from by a validation split of the training rows, such as
-            {"lr": [0.01, 0.1], "iterations": [1000], "features": [["bmi"], ["bmi", "bp"]]}.
+        lr: the learning rate of the first step.
+        learning_rate: constant, invscaling or auto.
+        penalty: l2, l1 or elasticnet; none if empty.
+        alpha: the factor of the penalty.
+        l1_ratio: the share of l1 in the penalty elasticnet.
+        search: values to choose from on a part of the training rows, by parameter of the estimator, such as
+            {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
     from pathlib import Path
 
@@ -40,6 +48,10 @@ def train(
         model.path,
         iterations=iterations,
         lr=lr,
+        learning_rate=learning_rate,
+        penalty=penalty or None,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
         search=Search.of(search) if search else None,
     )
     model.metadata.update(result.lineage())

@@ -12,7 +12,7 @@ def report(result: TrainingResult) -> str:
         [Series(result.steps, result.losses)],
         title="Loss by step",
         x_label="step",
-        y_label=f"mean squared error of {model.target.name} over the training rows",
+        y_label="loss over the training rows",
         log_x=True,
         log_y=True,
     )
@@ -28,18 +28,25 @@ def report(result: TrainingResult) -> str:
         table(("feature", "weight"), [*weights, ("intercept", model.intercept)]),
     ]
     if result.trials:
-        rows = [
-            (
-                ", ".join(trial.candidate.features),
-                trial.candidate.iterations,
-                trial.candidate.lr,
-                trial.failure or trial.mse,
-                "chosen" if trial.candidate == result.parameters else "",
-            )
-            for trial in result.trials
-        ]
-        parts += [
-            heading("Search"),
-            table(("features", "iterations", "learning rate", "mean squared error", ""), rows),
-        ]
+        parts += [heading("Search"), _search(result)]
     return page("Training", *parts)
+
+
+def _search(result: TrainingResult) -> str:
+    """Write a table of the trials, with a column for each parameter that differs among them."""
+    first = result.trials[0].candidate.parameters
+    varied = [
+        name
+        for name in first
+        if any(trial.candidate.parameters[name] != first[name] for trial in result.trials)
+    ]
+    rows = [
+        (
+            ", ".join(trial.candidate.features),
+            *(trial.candidate.parameters[name] for name in varied),
+            trial.failure or trial.mse,
+            "chosen" if trial.candidate == result.candidate else "",
+        )
+        for trial in result.trials
+    ]
+    return table(("features", *varied, "mean squared error on the rows kept aside", ""), rows)

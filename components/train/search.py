@@ -1,15 +1,18 @@
-"""Choosing learning rate, steps and features by the error on rows kept aside from the training rows."""
+"""Choosing parameters and features by the error on rows kept aside from the training rows."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.train.regression import SimpleLinearRegression
+
+FEATURES = "features"
+OPTIONS = ("validation_share", "seed")
 
 
 class SearchError(ValueError):
@@ -18,15 +21,22 @@ class SearchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One choice of what the fit is given: the estimator's parameters, and the features it sees."""
+    """The features a fit sees, and the parameters of the estimator."""
 
     features: tuple[str, ...]
-    iterations: int
-    lr: float
+    parameters: Mapping[str, Any]
 
-    def estimator(self) -> SimpleLinearRegression:
-        """Make the estimator, not yet fitted."""
-        return SimpleLinearRegression(iterations=self.iterations, lr=self.lr)
+    def fit(
+        self, X: NDArray[np.float64], y: NDArray[np.float64], names: Sequence[str]
+    ) -> SimpleLinearRegression:
+        """Fit to the chosen columns of X, shape (n, d), whose names are given."""
+        return SimpleLinearRegression(**self.parameters).fit(self.select(X, names), y)
+
+    def select(self, X: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+        """Take the chosen columns of X, in the order of the candidate."""
+        if tuple(names) == self.features:
+            return X
+        return X[:, [list(names).index(name) for name in self.features]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,106 +50,86 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A grid: every combination of what is listed; where nothing is, the given value stays.
+    """A grid, of which every combination is tried.
 
     Attributes:
-        features: lists of features.
-        iterations: numbers of steps.
-        lr: learning rates.
+        grid: values by name, for any parameter of the estimator, and lists of names for ``features``.
         validation_share: of the training rows, chosen at random, is kept aside to compare on.
         seed: of that choice.
     """
 
-    features: Sequence[Sequence[str]] = ()
-    iterations: Sequence[int] = ()
-    lr: Sequence[float] = ()
+    grid: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
+        known = (*SimpleLinearRegression().get_params(), FEATURES)
+        for name, values in self.grid.items():
+            if name not in known:
+                raise SearchError(f"a search knows {', '.join((*known, *OPTIONS))}, not {name!r}")
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise SearchError(f"{name} of a search must be a list of values, not {values!r}")
+        for features in self.grid.get(FEATURES, ()):
+            if isinstance(features, str) or not features or len(set(features)) < len(features):
+                raise SearchError(
+                    f"{FEATURES} of a search must be lists of different names, not {features!r}"
+                )
         if not 0 < self.validation_share < 1:
             raise SearchError(f"validation_share must lie between 0 and 1, not be {self.validation_share}")
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Search":
         """Read a search from JSON, such as ``{"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]]}``."""
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(document) - set(known)):
-            raise SearchError(f"a search knows {', '.join(known)}, not {unknown[0]!r}")
-        values = dict(document)
-        for name in {"features", "iterations", "lr"} & set(values):
-            if not isinstance(values[name], list):
-                raise SearchError(f"{name} of a search must be a list, not {values[name]!r}")
-        if "iterations" in values:
-            values["iterations"] = [_whole(steps) for steps in values["iterations"]]
-        if "seed" in values:
-            values["seed"] = _whole(values["seed"])
-        return cls(**values)
+        grid = {name: values for name, values in document.items() if name not in OPTIONS}
+        defaults = SimpleLinearRegression().get_params()
+        for name, values in grid.items():
+            if isinstance(values, list) and not isinstance(defaults.get(name), float):
+                grid[name] = [_whole(value) for value in values]
+        options = {name: _whole(document[name]) for name in OPTIONS if name in document}
+        return cls(grid, **options)
 
     def candidates(self, given: Candidate) -> list[Candidate]:
-        """List the combinations, the features changing slowest and the learning rate fastest."""
+        """List the combinations, the first of the grid changing slowest; the rest is as given."""
+        combinations = [
+            dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())
+        ]
         return [
-            Candidate(tuple(features), iterations, lr)
-            for features, iterations, lr in itertools.product(
-                self.features or [given.features],
-                self.iterations or [given.iterations],
-                self.lr or [given.lr],
-            )
+            Candidate(tuple(chosen.pop(FEATURES, given.features)), {**given.parameters, **chosen})
+            for chosen in combinations
         ]
 
     def run(
         self, X: NDArray[np.float64], y: NDArray[np.float64], names: Sequence[str], given: Candidate
     ) -> list[Trial]:
-        """Fit every candidate on the one part of the training rows and score it on the other.
+        """Fit every candidate to the one part of the training rows and score it on the other.
 
         Args:
             X: the training rows, shape (n, d).
             y: their targets, shape (n,).
             names: of the d features.
             given: what isn't searched.
+
+        Raises:
+            SearchError: a feature isn't there, or there are too few rows to keep some aside.
         """
         candidates = self.candidates(given)
         for candidate in candidates:
-            if unknown := set(candidate.features) - set(names):
-                raise SearchError(f"the dataset has no feature {min(unknown)!r}, only {', '.join(names)}")
-            if not candidate.features or len(set(candidate.features)) < len(candidate.features):
-                raise SearchError(f"features must be named, and once each, not {list(candidate.features)}")
-        validation = self._validation(len(y))
-        return [self._try(candidate, X, y, names, validation) for candidate in candidates]
+            if unknown := [name for name in candidate.features if name not in names]:
+                raise SearchError(f"the dataset has no feature {unknown[0]!r}, only {', '.join(names)}")
+        aside = self._kept_aside(len(y))
+        learn, compare = (X[~aside], y[~aside]), (X[aside], y[aside])
+        return [_try(candidate, learn, compare, names) for candidate in candidates]
 
-    def _validation(self, rows: int) -> NDArray[np.bool_]:
-        mask = np.zeros(rows, dtype=np.bool_)
+    def _kept_aside(self, rows: int) -> NDArray[np.bool_]:
         kept = round(rows * self.validation_share)
         if not 2 <= kept <= rows - 2:
             raise SearchError(
-                f"a share of {self.validation_share} of {rows} rows leaves too few to compare on"
+                f"{self.validation_share:g} of {rows} rows leaves too few to compare on or to fit"
             )
+        mask = np.zeros(rows, dtype=np.bool_)
         # Numpy promises the same stream in all releases for this generator, not for default_rng.
         mask[np.random.RandomState(self.seed).permutation(rows)[:kept]] = True
         return mask
-
-    @staticmethod
-    def _try(
-        candidate: Candidate,
-        X: NDArray[np.float64],
-        y: NDArray[np.float64],
-        names: Sequence[str],
-        validation: NDArray[np.bool_],
-    ) -> Trial:
-        chosen = X[:, [list(names).index(name) for name in candidate.features]]
-        try:
-            estimator = candidate.estimator().fit(chosen[~validation], y[~validation])
-        except ValueError as error:  # such as a learning rate with which descent diverges
-            return Trial(candidate, failure=str(error))
-        residuals = y[validation] - estimator.predict(chosen[validation])
-        return Trial(candidate, mse=float(np.mean(residuals**2)))
-
-
-def _whole(number: Any) -> int:
-    """Take 100.0 for 100: KFP passes every number in a document as a float."""
-    if isinstance(number, int | float) and number == int(number):
-        return int(number)
-    raise SearchError(f"{number!r} is not a whole number")
 
 
 def best(trials: Sequence[Trial]) -> Candidate:
@@ -153,3 +143,22 @@ def best(trials: Sequence[Trial]) -> Candidate:
         reasons = "; ".join(dict.fromkeys(trial.failure or "its error is not finite" for trial in trials))
         raise SearchError(f"none of {len(trials)} candidates could be fitted: {reasons}")
     return min(scored, key=lambda trial: trial.mse).candidate
+
+
+def _try(
+    candidate: Candidate,
+    learn: tuple[NDArray[np.float64], NDArray[np.float64]],
+    compare: tuple[NDArray[np.float64], NDArray[np.float64]],
+    names: Sequence[str],
+) -> Trial:
+    try:
+        estimator = candidate.fit(*learn, names)
+    except ValueError as error:  # such as a learning rate with which descent diverges
+        return Trial(candidate, failure=str(error))
+    X, y = compare
+    return Trial(candidate, mse=float(np.mean((y - estimator.predict(candidate.select(X, names))) ** 2)))
+
+
+def _whole(value: Any) -> Any:
+    """Take 100.0 for 100: KFP passes every number in a document as a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

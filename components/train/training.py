@@ -3,8 +3,9 @@
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,10 @@ class TrainingResult:
         model: as it was written.
         digest: of the model folder.
         fingerprint: of the dataset.
-        parameters: with which it was fitted.
-        metrics: by name: rows, final_loss and initial_loss (mean squared errors over the training rows),
-            training_seconds (the fit alone), peak_memory_mib (of the process so far), with a search
-            search_seconds.
+        candidate: the features and the parameters it was fitted with.
+        metrics: by name: rows; iterations; initial_loss and final_loss, what descent lowered over the
+            training rows; training_seconds of the fit alone; peak_memory_mib of the process so far; with a
+            search, search_seconds.
         steps: numbers of steps, shape (k,), spread evenly over their logarithm.
         losses: the losses after so many steps, shape (k,).
         trials: of the search, if there was one.
@@ -42,40 +43,34 @@ class TrainingResult:
     model: LinearModel
     digest: str
     fingerprint: str
-    parameters: Candidate
+    candidate: Candidate
     metrics: dict[str, float]
     steps: NDArray[np.int64]
     losses: NDArray[np.float64]
     trials: tuple[Trial, ...] = ()
 
     def lineage(self) -> dict[str, str]:
-        """What to remember about the model's making, as text: KFP would return integers as floats."""
-        parameters = asdict(self.parameters)
-        parameters["features"] = ",".join(self.parameters.features)
+        """Say how the model was made, as text: KFP would return integers as floats."""
         return {
-            "framework": "SimpleLinearRegression",
+            "framework": SimpleLinearRegression.__name__,
             "digest": self.digest,
             "dataset_fingerprint": self.fingerprint,
-            **{name: str(value) for name, value in parameters.items()},
+            "features": ", ".join(self.candidate.features),
+            **{name: str(value) for name, value in self.candidate.parameters.items()},
         }
 
 
 def train(
-    dataset: Dataset,
-    model_folder: str | Path,
-    *,
-    iterations: int = 15000,
-    lr: float = 0.1,
-    search: Search | None = None,
+    dataset: Dataset, model_folder: str | Path, *, search: Search | None = None, **parameters: Any
 ) -> TrainingResult:
-    """Fit the model on the training rows and write its folder.
+    """Fit the model to the training rows and write its folder.
 
     Args:
         dataset: what ingest wrote.
         model_folder: to write; it must not exist.
-        iterations: the number of steps.
-        lr: the learning rate.
-        search: candidates to compare first; the best is then fitted on all training rows.
+        search: candidates to compare first; the best is then fitted to all training rows.
+        **parameters: of the estimator, ``SimpleLinearRegression``. Unless it is given, ``random_state`` is 0:
+            the same dataset and parameters give the same model.
 
     Raises:
         SearchError: the search makes no sense, or none of its candidates could be fitted.
@@ -84,23 +79,23 @@ def train(
     """
     names = [feature.name for feature in dataset.features]
     X, y = dataset.train()
-    chosen, trials = Candidate(tuple(names), iterations, lr), []
+    chosen = Candidate(tuple(names), {**SimpleLinearRegression(random_state=0).get_params(), **parameters})
+    trials: list[Trial] = []
     started = time.perf_counter()
     if search:
         trials = search.run(X, y, names, chosen)
         chosen = best(trials)
-        X = X[:, [names.index(name) for name in chosen.features]]
     searched = time.perf_counter()
     try:
-        estimator = chosen.estimator().fit(X, y)
+        estimator = chosen.fit(X, y, names)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     fitted = time.perf_counter()
-    model = _model(dataset, estimator, chosen.features, X)
-    digest = artifact.write(model, model_folder)
+    model = _model(dataset, estimator, chosen, X)
     steps, losses = _curve(estimator)
     metrics = {
         "rows": float(len(y)),
+        "iterations": float(estimator.n_iter_),
         "initial_loss": estimator.losses[0],
         "final_loss": estimator.losses[-1],
         "training_seconds": fitted - searched,
@@ -108,26 +103,25 @@ def train(
     }
     if search:
         metrics["search_seconds"] = searched - started
-    return TrainingResult(
-        model, digest, dataset.fingerprint, chosen, metrics, steps, losses, trials=tuple(trials)
-    )
+    digest = artifact.write(model, model_folder)
+    return TrainingResult(model, digest, dataset.fingerprint, chosen, metrics, steps, losses, tuple(trials))
 
 
 def _model(
-    dataset: Dataset, estimator: SimpleLinearRegression, names: tuple[str, ...], X: NDArray[np.float64]
+    dataset: Dataset, estimator: SimpleLinearRegression, chosen: Candidate, X: NDArray[np.float64]
 ) -> LinearModel:
-    predictions = estimator.predict(X)
+    known = [feature.name for feature in dataset.features]
+    predictions = estimator.predict(chosen.select(X, known))
     if not (np.isfinite(estimator.coef_).all() and np.isfinite(predictions).all()):
         raise TrainingError("the fitted weights, or the predictions they give, are not finite")
-    features = {feature.name: feature for feature in dataset.features}
     return LinearModel(
         weights=tuple(np.asarray(estimator.coef_, dtype=np.float64).tolist()),
         intercept=float(estimator.intercept_),
-        features=tuple(features[name] for name in names),
+        features=tuple(dataset.features[known.index(name)] for name in chosen.features),
         target=dataset.target,
         reference=Reference(
             rows=dataset.train_rows,
-            features={name: dataset.distributions[name] for name in names},
+            features={name: dataset.distributions[name] for name in chosen.features},
             prediction=Distribution.of(predictions),
         ),
     )

@@ -1,0 +1,71 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.dataset import Dataset, DatasetError
+from components.train.component import train
+from predictor import artifact
+
+
+@pytest.fixture
+def artifacts(make_dataset: Callable[..., Dataset], tmp_path: Path) -> dict[str, dsl.Artifact]:
+    return {
+        "dataset": dsl.Dataset(name="dataset", uri=str(make_dataset().folder)),
+        "model": dsl.Model(name="model", uri=str(tmp_path / "model")),
+        "metrics": dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics")),
+        "report": dsl.HTML(name="report", uri=str(tmp_path / "report")),
+    }
+
+
+def test_the_component_writes_the_model_its_metrics_and_its_report(
+    artifacts: dict[str, dsl.Artifact],
+) -> None:
+    train.python_func(**artifacts)
+    _, digest = artifact.read(artifacts["model"].path)
+    assert artifacts["model"].metadata["digest"] == digest
+    assert {"final_loss", "training_seconds", "peak_memory_mib"} <= set(artifacts["metrics"].metadata)
+    assert digest in Path(artifacts["report"].path).read_text()
+
+
+def test_every_parameter_reaches_the_estimator(artifacts: dict[str, dsl.Artifact]) -> None:
+    parameters = {
+        "iterations": 70,
+        "lr": 0.02,
+        "learning_rate": "invscaling",
+        "penalty": "elasticnet",
+        "alpha": 0.003,
+        "l1_ratio": 0.4,
+    }
+    train.python_func(**artifacts, **parameters)
+    metadata = artifacts["model"].metadata
+    assert {name: metadata[name] for name in parameters} == {
+        name: str(value) for name, value in parameters.items()
+    }
+
+
+def test_a_search_as_kfp_passes_it_is_run(artifacts: dict[str, dsl.Artifact]) -> None:
+    train.python_func(**artifacts, search={"features": [["signal"]], "iterations": [500.0], "seed": 1.0})
+    model, _ = artifact.read(artifacts["model"].path)
+    assert [feature.name for feature in model.features] == ["signal"]
+    assert artifacts["model"].metadata["iterations"] == "500"
+    assert "search_seconds" in artifacts["metrics"].metadata
+
+
+def test_a_changed_dataset_is_not_trained_on(artifacts: dict[str, dsl.Artifact]) -> None:
+    Path(artifacts["dataset"].path, "train.parquet").write_bytes(b"other")
+    with pytest.raises(DatasetError, match=r"train\.parquet was changed"):
+        train.python_func(**artifacts)
+    assert not Path(artifacts["model"].path).exists()
+
+
+def test_the_step_knows_no_kfp() -> None:
+    code = (
+        "import sys, components.train.training, components.train.report;"
+        "print(*{'kfp', 'mlflow', 'matplotlib', 'pandera', 'fsspec'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
