@@ -95,9 +95,10 @@ def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> I
     words = ["curl", *(["-g"] if "[" in address else []), url]
     if {} not in operation.get("security", [{}]):
         words.append('-H "Authorization: Bearer $TOKEN"')
-    if method == "get":
-        yield "", " ".join(words)
-    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+    bodies = operation.get("requestBody", {}).get("content", {})
+    if not bodies:
+        yield "", " ".join([*words, *(["-X POST"] if method == "post" else [])])
+    for media, content in bodies.items():
         yield media, " ".join([*words, *_sent(media, content)])
 
 

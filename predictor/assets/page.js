@@ -193,7 +193,7 @@ rows.forEach(({ slider, value }, i) => {
 });
 byId("axis").addEventListener("change", (event) => { state.axis = Number(event.target.value); draw(); });
 byId("key").addEventListener("change", predict);
-byId("form").addEventListener("submit", (event) => event.preventDefault());
+for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 byId("chart").addEventListener("pointerdown", (event) => { event.target.setPointerCapture?.(event.pointerId); drag(event); });
 byId("chart").addEventListener("pointermove", drag);
 byId("axis").value = state.axis;

@@ -1,7 +1,7 @@
 """The whole document, put together of its parts."""
 
 from predictor.artifact import LinearModel
-from predictor.openapi import native, v1, v2
+from predictor.openapi import admin, native, v1, v2
 from predictor.openapi.build import ERRORS, JSON, Json, answer, media, path_parameter, record, ref
 from predictor.openapi.security import SCHEMES, Auth, secure
 from predictor.openapi.shapes import STAND_IN, Examples
@@ -13,7 +13,7 @@ TAGS = {
     v1.TAG: "The first protocol of KServe.",
     v2.TAG: "KServe's V2, the protocol that KServe, Triton and others share. The same is served by gRPC.",
     native.ABOUT: "What is served, and how it is.",
-    native.ADMIN: "Only with the admin token, and switched off where none is configured.",
+    admin.TAG: "Only with the admin token, or a credential of the scope admin.",
 }
 
 
@@ -37,6 +37,7 @@ def document(model: LinearModel | None, *, name: str, version: str | None, auth:
         **native.paths(known, examples, about),
         **v1.paths(known, examples, name, parameter),
         **v2.paths(known, examples, name, version, parameter),
+        **admin.paths(name, version, parameter),
     }
     return {
         "openapi": "3.1.0",
@@ -51,6 +52,7 @@ def document(model: LinearModel | None, *, name: str, version: str | None, auth:
                 **native.schemas(),
                 **v1.schemas(known),
                 **v2.schemas(known),
+                **admin.schemas(),
             },
             "responses": {key: answer(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
             "securitySchemes": SCHEMES,

@@ -1,4 +1,4 @@
-"""The predictor's own endpoints: a row, a batch, and what a browser, an operator or a monitor asks for."""
+"""The predictor's own endpoints: a row, a batch, and what a browser or a monitor asks for."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from predictor.openapi.build import (
 )
 from predictor.openapi.shapes import Examples
 
-PREDICT, ABOUT, ADMIN = "Predict", "About", "Administration"
+PREDICT, ABOUT = "Predict", "About"
 BINARY: Json = {"type": "string", "contentMediaType": ARROW}
 _COLUMN = record(
     {
@@ -62,7 +62,7 @@ def schemas() -> dict[str, Json]:
 
 def paths(model: LinearModel, examples: Examples, index: Mapping[str, object]) -> dict[str, Json]:
     """The paths of these endpoints, for a model, its examples, and what ``GET /`` answers a client."""
-    return _prediction(model, examples) | _about(index) | _administration()
+    return _prediction(model, examples) | _about(index)
 
 
 def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
@@ -210,30 +210,6 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "This document as a page",
                 answer("The API reference.", {HTML: media({"type": "string"})}),
             )
-        },
-    }
-
-
-def _administration() -> dict[str, Json]:
-    closed = {"description": "Where no admin token is set, there is no such path.", "scope": "admin"}
-    entry = record(
-        {
-            "time": {"type": "number", "description": "Seconds since 1970."},
-            "method": {"type": "string"},
-            "path": {"type": "string"},
-            "status": {"type": "integer"},
-            "request": {"type": "string", "description": "How the body began."},
-            "response": {"type": "string", "description": "How the answer began."},
-        }
-    )
-    shown = answer("The last request last.", {JSON: media(record({"requests": array(entry)}))})
-    emptied = answer(
-        "How many it held.", {JSON: media(record({"emptied": {"type": "integer"}}), emptied={"emptied": 3})}
-    )
-    return {
-        "/log": {"get": operation("log", ADMIN, "The last requests", shown, 404, **closed)},
-        "/emptyLog": {
-            "get": operation("emptyLog", ADMIN, "Empty the log of requests", emptied, 404, **closed)
         },
     }
 

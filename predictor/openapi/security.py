@@ -17,7 +17,7 @@ SCHEMES: Json = {
 
 
 def secure(paths: dict[str, Json], auth: Auth) -> dict[str, Json]:
-    """Ask for a credential wherever the predictor does: for administration always, for predictions by ``auth``."""
+    """Ask for a credential where the predictor does: for administration, and for predictions by ``auth``."""
     return {
         path: {key: _secure(value, auth) if key != "parameters" else value for key, value in item.items()}
         for path, item in paths.items()

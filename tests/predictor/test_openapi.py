@@ -20,6 +20,9 @@ ENDPOINTS = {
     "/batch/{instances}": {"get"},
     "/log": {"get"},
     "/emptyLog": {"get"},
+    "/v2/repository/index": {"post"},
+    "/v2/repository/models/{model}/load": {"post"},
+    "/v2/repository/models/{model}/unload": {"post"},
     "/metrics": {"get"},
     "/openapi.json": {"get"},
     "/docs": {"get"},
@@ -37,6 +40,13 @@ ENDPOINTS = {
     "/v2/models/{model}/versions/{version}": {"get"},
     "/v2/models/{model}/versions/{version}/ready": {"get"},
     "/v2/models/{model}/versions/{version}/infer": {"post"},
+}
+ADMINISTRATION = {
+    "get /log",
+    "get /emptyLog",
+    "post /v2/repository/index",
+    "post /v2/repository/models/{model}/load",
+    "post /v2/repository/models/{model}/unload",
 }
 MODELS = ("one_feature", "three_features", "hostile")
 
@@ -186,14 +196,12 @@ def test_every_component_is_used(found: Any) -> None:
 
 
 def test_only_administration_needs_the_token(found: Any) -> None:
-    assert guarded(found) == {"get /log", "get /emptyLog"}
+    assert guarded(found) == ADMINISTRATION
 
 
 def test_predictions_need_a_credential_where_the_predictor_asks_for_one(one_feature: LinearModel) -> None:
     found = document(one_feature, name="m", version=None, auth="required")
-    assert guarded(found) == {
-        "get /log",
-        "get /emptyLog",
+    assert guarded(found) == ADMINISTRATION | {
         "post /stream",
         "get /stream/{instance}",
         "post /batch",
@@ -214,7 +222,7 @@ def test_an_optional_credential_is_an_alternative_to_none(one_feature: LinearMod
         {"key": ["predict"]},
         {},
     ]
-    assert guarded(found) == {"get /log", "get /emptyLog"}
+    assert guarded(found) == ADMINISTRATION
 
 
 def test_without_a_model_the_description_says_so() -> None:
