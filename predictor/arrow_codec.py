@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from predictor.errors import InvalidInput
 from predictor.flat import Table
 
+_CUT_OFF = "the Arrow stream is cut off within a message"
 _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _RECORD_BATCH = 1, 3
 _INT, _FLOAT = 2, 3
@@ -78,18 +79,19 @@ def _messages(body: bytes | bytearray) -> Iterator[tuple[int, Table | None, memo
         try:
             mark, size = struct.unpack_from("<II", view, position)
         except struct.error:
-            raise InvalidInput("the Arrow stream is cut off within a message") from None
+            raise InvalidInput(_CUT_OFF) from None
         if mark != _CONTINUATION:
             raise InvalidInput("the body is no Arrow stream: a message does not begin as one")
         position += 8
         if not size:
             return
-        metadata = bytes(view[position : position + size])
+        if size > len(view) - position:
+            raise InvalidInput(_CUT_OFF)
+        message = Table.root(bytes(view[position : position + size]))
         position += size
-        message = Table.root(metadata)
         length = message.number(3, "q")
-        if len(metadata) < size or not 0 <= length <= len(view) - position:
-            raise InvalidInput("the Arrow stream is cut off within a message")
+        if not 0 <= length <= len(view) - position:
+            raise InvalidInput(_CUT_OFF)
         yield message.number(1, "B"), message.table(2), view[position : position + length]
         position += length
 

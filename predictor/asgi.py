@@ -15,7 +15,7 @@ import orjson
 
 from predictor.answer import NDJSON, Answer, Head
 from predictor.capacity import Share
-from predictor.errors import InvalidInput, PredictorError, ReadTimeout, TooLarge, UnsupportedMedia
+from predictor.errors import PredictorError, ReadTimeout, TooLarge, UnsupportedMedia
 from predictor.ndjson import Records, TooLong
 from predictor.routes import Handler, Route
 from predictor.service import Service
@@ -28,6 +28,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
 _SLICE = 2**18
+_CUT_SHORT = frozenset((408, 413, 503))
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 2**22
 
@@ -127,10 +128,7 @@ class _Exchange:
 
     def _expect(self, limit: int) -> None:
         """Refuse a long body by the length it announces, before any of it is read."""
-        try:
-            announced = int(self.headers.get(b"content-length", b"0"))
-        except ValueError:
-            raise InvalidInput("the content length is no number") from None
+        announced = int(self.headers.get(b"content-length", b"0"))
         if announced > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
         if announced > self.service.settings.inline_bytes:
@@ -152,7 +150,7 @@ class _Exchange:
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
         ]
-        closing = self.service.served.draining or self._leaves_much_unread()
+        closing = self.service.served.draining or self._leaves_much_unread(answer)
         if closing:
             headers.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -165,11 +163,11 @@ class _Exchange:
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
-    def _leaves_much_unread(self) -> bool:
+    def _leaves_much_unread(self, answer: Answer) -> bool:
         """Whether so much of a body is still to come that it is better to close than to take it all in."""
         announced = self.headers.get(b"content-length", b"0")
-        unknown = b"transfer-encoding" in self.headers or not announced.isdigit()
-        return not self.complete and (unknown or int(announced) > self.service.settings.inline_bytes)
+        much = answer.status in _CUT_SHORT or int(announced) > self.service.settings.inline_bytes
+        return not self.complete and much
 
     async def _linger(self) -> None:
         """Take in some of what is still being sent, unread.

@@ -150,11 +150,8 @@ class Gate:
         self.mode = mode
         self.sources = sources if mode != "off" else ()
         self._admin = hashlib.sha256(admin_token.encode()).digest() if admin_token else None
-
-    @property
-    def has_admin(self) -> bool:
+        self.has_admin = self._admin is not None or bool(self.sources)
         """Whether anybody can be an administrator; where not, administrative paths do not exist."""
-        return self._admin is not None or bool(self.sources)
 
     def asks(self, scope: str) -> bool:
         """Whether requests of a scope need to be looked at."""

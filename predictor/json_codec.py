@@ -25,7 +25,9 @@ holds the interpreter's lock for a few milliseconds only."""
 SMALL = 256
 """Bytes up to which Python objects are quicker than arrays."""
 
-_NUMBERS = {float, int}
+NUMBERS = frozenset((float, int))
+"""The types that orjson reads a number into; a bool is neither."""
+
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
 _END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _END_BYTES = 64
@@ -61,9 +63,9 @@ def instance(body: bytes | bytearray, width: int) -> Sequence[float]:
         InvalidInput: anything else; it says what and where.
     """
     value = _only_member(body, "instance")
-    if width == 1 and type(value) in _NUMBERS:
+    if width == 1 and type(value) in NUMBERS:
         return (value,)
-    if type(value) is list and len(value) == width and _NUMBERS.issuperset(map(type, value)):
+    if type(value) is list and len(value) == width and NUMBERS.issuperset(map(type, value)):
         return value
     return json_exact.row(json_exact.member(json_exact.document(body), "instance"), width, "instance")
 
@@ -94,10 +96,10 @@ def few(body: bytes | bytearray, width: int) -> list[Sequence[float]] | None:
     value = _only_member(body, "instances")
     if type(value) is not list or not value:
         return None
-    if width == 1 and _NUMBERS.issuperset(map(type, value)):
+    if width == 1 and NUMBERS.issuperset(map(type, value)):
         return [(number,) for number in value]
     for row in value:
-        if type(row) is not list or len(row) != width or not _NUMBERS.issuperset(map(type, row)):
+        if type(row) is not list or len(row) != width or not NUMBERS.issuperset(map(type, row)):
             return None
     return value
 
@@ -150,7 +152,7 @@ def _strings(value: object) -> int:
         return 1
     if kind is dict:
         return len(value) + sum(map(_strings, value.values()))  # type: ignore[attr-defined, arg-type]
-    if kind is list and not _NUMBERS.issuperset(map(type, value)):  # type: ignore[call-overload]
+    if kind is list and not NUMBERS.issuperset(map(type, value)):  # type: ignore[call-overload]
         return sum(map(_strings, value))  # type: ignore[call-overload]
     return 0
 

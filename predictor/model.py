@@ -3,12 +3,35 @@
 from typing import Any
 
 import numpy as np
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository
 
 from predictor import inference, json_exact, tensors
 from predictor.errors import InvalidInput
 from predictor.served import Served
 from predictor.tensors import Tensor
+
+
+class Repository(ModelRepository):  # type: ignore[misc]
+    """KServe's registry, with the one model that can be read again, or forgotten, but never removed."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self.served = served
+        self.update(ServedModel(served))
+
+    def load(self, name: str) -> bool:
+        """Read the model folder again."""
+        return name == self.served.name and self.served.load()
+
+    def unload(self, name: str) -> None:
+        """Forget the model.
+
+        Raises:
+            KeyError: it is another model.
+        """
+        if name != self.served.name:
+            raise KeyError(name)
+        self.served.unload()
 
 
 class ServedModel(Model):  # type: ignore[misc]

@@ -111,6 +111,25 @@ def metadata(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Ans
     )
 
 
+def repository_index(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``POST /v2/repository/index``, for an administrator."""
+    state = "READY" if served.ready else "UNAVAILABLE"
+    return Answer.of([{"name": served.name, "version": served.version, "state": state, "reason": served.reason}])
+
+
+def load(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``POST /v2/repository/models/M/load``, for an administrator: read the model folder again."""
+    served.load()
+    served.require()
+    return Answer.of({"name": served.name, "load": True})
+
+
+def unload(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
+    """Answer ``POST /v2/repository/models/M/unload``, for an administrator."""
+    served.unload()
+    return Answer.of({"name": served.name, "unload": True})
+
+
 def _rendered(found: Page) -> Answer:
     headers = {name.lower().encode(): value.encode() for name, value in found.headers.items()}
     content_type = headers.pop(b"content-type")

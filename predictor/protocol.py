@@ -79,7 +79,7 @@ class Desk:
         if answer is None:
             answer = service.compute(plan.handler, plan.head, body)
         plan.series.observe(answer.status, time.perf_counter() - started, answer.rows)
-        if service.log is not None:
+        if service.gate.has_admin:
             service.log.add("POST", plan.path, body, answer)
         return self._response(answer, default_headers)
 

@@ -18,6 +18,7 @@ Handler = Callable[[Head, bytes | bytearray], Answer]
 
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?P<verb>:predict|:explain)?")
 _V2 = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/infer|/ready)?")
+_REPOSITORY = re.compile(r"/v2/repository/models/(?P<model>[^/]+)(?P<verb>/load|/unload)")
 
 
 class Route(NamedTuple):
@@ -43,7 +44,7 @@ class Route(NamedTuple):
 class Routes:
     """Every path that is answered here; the others are KServe's."""
 
-    def __init__(self, served: Served, site: Site, log: RequestLog | None) -> None:
+    def __init__(self, served: Served, site: Site, log: RequestLog) -> None:
         self.served = served
         self.exact: dict[str, Route] = {
             "/": _get("page", site.root),
@@ -58,10 +59,10 @@ class Routes:
             "/v2/models": _get("metadata", partial(pages.models, served)),
             "/v2/health/live": _get("health", pages.live),
             "/v2/health/ready": _get("health", partial(pages.ready, served)),
+            "/v2/repository/index": _post("repository", partial(pages.repository_index, served), "admin"),
+            "/log": _get("log", log.show, "admin"),
+            "/emptyLog": _get("log", log.empty, "admin"),
         }
-        if log is not None:
-            self.exact["/log"] = _get("log", log.show, scope="admin")
-            self.exact["/emptyLog"] = _get("log", log.empty, scope="admin")
         self.v1 = {
             None: _get("health", partial(pages.model_ready, served)),
             ":predict": _post("v1_predict", partial(inference.predict, served)),
@@ -71,6 +72,10 @@ class Routes:
             None: _get("metadata", partial(pages.metadata, served)),
             "/ready": _get("health", partial(pages.model_ready, served)),
             "/infer": _post("v2_infer", partial(v2.infer, served)),
+        }
+        self.repository = {
+            "/load": _post("repository", partial(pages.load, served), "admin"),
+            "/unload": _post("repository", partial(pages.unload, served), "admin"),
         }
         self.exact |= {f"/v1/models/{served.name}{verb or ''}": route for verb, route in self.v1.items()}
         self.exact |= {f"/v2/models/{served.name}{verb or ''}": route for verb, route in self.v2.items()}
@@ -89,6 +94,8 @@ class Routes:
             return self._of_model(self.v1[found["verb"]], found["model"])
         if found := _V2.fullmatch(path):
             return self._of_model(self.v2[found["verb"]], found["model"], found["version"])
+        if found := _REPOSITORY.fullmatch(path):
+            return self._of_model(self.repository[found["verb"]], found["model"])
         return None
 
     def _of_model(self, route: Route, model: str, version: str | None = None) -> Route:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import grpc
 import uvicorn
 import uvloop
-from kserve import ModelRepository
 from kserve.model_server import app as kserve_app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
@@ -20,7 +19,7 @@ from kserve.protocol.rest.server import RESTServer
 from predictor import grpc_server
 from predictor.asgi import Layer
 from predictor.auth import Tokens
-from predictor.model import ServedModel
+from predictor.model import Repository
 from predictor.protocol import FastProtocol, protocol
 from predictor.served import Served
 from predictor.service import Service
@@ -57,8 +56,7 @@ class Predictor:
     async def _serve(self) -> None:
         service = Service(self.served, self.settings)
         service.register()
-        repository = ModelRepository()
-        repository.update(ServedModel(self.served))
+        repository = Repository(self.served)
         plane, extension = DataPlane(repository), ModelRepositoryExtension(repository)
         RESTServer(kserve_app, plane, extension, self.options.http_port).create_application()
         http = self._http(service)

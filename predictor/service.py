@@ -39,7 +39,7 @@ class Service:
         self.served = served
         self.settings = settings
         self.gate = make_gate(settings)
-        self.log = RequestLog(settings.request_log_size) if self.gate.has_admin else None
+        self.log = RequestLog(settings.request_log_size)
         self.metrics = Metrics(served)
         self.workers = Workers(settings.workers, settings.queue, settings.answer_seconds)
         self.memory = Memory(settings.max_memory_bytes)
@@ -95,7 +95,7 @@ class Service:
     ) -> None:
         """Count an answer, and remember it where somebody may look."""
         self.metrics.series(route.name).observe(answer.status, time.perf_counter() - started, answer.rows)
-        if self.log is not None and route.scope != "admin":
+        if self.gate.has_admin and route.scope != "admin":
             self.log.add(method, path, body, answer)
 
 

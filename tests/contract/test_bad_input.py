@@ -1,0 +1,253 @@
+"""Each kind of bad input is told what is wrong, and where."""
+
+import io
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+
+NAME = "linear-regressor"
+V1 = f"/v1/models/{NAME}:predict"
+V2 = f"/v2/models/{NAME}/infer"
+
+STREAM = [
+    ("", "the body is empty"),
+    ("  ", "the body is empty"),
+    ("{", "the body is not JSON: Expecting property name enclosed in double quotes at character 1"),
+    ('{"instance": 1}x', "the body is not JSON: Extra data at character 15"),
+    ('{"instance": 01}', "the body is not JSON: Expecting ',' delimiter at character 14"),
+    ("[]", 'expected an object {"instance": ...}, got a list of 0'),
+    ("3", 'expected an object {"instance": ...}, got the number 3'),
+    ("{}", 'the key "instance" is missing'),
+    ('{"instances": [1]}', 'the key "instance" is missing, got "instances"'),
+    ('{"instance": 1, "x": 2}', 'the key "x" is not known here, only "instance"'),
+    ('{"instance": 1, "instance": 2}', 'the key "instance" stands twice in one object'),
+    ('{"instance": null}', "instance: expected a number, got null"),
+    ('{"instance": true}', "instance: expected a number, got true"),
+    ('{"instance": "0.5"}', 'instance: expected a number, got the string "0.5"'),
+    ('{"instance": {}}', "instance: expected a number, got an object"),
+    ('{"instance": []}', "instance: expected 1 feature, got 0"),
+    ('{"instance": [1, 2]}', "instance: expected 1 feature, got 2"),
+    ('{"instance": [[1]]}', "instance[0]: expected a number, got a list of 1"),
+    ('{"instance": NaN}', "instance: NaN is not a number that a double can hold"),
+    ('{"instance": [-Infinity]}', "instance[0]: -Infinity is not a number that a double can hold"),
+    ('{"instance": 1e999}', "instance: 1e999 is not a number that a double can hold"),
+    ('{"instance": -' + "9" * 400 + "}", "instance: -" + "9" * 39 + " is not a number that a double can hold"),
+    ('{"instance": 1e308}', "instance: the prediction is beyond the range of a double"),
+    ('{"instance": ' + "[" * 100_000, "the body is nested too deeply"),
+    ('{"instance": ' + "[" * 20_000 + "]" * 20_000 + "}", "the body is nested too deeply"),
+]
+
+ROWS = [
+    ("null", "instances: expected a list of instances, got null"),
+    ("0.5", "instances: expected a list of instances, got the number 0.5"),
+    ('"abc"', 'instances: expected a list of instances, got the string "abc"'),
+    ("[]", "instances: expected at least one instance, got an empty list"),
+    ("[[]]", "instances[0]: expected 1 feature, got 0"),
+    ("[[1],[2],[3],[4,5]]", "instances[3]: expected 1 feature, got 2"),
+    ("[[1],[2],[]]", "instances[2]: expected 1 feature, got 0"),
+    ('[[1],["2"]]', 'instances[1][0]: expected a number, got the string "2"'),
+    ("[[1],[null]]", "instances[1][0]: expected a number, got null"),
+    ("[1,NaN]", "instances[1]: NaN is not a number that a double can hold"),
+    ("[1,[[2]]]", "instances[1][0]: expected a number, got a list of 1"),
+    ("[0,1e308]", "instances[1]: the prediction is beyond the range of a double"),
+]
+
+
+def refusal(answer: httpx.Response, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    document = answer.json()
+    assert list(document) == ["error"]
+    return str(document["error"])
+
+
+@pytest.mark.parametrize(("body", "message"), STREAM)
+def test_stream_says_what_is_wrong(client: httpx.Client, body: str, message: str) -> None:
+    assert refusal(client.post("/stream", content=body)) == message
+
+
+@pytest.mark.parametrize("path", ["/batch", V1])
+@pytest.mark.parametrize(("rows", "message"), ROWS)
+def test_batch_and_v1_say_which_row_is_wrong(client: httpx.Client, path: str, rows: str, message: str) -> None:
+    assert refusal(client.post(path, content='{"instances": %s}' % rows)) == message
+
+
+@pytest.mark.parametrize("bad", ['"x"', "[1,2]", "[]", "null", "NaN", "1e999"])
+def test_a_bad_row_is_found_among_a_hundred_thousand(client: httpx.Client, bad: str) -> None:
+    rows = ["[0.125]"] * 100_000
+    rows[90_001] = bad
+    message = refusal(client.post("/batch", content='{"instances":[%s]}' % ",".join(rows)))
+    assert message.startswith("instances[90001]")
+
+
+def test_a_prediction_that_overflows_is_found_among_a_hundred_thousand(client: httpx.Client) -> None:
+    rows = ["[0.125]"] * 100_000
+    rows[70_000] = "[-1e308]"
+    message = refusal(client.post("/batch", content='{"instances":[%s]}' % ",".join(rows)))
+    assert message == "instances[70000]: the prediction is beyond the range of a double"
+
+
+def test_other_members_are_an_error_in_batch_but_not_in_v1(client: httpx.Client) -> None:
+    body = {"instances": [1], "parameters": {}}
+    assert refusal(client.post("/batch", json=body)) == 'the key "parameters" is not known here, only "instances"'
+    assert client.post(V1, json=body).status_code == 200
+
+
+def test_a_number_beyond_64_bits_is_a_number(client: httpx.Client) -> None:
+    for number in ("9223372036854775808", "18446744073709551616", "1" + "0" * 300):
+        expected = {"prediction": 938.25 * float(number) + 152}
+        assert client.post("/stream", content='{"instance": %s}' % number).json() == expected
+        batch = '{"instances": [%s]}' % ",".join([number] * 200)
+        assert client.post("/batch", content=batch).json()["predictions"][199] == expected["prediction"]
+
+
+def test_what_is_no_utf8_is_told_where(client: httpx.Client) -> None:
+    assert refusal(client.post("/stream", content=b'{"instance": \xff}')) == "the body is not UTF-8: byte 13 is 0xff"
+
+
+@pytest.mark.parametrize("path", ["/stream", "/batch", V1, V2])
+def test_a_type_that_is_not_known_is_refused_with_those_that_are(client: httpx.Client, path: str) -> None:
+    message = refusal(client.post(path, content="<a/>", headers={"content-type": "application/xml"}), 415)
+    assert message.startswith("content type application/xml is not known here, only application/json")
+    message = refusal(client.post(path, content="{}", headers={"content-type": "application/json; charset=utf-16"}), 415)
+    assert message == "charset utf-16 is not known here, only utf-8"
+    message = refusal(client.post(path, content="{}", headers={"content-encoding": "br"}), 415)
+    assert message == "content encoding br is not known here, only gzip and zstd"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("abc", "the body is not JSON: Expecting value at character 0"),
+        ("[1,2]", "instance: expected 1 feature, got 2"),
+        ("NaN", "instance: NaN is not a number that a double can hold"),
+        ("%22a%22", 'instance: expected a number, got the string "a"'),
+    ],
+)
+def test_a_bad_value_in_the_path_is_told(client: httpx.Client, value: str, message: str) -> None:
+    assert refusal(client.get(f"/stream/{value}")) == message
+
+
+def test_a_bad_list_in_the_path_is_told(client: httpx.Client) -> None:
+    assert refusal(client.get("/batch/0.5")) == "instances: expected a list of instances, got the number 0.5"
+    assert refusal(client.get("/batch/[1,null]")) == "instances[1]: expected a number, got null"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the body holds no line of numbers"),
+        ("bmi\n", "the body holds no line of numbers"),
+        ("age\n1\n", 'line 1: the column "age" is no feature of this model'),
+        ("bmi,bmi\n1,2\n", "line 1: a column stands twice"),
+        ("1\n2,3\n", "line 2: expected 1 number, got 2 fields"),
+        ("bmi\n1\nx\n", 'line 3: expected a number for bmi, got "x"'),
+        ("1\nnan\n", 'line 2: "nan" for bmi is not a number that a double can hold'),
+        ("1\n1e999\n", 'line 2: "1e999" for bmi is not a number that a double can hold'),
+        ('1\n"2\n', "line 2: unexpected end of data"),
+        ("1\n2\n1e308\n", "instances[2]: the prediction is beyond the range of a double"),
+    ],
+)
+def test_bad_csv_is_told_by_its_line(client: httpx.Client, text: str, message: str) -> None:
+    assert refusal(client.post("/batch", content=text, headers={"content-type": "text/csv"})) == message
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"age": [1.0]}, "the column 'age' is no feature of this model"),
+        ({"bmi": ["a"]}, "the column 'bmi' holds no plain numbers"),
+        ({"bmi": [1.0, None]}, "row 1: bmi is null"),
+        ({"bmi": [1.0, float("nan")]}, "instances[1]: nan for bmi is not a finite number"),
+        ({"bmi": pa.array([], pa.float64())}, "the stream holds no row"),
+    ],
+)
+def test_a_bad_arrow_stream_is_told_by_its_column(client: httpx.Client, columns: dict[str, Any], message: str) -> None:
+    table = pa.table(columns)
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    headers = {"content-type": "application/vnd.apache.arrow.stream"}
+    assert refusal(client.post("/batch", content=out.getvalue(), headers=headers)) == message
+    assert "cut off" in refusal(client.post("/batch", content=out.getvalue()[:100], headers=headers))
+    assert "no Arrow stream" in refusal(client.post("/batch", content=b"junk and more", headers=headers))
+
+
+def tensor(**changes: object) -> dict[str, object]:
+    whole = {"name": "instances", "shape": [2, 1], "datatype": "FP64", "data": [1, 2]} | changes
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({}, 'the key "inputs" is missing'),
+        ({"inputs": []}, "inputs: expected a list of tensors, got a list of 0"),
+        ({"inputs": {}}, "inputs: expected a list of tensors, got an object"),
+        ({"inputs": [3]}, "inputs[0]: expected a tensor, got the number 3"),
+        ({"inputs": [tensor(name=None)]}, "inputs[0].name: expected a string, got null"),
+        ({"inputs": [tensor(name="x")]}, "inputs[0].name: expected instances, or a feature (bmi), got 'x'"),
+        ({"inputs": [tensor(shape=None)]}, "inputs[0].shape: expected a list of sizes, got null"),
+        ({"inputs": [tensor(shape=[-2, 1])]}, "inputs[0].shape: expected a list of sizes, got a list of 2"),
+        ({"inputs": [tensor(shape=[2, 1, 1])]}, "inputs[0].shape: expected one or two sizes, got 3"),
+        ({"inputs": [tensor(shape=[1, 2])]}, "inputs[0].shape: expected [n, 1], got [1, 2]"),
+        ({"inputs": [tensor(shape=[3, 1])]}, "inputs[0]: shape [3, 1] needs 3 numbers, got 2"),
+        ({"inputs": [tensor(shape=[0, 1], data=[])]}, "inputs[0]: expected at least one row, got none"),
+        ({"inputs": [tensor(datatype="BYTES")]}, "inputs[0].datatype: expected one of FP64"),
+        ({"inputs": [tensor(data=None)]}, "inputs[0]: neither data nor parameters.binary_data_size is given"),
+        ({"inputs": [tensor(data="x")]}, 'inputs[0].data: expected a list of numbers, got the string "x"'),
+        ({"inputs": [tensor(data=[1, None])]}, "inputs[0].data[1]: expected a number, got null"),
+        ({"inputs": [tensor(data=[[1], [2, 3]])]}, "inputs[0].data[1]: expected 1 feature, got 2"),
+        ({"inputs": [tensor(), tensor(name="bmi")]}, "inputs[0].name: expected instances, or a feature"),
+        ({"inputs": [tensor()], "id": 3}, "id: expected a string, got the number 3"),
+        ({"inputs": [tensor()], "outputs": [{"name": "x"}]}, "outputs[0]: expected the name predictions"),
+        ({"inputs": [tensor(data=None, parameters={"binary_data_size": 16})]}, "inputs[0].parameters.binary_data_size"),
+    ],
+)
+def test_a_bad_inference_request_is_told_by_its_place(client: httpx.Client, request_: object, message: str) -> None:
+    assert refusal(client.post(V2, json=request_)).startswith(message)
+
+
+def test_bad_binary_tensors_are_told(client: httpx.Client) -> None:
+    raw = np.array([1.0, 2.0]).tobytes()
+    head = json.dumps({"inputs": [tensor(data=None, parameters={"binary_data_size": 16})]}).encode()
+
+    def send(content: bytes, length: str) -> str:
+        return refusal(client.post(V2, content=content, headers={"inference-header-content-length": length}))
+
+    assert send(head + raw[:8], str(len(head))).endswith("the number 16, and 8 bytes are left after the JSON")
+    assert send(head + raw + b"x", str(len(head))) == "the body holds 1 bytes more than the tensors need"
+    assert send(head + raw, "many").startswith('Inference-Header-Content-Length: "many" is no length')
+    assert send(head + raw, "-1").startswith('Inference-Header-Content-Length: "-1" is no length')
+    assert send(head + raw, "9999").startswith('Inference-Header-Content-Length: "9999" is no length')
+    message = refusal(client.post(V2, content=head, headers={"content-type": "application/octet-stream"}))
+    assert message == "binary tensors need the header Inference-Header-Content-Length"
+
+
+def test_a_compressed_body_that_is_none_or_is_cut_off_is_told(client: httpx.Client) -> None:
+    import gzip
+
+    import zstandard
+
+    for coding, compress in (("gzip", gzip.compress), ("zstd", zstandard.compress)):
+        good = compress(b'{"instance": 1}')
+        headers = {"content-encoding": coding}
+        assert client.post("/stream", content=good, headers=headers).status_code == 200
+        assert refusal(client.post("/stream", content=good[:-2], headers=headers)) == f"the {coding} body is cut off"
+        assert f"the body is not {coding}" in refusal(client.post("/stream", content=b"junk!", headers=headers))
+
+
+def test_an_unknown_model_is_not_found(client: httpx.Client) -> None:
+    for path in ("/v1/models/x:predict", "/v1/models/x:explain", "/v2/models/x/infer"):
+        assert refusal(client.post(path, json={}), 404) == f"model x does not exist, only {NAME}"
+
+
+def test_no_answer_tells_of_our_insides(client: httpx.Client) -> None:
+    for body, _ in STREAM:
+        text = client.post("/stream", content=body).text
+        assert "Traceback" not in text
+        assert ".py" not in text
