@@ -225,9 +225,9 @@ def _local_parameters(given: list[str], place: Path) -> dict[str, Any]:
     run_id = f"local-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     defaults = {
         "registry_root": str(place),
+        "model_name": NAME,
         "run_id": run_id,
         "git_commit": _git_commit(),
-        "model_name": NAME,
     }
     parameters = defaults | parse(given, kinds())
     for name in ("registry_root", "source"):

@@ -1,4 +1,4 @@
-"""The immutable folders of the versions, ``<root>/models/<name>/<version>/``, on disk or in object storage."""
+"""The immutable folders of the versions, ``<root>/models/<name>/<version>/``, on disk or in a store."""
 
 import os
 import shutil

@@ -145,7 +145,7 @@ class Registry:
                 return decision
 
     def _confirm(self, champion: Version, run_id: str) -> Decision:
-        """The decision on the champion itself: this run made it that and then crashed, or an earlier one did."""
+        """The decision on the champion itself: this run promoted it and crashed, or an earlier one did."""
         made = champion.tags.get("decision", "{}")
         if json.loads(made).get("run_id") == run_id:
             return _decision(made)
