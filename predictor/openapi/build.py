@@ -23,6 +23,7 @@ ERRORS = {
     408: ("ReadTimeout", "The body took too long to arrive."),
     413: ("TooLarge", "The body is larger than the predictor's limit."),
     415: ("UnsupportedMediaType", "The body is of a type this endpoint doesn't read."),
+    431: ("HeadTooLarge", "The head of the request, its path included, is longer than the limit."),
     503: ("Unavailable", "The model is not ready, or there is too much to do: try again."),
     504: ("DeadlineExceeded", "The answer could not be computed in time."),
 }
@@ -51,10 +52,10 @@ def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **mo
     return {"type": "object", "properties": dict(properties), "required": required, **more}
 
 
-def media(schema: Json, **examples: Any) -> Json:
-    """The content of one media type, with examples by name."""
+def media(schema: Json | None = None, **examples: Any) -> Json:
+    """The content of one media type, with examples by name; what is not JSON has no schema."""
     named = {"examples": {name: {"value": value} for name, value in examples.items()}}
-    return {"schema": schema, **(named if examples else {})}
+    return {**({} if schema is None else {"schema": schema}), **(named if examples else {})}
 
 
 def body(content: Mapping[str, Json]) -> Json:

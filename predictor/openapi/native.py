@@ -25,7 +25,6 @@ from predictor.openapi.build import (
 from predictor.openapi.shapes import Examples
 
 PREDICT, ABOUT = "Predict", "About"
-BINARY: Json = {"type": "string", "contentMediaType": ARROW}
 _COLUMN = record(
     {
         "name": {"type": "string"},
@@ -86,7 +85,6 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                     {
                         JSON: media(ref("StreamResponse"), prediction=one),
                         NDJSON: media(
-                            {"type": "string"},
                             predictions="".join(f'{{"prediction":{y!r}}}\n' for y in examples.predictions),
                         ),
                     },
@@ -98,7 +96,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 requestBody=body(
                     {
                         JSON: media(ref("StreamRequest"), row={"instance": examples.instance}),
-                        NDJSON: media({"type": "string"}, records=lines),
+                        NDJSON: media(records=lines),
                     }
                 ),
             )
@@ -109,7 +107,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 PREDICT,
                 "Predict one row given in the path",
                 predicted,
-                *(400, 503),
+                *(400, 431, 503),
                 scope="predict",
                 parameters=[
                     path_parameter(
@@ -130,10 +128,9 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                     {
                         JSON: media(ref("BatchResponse"), predictions=many),
                         CSV: media(
-                            {"type": "string"},
                             predictions=_csv([model.target.name], [[y] for y in examples.predictions]),
                         ),
-                        ARROW: media(BINARY),
+                        ARROW: media(),
                     },
                 ),
                 *WITH_BODY,
@@ -143,8 +140,8 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 requestBody=body(
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": examples.rows}),
-                        CSV: media({"type": "string"}, rows=csv),
-                        ARROW: media(BINARY),
+                        CSV: media(rows=csv),
+                        ARROW: media(),
                     }
                 ),
             )
@@ -155,7 +152,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 PREDICT,
                 "Predict rows given in the path",
                 several,
-                *(400, 503),
+                *(400, 431, 503),
                 scope="predict",
                 parameters=[
                     path_parameter(
@@ -178,7 +175,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "What is served here",
                 answer(
                     "A page on which to try the model for a browser, JSON for a client.",
-                    {JSON: media(ref("Index"), index=index), HTML: media({"type": "string"})},
+                    {JSON: media(ref("Index"), index=index), HTML: media()},
                 ),
             )
         },
@@ -208,7 +205,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "docs",
                 ABOUT,
                 "This document as a page",
-                answer("The API reference.", {HTML: media({"type": "string"})}),
+                answer("The API reference.", {HTML: media()}),
             )
         },
     }

@@ -155,7 +155,7 @@ def _server(name: str) -> dict[str, Json]:
 
 def _model(bodies: _Bodies, path: str, suffix: str, parameters: list[Json]) -> dict[str, Json]:
     of_version = " of a version" if suffix else ""
-    octets = media({"type": "string", "contentMediaType": OCTETS})
+    octets = media()
     return {
         path: {
             "parameters": parameters,
