@@ -1,7 +1,7 @@
 """``make status``: which pod serves which version, and which one fails and why.
 
-KServe's InferenceService stays Ready through a broken rollout, for the old pods go on serving, so it is not asked:
-the pods are, by kubectl alone. Exits with 1 unless every pod is ready, of the version wanted, and answers so.
+KServe's InferenceService stays Ready through a broken rollout, for the old pods go on serving, so it is not
+asked: the pods are, by kubectl alone. Exits with 1 unless every pod is ready, and serves the version wanted.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _stuck(container: Object) -> str:
 
 
 def explain(pod: Pod, namespace: str) -> str:
-    """Return the last error that the server of a pod in trouble wrote, which says more than a failed probe."""
+    """Return the last error that the server of a pod wrote, which says more than a failed probe."""
     lines = kubectl("-n", namespace, "logs", pod.name, "-c", SERVER, "--tail=200").splitlines()
     errors = [line for line in lines if line.startswith(("ERROR", "CRITICAL")) or "is not ready" in line]
     return f"{SERVER} says: {errors[-1]}" if errors else ""
@@ -116,19 +116,30 @@ def told(pod: Pod, namespace: str, model: str) -> str:
 
 def main() -> int:
     """Print a line for each pod; return 1 when any is not what it should be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-n", "--namespace", default="linear-regressor")
     parser.add_argument("--model", default="linear-regressor", help="the model's name in the predictor")
     options = parser.parse_args()
-    chosen = ("-n", options.namespace, "-l", "app.kubernetes.io/name=linear-regressor,app.kubernetes.io/component=predictor")
+    chosen = (
+        "-n",
+        options.namespace,
+        "-l",
+        "app.kubernetes.io/name=linear-regressor,app.kubernetes.io/component=predictor",
+    )
     answer = kubectl("get", "inferenceservices,pods", *chosen, "-o", "json")
     try:
         items = json.loads(answer)["items"]
     except ValueError:
         print(answer.strip(), file=sys.stderr)
         return 2
-    versions = {item["metadata"]["name"]: wanted(item) for item in items if item["kind"] == "InferenceService"}
-    pods = sorted(map(read, (item for item in items if item["kind"] == "Pod")), key=lambda pod: (pod.service, pod.name))
+    versions = {
+        item["metadata"]["name"]: wanted(item) for item in items if item["kind"] == "InferenceService"
+    }
+    pods = sorted(
+        map(read, (item for item in items if item["kind"] == "Pod")), key=lambda pod: (pod.service, pod.name)
+    )
     right = bool(versions)
     for service, version in sorted(versions.items()):
         print(f"{service}: version {version} is wanted")

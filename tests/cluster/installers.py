@@ -182,7 +182,9 @@ class Kustomize:
                     _set("/spec/pollingInterval", 5),
                     _set("/spec/triggers/0/metadata/threshold", "50"),
                     _set("/spec/triggers/0/metadata/serverAddress", server),
-                    _set(f"/spec/advanced/horizontalPodAutoscalerConfig/behavior/{window}", SCALE_DOWN_SECONDS),
+                    _set(
+                        f"/spec/advanced/horizontalPodAutoscalerConfig/behavior/{window}", SCALE_DOWN_SECONDS
+                    ),
                 )
             ]
         return [
@@ -218,7 +220,10 @@ class Kustomize:
 
 def remains() -> set[str]:
     """Return what is left in the namespace but for what every namespace holds, as kind/name."""
-    kinds = "all,inferenceservices,servingruntimes,httproutes,grpcroutes,ingresses,hpa,pdb,networkpolicies,serviceaccounts,roles,rolebindings,secrets,configmaps"
+    kinds = (
+        "all,inferenceservices,servingruntimes,httproutes,grpcroutes,ingresses,hpa,pdb,networkpolicies,"
+        "serviceaccounts,roles,rolebindings,secrets,configmaps"
+    )
     items = get("-n", NAMESPACE, kinds)["items"]
     names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
     return names - {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt", f"Secret/{STORE}"}

@@ -43,7 +43,9 @@ class Load:
         self.reach(10)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._thread.join()
 
@@ -56,7 +58,9 @@ class Load:
         connection = self._connect()
         while not self._ended.is_set():
             try:
-                connection.request("POST", self.path, self.body, {"Host": self.host, "Content-Type": "application/json"})
+                connection.request(
+                    "POST", self.path, self.body, {"Host": self.host, "Content-Type": "application/json"}
+                )
                 response = connection.getresponse()
                 content = response.read()
                 if response.status != http.client.OK or not self.right(json.loads(content)):

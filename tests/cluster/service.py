@@ -2,12 +2,14 @@
 
 import http.client
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.cluster.installers import NAME, NAMESPACE, uri
-from tests.cluster.kube import CommandError, Object, get, kubectl, wait_for
+from tests.cluster.installers import NAME, NAMESPACE, ROOT, uri
+from tests.cluster.kube import Object, get, kubectl, wait_for
 from tests.cluster.load import Load
 
 X = 0.05
@@ -66,7 +68,9 @@ class Service:
 
     def pods(self, name: str = NAME) -> list[Object]:
         """Return the pods, those that are ending too."""
-        items: list[Object] = get("-n", NAMESPACE, "pods", "-l", f"serving.kserve.io/inferenceservice={name}")["items"]
+        items: list[Object] = get(
+            "-n", NAMESPACE, "pods", "-l", f"serving.kserve.io/inferenceservice={name}"
+        )["items"]
         return items
 
     def uids(self, name: str = NAME) -> set[str]:
@@ -91,7 +95,11 @@ class Service:
 
     def settle(self, version: str, pods: int, name: str = NAME, seconds: float = 180) -> None:
         """Wait until it is settled and the gateway answers."""
-        wait_for(f"{pods} pods of {name} with version {version}", lambda: self.settled(version, pods, name), seconds)
+        wait_for(
+            f"{pods} pods of {name} with version {version}",
+            lambda: self.settled(version, pods, name),
+            seconds,
+        )
         wait_for("the route", lambda: self.ask("GET", f"/v2/models/{NAME}/ready").status == http.client.OK)
 
     def patch(self, change: Object, name: str = NAME) -> None:
@@ -101,14 +109,17 @@ class Service:
     def promote(self, version: str) -> None:
         """Have another version served, as a pipeline does: in one patch."""
         annotations = {"linear-regressor/model-version": version}
-        self.patch({"metadata": {"annotations": annotations}, "spec": {"predictor": {"model": {"storageUri": uri(version)}}}})
+        self.patch(
+            {
+                "metadata": {"annotations": annotations},
+                "spec": {"predictor": {"model": {"storageUri": uri(version)}}},
+            }
+        )
 
     def status(self) -> str:
         """Return what ``make status`` prints, whatever its exit status."""
-        try:
-            return kubectl("version", "--client")
-        except CommandError as error:
-            return str(error)
+        command = [sys.executable, str(ROOT / "manifests" / "status.py"), "-n", NAMESPACE]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def is_ready(pod: Object) -> bool:

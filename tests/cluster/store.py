@@ -1,6 +1,7 @@
 """A store that speaks as much S3 as a download needs: runs in a pod, from a plain Python, without a package.
 
-``python store.py FOLDER PORT``: the first part of a path is the bucket, the rest is the key. Signatures are not looked at.
+``python store.py FOLDER PORT``: the first part of a path is the bucket, the rest is the key. A signature is
+not looked at.
 """
 
 import sys
@@ -19,7 +20,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     root: Path
 
-    def do_GET(self) -> None:  # noqa: N802  the base class's name
+    def do_GET(self) -> None:
         """Answer a listing, or an object."""
         url = urlsplit(self.path)
         bucket, _, key = unquote(url.path).lstrip("/").partition("/")
@@ -44,8 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             if key.startswith(prefix)
         )
         body = (
-            f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="{NAMESPACE}"><Name>{escape(bucket)}</Name>'
-            f"<Prefix>{escape(prefix)}</Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+            f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="{NAMESPACE}">'
+            f"<Name>{escape(bucket)}</Name><Prefix>{escape(prefix)}</Prefix><MaxKeys>1000</MaxKeys>"
+            f"<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
         )
         self._answer(HTTPStatus.OK, body.encode())
 

@@ -63,3 +63,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   weight: {{ $weight }}
 {{- end }}
 {{- end -}}
+
+{{/* A version's label: what was said, else the last part of where it lies. Given model or canary. */}}
+{{- define "linear-regressor.version" -}}
+{{- .version | default (splitList "/" (trimSuffix "/" .storageUri) | last) -}}
+{{- end -}}
+
+{{- define "linear-regressor.testLabels" -}}
+app.kubernetes.io/component: test
+app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
+app.kubernetes.io/name: linear-regressor
+{{- end -}}

@@ -19,7 +19,7 @@ metadata:
     serving.kserve.io/autoscalerClass: {{ ternary "external" "none" $scaled }}
     {{- end }}
     {{- if .model.storageUri }}
-    linear-regressor/model-version: {{ .model.version | default (splitList "/" (trimSuffix "/" .model.storageUri) | last) | quote }}
+    linear-regressor/model-version: {{ include "linear-regressor.version" .model | quote }}
     {{- end }}
 spec:
   predictor:

@@ -85,6 +85,8 @@ spec:
           sleep:
             seconds: {{ $values.drain.preStopSeconds }}
       {{- end }}
+      # The end of its log, where it wrote no message of its own: `make status` tells it.
+      terminationMessagePolicy: FallbackToLogsOnError
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       securityContext:

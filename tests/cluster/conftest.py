@@ -1,0 +1,141 @@
+"""A cluster with KServe, named by ``KUBECONFIG``, ``INGRESS`` (the gateway's address) and the images' names.
+
+``PREDICTOR_IMAGE`` and ``PREDICTOR_IMAGE_NEXT`` (the same or a newer one under another name) are images that
+the nodes have or can pull; the store runs from the first. ``make e2e`` sets them.
+"""
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictor import artifact
+from predictor.artifact import Column, Distribution, LinearModel, Reference
+from tests.cluster.installers import NAME, NAMESPACE, STORE, Helm, Installer, Kustomize, Settings, remains
+from tests.cluster.kube import CommandError, get, kubectl, wait_for
+from tests.cluster.service import Service, X
+
+HERE = Path(__file__).parent
+NEEDED = ("KUBECONFIG", "INGRESS", "PREDICTOR_IMAGE", "PREDICTOR_IMAGE_NEXT")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a cluster where none is named, and say so."""
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        why = f"LEFT OUT, nothing was tried on a cluster: {', '.join(missing)} not set (docs/deployment.md)"
+        for item in items:
+            if HERE in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Versions 1 to 3, each with a weight of its own, and one whose file was changed afterwards."""
+    root = tmp_path_factory.mktemp("store") / "models" / NAME
+    seen = np.linspace(-0.1, 0.2, 100)
+    distribution = Distribution.of(seen)
+    for version in ("1", "2", "3", "broken"):
+        weight = 938.0 + sum(map(ord, version))
+        model = LinearModel(
+            weights=(weight,),
+            intercept=152.0,
+            features=(Column("bmi", -0.1, 0.2),),
+            target=Column("target", 25.0, 346.0),
+            reference=Reference(seen.size, {"bmi": distribution}, Distribution.of(weight * seen + 152.0)),
+        )
+        artifact.write(model, root / version)
+    with (root / "broken" / artifact.MODEL_FILE).open("a") as file:
+        file.write(" ")
+    return root
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The predictor's image."""
+    return os.environ["PREDICTOR_IMAGE"]
+
+
+@pytest.fixture(scope="session")
+def next_image() -> str:
+    """Another name of a predictor's image."""
+    return os.environ["PREDICTOR_IMAGE_NEXT"]
+
+
+def _namespace(name: str) -> None:
+    """Make a namespace anew, in which Pod Security's level ``restricted`` is enforced."""
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait")
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+
+
+def put(models: Path) -> None:
+    """Copy the folders of the versions into the store."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(models, arcname=f"models/{NAME}")
+    unpack = (
+        "import sys, tarfile\n"
+        "tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall('/data', filter='data')"
+    )
+    kubectl("-n", STORE, "exec", "-i", "deploy/store", "--", "python", "-c", unpack, stdin=packed.getvalue())
+
+
+@pytest.fixture(scope="session")
+def store(image: str, models: Path) -> None:
+    """An S3 store with the versions."""
+    _namespace(STORE)
+    kubectl("-n", STORE, "create", "configmap", "store", f"--from-file={HERE / 'store.py'}")
+    manifest = (HERE / "store.yaml").read_text().replace("STORE_IMAGE", image)
+    kubectl("-n", STORE, "apply", "-f", "-", stdin=manifest)
+    kubectl("-n", STORE, "rollout", "status", "deploy/store", "--timeout=120s", timeout=130)
+    put(models)
+
+
+@pytest.fixture(scope="session")
+def namespace(store: None) -> str:
+    """The namespace of the deployment, with the Secret of the store's credentials."""
+    _namespace(NAMESPACE)
+    keys = ("--from-literal=AWS_ACCESS_KEY_ID=tests", "--from-literal=AWS_SECRET_ACCESS_KEY=tests")
+    kubectl("-n", NAMESPACE, "create", "secret", "generic", STORE, *keys)
+    endpoint = (f"s3-endpoint=store.{STORE}:9000", "s3-usehttps=0", "s3-region=us-east-1")
+    kubectl(
+        "-n", NAMESPACE, "annotate", "secret", STORE, *(f"serving.kserve.io/{entry}" for entry in endpoint)
+    )
+    return NAMESPACE
+
+
+@pytest.fixture(scope="module", params=["helm", "kustomize"])
+def installer(
+    request: pytest.FixtureRequest, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installer]:
+    """Each way to install, and nothing left of it afterwards."""
+    chosen: Installer = Helm() if request.param == "helm" else Kustomize(tmp_path_factory.mktemp("overlay"))
+    yield chosen
+    with suppress(CommandError, FileNotFoundError):
+        chosen.remove()
+    wait_for("an empty namespace", lambda: not remains() and not get("-n", namespace, "pods")["items"], 120)
+
+
+@pytest.fixture(scope="module")
+def service(models: Path) -> Service:
+    """What a client and an operator see."""
+    predictions = {
+        version: float(artifact.read(models / version)[0].predict(np.array([[X]]))[0])
+        for version in ("1", "2", "3")
+    }
+    return Service(os.environ["INGRESS"], predictions)
+
+
+@pytest.fixture(scope="module")
+def installed(installer: Installer, service: Service, image: str) -> Settings:
+    """Version 1, installed and settled with two pods."""
+    settings = Settings(image)
+    installer.apply(settings)
+    service.settle("1", pods=2)
+    return settings

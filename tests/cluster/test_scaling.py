@@ -1,0 +1,50 @@
+"""Pods come with the load and go with it, and no request is lost either way."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.cluster.installers import NAME, NAMESPACE, Settings
+from tests.cluster.kube import get, wait_for
+from tests.cluster.load import Load
+from tests.cluster.service import Service, X, is_ready
+
+CLIENTS = 6
+ROWS = 2000
+
+
+@contextmanager
+def pressure(service: Service) -> Iterator[list[Load]]:
+    """Clients that keep the pods busy with batches."""
+    body = json.dumps({"instances": [[X]] * ROWS}).encode()
+    expected = [service.predictions["1"]] * ROWS
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                Load(
+                    service.ingress,
+                    service.host,
+                    "/batch",
+                    body,
+                    lambda answer: answer == {"predictions": expected},
+                )
+            )
+            for _ in range(CLIENTS)
+        ]
+
+
+def test_the_autoscaler_goes_to_its_maximum_and_back_without_a_failed_request(
+    installed: Settings, service: Service
+) -> None:
+    def ready() -> int:
+        return sum(map(is_ready, service.pods()))
+
+    assert ready() == installed.minimum
+    with service.load("1", pause=0.005) as steady:
+        with pressure(service) as batches:
+            wait_for("as many pods as may be", lambda: ready() == installed.maximum, 300)
+        wait_for("as few pods as may be", lambda: len(service.pods()) == installed.minimum, 300)
+    for load in (steady, *batches):
+        assert load.sent > 0
+        assert not load.failures, f"{len(load.failures)} of {load.sent} failed: {load.failures[:5]}"
+    assert get("-n", NAMESPACE, "hpa", NAME)["status"]["currentReplicas"] == installed.minimum
