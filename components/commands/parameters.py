@@ -8,12 +8,12 @@ from components.commands.errors import CommandError
 
 # By KFP's names of the types.
 WANTED = {
-    "STRING": "text",
-    "NUMBER_INTEGER": "an integer",
-    "NUMBER_DOUBLE": "a number",
-    "BOOLEAN": "true or false",
-    "LIST": "a JSON list",
-    "STRUCT": "a JSON object",
+    "String": "text",
+    "Integer": "an integer",
+    "Float": "a number",
+    "Boolean": "true or false",
+    "List": "a JSON list",
+    "Dict": "a JSON object",
 }
 
 
@@ -42,13 +42,13 @@ def parse(given: Iterable[str], kinds: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read(value: str, kind: str) -> Any:
-    if kind == "STRING":
+    if kind == "String":
         return value
-    if kind == "NUMBER_INTEGER":
+    if kind == "Integer":
         return int(value)
-    if kind == "NUMBER_DOUBLE":
+    if kind == "Float":
         return float(value)
     document = json.loads(value)
-    if not isinstance(document, {"BOOLEAN": bool, "LIST": list, "STRUCT": dict}[kind]):
+    if not isinstance(document, {"Boolean": bool, "List": list, "Dict": dict}[kind]):
         raise ValueError(value)
     return document

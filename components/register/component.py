@@ -60,7 +60,8 @@ def register(
     registry = open_registry(registry_root, tracking_uri, model_name)
     run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit)
     policy = Policy(floor_r2, minimum_improvement, incomparable)
-    done = register(dataset.path, model.path, report.path, registry, run, policy, model.metadata)
+    details = {"data_source": dataset.metadata.get("source", ""), **model.metadata}
+    done = register(dataset.path, model.path, report.path, registry, run, policy, details)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
     reasons = list(done.decision.reasons)
     return done.version, done.decision.promote, reasons, done.uri, done.champion_uri or ""

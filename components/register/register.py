@@ -110,7 +110,7 @@ def _compare_again(
 def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, str]:
     scores = asdict(report.candidate.scores) if report.candidate.scores else {}
     tags = {
-        "data_fingerprint": report.fingerprint,
+        "dataset_fingerprint": report.fingerprint,
         "git_commit": run.git_commit,
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
