@@ -77,8 +77,9 @@ class Settings:
         if isinstance(self.features, str):
             yield f"features must be a list of names, not {self.features!r}"
             return
-        if not all(self.columns):
-            yield "a column without a name can't be used"
+        for name in self.columns:
+            if not name or str(name) != name:
+                yield f"{name!r} is not the name of a column"
         if not self.features:
             yield "no feature is named"
         for name, times in Counter(self.features).items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pyarrow as pa
 from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -40,13 +41,11 @@ class Rows:
 
     def where(self, row: int) -> str:
         """Say where a row (from 0) is found: rows count from 1 in each file, and the header is none."""
-        if len(self.files) == 1:
-            return f"row {row + 1}"
-        for name, rows in self.files:
-            if row < rows:
-                return f"{name} row {row + 1}"
-            row -= rows
-        raise IndexError(row)
+        ends = np.cumsum([rows for _, rows in self.files])
+        file = int(np.searchsorted(ends, row, side="right"))
+        name, rows = self.files[file]
+        number = f"row {row - int(ends[file]) + rows + 1}"
+        return f"{name} {number}" if len(self.files) > 1 else number
 
 
 def read(source: str | Sequence[str], wanted: Sequence[str]) -> Rows:

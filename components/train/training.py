@@ -20,7 +20,7 @@ CURVE_POINTS = 200
 
 
 class TrainingError(ValueError):
-    """The fit failed or gave a model that can't be used; the message says why."""
+    """The fit failed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def train(
     Raises:
         SearchError: the search makes no sense, or none of its candidates could be fitted.
         TrainingError: the fit failed, as with a learning rate with which descent diverges.
+        ArtifactError: a weight or prediction is too large for a double.
         FileExistsError: the folder exists.
     """
     names = [feature.name for feature in dataset.features]
@@ -112,8 +113,6 @@ def _model(
 ) -> LinearModel:
     known = [feature.name for feature in dataset.features]
     predictions = estimator.predict(chosen.select(X, known))
-    if not (np.isfinite(estimator.coef_).all() and np.isfinite(predictions).all()):
-        raise TrainingError("the fitted weights, or the predictions they give, are not finite")
     return LinearModel(
         weights=tuple(np.asarray(estimator.coef_, dtype=np.float64).tolist()),
         intercept=float(estimator.intercept_),

@@ -160,6 +160,18 @@ def test_settings_are_refused_before_the_source_is_read(refusal: Callable[..., l
     ]
 
 
+def test_a_report_is_written_only_where_one_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="no feature is named"):
+        ingest("sklearn://diabetes", tmp_path / "dataset", Settings(features=[]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_is_never_overwritten(tmp_path: Path) -> None:
+    ingest("sklearn://diabetes", tmp_path / "dataset")
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        ingest("sklearn://diabetes", tmp_path / "dataset")
+
+
 def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         ingest(str(tmp_path / "none.csv"), tmp_path / "dataset", report=tmp_path / "report.html")

@@ -40,7 +40,9 @@ def test_the_defaults_make_sense() -> None:
     [
         ({"features": []}, "no feature is named"),
         ({"features": "bmi"}, "features must be a list of names, not 'bmi'"),
-        ({"features": ["bmi", ""]}, "a column without a name can't be used"),
+        ({"features": ["bmi", ""]}, "'' is not the name of a column"),
+        ({"features": [2.0]}, "2.0 is not the name of a column"),
+        ({"target": None}, "None is not the name of a column"),
         ({"features": ["bmi", "age", "bmi"]}, "feature 'bmi' is named 2 times"),
         ({"features": ["bmi", "target"]}, "the target 'target' is among the features"),
         ({"units": {"height": "cm"}}, "units names 'height', which is neither a feature nor the target"),

@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 
 from components.ingest.problems import InvalidDataError, SourceError
@@ -213,6 +216,16 @@ def test_a_column_missing_in_one_of_several_files_is_told_by_file(write_csv: Cal
     rows = read([one, two], WANTED)
     assert missing(rows).startswith(f"{two}: column 'target' is missing")
     assert list(rows.columns) == ["bmi"]
+
+
+# Arrow can't hand over a broken line that isn't UTF-8, says so, and refuses the file.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@given(st.one_of(st.binary(), st.binary().map(lambda rest: b"bmi,target\n" + rest)))
+def test_whatever_the_bytes_they_are_rows_or_refused_with_a_reason(content: bytes) -> None:
+    fsspec.filesystem("memory").pipe("/fuzz/rows", content)
+    with contextlib.suppress(SourceError, InvalidDataError):
+        rows = read("memory://fuzz/rows", WANTED)
+        assert len(rows.columns) == 2 or rows.problems
 
 
 def test_lines_with_more_or_fewer_fields_are_listed(write_csv: Callable[..., str]) -> None:

@@ -137,5 +137,5 @@ def test_the_report_shows_curve_weights_and_search(make_dataset: MakeDataset, tm
 
 def test_a_perfect_fit_can_be_reported(make_dataset: MakeDataset, tmp_path: Path) -> None:
     result = train(make_dataset(noise=0.0), tmp_path / "model")
-    assert result.metrics["final_loss"] < 1e-20
+    assert result.metrics["final_loss"] < 1e-9
     assert "Loss by step" in report(result)
