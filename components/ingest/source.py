@@ -139,17 +139,18 @@ def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
     shown = without_credentials(uri)
     web = uri.startswith(("http://", "https://"))
     system, path = url_to_fs(uri, **(_http_options() if web else {}))
+    local = isinstance(system, LocalFileSystem)
     paths = [path]
     # The ? of a web address begins its query.
     if not web and has_magic(path):
         paths = sorted(match for match in system.glob(path) if system.isfile(match))
         if not paths:
             raise SourceError(f"{shown} matches no file")
-    elif not web and system.isdir(path):
+    elif local and system.isdir(path):
         raise SourceError(f"{shown} is a folder; name its files, as in {shown.rstrip('/')}/*.parquet")
     for path in paths:
         name = shown if len(paths) == 1 else path.rpartition("/")[2]
-        if isinstance(system, LocalFileSystem):
+        if local:
             yield name, Path(path)
             continue
         with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
