@@ -141,8 +141,8 @@ def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
     system, path = url_to_fs(uri, **(_http_options() if web else {}))
     local = isinstance(system, LocalFileSystem)
     paths = [path]
-    # The ? of a web address begins its query.
-    if not web and has_magic(path):
+    # The ? of a web address begins its query, and a file may really be called data[1].csv.
+    if not web and has_magic(path) and not (local and system.exists(path)):
         paths = sorted(match for match in system.glob(path) if system.isfile(match))
         if not paths:
             raise SourceError(f"{shown} matches no file")

@@ -135,6 +135,10 @@ def test_a_pattern_stands_for_its_files_by_name(memory: fsspec.AbstractFileSyste
     assert [rows.where(row) for row in range(3)] == ["a.csv row 1", "b.csv row 1", "b.csv row 2"]
 
 
+def test_a_file_may_be_called_like_a_pattern(write_csv: Callable[..., str]) -> None:
+    assert values(read(write_csv("1,2", name="rows[1].csv", good=0), WANTED)) == [[1], [2]]
+
+
 def test_a_list_of_sources_is_read_in_its_order(write_csv: Callable[..., str]) -> None:
     one, two = write_csv("1,2", name="one.csv", good=0), write_csv("3,4", name="two.csv", good=0)
     rows = read([two, one], WANTED)
