@@ -31,6 +31,8 @@ WITH_BODY = (400, 408, 413, 415, 503, 504)
 """The errors of a prediction whose rows come in a body."""
 
 
+STRING: Json = {"type": "string"}
+
 SCOPE = "x-scope"
 """Where an operation says which scope of a credential opens it, if it needs one."""
 
@@ -53,7 +55,7 @@ def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **mo
 
 
 def media(schema: Json | None = None, **examples: Any) -> Json:
-    """The content of one media type, with examples by name; what is not JSON has no schema."""
+    """The content of one media type, with examples by name; binary content has no schema."""
     named = {"examples": {name: {"value": value} for name, value in examples.items()}}
     return {**({} if schema is None else {"schema": schema}), **(named if examples else {})}
 

@@ -10,6 +10,7 @@ from predictor.openapi.build import (
     HTML,
     JSON,
     NDJSON,
+    STRING,
     TEXT,
     WITH_BODY,
     Json,
@@ -85,6 +86,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                     {
                         JSON: media(ref("StreamResponse"), prediction=one),
                         NDJSON: media(
+                            STRING,
                             predictions="".join(f'{{"prediction":{y!r}}}\n' for y in examples.predictions),
                         ),
                     },
@@ -96,7 +98,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 requestBody=body(
                     {
                         JSON: media(ref("StreamRequest"), row={"instance": examples.instance}),
-                        NDJSON: media(records=lines),
+                        NDJSON: media(STRING, records=lines),
                     }
                 ),
             )
@@ -128,6 +130,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                     {
                         JSON: media(ref("BatchResponse"), predictions=many),
                         CSV: media(
+                            STRING,
                             predictions=_csv([model.target.name], [[y] for y in examples.predictions]),
                         ),
                         ARROW: media(),
@@ -140,7 +143,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                 requestBody=body(
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": examples.rows}),
-                        CSV: media(rows=csv),
+                        CSV: media(STRING, rows=csv),
                         ARROW: media(),
                     }
                 ),
@@ -175,7 +178,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "What is served here",
                 answer(
                     "A page on which to try the model for a browser, JSON for a client.",
-                    {JSON: media(ref("Index"), index=index), HTML: media()},
+                    {JSON: media(ref("Index"), index=index), HTML: media(STRING)},
                 ),
             )
         },
@@ -192,7 +195,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "metrics",
                 ABOUT,
                 "Metrics for Prometheus",
-                answer("The text format of Prometheus.", {TEXT: media({"type": "string"})}),
+                answer("The text format of Prometheus.", {TEXT: media(STRING)}),
             )
         },
         "/openapi.json": {
@@ -205,7 +208,7 @@ def _about(index: Mapping[str, object]) -> dict[str, Json]:
                 "docs",
                 ABOUT,
                 "This document as a page",
-                answer("The API reference.", {HTML: media()}),
+                answer("The API reference.", {HTML: media(STRING)}),
             )
         },
     }

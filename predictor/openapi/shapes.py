@@ -1,7 +1,5 @@
 """The shapes of this model's input and output, as schemas and as examples it has answered itself."""
 
-import math
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,16 +52,17 @@ class Examples:
 
 def schemas(model: LinearModel) -> dict[str, Json]:
     """The schemas of one row, of an instance and of many, with the features by name."""
-    width, number = len(model.features), _number(model)
+    width = len(model.features)
     row = array(
-        number,
+        {"type": "number"},
         length=width,
         title="Row",
         description="The features in this order: "
         + "; ".join(_describe(column) for column in model.features)
         + ".",
         prefixItems=[
-            {**number, "title": column.name, "description": _describe(column)} for column in model.features
+            {"type": "number", "title": column.name, "description": _describe(column)}
+            for column in model.features
         ],
     )
     rows = array({"$ref": "#/components/schemas/Row"}, minItems=1)
@@ -71,7 +70,7 @@ def schemas(model: LinearModel) -> dict[str, Json]:
         instance: Json = {"$ref": "#/components/schemas/Row"}
         instances = rows
     else:
-        number |= {"description": _describe(model.features[0])}
+        number = {"type": "number", "description": _describe(model.features[0])}
         instance = {"anyOf": [number, {"$ref": "#/components/schemas/Row"}]}
         instances = {"anyOf": [rows, array(number, minItems=1)]}
     return {
@@ -80,15 +79,6 @@ def schemas(model: LinearModel) -> dict[str, Json]:
         "Instances": instances,
         "Prediction": {"type": "number", "title": model.target.name, "description": _describe(model.target)},
     }
-
-
-def _number(model: LinearModel) -> Json:
-    """A number, no larger than what is sure to have a prediction that a double can hold."""
-    headroom = math.log10(max(sys.float_info.max - abs(model.intercept), 1.0))
-    steepest = max(map(abs, model.weights)) * 1.0 or sys.float_info.min
-    power = math.floor(headroom - math.log10(steepest) - math.log10(len(model.weights))) - 1
-    limit = float(f"1e{min(power, sys.float_info.max_10_exp)}")
-    return {"type": "number", "minimum": -limit, "maximum": limit}
 
 
 def _describe(column: Column) -> str:
