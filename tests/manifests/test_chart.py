@@ -1,0 +1,157 @@
+"""What each of the chart's values does, and what the schema refuses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests.conftest import CHART
+
+Object = dict[str, Any]
+Render = Callable[..., list[Object]]
+One = Callable[..., Object]
+
+
+def test_nothing_that_changes_with_the_charts_version_is_on_what_kserve_copies(
+    helm: Render, one: One
+) -> None:
+    objects = helm({})
+    moving = {"helm.sh/chart", "app.kubernetes.io/version"}
+    for kind in ("InferenceService", "ServingRuntime"):
+        meta = one(objects, kind)["metadata"]
+        assert not moving & (meta["labels"].keys() | meta.get("annotations", {}).keys())
+    assert moving <= one(objects, "ServiceAccount")["metadata"]["labels"].keys()
+
+
+def test_without_a_version_nothing_is_said_of_one(helm: Render, one: One) -> None:
+    service = one(helm({}), "InferenceService")
+    assert "storageUri" not in service["spec"]["predictor"]["model"]
+    assert "linear-regressor/model-version" not in service["metadata"]["annotations"]
+
+
+def test_the_versions_label_is_the_last_part_of_where_it_lies(helm: Render, one: One) -> None:
+    service = one(helm({"model": {"storageUri": "s3://models/linear-regressor/7/"}}), "InferenceService")
+    assert service["metadata"]["annotations"]["linear-regressor/model-version"] == "7"
+
+
+def test_a_versions_label_can_be_said(helm: Render, one: One) -> None:
+    values = {"model": {"storageUri": "s3://models/x/7", "version": "blue"}}
+    assert (
+        one(helm(values), "InferenceService")["metadata"]["annotations"]["linear-regressor/model-version"]
+        == "blue"
+    )
+
+
+def test_a_digest_wins_over_a_tag(helm: Render, one: One) -> None:
+    digest = f"sha256:{'0' * 64}"
+    runtime = one(helm({"image": {"tag": "2", "digest": digest}}), "ServingRuntime")
+    assert runtime["spec"]["containers"][0]["image"] == f"linear-regressor/predictor@{digest}"
+
+
+def test_the_image_is_the_charts_own_by_default(helm: Render, one: One) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert (
+        one(helm({}), "ServingRuntime")["spec"]["containers"][0]["image"]
+        == f"linear-regressor/predictor:{version}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "scaler"), [("hpa", "HorizontalPodAutoscaler"), ("keda", "ScaledObject"), ("none", None)]
+)
+def test_one_thing_scales_and_kserve_keeps_its_hands_off(
+    helm: Render, one: One, kind: str, scaler: str | None
+) -> None:
+    objects = helm({"autoscaling": {"type": kind}})
+    scalers = [
+        item["kind"] for item in objects if item["kind"] in {"HorizontalPodAutoscaler", "ScaledObject"}
+    ]
+    assert scalers == ([scaler] if scaler else [])
+    annotation = one(objects, "InferenceService")["metadata"]["annotations"][
+        "serving.kserve.io/autoscalerClass"
+    ]
+    assert annotation == ("external" if scaler else "none")
+
+
+@pytest.mark.parametrize(("weight", "pods"), [(0, (1, 1)), (10, (1, 1)), (50, (2, 5)), (100, (3, 10))])
+def test_the_canarys_capacity_follows_its_weight(
+    helm: Render, one: One, weight: int, pods: tuple[int, int]
+) -> None:
+    values = {"replicas": {"min": 3, "max": 10}, "canary": {"enabled": True, "weight": weight}}
+    scaler = one(helm(values), "HorizontalPodAutoscaler", "linear-regressor-canary")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == pods
+
+
+def test_a_canary_nobody_gave_a_weight_begins_with_none(helm: Render, one: One) -> None:
+    (stable, canary) = one(helm({"canary": {"enabled": True}}), "HTTPRoute")["spec"]["rules"][0][
+        "backendRefs"
+    ]
+    assert (stable["weight"], canary["weight"]) == (100, 0)
+
+
+def test_a_stream_has_no_time_limit_and_the_rest_has_one(helm: Render, one: One) -> None:
+    stream, rest = one(helm({"routing": {"timeoutSeconds": 9}}), "HTTPRoute")["spec"]["rules"]
+    assert [match["path"]["value"] for match in stream["matches"]] == ["/stream"]
+    assert (stream["timeouts"], rest["timeouts"]) == ({"request": "0s"}, {"request": "9s"})
+
+
+def test_an_ingress_replaces_the_routes(helm: Render) -> None:
+    kinds = {item["kind"] for item in helm({"routing": {"type": "ingress"}})}
+    assert "Ingress" in kinds
+    assert not {"HTTPRoute", "GRPCRoute"} & kinds
+
+
+def test_settings_and_secrets_go_into_the_environment(helm: Render, one: One) -> None:
+    entry = {"name": "PREDICTOR_ADMIN_TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "admin"}}}
+    assert entry in one(helm({"env": [entry]}), "ServingRuntime")["spec"]["containers"][0]["env"]
+
+
+def test_the_test_pod_is_let_through_by_the_policies(helm: Render, one: One) -> None:
+    objects = helm({}, hooks=True)
+    labels = one(objects, "Pod", "linear-regressor-test")["metadata"]["labels"]
+    peers = [
+        p
+        for rule in one(objects, "NetworkPolicy", "linear-regressor-predictor")["spec"]["ingress"]
+        for p in rule["from"]
+    ]
+    assert {"podSelector": {"matchLabels": labels}} in peers
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"replica": {"min": 3}},
+        {"replicas": {"min": "3"}},
+        {"replicas": {"min": 0}},
+        {"autoscaling": {"type": "vpa"}},
+        {"canary": {"weight": 101}},
+        {"canary": {"enabled": True}, "routing": {"type": "ingress"}},
+        {"image": {"digest": "latest"}},
+        {"model": {"storageUri": "models/1"}},
+        {"pipeline": {"subjects": [{"name": "runner"}]}},
+    ],
+)
+def test_the_schema_refuses_a_wrong_key_type_or_value(helm: Render, values: Object) -> None:
+    with pytest.raises(ValueError, match="specification"):
+        helm(values)
+
+
+def test_every_value_is_commented_and_used() -> None:
+    text = (CHART / "values.yaml").read_text()
+    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
+
+    def leaves(values: Object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        nested = [
+            leaves(value, (*path, key)) if isinstance(value, dict) and value else [(*path, key)]
+            for key, value in values.items()
+        ]
+        return [leaf for group in nested for leaf in group]
+
+    lines = text.splitlines()
+    for leaf in leaves(yaml.safe_load(text)):
+        if leaf[:1] == ("resources",):
+            continue
+        assert leaf[-1] in templates, leaf
+    described = sum(line.strip().startswith("# -- ") for line in lines)
+    assert described >= len(leaves(yaml.safe_load(text))) - 4

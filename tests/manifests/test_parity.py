@@ -1,0 +1,40 @@
+"""The chart and the overlays are the same deployment, written twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+Render = Callable[..., list[Object]]
+
+# What tells of Helm itself, and nothing of the deployment.
+HELMS_OWN = {"app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"}
+CHARTS = Path(__file__).parents[2] / "helm" / "linear-regressor" / "ci"
+
+
+def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object]:
+    """Index objects by what Kubernetes knows them by, without Helm's own labels."""
+    index = {}
+    for item in objects:
+        meta = item["metadata"]
+        labels = {key: value for key, value in meta.get("labels", {}).items() if key not in HELMS_OWN}
+        identity = (item["apiVersion"], item["kind"], meta.get("namespace", ""), meta["name"])
+        assert identity not in index, f"{identity} is there twice"
+        index[identity] = {**item, "metadata": {**meta, "labels": labels}}
+    return index
+
+
+def test_the_chart_renders_what_the_overlay_does(
+    overlay: str, helm: Render, kustomize: Render, values_of: Callable[[str], Path]
+) -> None:
+    chart, overlaid = by_identity(helm(values_of(overlay))), by_identity(kustomize(overlay))
+    assert chart.keys() == overlaid.keys()
+    for identity, item in chart.items():
+        assert item == overlaid[identity], identity
+
+
+def test_every_set_of_values_has_its_overlay() -> None:
+    overlays = Path(__file__).parents[2] / "manifests" / "overlays"
+    assert {path.name.removesuffix("-values.yaml") for path in CHARTS.iterdir()} == {
+        folder.name for folder in overlays.iterdir()
+    }
