@@ -94,8 +94,17 @@ def _stuck(container: Object) -> str:
 def explain(pod: Pod, namespace: str) -> str:
     """Return the last error that the server of a pod wrote, which says more than a failed probe."""
     lines = kubectl("-n", namespace, "logs", pod.name, "-c", SERVER, "--tail=200").splitlines()
-    errors = [line for line in lines if line.startswith(("ERROR", "CRITICAL")) or "is not ready" in line]
+    errors = list(filter(None, map(_error, lines)))
     return f"{SERVER} says: {errors[-1]}" if errors else ""
+
+
+def _error(line: str) -> str:
+    """Return the message of a line of the log that tells of an error; nothing for another."""
+    try:
+        entry = json.loads(line)
+        return str(entry["message"]) if entry["level"] in {"error", "critical"} else ""
+    except (ValueError, TypeError, KeyError):
+        return line if line.startswith(("ERROR", "CRITICAL")) else ""
 
 
 def wanted(service: Object) -> str:

@@ -1,4 +1,4 @@
-"""Network policies let in whom they name and nobody else, on a cluster that enforces them (``POLICIES=1``)."""
+"""Network policies let in whom they name and nobody else, where they are enforced (``POLICIES=1``)."""
 
 import json
 import os

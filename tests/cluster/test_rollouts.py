@@ -85,22 +85,6 @@ def test_an_evicted_pod_is_replaced(load: Load, service: Service, state: dict[st
     replaced(service, {victim["uid"]}, state["now"].version or "")
 
 
-def test_a_promoted_version_outlives_an_apply_and_an_upgrade(
-    service: Service, installer: Installer, state: dict[str, Settings]
-) -> None:
-    silent = state["now"].but(version=None)
-    old = service.uids()
-    service.promote("1")
-    replaced(service, old, "1")
-    standing = service.uids()
-    installer.apply(silent)
-    installer.apply(silent.but(maximum=3))
-    service.settle("1", pods=2)
-    assert service.uids() == standing, "an apply that says nothing of the version restarts nothing"
-    installer.apply(state["now"])
-    service.settle("2", pods=2)
-
-
 BROKEN = {
     "a changed file": ("broken", "its SHA-256 is not the one in manifest.json"),
     "a version that does not exist": ("404", "No model found"),

@@ -56,14 +56,16 @@ def test_liveness_asks_for_neither_model_nor_load(objects: list[Object]) -> None
         assert container["readinessProbe"]["httpGet"]["path"].endswith("/ready")
 
 
-def test_the_grace_period_has_room_for_the_pre_stop_sleep(objects: list[Object]) -> None:
+def test_the_grace_period_has_room_for_the_whole_of_draining(objects: list[Object]) -> None:
     runtimes = {runtime["metadata"]["name"]: runtime for runtime in of_kind(objects, "ServingRuntime")}
     for service in of_kind(objects, "InferenceService"):
         predictor = service["spec"]["predictor"]
         (container,) = runtimes[predictor["model"]["runtime"]]["spec"]["containers"]
         if "lifecycle" in container:
             slept = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-            assert predictor["terminationGracePeriodSeconds"] >= slept + 30 + 10
+            settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+            drains = int(settings["PREDICTOR_DRAIN_SECONDS"]) + int(settings["PREDICTOR_GRACE_SECONDS"])
+            assert predictor["terminationGracePeriodSeconds"] >= slept + drains + 10
 
 
 def test_services_are_cluster_local_from_creation(objects: list[Object]) -> None:

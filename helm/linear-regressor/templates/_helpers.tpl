@@ -74,3 +74,16 @@ app.kubernetes.io/component: test
 app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
 app.kubernetes.io/name: linear-regressor
 {{- end -}}
+
+{{/* storageUri and version to render: what was said, else what stands in the cluster, else nothing. */}}
+{{- define "linear-regressor.served" -}}
+{{- $uri := .model.storageUri -}}
+{{- $version := .model.version -}}
+{{- if not $uri -}}
+{{- $live := lookup "serving.kserve.io/v1beta1" "InferenceService" .root.Release.Namespace .name | default dict -}}
+{{- $uri = dig "spec" "predictor" "model" "storageUri" "" $live -}}
+{{- $version = $version | default (dig "metadata" "annotations" "linear-regressor/model-version" "" $live) -}}
+{{- end -}}
+storageUri: {{ $uri | quote }}
+version: {{ $version | quote }}
+{{- end -}}

@@ -56,7 +56,7 @@ spec:
       seccompProfile:
         type: RuntimeDefault
     {{- if $standard }}
-    terminationGracePeriodSeconds: {{ $values.drain.gracePeriodSeconds }}
+    terminationGracePeriodSeconds: {{ add $values.drain.preStopSeconds $values.drain.seconds $values.drain.requestSeconds 10 }}
     deploymentStrategy:
       type: RollingUpdate
       rollingUpdate:

@@ -39,6 +39,10 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.annotations['linear-regressor/model-version']
+        - name: PREDICTOR_DRAIN_SECONDS
+          value: {{ $values.drain.seconds | quote }}
+        - name: PREDICTOR_GRACE_SECONDS
+          value: {{ $values.drain.requestSeconds | quote }}
         {{- with $values.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
