@@ -25,7 +25,7 @@ from components.commands import cluster
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
 from components.commands.progress import Progress
-from components.commands.serving import become_predictor, check_ports, usage
+from components.commands.serving import become_predictor, check_ports, port, usage
 from components.evaluate.component import evaluate
 from components.image import PIPELINE_IMAGE
 from components.ingest.component import ingest
@@ -63,6 +63,10 @@ def linear_regressor(
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 15000,
     lr: float = 0.1,
+    learning_rate: str = "constant",
+    penalty: str = "",
+    alpha: float = 0.0001,
+    l1_ratio: float = 0.15,
     search: dict = {},  # type: ignore[type-arg]  # noqa: B006
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
@@ -80,7 +84,16 @@ def linear_regressor(
         ranges=ranges,
         units=units,
     )
-    fitted = train(dataset=data.outputs["dataset"], iterations=iterations, lr=lr, search=search)
+    fitted = train(
+        dataset=data.outputs["dataset"],
+        iterations=iterations,
+        lr=lr,
+        learning_rate=learning_rate,
+        penalty=penalty,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        search=search,
+    )
     scored = evaluate(
         dataset=data.outputs["dataset"],
         model=fitted.outputs["model"],
@@ -278,12 +291,6 @@ def kinds() -> dict[str, str]:
     return {name: spec.type for name, spec in linear_regressor.component_spec.inputs.items()}
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -318,8 +325,8 @@ def _parser() -> argparse.ArgumentParser:
         "--local", type=Path, default=Path(".local"), metavar="DIR", help="registry and runs (%(default)s)"
     )
     command.add_argument("--serve", action="store_true", help="serve the champion afterwards")
-    command.add_argument("--port", type=_port, default=8080, help="HTTP (%(default)s)")
-    command.add_argument("--grpc-port", type=_port, default=8081, help="gRPC (%(default)s)")
+    command.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
+    command.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
 
     command = commands.add_parser("submit", parents=[remote], help=_first_line(submit_command))
     command.set_defaults(command=submit_command)

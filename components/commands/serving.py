@@ -1,5 +1,6 @@
 """From a registered champion to a predictor on this machine."""
 
+import argparse
 import json
 import os
 import shlex
@@ -12,6 +13,17 @@ from components.commands.errors import CommandError
 from predictor import artifact
 
 
+def port(text: str) -> int:
+    """Read a port on the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
 def check_ports(**ports: int) -> None:
     """Make sure that nothing listens on the ports, each named by its variable of the environment.
 
@@ -22,27 +34,27 @@ def check_ports(**ports: int) -> None:
         raise CommandError(
             f"{' and '.join(ports)} must be different ports, not both {next(iter(ports.values()))}"
         )
-    for variable, port in ports.items():
+    for variable, number in ports.items():
         with socket.socket() as probe:
             # A connection that was closed a moment ago does not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("", port))
+                probe.bind(("", number))
             except OSError as error:
                 raise CommandError(
-                    f"port {port} can't be used: {error.strerror}. Set {variable} to another one, such as "
-                    f"{variable}={port + 1000 if port < 64000 else port - 1000}"
+                    f"port {number} can't be used: {error.strerror}. Set {variable} to another one, such as "
+                    f"{variable}={number + 1000 if number < 64000 else number - 1000}"
                 ) from error
 
 
-def usage(champion: str | Path, name: str, port: int) -> list[str]:
+def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
     """The lines for curl with which to call the predictor of a model folder."""
     model, _ = artifact.read(champion)
     seen = [model.reference.features[feature.name] for feature in model.features]
     low = [float(f"{column.mean:.3g}") for column in seen]
     high = [float(f"{column.mean + column.deviation:.3g}") for column in seen]
     tensor = {"name": "instances", "shape": [2, len(seen)], "datatype": "FP64", "data": [low, high]}
-    base = f"http://localhost:{port}"
+    base = f"http://localhost:{http_port}"
     calls = [
         ("/stream", {"instance": high}),
         ("/batch", {"instances": [low, high]}),
@@ -53,9 +65,9 @@ def usage(champion: str | Path, name: str, port: int) -> list[str]:
     return [*posts, f"curl {base}/v1/models/{name}"]
 
 
-def become_predictor(champion: str | Path, name: str, port: int, grpc_port: int) -> NoReturn:
+def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:
     """Replace this process by a predictor of the model folder."""
-    flags = {"model_name": name, "model_dir": champion, "http_port": port, "grpc_port": grpc_port}
+    flags = {"model_name": name, "model_dir": champion, "http_port": http_port, "grpc_port": grpc_port}
     words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "predictor", *words])  # noqa: S606 - our own module

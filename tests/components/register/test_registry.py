@@ -431,7 +431,7 @@ class SharedIndex(Index):
 
 def shared_registry(root: Path, meanwhile: Callable[[str], None] = lambda call: None) -> Registry:
     index = SharedIndex("linear-regressor", database=root / "mlflow.db")
-    index.meanwhile = meanwhile  # type: ignore[method-assign]
+    index.meanwhile = meanwhile
     folders: Folders = open_folders(root, "linear-regressor")
     return Registry(index, folders)
 

@@ -1,0 +1,198 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kfp.dsl import Artifact, Markdown, Model
+from kfp.dsl import Dataset as DatasetArtifact
+
+from components import dataset as datasets
+from components.dataset import Dataset
+from components.evaluate import report as reports
+from components.evaluate.compare import Entry, compare
+from components.register.component import register as register_component
+from components.register.gate import Decision, GateError, Policy
+from components.register.index import open_index
+from components.register.register import Run, describe, register
+from components.register.registry import Registration, Registry
+from predictor import artifact
+
+MakeModel = Callable[..., Path]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Rows on which y = 2 x, so that a slope nearer to 2 is the better model."""
+    x = np.linspace(-1, 1, 60)
+    columns = {"x": x, "y": 2 * x}
+    train = {name: values[:40] for name, values in columns.items()}
+    test = {name: values[40:] for name, values in columns.items()}
+    return datasets.write(tmp_path / "dataset", train, test, source="made up", settings={})
+
+
+class Steps:
+    """Evaluate and register as two steps, between which something else may happen."""
+
+    def __init__(self, dataset: Dataset, registry: Registry, folder: Path) -> None:
+        self.dataset = dataset
+        self.registry = registry
+        self.folder = folder
+
+    def evaluate(self, model: Path) -> Path:
+        champion = self.registry.champion()
+        report = compare(
+            self.dataset, Entry(*artifact.read(model)), self.registry.entry(champion) if champion else None
+        )
+        path = self.folder / f"report of {model.name}"
+        reports.write(report, path)
+        return path
+
+    def register(
+        self, model: Path, run_id: str, *, report: Path | None = None, policy: Policy | None = None
+    ) -> Registration:
+        return register(
+            self.dataset.folder,
+            model,
+            report or self.evaluate(model),
+            self.registry,
+            Run(run_id, git_commit="abc"),
+            policy or Policy(),
+            {"lr": "0.1"},
+        )
+
+
+@pytest.fixture
+def steps(dataset: Dataset, registry: Registry, tmp_path: Path) -> Steps:
+    return Steps(dataset, registry, tmp_path)
+
+
+def test_the_better_candidate_becomes_champion_with_its_lineage(
+    steps: Steps, make_model: MakeModel, root: Path
+) -> None:
+    steps.register(make_model(1.0), "run-1")
+    done = steps.register(make_model(1.5), "run-2")
+    assert (done.version, done.champion) == (2, 2)
+    tags = open_index("", "linear-regressor", root / "mlflow.db").version(2).tags
+    assert tags["dataset_fingerprint"] == steps.dataset.fingerprint
+    assert (tags["git_commit"], tags["lr"], tags["model_source_id"]) == ("abc", "0.1", "run-2")
+    assert float(tags["metric.r2"]) < 1
+    assert "model_source_name" not in tags
+
+
+def test_a_worse_candidate_is_registered_and_the_champion_stays(steps: Steps, make_model: MakeModel) -> None:
+    steps.register(make_model(1.5), "run-1")
+    done = steps.register(make_model(1.4), "run-2")
+    assert (done.version, done.champion, done.decision.promote) == (2, 1, False)
+
+
+def test_a_champion_that_moved_after_the_evaluation_is_scored_anew(
+    steps: Steps, make_model: MakeModel
+) -> None:
+    steps.register(make_model(1.0), "run-1")
+    old_report = steps.evaluate(make_model(1.5))
+    steps.register(make_model(1.8), "run-2")
+    done = steps.register(make_model(1.5), "run-3", report=old_report)
+    assert (done.champion, done.decision.promote) == (2, False)
+    assert "the champion changed after the evaluation; both were scored anew" in done.decision.reasons
+
+
+def test_a_first_champion_that_came_after_the_evaluation_is_noticed(
+    steps: Steps, make_model: MakeModel
+) -> None:
+    old_report = steps.evaluate(make_model(1.5))
+    steps.register(make_model(1.8), "run-1")
+    assert steps.register(make_model(1.5), "run-2", report=old_report).champion == 1
+
+
+@pytest.mark.parametrize(("incomparable", "champion"), [("keep", 1), ("replace", 2)])
+def test_what_cannot_be_compared_is_decided_by_policy(
+    steps: Steps, make_model: MakeModel, incomparable: str, champion: int
+) -> None:
+    stranger = make_model(1.0, feature="s5")
+    steps.registry.register(stranger, "run-1", {}, lambda _: decision_to_promote())
+    done = steps.register(make_model(1.5), "run-2", policy=Policy(incomparable=incomparable))
+    assert done.champion == champion
+
+
+def test_what_cannot_be_compared_fails_and_registers_nothing_by_default(
+    steps: Steps, make_model: MakeModel, root: Path
+) -> None:
+    stranger = make_model(1.0, feature="s5")
+    steps.registry.register(stranger, "run-1", {}, lambda _: decision_to_promote())
+    with pytest.raises(GateError, match="it needs s5; the data set has x"):
+        steps.register(make_model(1.5), "run-2")
+    assert len(open_index("", "linear-regressor", root / "mlflow.db").latest()) == 1
+
+
+def test_a_report_about_another_model_is_refused(steps: Steps, make_model: MakeModel) -> None:
+    report = steps.evaluate(make_model(1.5))
+    with pytest.raises(ValueError, match="is about the model"):
+        steps.register(make_model(1.8), "run-1", report=report)
+    assert steps.registry.champion() is None
+
+
+def test_a_report_about_other_data_is_refused_when_it_matters(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    old_report = steps.evaluate(make_model(1.5))
+    steps.register(make_model(1.8), "run-1")
+    reports.write(replace(reports.read(old_report), fingerprint="other"), old_report)
+    with pytest.raises(ValueError, match="the report is about the data other, not"):
+        steps.register(make_model(1.5), "run-2", report=old_report)
+
+
+def test_the_decision_is_told_in_markdown(steps: Steps, make_model: MakeModel) -> None:
+    steps.register(make_model(1.5), "run-1")
+    done = steps.register(make_model(1.0), "run-2")
+    lines = describe(done).splitlines()
+    assert lines[0] == "# Version 2 is not the champion"
+    assert [line for line in lines if line.startswith("- ")] == [
+        f"- {reason}" for reason in done.decision.reasons
+    ]
+    assert lines[-1] == f"Champion: version 1, `{done.champion_uri}`"
+    assert describe(replace(done, champion=None, champion_uri=None)).endswith("Champion: none\n")
+
+
+def test_the_component_answers_with_version_decision_and_champion(
+    steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
+) -> None:
+    model = make_model(1.5)
+    version, promoted, reasons, uri, champion_uri = register_component.python_func(
+        dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder), metadata={"source": "made up"}),
+        model=Model(name="m", uri=str(model), metadata={"lr": "0.1"}),
+        report=Artifact(name="r", uri=str(steps.evaluate(model))),
+        decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
+        registry_root=str(root),
+        job_id="job-1",
+        job_name="linear-regressor-1",
+    )
+    assert (version, promoted, uri) == (1, True, champion_uri)
+    assert Path(champion_uri) == root / "models" / "linear-regressor" / "1"
+    assert (
+        (tmp_path / "decision.md").read_text(encoding="utf-8").startswith("# Version 1 is the champion now")
+    )
+    tags = open_index("", "linear-regressor", root / "mlflow.db").version(1).tags
+    assert json.loads(tags["run/job-1"])["reasons"] == reasons
+    assert (tags["data_source"], tags["model_source_name"]) == ("made up", "linear-regressor-1")
+
+
+def test_a_first_model_below_the_floor_leaves_no_champion_to_serve(
+    steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
+) -> None:
+    model = make_model(-2.0)
+    outputs = register_component.python_func(
+        dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder)),
+        model=Model(name="m", uri=str(model)),
+        report=Artifact(name="r", uri=str(steps.evaluate(model))),
+        decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
+        registry_root=str(root),
+        job_id="job-1",
+        job_name="",
+    )
+    assert (outputs[1], outputs[4]) == (False, "")
+
+
+def decision_to_promote() -> Decision:
+    return Decision(promote=True, reasons=("by hand",))
