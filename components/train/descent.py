@@ -35,8 +35,10 @@ class Curve:
     def loss(self, steps: Steps) -> Floats:
         """Return the losses, of shape (K,), after each of K ascending numbers of steps."""
         energy = self.pull**2 / 2
+        # Summed row by row: a matrix product rounds a row by the number of its neighbours.
         losses = [
-            self.start_loss - _over(self.eigenvalues, -np.expm1(2 * part.log), 2 * part.travel) @ energy
+            self.start_loss
+            - np.sum(_over(self.eigenvalues, -np.expm1(2 * part.log), 2 * part.travel) * energy, axis=1)
             for part in self.rate.contractions(steps, self.eigenvalues)
         ]
         return np.maximum(np.concatenate(losses), 0) if losses else np.empty(0)

@@ -1,19 +1,33 @@
 """One pass over the rows: the Gram matrix around a shift, block by block in the processor's cache."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
-# Values a block holds: the block and the shift beside it stay in a core's second-level cache.
-BLOCK_VALUES = 65536
-MIN_BLOCK_ROWS = 512
+# Values in a block: what is read for one product is still in the cache for the next.
+BLOCK_VALUES = 131072
+MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 512, 16384
+# Values from which threads pay. The parts don't depend on their number, so that no rounding does.
+PARALLEL_VALUES = 1_000_000
+PARTS = 4
 
 Floats = NDArray[np.float64]
 
 
-class Gram:
-    """The weighted Gram matrix of the columns (1, x - shift, y - shift), summed pairwise over blocks of rows.
+def gram(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    weight: NDArray[Any] | None,
+    shift: Floats,
+    exponent: NDArray[np.int64],
+) -> Floats:
+    """Sum the weighted Gram matrix of the columns (1, x - shift, y - shift) pairwise over blocks of rows.
 
     Args:
         X: shape (n, d), float32 or float64.
@@ -21,7 +35,37 @@ class Gram:
         weight: shape (n,), or None for ones.
         shift: shape (d + 1,), in units of ``2**exponent``.
         exponent: shape (d + 1,).
+
+    Returns:
+        Shape (d + 2, d + 2).
     """
+    if X.size < PARALLEL_VALUES:
+        whole = _Part(X, y, weight, shift, exponent)
+        if X.shape[0] <= MAX_BLOCK_ROWS:
+            return whole.gram()
+        with _blas().limit(limits=1, user_api="blas"):
+            return whole.gram()
+    edges = [X.shape[0] * part // PARTS for part in range(PARTS + 1)]
+    parts = [
+        _Part(X[low:high], y[low:high], None if weight is None else weight[low:high], shift, exponent)
+        for low, high in pairwise(edges)
+    ]
+    with (
+        _blas().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(min(PARTS, os.cpu_count() or 1)) as pool,
+    ):
+        first, second, third, fourth = pool.map(_Part.gram, parts)
+    return (first + second) + (third + fourth)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """BLAS would divide each small product among threads of its own, which costs more than the product."""
+    return ThreadpoolController()
+
+
+class _Part:
+    """The rows that one thread sums."""
 
     def __init__(
         self,
@@ -34,57 +78,78 @@ class Gram:
         self.X, self.y, self.weight = X, y, weight
         self.shift, self.exponent = shift, exponent
         self.rows, self.features = X.shape
-        self.block_rows = min(self.rows, max(BLOCK_VALUES // self.features, MIN_BLOCK_ROWS))
-        by_column = X.flags.f_contiguous and not X.flags.c_contiguous
-        self.deviations = np.empty((self.block_rows, self.features), order="F" if by_column else "C")
-        # A ufunc's inner loop over a short row costs more than the arithmetic: one flat row repeated avoids
-        # it.
-        self.flat_shift = (
-            np.tile(shift[:-1], self.block_rows) if X.flags.c_contiguous and not exponent.any() else None
-        )
-        self.sides = np.ones((self.block_rows, 2), order="F")
+        block_rows = max(BLOCK_VALUES // self.features, MIN_BLOCK_ROWS)
+        self.block_rows = min(self.rows, block_rows, MAX_BLOCK_ROWS)
+        # What needs no change is read where it is.
+        self.X_as_is = X.dtype == np.float64 and not shift[:-1].any() and not exponent[:-1].any()
+        self.y_as_is = y.dtype == np.float64 and not shift[-1] and not exponent[-1]
+        if not self.X_as_is:
+            shape = (self.block_rows, self.features)
+            self.deviations = np.empty(shape) if X.flags.c_contiguous else np.empty(shape, order="F")
+            # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat.
+            flat = X.flags.c_contiguous and not exponent[:-1].any()
+            self.flat_shift = np.tile(shift[:-1], self.block_rows) if flat else None
+        self.ones_and_target = np.ones((2, self.block_rows))
 
-    def __call__(self) -> Floats:
-        """Return the matrix, of shape (d + 2, d + 2)."""
+    def gram(self) -> Floats:
+        """Return the part's sum, of shape (d + 2, d + 2)."""
         with np.errstate(all="ignore"):
             return self._sum(0, self.rows)
 
     def _sum(self, start: int, stop: int) -> Floats:
         blocks = -(-(stop - start) // self.block_rows)
         if blocks == 1:
-            return self._block(start, stop)
+            block = self._single if self.features == 1 else self._several
+            return block(start, stop)
         middle = start + blocks // 2 * self.block_rows
         return self._sum(start, middle) + self._sum(middle, stop)
 
-    def _block(self, start: int, stop: int) -> Floats:
-        rows = stop - start
-        deviations, sides = self._deviations(start, stop), self.sides[:rows]
-        self._subtract(self.y[start:stop], -1, out=sides[:, 1])
-        gram = np.empty((self.features + 2, self.features + 2))
+    def _several(self, start: int, stop: int) -> Floats:
+        x, sides = self._x(start, stop), self.ones_and_target[:, : stop - start]
+        self._y(start, stop, out=sides[1])
+        sums, corner = np.empty((self.features + 2, self.features + 2)), slice(None, None, self.features + 1)
         if self.weight is None:
-            gram[1:-1, 1:-1] = deviations.T @ deviations
-            gram[1:-1, 0 :: self.features + 1] = deviations.T @ sides
-            gram[0 :: self.features + 1, 0 :: self.features + 1] = sides.T @ sides
+            y, total = sides[1], float(stop - start)
+            sums[1:-1, 1:-1] = x.T @ x
+            sums[corner, 1:-1] = sides @ x
+            sums[corner, corner] = [[total, y.sum()], [y.sum(), y.dot(y)]]
         else:
-            weight = self.weight[start:stop, None]
-            gram[1:-1, 1:-1] = (deviations * weight).T @ deviations
+            weight = self.weight[start:stop]
+            sums[1:-1, 1:-1] = x.T @ (x * weight[:, np.newaxis])
             weighted = sides * weight
-            gram[1:-1, 0 :: self.features + 1] = deviations.T @ weighted
-            gram[0 :: self.features + 1, 0 :: self.features + 1] = weighted.T @ sides
-        gram[0 :: self.features + 1, 1:-1] = gram[1:-1, 0 :: self.features + 1].T
-        return gram
+            sums[corner, 1:-1] = weighted @ x
+            sums[corner, corner] = weighted @ sides.T
+        sums[1:-1, corner] = sums[corner, 1:-1].T
+        return sums
 
-    def _deviations(self, start: int, stop: int) -> Floats:
+    def _single(self, start: int, stop: int) -> Floats:
+        """For one feature, dot products of vectors are twice as fast as products of slim matrices."""
+        x, y = self._x(start, stop)[:, 0], self._y(start, stop, out=self.ones_and_target[1, : stop - start])
+        weight = self.ones_and_target[0, : stop - start] if self.weight is None else self.weight[start:stop]
+        wx, wy = (x, y) if self.weight is None else (x * weight, y * weight)
+        total = float(stop - start) if self.weight is None else weight.sum()
+        sum_x, sum_y, xy = x.dot(weight), y.dot(weight), wx.dot(y)
+        return np.array([[total, sum_x, sum_y], [sum_x, wx.dot(x), xy], [sum_y, xy, wy.dot(y)]])
+
+    def _x(self, start: int, stop: int) -> Floats:
+        if self.X_as_is:
+            return self.X[start:stop]
         deviations = self.deviations[: stop - start]
         if self.flat_shift is None:
-            self._subtract(self.X[start:stop], slice(None, -1), out=deviations)
+            _subtract(self.X[start:stop], self.shift[:-1], self.exponent[:-1], out=deviations)
         else:
             flat = deviations.reshape(-1)
             np.subtract(self.X[start:stop].reshape(-1), self.flat_shift[: flat.size], out=flat)
         return deviations
 
-    def _subtract(self, values: NDArray[Any], column: int | slice, out: Floats) -> None:
-        exponent = self.exponent[column]
-        if exponent.any():
-            values = np.ldexp(values.astype(np.float64), -exponent)
-        np.subtract(values, self.shift[column], out=out)
+    def _y(self, start: int, stop: int, out: Floats) -> Floats:
+        if self.y_as_is and self.features == 1:
+            return self.y[start:stop]
+        _subtract(self.y[start:stop], self.shift[-1], self.exponent[-1], out=out)
+        return out
+
+
+def _subtract(values: NDArray[Any], shift: Any, exponent: Any, out: Floats) -> None:
+    if np.any(exponent):
+        values = np.ldexp(values.astype(np.float64), -exponent)
+    np.subtract(values, shift, out=out)

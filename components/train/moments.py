@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.train.gram import Gram
+from components.train.gram import gram
 
 FORMAT_VERSION = 1
 # Above this ratio of squared offset to variance, digits of the variance are lost and the shift is chosen
 # anew.
-MAX_CANCELLATION = 1e4
+MAX_CANCELLATION = 1e3
+# A mean of up to so many deviations need not be subtracted before squaring: it costs two digits of sixteen.
+NEAR_ZERO = 8.0
 # Below this variance, squares of deviations have lost digits to underflow.
 MIN_VARIANCE = 2.0**-900
 
@@ -77,11 +79,11 @@ class Moments:
         shift: Floats,
         exponent: NDArray[np.int64],
     ) -> "Moments":
-        gram = Gram(X, y, weight, shift, exponent)()
+        sums = gram(X, y, weight, shift, exponent)
         with np.errstate(all="ignore"):
-            total = float(gram[0, 0])
-            offset = gram[0, 1:] / total
-            comoment = gram[1:, 1:] - total * np.outer(offset, offset)
+            total = float(sums[0, 0])
+            offset = sums[0, 1:] / total
+            comoment = sums[1:, 1:] - total * np.outer(offset, offset)
         # Rounding may leave a hair below zero.
         np.fill_diagonal(comoment, np.maximum(np.diag(comoment), 0))
         return cls(X.shape[0], total, shift, offset, comoment, exponent)
@@ -212,11 +214,15 @@ def merge(parts: Iterable[Moments]) -> Moments:
 
 
 def _central_values(X: NDArray[Any], y: NDArray[Any], sample: int = 33) -> Floats:
-    """Medians of a few rows spread over all: never farther from the mean of those than their deviation."""
+    """Medians of a few rows spread over all, or zeros where a median costs no digits.
+
+    A median is never farther from its sample's mean than the deviation.
+    """
     rows = np.linspace(0, X.shape[0] - 1, min(X.shape[0], sample) | 1).astype(np.intp)
     values = np.column_stack([X[rows], y[rows]]).astype(np.float64)
     middle: Floats = np.partition(values, rows.size // 2, axis=0)[rows.size // 2]
-    return middle
+    with np.errstate(all="ignore"):
+        return np.where(np.abs(middle) <= NEAR_ZERO * values.std(axis=0), 0.0, middle)
 
 
 def _exponents(X: NDArray[Any], y: NDArray[Any], moments: Moments) -> NDArray[np.int64]:

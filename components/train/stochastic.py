@@ -109,7 +109,7 @@ class MiniBatches:
     def _rows(self, index: NDArray[np.intp]) -> Rows:
         objective = self.objective
         z = self.X.take(index, axis=0).astype(np.float64, copy=False)
-        # Flat, against a row repeated: a ufunc's inner loop over a short row costs more than the arithmetic.
+        # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat.
         flat = z.reshape(-1)
         flat -= np.tile(objective.centre, index.size)
         flat /= np.tile(objective.scale, index.size)
