@@ -131,7 +131,7 @@ def _prediction(model: LinearModel, examples: Examples) -> dict[str, Json]:
                         JSON: media(ref("BatchResponse"), predictions=many),
                         CSV: media(
                             STRING,
-                            predictions=_csv([model.target.name], [[y] for y in examples.predictions]),
+                            predictions="\r\n".join(["prediction", *map(repr, examples.predictions), ""]),
                         ),
                         ARROW: media(),
                     },

@@ -6,6 +6,7 @@ import numpy as np
 
 from predictor.artifact import Column, Distribution, LinearModel, Reference
 from predictor.openapi.build import Json, array
+from predictor.scorer import Scorer
 
 _NOTHING = Distribution(mean=0.0, deviation=1.0, edges=(), proportions=(1.0,))
 STAND_IN = LinearModel(
@@ -37,7 +38,8 @@ class Examples:
             for share in (0.5, 0.25, 0.75)
         ]
         X = np.array(rows)
-        return cls(rows, model.predict(X).tolist(), (X * np.asarray(model.weights)).tolist())
+        scorer = Scorer(model)
+        return cls(rows, scorer.rows(X).tolist(), scorer.contributions(X).tolist())
 
     @property
     def instance(self) -> float | list[float]:
