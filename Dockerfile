@@ -16,7 +16,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY predictor predictor
-RUN pip install --no-deps --no-build-isolation --target /packages . \
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --target /packages . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
 FROM install AS install-pipeline
@@ -27,7 +27,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY pyproject.toml README.md LICENSE pipeline.py ./
 COPY predictor predictor
 COPY components components
-RUN pip install --no-deps --no-build-isolation --target /packages . \
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --target /packages . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
 # What both images have in common. The user is a number, so that Kubernetes can see it is not root.
@@ -38,7 +38,9 @@ LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The image brings what it runs: no way to install more, and nothing written beside the packages.
-RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* /usr/local/include
+RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* /usr/local/include \
+    # A volume that is made here is the user's.
+    && install -d -o 65532 -g 65532 /mnt/models
 ENV PYTHONPATH=/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -6,6 +6,11 @@ SHELL := /bin/bash
 
 VENV := .venv
 READY := $(VENV)/.ready
+BUILD ?= docker build
+TAG ?= 0.1.0
+PREDICTOR_IMAGE ?= linear-regressor/predictor:$(TAG)
+PREDICTOR_IMAGE_NEXT ?= linear-regressor/predictor:next
+NAMESPACE ?= linear-regressor
 PORT ?= 8080
 GRPC_PORT ?= 8081
 
@@ -14,7 +19,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test lint format lock benchmark clean
+.PHONY: help install run test lint format lock benchmark clean image manifests kind e2e status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +69,23 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
+
+image: ## Build the images predictor and pipeline (BUILD, TAG)
+	$(BUILD) -t linear-regressor/predictor:$(TAG) --target predictor .
+	$(BUILD) -t linear-regressor/pipeline:$(TAG) --target pipeline .
+
+manifests: $(READY) ## Chart and overlays: rendered, compared and held to their rules (needs helm and kubectl)
+	$(VENV)/bin/python -m pytest tests/manifests
+
+kind: ## A cluster in Docker with all that make e2e needs, the images loaded
+	tests/cluster/kind.sh linear-regressor/predictor:$(TAG)
+
+e2e: $(READY) ## The deployment on the cluster of KUBECONFIG, through INGRESS (E2E: options for pytest)
+	PREDICTOR_IMAGE=$(PREDICTOR_IMAGE) PREDICTOR_IMAGE_NEXT=$(PREDICTOR_IMAGE_NEXT) \
+		$(VENV)/bin/python -m pytest tests/cluster -v --durations=0 $(E2E)
+
+status: ## Which pod serves which version, and which one fails and why (NAMESPACE)
+	@python3 manifests/status.py --namespace $(NAMESPACE)
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
