@@ -6,5 +6,6 @@ in full.
 """
 
 from predictor.openapi.document import document
+from predictor.openapi.security import Auth
 
-__all__ = ["document"]
+__all__ = ["Auth", "document"]

@@ -47,6 +47,7 @@ def schemas(model: LinearModel) -> dict[str, Json]:
                 "platform": _TEXT,
                 "inputs": array(ref("Tensor")),
                 "outputs": array(ref("Tensor")),
+                "parameters": record({"features": array(_TEXT)}),
             }
         ),
         "InputTensor": record(
@@ -128,6 +129,7 @@ class _Bodies:
                 "platform": "linear-regressor",
                 "inputs": tensors.inputs(width),
                 "outputs": tensors.outputs(),
+                "parameters": {"features": [feature.name for feature in model.features]},
             },
         )
         tensor = {"name": tensors.INPUT, "shape": [rows, width], "datatype": "FP64", "data": examples.flat}

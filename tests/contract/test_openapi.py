@@ -32,6 +32,24 @@ def test_a_server_of_three_features_is_as_its_document_says(wide_server: Any) ->
     assert found.returncode == 0, found.stdout[-8000:]
 
 
+def test_every_fact_shown_is_a_fact(wide: httpx.Client) -> None:
+    told = 0
+    for path, item in wide.get("/openapi.json").json()["paths"].items():
+        answer = (
+            item.get("get", {})
+            .get("responses", {})
+            .get("200", {})
+            .get("content", {})
+            .get("application/json", {})
+        )
+        if "{model}" in path or path in ("/v1/models", "/v2/models", "/v2/health/live", "/v2/health/ready"):
+            for example in answer.get("examples", {}).values():
+                found = wide.get(path.replace("{model}", "linear-regressor").replace("{version}", "7"))
+                assert found.json() == example["value"], path
+                told += 1
+    assert told == 9
+
+
 def test_every_example_is_answered_as_the_document_shows(wide: httpx.Client) -> None:
     document = wide.get("/openapi.json").json()
     asked = 0
