@@ -49,11 +49,14 @@ run: $(READY) ## Data to served model: train, gate, register, then serve until C
 test: $(READY) ## The tests, with branch coverage
 	$(VENV)/bin/python -m pytest --cov --cov-report=term
 
-lint: $(READY) ## Formatting, lint, types and the arrows between the rooms
+lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/zizmor --quiet --offline .github
+	@if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is not on the PATH"; fi
 
 format: $(READY) ## Put the code into its form
 	$(VENV)/bin/ruff format .
