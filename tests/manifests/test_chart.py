@@ -1,11 +1,13 @@
 """What each of the chart's values does, and what the schema refuses."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
+from helm import readme
 from tests.manifests.conftest import CHART
 
 Object = dict[str, Any]
@@ -155,3 +157,14 @@ def test_every_value_is_commented_and_used() -> None:
         assert leaf[-1] in templates, leaf
     described = sum(line.strip().startswith("# -- ") for line in lines)
     assert described >= len(leaves(yaml.safe_load(text))) - 4
+
+
+def test_the_readme_and_the_schema_tell_what_the_values_do() -> None:
+    text = (CHART / "values.yaml").read_text()
+    assert (CHART / "README.md").read_text() == readme.render(), "python helm/readme.py writes it"
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    for path, about in readme.comments(text):
+        described = schema
+        for key in path.split("."):
+            described = described["properties"][key]
+        assert described["description"] == about, path

@@ -12,9 +12,10 @@ end = time.monotonic() + float(os.environ["TIMEOUT_SECONDS"])
 
 
 def ask(path: str, body: object = None) -> dict:
+    """Send one request to the Service, and return its answer."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    request = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  the chart names it
         return json.load(answer)
 
 
