@@ -58,8 +58,12 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
 
 
 def index(model: LinearModel | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
-    """The answer of ``GET /`` for a client: what is served, and the endpoints relative to this one."""
+    """The answer of ``GET /`` for a client: what is served, and the endpoints relative to this one.
+
+    The status is what KServe's own server says at this path, and its clients look for.
+    """
     return {
+        "status": "alive",
         "name": name,
         "version": version,
         "digest": digest,

@@ -10,7 +10,7 @@ from predictor import tensors
 from predictor.answer import TEXT, Answer, Head
 from predictor.docs_page import docs
 from predictor.html import Page
-from predictor.openapi import document
+from predictor.openapi import Auth, document
 from predictor.page import index, page
 from predictor.served import Loaded, Served
 
@@ -20,8 +20,9 @@ _HTML = b"text/html"
 class Site:
     """The page and the documents, rendered when they are first asked for and kept as long as the model is."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, auth: Auth = "off") -> None:
         self.served = served
+        self.auth = auth
         self._kept: dict[str, tuple[Loaded | None, Answer]] = {}
 
     def root(self, head: Head, _body: bytes | bytearray = b"") -> Answer:
@@ -60,7 +61,8 @@ class Site:
         )
 
     def _document(self, loaded: Loaded | None) -> dict[str, Any]:
-        return document(loaded.model if loaded else None, name=self.served.name, version=self.served.version)
+        model = loaded.model if loaded else None
+        return document(model, name=self.served.name, version=self.served.version, auth=self.auth)
 
 
 def ping(_head: Head, _body: bytes | bytearray = b"") -> Answer:
@@ -80,7 +82,7 @@ def ready(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer
 
 
 def model_ready(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
-    """Answer ``GET /v1/models/M`` and ``GET /v2/models/M/ready``: 503 with the reason while it is not ready."""
+    """Answer ``GET /v1/models/M`` and ``GET /v2/models/M/ready``: 503 with the reason while not ready."""
     served.require_ready()
     return Answer.of({"name": served.name, "ready": True})
 
@@ -114,7 +116,9 @@ def metadata(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Ans
 def repository_index(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:
     """Answer ``POST /v2/repository/index``, for an administrator."""
     state = "READY" if served.ready else "UNAVAILABLE"
-    return Answer.of([{"name": served.name, "version": served.version, "state": state, "reason": served.reason}])
+    return Answer.of(
+        [{"name": served.name, "version": served.version, "state": state, "reason": served.reason}]
+    )
 
 
 def load(served: Served, _head: Head, _body: bytes | bytearray = b"") -> Answer:

@@ -44,6 +44,7 @@ def schemas() -> dict[str, Json]:
         "Column": _COLUMN,
         "Index": record(
             {
+                "status": {"const": "alive"},
                 "name": {"type": "string"},
                 "version": nullable_text,
                 "digest": {**nullable_text, "description": "SHA-256 of the model folder."},
