@@ -112,7 +112,7 @@ def _media(value: bytes) -> bytes:
 
 
 def _accepted(value: bytes) -> tuple[bytes, ...]:
-    """The media types of an Accept header by falling quality, without those of quality 0 (RFC 9110, 12.5.1)."""
+    """The media types of an Accept header by falling quality, none of quality 0 (RFC 9110, 12.5.1)."""
     ranked: list[tuple[float, bytes]] = []
     for item in value.lower().split(b","):
         media, *parameters = (part.strip() for part in item.split(b";"))

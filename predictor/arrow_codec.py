@@ -1,9 +1,10 @@
 """Arrow IPC streams in and out.
 
 Reading is our own, because it is done for strangers: nanoarrow, as other readers in C, can be crashed by a
-malformed message, and a crash takes every request of the process with it. It knows what a table of features can
-be: columns of numbers without nulls, in record batches that are not compressed. Numbers are not copied unless
-they must be converted (format: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
+malformed message, and a crash takes every request of the process with it. It knows what a table of features
+can be: columns of numbers without nulls, in record batches that are not compressed. Numbers are not copied
+unless they must be converted (format:
+https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
 """
 
 import io
@@ -148,14 +149,14 @@ def _batch(
 
 def _values(content: memoryview, offset: int, size: int, rows: int, column: _Column) -> NDArray[np.float64]:
     needed = rows * column.dtype.itemsize
-    if not (0 <= offset and needed <= size and offset + size <= len(content)):
+    if offset < 0 or size < needed or offset + size > len(content):
         raise InvalidInput(f"the numbers of {column.name} end outside of their record batch")
     return np.frombuffer(content[offset : offset + needed], dtype=column.dtype).astype(np.float64, copy=False)
 
 
 def _first_null(content: memoryview, offset: int, size: int, rows: int) -> int:
     """The row of the first null, from the validity bitmap."""
-    if not (0 <= offset and 0 <= size and offset + size <= len(content)):
+    if offset < 0 or size < 0 or offset + size > len(content):
         raise InvalidInput("a validity bitmap ends outside of its record batch")
     valid = np.unpackbits(np.frombuffer(content[offset : offset + size], np.uint8), bitorder="little")[:rows]
     return int(np.argmin(valid)) if len(valid) else 0

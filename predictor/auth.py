@@ -1,7 +1,7 @@
 """Who may do what: API keys, JSON Web Tokens and the admin token, and the scopes that they open.
 
-A credential stands in ``Authorization: Bearer ...``, or an API key in ``X-API-Key``. Keys are known here by their
-SHA-256 alone. Nothing of a credential is ever logged.
+A credential stands in ``Authorization: Bearer ...``, or an API key in ``X-API-Key``. Keys are known here by
+their SHA-256 alone. Nothing of a credential is ever logged.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ class Principal(NamedTuple):
 
 
 class Keys:
-    """API keys from a file: on each line the SHA-256 of a key in hex, a name, and its scopes with commas between.
+    """API keys from a file.
 
-    The file is read again when it changes, so keys are rotated without a restart; one that can't be read leaves
-    those known before.
+    Each line holds the SHA-256 of a key in hex, a name, and its scopes with commas between. The file is read again when it changes, so keys are rotated without a restart; one that can't be read
+    leaves those known before.
     """
 
     def __init__(self, file: Path) -> None:
@@ -136,9 +136,9 @@ class Gate:
     """Lets in whom it should.
 
     Args:
-        mode: ``off`` asks nobody; ``optional`` refuses a wrong credential, but needs none; ``required`` needs one.
-        admin_token: opens everything, in every mode.
-        sources: what finds the principal of a credential.
+        mode: ``off`` asks nobody; ``optional`` refuses a wrong credential, but needs none; ``required``
+        needs one. admin_token: opens everything, in every mode. sources: what finds the principal of a
+        credential.
     """
 
     def __init__(

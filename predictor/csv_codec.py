@@ -39,7 +39,7 @@ def write(values: NDArray[np.float64]) -> bytes:
 
 
 def _header(body: bytes | bytearray, names: Sequence[str]) -> tuple[list[int] | None, int]:
-    """The places of the features among the columns, if the first line names them, and where the numbers begin."""
+    """Where the features are among the columns, if the first line names them, and where numbers begin."""
     end = body.find(b"\n") + 1 or len(body)
     first = next(_fields(body[:end], 1), [])
     if not first or any(_is_number(field) for field in first):

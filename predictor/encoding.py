@@ -1,6 +1,7 @@
 """Compressed bodies, both ways: gzip and zstd, bounded after decompression."""
 
 import zlib
+
 import zstandard
 
 from predictor.errors import InvalidInput, TooLarge, UnsupportedMedia
@@ -10,7 +11,7 @@ SMALLEST = 1400
 
 _GZIP = 16 + zlib.MAX_WBITS
 _ZSTD_WINDOW = 2**23
-"""The window that a sender may expect of a receiver (RFC 9659); it bounds what a frame can make us allocate."""
+"""The window that a sender may expect (RFC 9659); it bounds what a frame can make us allocate."""
 _ZSTD_STEP = 512
 """Bytes decompressed at once: a block of 4 bytes can become 128 KiB, so this becomes 16 MiB at the most."""
 

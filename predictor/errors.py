@@ -1,3 +1,4 @@
+# ruff: noqa: N818 - named for what they tell a client, as KServe names its own
 """What can go wrong with a request: one small hierarchy, with the HTTP status on the class.
 
 A message says what was wrong and where, in the client's own terms; it never holds a stack trace.

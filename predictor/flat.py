@@ -1,4 +1,4 @@
-"""Reading FlatBuffers from strangers: every access is checked by Python itself, so that no bytes can crash us.
+"""Reading FlatBuffers from strangers: every access is checked by Python, so that no bytes can crash us.
 
 Only as much of the format (https://flatbuffers.dev/internals) as the messages of Arrow need.
 """

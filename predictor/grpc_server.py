@@ -75,7 +75,7 @@ class Guard(grpc.aio.ServerInterceptor):
                     metadata = context.invocation_metadata() or ()
                     gate.admit(scope, {name.encode(): _bytes(value) for name, value in metadata})
                 return await call(request, context)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
                 status, message = _told(error)
                 await context.abort(_CODES.get(status, StatusCode.INTERNAL), message)
             finally:
@@ -85,7 +85,7 @@ class Guard(grpc.aio.ServerInterceptor):
         return guarded
 
 
-def make(  # noqa: PLR0913
+def make(
     service: Service,
     plane: DataPlane,
     extension: ModelRepositoryExtension,
@@ -115,7 +115,7 @@ def _told(error: Exception) -> tuple[int, str]:
     for kind, status in _KSERVE_STATUS.items():
         if isinstance(error, kind):
             return status, str(error)
-    logger.exception("a gRPC call could not be answered")
+    logger.error("a gRPC call could not be answered", exc_info=error)
     return 500, "internal error"
 
 

@@ -12,7 +12,6 @@ from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 from predictor.served import Served
 
-
 _WRITERS = {JSON: json_codec.predictions, CSV: csv_codec.write, ARROW: arrow_codec.write}
 
 
@@ -25,7 +24,7 @@ def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
 
 
 def batch(served: Served, head: Head, body: bytes | bytearray) -> Answer:
-    """Answer ``POST /batch``: JSON, CSV or an Arrow stream, and the same kind back unless Accept says otherwise."""
+    """Answer ``POST /batch``: JSON, CSV or Arrow, and the same kind back unless Accept says otherwise."""
     scorer = served.require().scorer
     media = head.require(JSON, CSV, ARROW)
     wanted = head.choose(media, *(kind for kind in (JSON, CSV, ARROW) if kind != media))
@@ -48,9 +47,8 @@ def explain(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     """Answer ``POST /v1/models/M:explain`` with what each feature adds to each prediction."""
     scorer = served.require().scorer
     head.require(JSON)
-    return Answer.of(
-        {"explanations": explanations(scorer, json_codec.instances(body, scorer.width, others=True))}
-    )
+    X = json_codec.instances(body, scorer.width, others=True)
+    return Answer(orjson.dumps({"explanations": explanations(scorer, X)}), rows=len(X))
 
 
 def explanations(scorer: Scorer, X: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""JSON in and out, at the speed of the machine: numbers go from text to array and back without an object each.
+"""JSON in and out at the speed of the machine: from text to array and back without an object a number.
 
 Three readers, each for what the one before does not understand: orjson for a small document of the expected
 form; simdjson, piece by piece, for a long array of plain rows; ``json_exact`` for everything else, which is
@@ -21,6 +21,9 @@ from predictor.errors import InvalidInput
 PIECE = 2**20
 """Bytes of a long array that are parsed at once: what fits the cache, bounds the parser's memory, and
 holds the interpreter's lock for a few milliseconds only."""
+
+LONGEST_ROW = 2**20
+"""Bytes of a single row."""
 
 SMALL = 256
 """Bytes up to which Python objects are quicker than arrays."""
@@ -71,9 +74,10 @@ def instance(body: bytes | bytearray, width: int) -> Sequence[float]:
 
 
 def instances(body: bytes | bytearray, width: int, *, others: bool = False) -> NDArray[np.float64]:
-    """Read ``{"instances": [[x1, ..., xd], ...]}``, or a flat list where the width is 1, into shape (n, width).
+    """Read ``{"instances": [[x1, ..., xd], ...]}`` into shape (n, width).
 
-    ``others`` lets other members stand beside it, as KServe does in its V1 protocol.
+    Where the width is 1, a flat list of numbers does as well. ``others`` lets other members stand beside it,
+    as KServe does in its V1 protocol.
 
     Raises:
         InvalidInput: anything else; it says what and where.
@@ -90,7 +94,7 @@ def instances(body: bytes | bytearray, width: int, *, others: bool = False) -> N
 
 
 def few(body: bytes | bytearray, width: int) -> list[Sequence[float]] | None:
-    """Read a small ``{"instances": ...}`` into rows; None where it is not small, or not of that plain form."""
+    """Read a small ``{"instances": ...}`` into rows; None where it is not small, or not plain."""
     if len(body) > SMALL:
         return None
     value = _only_member(body, "instances")
@@ -146,7 +150,7 @@ def array(values: NDArray[np.float64] | list[float]) -> bytes:
 
 
 def _strings(value: object) -> int:
-    """How many strings a document holds; fewer than its quotes tell of a duplicate key that orjson dropped."""
+    """How many strings a document holds; more quotes than theirs tell of a key that orjson dropped."""
     kind = type(value)
     if kind is str:
         return 1
@@ -160,7 +164,8 @@ def _strings(value: object) -> int:
 def _only_member(body: bytes | bytearray, key: str) -> object:
     """The value of the one member ``key`` of a small object; None where that is not exactly what it is.
 
-    The count of quotes proves that no other key, no string and no duplicate, which orjson would hide, is there.
+    The count of quotes proves that no other key, no string and no duplicate, which orjson would hide, is
+    there.
     """
     try:
         document = orjson.loads(body)
@@ -179,12 +184,12 @@ def _inside(body: bytes | bytearray, key: str) -> tuple[int, int] | None:
 
 
 def _pieces(body: bytes | bytearray, start: int, stop: int, between: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cut the inside of an array, at ends of rows, into arrays of about ``PIECE`` bytes, each with its offset."""
+    """Cut the inside of an array at ends of rows into arrays of about ``PIECE`` bytes, with their offsets."""
     while start < stop:
         cut = body.find(between, start + PIECE, stop)
         end = stop if cut < 0 else cut + len(between) - 1
-        if end - start > 2 * PIECE:
-            raise InvalidInput(f"a row of more than {PIECE} bytes, after byte {start}")
+        if end - start > PIECE + LONGEST_ROW:
+            raise InvalidInput(f"a row of more than {LONGEST_ROW} bytes, after byte {start}")
         yield start, b"[%b]" % body[start:end]
         start = end + 1
         if cut >= 0 and start >= stop:

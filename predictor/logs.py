@@ -30,7 +30,8 @@ class JsonFormatter(logging.Formatter):
 def configure(level: str) -> None:
     """Send every logger's lines to standard error; KServe's and uvicorn's from warnings upwards.
 
-    KServe writes up to four lines for each request, and one for each gRPC call, which is neither wanted nor free.
+    KServe writes up to four lines for each request, and one for each gRPC call, which is neither wanted nor
+    free.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())

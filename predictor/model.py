@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from predictor import inference, json_exact, tensors
 from predictor.errors import InvalidInput
@@ -34,6 +35,20 @@ class Repository(ModelRepository):  # type: ignore[misc]
         self.served.unload()
 
 
+class Extension(ModelRepositoryExtension):  # type: ignore[misc]
+    """KServe's repository extension, with the answers that KServe's own gRPC service expects of it."""
+
+    async def load(self, model_name: str) -> dict[str, Any]:
+        """Read the model folder again."""
+        await super().load(model_name)
+        return {"name": model_name, "load": True}
+
+    async def unload(self, model_name: str) -> dict[str, Any]:
+        """Forget the model."""
+        await super().unload(model_name)
+        return {"name": model_name, "unload": True}
+
+
 class ServedModel(Model):  # type: ignore[misc]
     """KServe's interface to the model that is served."""
 
@@ -51,7 +66,7 @@ class ServedModel(Model):  # type: ignore[misc]
         """Readiness follows from what is served alone."""
 
     def load(self) -> bool:
-        """Tell whether the model is loaded. KServe calls this for each request to a model that is not ready."""
+        """Tell whether the model is loaded; KServe asks at each request to a model that is not ready."""
         return self.served.loaded is not None
 
     def get_input_types(self) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Records a line each (NDJSON), for a stream without end: the lines that have arrived are answered together.
 
-Each record has the form of ``POST /stream``. One that is malformed gets ``{"error": ...}`` as its line, and the
-stream goes on: whoever feeds a connection for hours should not lose it, nor the count of lines, by one record.
+Each record has the form of ``POST /stream``. One that is malformed gets ``{"error": ...}`` as its line, and
+the stream goes on: whoever feeds a connection for hours should not lose it, nor the count of lines, by one
+record.
 """
 
 import numpy as np

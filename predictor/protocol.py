@@ -1,9 +1,9 @@
 """The fast way in: small complete requests are answered within the call that receives their bytes.
 
-A subclass of uvicorn's httptools protocol. A head that was seen before is not parsed again: what it asks for is
-looked up by its bytes. A new one is parsed alone, by httptools as ever, and remembered if it is plain: a known
-hot path, a small body of known length, HTTP/1.1 to be kept alive, and nothing that needs an ASGI application.
-Whatever is not recognised exactly goes on to uvicorn's own code untouched, byte by byte.
+A subclass of uvicorn's httptools protocol. A head that was seen before is not parsed again: what it asks for
+is looked up by its bytes. A new one is parsed alone, by httptools as ever, and remembered if it is plain: a
+known hot path, a small body of known length, HTTP/1.1 to be kept alive, and nothing that needs an ASGI
+application. Whatever is not recognised exactly goes on to uvicorn's own code untouched, byte by byte.
 """
 
 import asyncio
@@ -151,7 +151,7 @@ class _Seen:
 
 
 def protocol(service: Service) -> type[HttpToolsProtocol] | str:
-    """The protocol class for uvicorn; its own name where ours does not fit the versions that are installed."""
+    """The protocol class for uvicorn; its own name where ours does not fit what is installed."""
     found = (uvicorn.__version__, httptools.__version__)
     if found != FITS:
         logger.warning("uvicorn and httptools are %s, not %s: every request takes the ASGI way", found, FITS)

@@ -13,8 +13,8 @@ class Scorer:
     """Computes predictions of a linear model so that a row's answer never depends on its company.
 
     The products are added feature by feature, then the intercept, both for one row in plain Python and for
-    many in numpy. A matrix product would be free to choose another order, or to fuse, by the size of the batch;
-    then the same row could be answered with different last digits by ``/stream`` and ``/batch``.
+    many in numpy. A matrix product would be free to choose another order, or to fuse, by the size of the
+    batch; then the same row could be answered with different last digits by ``/stream`` and ``/batch``.
     """
 
     def __init__(self, model: LinearModel) -> None:
@@ -49,7 +49,8 @@ class Scorer:
     def contributions(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each feature adds to each prediction, shape (n, width).
 
-        Added up from the first feature to the last, and then the intercept, they are the prediction to the last bit.
+        Added up from the first feature to the last, and then the intercept, they are the prediction to the
+        last bit.
         """
         return X * np.asarray(self.weights)
 

@@ -57,7 +57,7 @@ class Served:
             model, digest = artifact.read(self.folder)
         except (artifact.ArtifactError, OSError) as error:
             self.loaded, self.reason = None, str(error)
-            logger.error("model %s is not ready: %s", self.name, error)  # noqa: TRY400
+            logger.error("model %s is not ready: %s", self.name, error)
             return False
         self.loaded = Loaded(model, digest, Scorer(model), time.perf_counter() - started)
         self.reason = ""

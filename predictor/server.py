@@ -19,7 +19,7 @@ from kserve.protocol.rest.server import RESTServer
 from predictor import grpc_server
 from predictor.asgi import Layer
 from predictor.auth import Tokens
-from predictor.model import Repository
+from predictor.model import Extension, Repository
 from predictor.protocol import FastProtocol, protocol
 from predictor.served import Served
 from predictor.service import Service
@@ -46,7 +46,7 @@ class Predictor:
         self.options = options
         self.settings = settings
         self.served = Served(options.model_name, settings.model_dir, settings.model_version)
-        self._impatient = False
+        self._hurry = asyncio.Event()
 
     def run(self) -> None:
         """Serve until a signal ends it."""
@@ -57,7 +57,7 @@ class Predictor:
         service = Service(self.served, self.settings)
         service.register()
         repository = Repository(self.served)
-        plane, extension = DataPlane(repository), ModelRepositoryExtension(repository)
+        plane, extension = DataPlane(repository), Extension(repository)
         RESTServer(kserve_app, plane, extension, self.options.http_port).create_application()
         http = self._http(service)
         rpc = self._grpc(service, plane, extension) if self.options.enable_grpc else None
@@ -102,19 +102,19 @@ class Predictor:
 
     def _on_signal(self, number: int, ended: asyncio.Event) -> None:
         """Begin to end; a second signal, or Ctrl-C, does not wait for endpoints to spread."""
-        self._impatient = ended.is_set() or number == signal.SIGINT
+        if ended.is_set() or number == signal.SIGINT:
+            self._hurry.set()
         ended.set()
         logger.info("ending on %s", signal.Signals(number).name)
 
     async def _end(
         self, ended: asyncio.Event, service: Service, http: HttpServer, rpc: grpc.aio.Server | None
     ) -> None:
-        """Readiness turns false first; new requests are answered until that has spread; then the rest finishes."""
+        """Readiness turns false first; new requests are answered until that has spread; then all finish."""
         await ended.wait()
         self.served.draining = True
-        deadline = time.monotonic() + self.settings.drain_seconds
-        while not self._impatient and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), self.settings.drain_seconds)
         service.ending.set()
         http.should_exit = True
         if rpc:

@@ -1,4 +1,4 @@
-"""What both ways in share: the model, who may ask it, what is counted, and how a request becomes an answer."""
+"""What both ways in share: the model, who may ask it, what is counted, and how requests become answers."""
 
 import asyncio
 import logging
@@ -40,10 +40,10 @@ class Service:
         self.settings = settings
         self.gate = make_gate(settings)
         self.log = RequestLog(settings.request_log_size)
-        self.metrics = Metrics(served)
         self.workers = Workers(settings.workers, settings.queue, settings.answer_seconds)
         self.memory = Memory(settings.max_memory_bytes)
-        self.routes = Routes(served, Site(served), self.log)
+        self.metrics = Metrics(served, self.memory)
+        self.routes = Routes(served, Site(served, settings.auth), self.log)
         self.ending = asyncio.Event()
 
     def register(self) -> None:
@@ -75,13 +75,13 @@ class Service:
             answer = handler(head, plain)
         except PredictorError as error:
             return Answer.refusal(error)
-        except Exception:
-            return self.broken()
+        except Exception as error:  # noqa: BLE001 - the log tells us, a plain 500 the client
+            return self.broken(error)
         return compress(answer, head.reply_encoding) if head.reply_encoding else answer
 
-    def broken(self) -> Answer:
+    def broken(self, error: Exception) -> Answer:
         """The answer for an error of our own; the log says more than the client is told."""
-        logger.exception("a request could not be answered")
+        logger.error("a request could not be answered", exc_info=error)
         return Answer.of({"error": "internal error"}, 500)
 
     def refuse(self, error: PredictorError) -> Answer:
@@ -90,7 +90,7 @@ class Service:
             self.metrics.rejected[reason] += 1
         return Answer.refusal(error)
 
-    def record(  # noqa: PLR0913  what a log line is made of
+    def record(
         self, route: Route, method: str, path: str, body: bytes | bytearray, answer: Answer, started: float
     ) -> None:
         """Count an answer, and remember it where somebody may look."""

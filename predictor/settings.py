@@ -1,8 +1,8 @@
 """Every setting of the predictor, in one place: from the environment, with the prefix ``PREDICTOR_``.
 
-``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as ``--model_dir /mnt/models``; a flag wins. KServe's own flags
-(``--http_port``, ``--grpc_port``, ``--model_name``, ``--ssl_certfile``, ``--timeout-keep-alive``, ...) keep
-their meaning. Nothing is read when a module is imported.
+``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as ``--model_dir /mnt/models``; a flag wins. KServe's own
+flags (``--http_port``, ``--grpc_port``, ``--model_name``, ``--ssl_certfile``, ``--timeout-keep-alive``, ...)
+keep their meaning. Nothing is read when a module is imported.
 """
 
 from pathlib import Path

@@ -11,7 +11,7 @@ from predictor import json_exact
 from predictor.errors import InvalidInput
 
 INPUT = "instances"
-"""The one tensor of shape (n, d). A tensor for each feature, by its name, of shape (n) or (n, 1) does as well."""
+"""The one tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too."""
 
 OUTPUT = "predictions"
 """The tensor answered, of shape (n)."""

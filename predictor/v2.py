@@ -110,7 +110,7 @@ class _Inputs:
 def _read(
     head: Head, body: bytes | bytearray, width: int
 ) -> tuple[Any, list[NDArray[np.float64]], memoryview]:
-    """Split a body into its JSON document, the long arrays lifted out of that, and the raw tensors after it."""
+    """Split a body into its JSON document, long arrays lifted out of that, and the raw tensors after it."""
     view = memoryview(body)
     if head.json_length is None:
         if head.media == BINARY:
@@ -136,7 +136,7 @@ def _read(
 
 
 def _lift(document: bytes | bytearray, width: int) -> tuple[bytes, list[NDArray[np.float64]]]:
-    """Take the tensors' data out of a long document, each as an array, and leave empty lists in their places."""
+    """Take the tensors' data out of a long document, as arrays, and leave empty lists in their places."""
     kept: list[bytes | bytearray] = []
     lifted: list[NDArray[np.float64]] = []
     position = 0

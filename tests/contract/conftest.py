@@ -75,7 +75,11 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
 
     @contextlib.contextmanager
     def start(
-        model: LinearModel | Path | None = None, *, python: str = sys.executable, flags: tuple[str, ...] = (), **settings: object
+        model: LinearModel | Path | None = None,
+        *,
+        python: str = sys.executable,
+        flags: tuple[str, ...] = (),
+        **settings: object,
     ) -> Iterator[Server]:
         place = tmp_path_factory.mktemp("predictor")
         folder = model if isinstance(model, Path) else place / "7"

@@ -36,7 +36,8 @@ def test_stream_answers_an_instance_of_several_features(wide: httpx.Client) -> N
 
 
 @pytest.mark.parametrize(
-    "media", ["application/json; charset=utf-8", "application/x-www-form-urlencoded", "APPLICATION/JSON", None]
+    "media",
+    ["application/json; charset=utf-8", "application/x-www-form-urlencoded", "APPLICATION/JSON", None],
 )
 def test_the_content_types_that_clients_send_for_json_do(client: httpx.Client, media: str | None) -> None:
     headers = {} if media is None else {"content-type": media}
@@ -46,7 +47,7 @@ def test_the_content_types_that_clients_send_for_json_do(client: httpx.Client, m
 
 @pytest.mark.parametrize("rows", ["[[0.5],[0.2],[0.6]]", "[0.5,0.2,0.6]"])
 def test_batch_answers_rows_and_a_flat_list(client: httpx.Client, rows: str) -> None:
-    answer = client.post("/batch", content='{"instances": %s}' % rows)
+    answer = client.post("/batch", content=f'{{"instances": {rows}}}')
     assert answer.json() == {"predictions": [938.25 * x + 152 for x in (0.5, 0.2, 0.6)]}
 
 
@@ -68,7 +69,9 @@ def test_a_header_of_csv_puts_the_columns_in_order(wide: httpx.Client) -> None:
 
 
 def test_batch_answers_an_arrow_stream_with_an_arrow_stream(wide: httpx.Client) -> None:
-    body = arrow(s1=np.array([100, 0], np.int32), bmi=np.array([1.0, 0.0]), bp=np.array([10.0, 0.0], np.float32))
+    body = arrow(
+        s1=np.array([100, 0], np.int32), bmi=np.array([1.0, 0.0]), bp=np.array([10.0, 0.0], np.float32)
+    )
     answer = wide.post("/batch", content=body, headers={"content-type": ARROW})
     assert answer.headers["content-type"] == ARROW
     assert pa.ipc.open_stream(answer.content).read_all().to_pydict() == {"prediction": [539.0, 7.0]}
@@ -76,7 +79,9 @@ def test_batch_answers_an_arrow_stream_with_an_arrow_stream(wide: httpx.Client) 
 
 def test_accept_chooses_the_kind_of_the_answer(client: httpx.Client) -> None:
     csv = {"content-type": "text/csv"}
-    assert client.post("/batch", content="0", headers=csv | {"accept": "application/json"}).json() == {"predictions": [152.0]}
+    assert client.post("/batch", content="0", headers=csv | {"accept": "application/json"}).json() == {
+        "predictions": [152.0]
+    }
     answer = client.post("/batch", json={"instances": [0]}, headers={"accept": "text/csv;q=0.9, text/html"})
     assert answer.text == "prediction\r\n152.0\r\n"
     answer = client.post("/batch", json={"instances": [0]}, headers={"accept": ARROW})
@@ -158,7 +163,9 @@ def test_v1_lists_the_model_and_tells_that_it_is_ready(client: httpx.Client) -> 
 
 
 def test_v1_predicts(client: httpx.Client) -> None:
-    answer = client.post(f"/v1/models/{NAME}:predict", json={"instances": [[0.5], [0.25]], "signature_name": "any"})
+    answer = client.post(
+        f"/v1/models/{NAME}:predict", json={"instances": [[0.5], [0.25]], "signature_name": "any"}
+    )
     assert answer.json() == {"predictions": [621.125, 386.5625]}
 
 
@@ -203,7 +210,9 @@ def test_v2_infers_from_json(wide: httpx.Client, data: list[object], datatype: s
 
 def test_v2_takes_a_tensor_for_each_feature(wide: httpx.Client) -> None:
     columns = {"s1": [100, 0], "bmi": [1, 0], "bp": [10, 0]}
-    tensors = [{"name": name, "shape": [2, 1], "datatype": "FP64", "data": data} for name, data in columns.items()]
+    tensors = [
+        {"name": name, "shape": [2, 1], "datatype": "FP64", "data": data} for name, data in columns.items()
+    ]
     answer = wide.post(f"/v2/models/{NAME}/infer", json={"inputs": tensors}).json()
     assert answer["outputs"][0]["data"] == [539.0, 7.0]
 
@@ -217,15 +226,27 @@ def test_v2_infers_from_a_hundred_thousand_rows_of_json(client: httpx.Client, ne
     np.testing.assert_array_equal(answer["outputs"][0]["data"], rows * 938.25 + 152)
 
 
-@pytest.mark.parametrize(("datatype", "dtype"), [("FP64", "<f8"), ("FP32", "<f4"), ("FP16", "<f2"), ("UINT8", "u1")])
-def test_v2_infers_from_binary_tensors_and_answers_in_binary(wide: httpx.Client, datatype: str, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("datatype", "dtype"), [("FP64", "<f8"), ("FP32", "<f4"), ("FP16", "<f2"), ("UINT8", "u1")]
+)
+def test_v2_infers_from_binary_tensors_and_answers_in_binary(
+    wide: httpx.Client, datatype: str, dtype: str
+) -> None:
     raw = np.array([[1, 10, 100], [0, 0, 0]], dtype=dtype).tobytes()
-    tensor = {"name": "instances", "shape": [2, 3], "datatype": datatype, "parameters": {"binary_data_size": len(raw)}}
+    tensor = {
+        "name": "instances",
+        "shape": [2, 3],
+        "datatype": datatype,
+        "parameters": {"binary_data_size": len(raw)},
+    }
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     answer = wide.post(
         f"/v2/models/{NAME}/infer",
         content=head + raw,
-        headers={"inference-header-content-length": str(len(head)), "content-type": "application/octet-stream"},
+        headers={
+            "inference-header-content-length": str(len(head)),
+            "content-type": "application/octet-stream",
+        },
     )
     length = int(answer.headers["inference-header-content-length"])
     assert json.loads(answer.content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 16}
@@ -243,7 +264,7 @@ def test_metrics_count_what_was_asked(client: httpx.Client) -> None:
     client.get("/stream/1")
     assert count() == before + 2
     text = client.get("/metrics").text
-    assert f'model_info{{digest="' in text
+    assert 'model_info{digest="' in text
     assert "process_resident_memory_bytes" in text
 
 
@@ -255,7 +276,11 @@ def test_the_openapi_document_knows_every_endpoint(client: httpx.Client) -> None
 
 
 def test_a_method_that_a_path_does_not_know_is_told_those_that_it_does(client: httpx.Client) -> None:
-    for method, path, allowed in (("GET", "/stream", "POST"), ("POST", "/ping", "GET, HEAD"), ("PUT", "/batch", "POST")):
+    for method, path, allowed in (
+        ("GET", "/stream", "POST"),
+        ("POST", "/ping", "GET, HEAD"),
+        ("PUT", "/batch", "POST"),
+    ):
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
@@ -265,7 +290,10 @@ def test_head_is_answered_as_get_without_a_body(client: httpx.Client) -> None:
     assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "4", b"")
 
 
-@pytest.mark.parametrize("path", ["/v1/models/other", "/v2/models/other", "/v2/models/other/ready", f"/v2/models/{NAME}/versions/8"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/other", "/v2/models/other", "/v2/models/other/ready", f"/v2/models/{NAME}/versions/8"],
+)
 def test_another_model_or_version_is_not_found(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
@@ -277,7 +305,13 @@ def test_what_is_not_known_here_is_kserves_to_answer(client: httpx.Client) -> No
 
 
 def test_a_cloud_event_is_answered_with_a_cloud_event(client: httpx.Client) -> None:
-    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "test", "ce-type": "example", "content-type": "application/json"}
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "test",
+        "ce-type": "example",
+        "content-type": "application/json",
+    }
     answer = client.post(f"/v1/models/{NAME}:predict", json={"instances": [[0.5]]}, headers=headers)
     assert answer.json() == {"predictions": [621.125]}
     assert answer.headers["ce-specversion"] == "1.0"

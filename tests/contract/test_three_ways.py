@@ -1,9 +1,9 @@
+# ruff: noqa: E501, UP031 - a corpus reads best a line a kind, and JSON beside percent signs
 """The same requests by the fast way, by the ASGI way on the same server, and by ASGI alone: the same answers."""
 
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,11 @@ NAME = "linear-regressor"
 V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 TENSOR = '{"name":"instances","shape":[2,1],"datatype":"FP64","data":[0.1,0.2]}'
 BINARY = json.dumps(
-    {"inputs": [{"name": "instances", "shape": [1, 1], "datatype": "FP64", "parameters": {"binary_data_size": 8}}]}
+    {
+        "inputs": [
+            {"name": "instances", "shape": [1, 1], "datatype": "FP64", "parameters": {"binary_data_size": 8}}
+        ]
+    }
 ).encode()
 
 
@@ -107,10 +111,10 @@ async def elsewhere(scope: object, receive: object, send: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def layer(server: "Server") -> Iterator[Layer]:
+def layer(server: "Server") -> Layer:
     served = Served(NAME, server.folder)
     assert served.load()
-    yield Layer(elsewhere, Service(served, Settings(model_dir=Path(server.folder))))
+    return Layer(elsewhere, Service(served, Settings(model_dir=Path(server.folder))))
 
 
 async def by_asgi_alone(layer: Layer, request: Request) -> Answered:

@@ -1,0 +1,154 @@
+"""The servers that are measured, each a process on one core, and wrk on the other."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from predictor import artifact
+from predictor.artifact import Column, Distribution, LinearModel, Reference
+from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
+
+KEY = "benchmark"
+HERE = Path(__file__).parent
+SERVER_CORE, CLIENT_CORE = "0", "1"
+_NGINX = """
+daemon off; worker_processes 1; error_log /dev/null; pid {folder}/pid;
+events {{ worker_connections 1024; }}
+http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {folder};
+  proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen {port}; location / {{
+    default_type application/json; return 200 '{{"prediction":621.125}}'; }} }} }}
+"""
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    port: int
+    grpc_port: int
+    first_answer: float
+
+    def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: float) -> float:
+        """Right answers a second over 16 connections.
+
+        Raises:
+            RuntimeError: an answer that was not 2xx, or a connection that failed.
+        """
+        content, script = folder / "body", folder / "wrk.lua"
+        content.write_bytes(body)
+        sent = "".join(
+            f'wrk.headers["{name}"] = "{value}"\n' for name, value in (headers | {"X-API-Key": KEY}).items()
+        )
+        script.write_text(f'wrk.method = "POST"\nwrk.body = io.open("{content}", "rb"):read("*a")\n{sent}')
+        url = f"http://127.0.0.1:{self.port}{path}"
+        command = [
+            "taskset",
+            "-c",
+            CLIENT_CORE,
+            "wrk",
+            "-t1",
+            "-c16",
+            f"-d{seconds:g}s",
+            "--timeout",
+            "30s",
+            "-s",
+            str(script),
+            url,
+        ]
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if failed := re.search(r"Non-2xx.*|Socket errors.*", report):
+            raise RuntimeError(f"{self.name} {path}: {failed[0]}")
+        found = re.search(r"Requests/sec:\s+([0-9.]+)", report)
+        return float(found[1]) if found else 0.0
+
+    def memory(self) -> int:
+        """The resident bytes of the process."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(name: str, folder: Path) -> Iterator[Server]:
+    """Start a server by its name and wait for its first right answer."""
+    port, grpc_port = free_port(), free_port()
+    command, environment = _command(name, folder, port, grpc_port)
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        ["taskset", "-c", SERVER_CORE, *command],
+        env=os.environ | environment,
+        cwd=HERE.parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Server(name, process, port, grpc_port, _first_answer(process, name, port) - started)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[str], dict[str, str]]:
+    ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
+    if name == "predictor":
+        model, keys = folder / "model" / "1", folder / "keys"
+        if not model.exists():
+            artifact.write(_model(), model)
+            keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} benchmark predict,explain\n")
+        settings = {
+            "PREDICTOR_AUTH": "required",
+            "PREDICTOR_API_KEYS": str(keys),
+            "PREDICTOR_DRAIN_SECONDS": "0",
+        }
+        return [sys.executable, "-m", "predictor", "--model_dir", str(model), *ports], settings
+    if name == "stock":
+        return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports], {}
+    if name == "plain":
+        return [sys.executable, "-m", "tests.benchmarks.plain_server", str(port)], {}
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        raise RuntimeError("nginx is not installed: apt-get install nginx")
+    place = folder / "nginx"
+    place.mkdir(exist_ok=True)
+    (place / "conf").write_text(_NGINX.format(folder=place, port=port))
+    return [nginx, "-c", str(place / "conf")], {}
+
+
+def _first_answer(process: "subprocess.Popen[bytes]", name: str, port: int) -> float:
+    path = "/v1/models/linear-regressor:predict" if name in ("predictor", "stock") else "/stream"
+    while process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            body, headers = {"instances": [[0.5]]}, {"X-API-Key": KEY}
+            answer = httpx.post(f"http://127.0.0.1:{port}{path}", json=body, headers=headers, trust_env=False)
+            if answer.status_code == 200 and "621.125" in answer.text:
+                return time.perf_counter()
+        time.sleep(0.01)
+    raise RuntimeError(f"{name} ended before it answered")
+
+
+def _model() -> LinearModel:
+    seen = Distribution(0.0, 0.05, (0.0,), (0.5, 0.5))
+    column = Column("bmi", -0.1, 0.2)
+    return LinearModel(
+        (WEIGHT,), INTERCEPT, (column,), Column("target", 25.0, 346.0), Reference(422, {"bmi": seen}, seen)
+    )

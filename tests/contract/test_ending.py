@@ -1,0 +1,117 @@
+"""Ending: readiness first, nothing under way lost, exit 0."""
+
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Server, StartServer
+
+REQUEST = b'POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"instance":0.5}'
+
+
+class Balancer:
+    """Sends requests over kept connections to the servers that are ready, and never again what failed."""
+
+    def __init__(self, *servers: "Server") -> None:
+        self.servers = servers
+        self.ready = {server.port: True for server in servers}
+        self.stopped = threading.Event()
+        self.answered = {server.port: 0 for server in servers}
+        self.lost: list[str] = []
+
+    def probe(self) -> None:
+        while not self.stopped.is_set():
+            for server in self.servers:
+                try:
+                    self.ready[server.port] = httpx.get(f"{server.url}/v2/health/ready").status_code == 200
+                except httpx.TransportError:
+                    self.ready[server.port] = False
+            self.stopped.wait(0.05)
+
+    def load(self) -> None:
+        wires: dict[int, socket.socket] = {}
+        turn = 0
+        while not self.stopped.is_set():
+            turn += 1
+            ports = [port for port, ready in self.ready.items() if ready]
+            port = ports[turn % len(ports)]
+            try:
+                wire = wires.get(port) or socket.create_connection(("127.0.0.1", port), timeout=30)
+                wire.sendall(REQUEST)
+                answer = b""
+                while not answer.endswith(b'{"prediction":621.125}'):
+                    if not (more := wire.recv(65536)):
+                        raise ConnectionError(f"closed after {answer!r}")
+                    answer += more
+            except OSError as error:
+                self.lost.append(f"{port}: {error}")
+                wires.pop(port, None)
+                continue
+            self.answered[port] += 1
+            if b"connection: close" in answer:
+                wire.close()
+                wires.pop(port, None)
+            else:
+                wires[port] = wire
+
+
+def test_no_request_is_lost_when_one_of_two_servers_ends_under_load(start_server: "StartServer") -> None:
+    with start_server(drain_seconds=3) as staying, start_server(drain_seconds=3) as leaving:
+        balancer = Balancer(staying, leaving)
+        threads = [
+            threading.Thread(target=balancer.probe),
+            *(threading.Thread(target=balancer.load) for _ in range(4)),
+        ]
+        for thread in threads:
+            thread.start()
+        while min(balancer.answered.values()) < 200:
+            time.sleep(0.01)
+        leaving.process.send_signal(signal.SIGTERM)
+        assert leaving.process.wait(60) == 0
+        before = balancer.answered[staying.port]
+        while balancer.answered[staying.port] < before + 200:
+            time.sleep(0.01)
+        balancer.stopped.set()
+        for thread in threads:
+            thread.join()
+        assert balancer.lost == []
+
+
+def test_readiness_turns_false_first_while_requests_are_still_answered(start_server: "StartServer") -> None:
+    with start_server(drain_seconds=60) as server:
+        with server.http as client:
+            assert client.get("/v2/health/ready").status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            while client.get("/v2/health/ready").status_code == 200:
+                pass
+            answer = client.post("/stream", json={"instance": 0.5})
+            assert (answer.json(), answer.headers["connection"]) == ({"prediction": 621.125}, "close")
+            assert client.get("/ping").text == "pong"
+            assert client.get("/v2/health/live").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+
+
+def test_a_request_under_way_is_finished(start_server: "StartServer") -> None:
+    with start_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=30) as wire:
+        wire.sendall(REQUEST[:-5])
+        with server.http as client:
+            client.get("/ping")
+            server.process.send_signal(signal.SIGTERM)
+        wire.sendall(REQUEST[-5:])
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert answer.endswith(b'{"prediction":621.125}')
+        assert server.process.wait(30) == 0
+
+
+def test_a_server_that_was_killed_leaves_nothing_that_hurts_the_next(start_server: "StartServer") -> None:
+    with start_server() as first:
+        first.process.kill()
+        first.process.wait()
+        with start_server(first.folder) as second, second.http as client:
+            assert client.get("/stream/0").json() == {"prediction": 152.0}

@@ -1,0 +1,60 @@
+import csv
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from predictor import csv_codec
+from predictor.errors import InvalidInput
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    X=hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 3)), elements=finite),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    header=st.booleans(),
+)
+def test_numbers_are_read_bit_for_bit(X: np.ndarray[Any, Any], end: str, quoting: Any, header: bool) -> None:
+    names = ["a", "b", "c"][: X.shape[1]]
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator=end, quoting=quoting)
+    if header:
+        writer.writerow(names)
+    writer.writerows(X.tolist())
+    np.testing.assert_array_equal(csv_codec.read(out.getvalue().encode(), names), X)
+
+
+@pytest.mark.parametrize("text", ["1\n2", "1\n\n2\n\n", "\ufeff1\n2\n", "+1\n2.\n", " 1 \n 2\n", "a\n1\n2"])
+def test_what_people_write_is_read(text: str) -> None:
+    assert csv_codec.read(text.encode(), ["a"]).tolist() == [[1.0], [2.0]]
+
+
+def test_brackets_can_not_smuggle_in_rows() -> None:
+    with pytest.raises(InvalidInput, match="line 1"):
+        csv_codec.read(b"1],[2\n", ["a"])
+    with pytest.raises(InvalidInput, match="line 2"):
+        csv_codec.read(b"1\n1],[2\n", ["a"])
+
+
+@given(body=st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_invalid_input(body: bytes) -> None:
+    try:
+        X = csv_codec.read(body, ["a", "b"])
+    except InvalidInput:
+        return
+    assert X.shape[1] == 2
+    assert np.isfinite(X).all()
+
+
+@given(values=hnp.arrays(np.float64, st.integers(1, 30), elements=finite))
+def test_predictions_are_written_a_line_each(values: np.ndarray[Any, Any]) -> None:
+    lines = csv_codec.write(values).decode().split("\r\n")
+    assert lines[0] == "prediction"
+    assert lines[-1] == ""
+    assert [float(line) for line in lines[1:-1]] == values.tolist()
