@@ -38,7 +38,7 @@ class Settings:
     image: str
     version: str | None = "1"
     minimum: int = 2
-    maximum: int = 4
+    maximum: int = 3
     canary: Canary | None = None
     scaling: str = "hpa"
 

@@ -1,7 +1,6 @@
 """A steady client: one connection that is kept, one request after the other, and no second try."""
 
 import http.client
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ class Load:
         host: the host name asked for.
         path: where each request goes.
         body: what it says.
-        right: whether an answer is a right one.
+        right: whether an answer's content is a right one.
         pause: seconds between two requests.
         sent: how many were answered or failed.
         failures: for each failed one, when it failed (monotonic seconds) and how.
@@ -30,7 +29,7 @@ class Load:
     host: str
     path: str
     body: bytes
-    right: Callable[[object], bool]
+    right: Callable[[bytes], bool]
     pause: float = 0.0
     sent: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
@@ -63,7 +62,7 @@ class Load:
                 )
                 response = connection.getresponse()
                 content = response.read()
-                if response.status != http.client.OK or not self.right(json.loads(content)):
+                if response.status != http.client.OK or not self.right(content):
                     self._fail(f"{response.status}: {content[:200]!r}")
                 else:
                     self._count(content.decode())

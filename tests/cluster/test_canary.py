@@ -15,7 +15,7 @@ def share(service: Service) -> float:
     with service.load("1", "2") as load:
         load.reach(REQUESTS)
     assert not load.failures, load.failures[:5]
-    return load.answers.get(f'{{"prediction":{service.predictions["2"]!r}}}', 0) / load.sent
+    return load.answers.get(service.answer("2"), 0) / load.sent
 
 
 def weighed(service: Service, weight: int) -> None:

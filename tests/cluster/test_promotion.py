@@ -21,7 +21,7 @@ def test_a_promoted_version_outlives_every_apply_that_names_none(
     for version in ("1", "2"):
         standing = promoted(service, version)
         installer.apply(silent)
-        installer.apply(silent.but(maximum=3))
+        installer.apply(silent.but(maximum=4))
         service.settle(version, pods=2)
         assert service.uids() == standing, "and nothing is restarted"
 

@@ -62,9 +62,7 @@ def test_a_new_model_version_is_rolled_out(
     state["now"] = state["now"].but(version="2")
     installer.apply(state["now"])
     replaced(service, old, "2")
-    assert set(load.answers) == {
-        f'{{"prediction":{service.predictions[version]!r}}}' for version in ("1", "2")
-    }
+    assert set(load.answers) == {service.answer("1"), service.answer("2")}
 
 
 def test_a_deleted_pod_is_replaced(load: Load, service: Service, state: dict[str, Settings]) -> None:

@@ -9,15 +9,16 @@ from tests.cluster.kube import get, wait_for
 from tests.cluster.load import Load
 from tests.cluster.service import Service, X, is_ready
 
-CLIENTS = 6
-ROWS = 2000
+CLIENTS = 4
+ROWS = 50_000
 
 
 @contextmanager
 def pressure(service: Service) -> Iterator[list[Load]]:
     """Clients that keep the pods busy with batches."""
     body = json.dumps({"instances": [[X]] * ROWS}).encode()
-    expected = [service.predictions["1"]] * ROWS
+    predictions = ",".join([repr(service.predictions["1"])] * ROWS)
+    expected = f'{{"predictions":[{predictions}]}}'.encode()
     with ExitStack() as stack:
         yield [
             stack.enter_context(
@@ -26,7 +27,7 @@ def pressure(service: Service) -> Iterator[list[Load]]:
                     service.host,
                     "/batch",
                     body,
-                    lambda answer: answer == {"predictions": expected},
+                    lambda content: content == expected,
                 )
             )
             for _ in range(CLIENTS)
