@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 # Values in a block: what is read for one product is still in the cache for the next.
 BLOCK_VALUES = 131072
 MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 512, 16384
+FOLD = 64
 # Values from which threads pay. The parts don't depend on their number, so that no rounding does.
 PARALLEL_VALUES = 1_000_000
 PARTS = 4
@@ -89,7 +90,7 @@ class _Part:
             # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat.
             flat = X.flags.c_contiguous and not exponent[:-1].any()
             self.flat_shift = np.tile(shift[:-1], self.block_rows) if flat else None
-        self.ones_and_target = np.ones((2, self.block_rows))
+        self.ones, self.target = np.ones(self.block_rows), np.empty(self.block_rows)
 
     def gram(self) -> Floats:
         """Return the part's sum, of shape (d + 2, d + 2)."""
@@ -105,27 +106,26 @@ class _Part:
         return self._sum(start, middle) + self._sum(middle, stop)
 
     def _several(self, start: int, stop: int) -> Floats:
-        x, sides = self._x(start, stop), self.ones_and_target[:, : stop - start]
-        self._y(start, stop, out=sides[1])
+        x, y, ones = self._x(start, stop), self._y(start, stop), self.ones[: stop - start]
         sums, corner = np.empty((self.features + 2, self.features + 2)), slice(None, None, self.features + 1)
         if self.weight is None:
-            y, total = sides[1], float(stop - start)
+            sum_y = y.sum()
             sums[1:-1, 1:-1] = x.T @ x
-            sums[corner, 1:-1] = sides @ x
-            sums[corner, corner] = [[total, y.sum()], [y.sum(), y.dot(y)]]
+            sums[0, 1:-1], sums[-1, 1:-1] = _column_sums(x, ones), y @ x
+            sums[corner, corner] = [[stop - start, sum_y], [sum_y, y.dot(y)]]
         else:
             weight = self.weight[start:stop]
             sums[1:-1, 1:-1] = x.T @ (x * weight[:, np.newaxis])
-            weighted = sides * weight
-            sums[corner, 1:-1] = weighted @ x
-            sums[corner, corner] = weighted @ sides.T
+            sums[0, 1:-1], sums[-1, 1:-1] = weight @ x, (weight * y) @ x
+            sum_y = y.dot(weight)
+            sums[corner, corner] = [[weight.sum(), sum_y], [sum_y, y.dot(weight * y)]]
         sums[1:-1, corner] = sums[corner, 1:-1].T
         return sums
 
     def _single(self, start: int, stop: int) -> Floats:
         """For one feature, dot products of vectors are twice as fast as products of slim matrices."""
-        x, y = self._x(start, stop)[:, 0], self._y(start, stop, out=self.ones_and_target[1, : stop - start])
-        weight = self.ones_and_target[0, : stop - start] if self.weight is None else self.weight[start:stop]
+        x, y = self._x(start, stop)[:, 0], self._y(start, stop)
+        weight = self.ones[: stop - start] if self.weight is None else self.weight[start:stop]
         wx, wy = (x, y) if self.weight is None else (x * weight, y * weight)
         total = float(stop - start) if self.weight is None else weight.sum()
         sum_x, sum_y, xy = x.dot(weight), y.dot(weight), wx.dot(y)
@@ -142,11 +142,22 @@ class _Part:
             np.subtract(self.X[start:stop].reshape(-1), self.flat_shift[: flat.size], out=flat)
         return deviations
 
-    def _y(self, start: int, stop: int, out: Floats) -> Floats:
-        if self.y_as_is and self.features == 1:
+    def _y(self, start: int, stop: int) -> Floats:
+        if self.y_as_is:
             return self.y[start:stop]
-        _subtract(self.y[start:stop], self.shift[-1], self.exponent[-1], out=out)
-        return out
+        target = self.target[: stop - start]
+        _subtract(self.y[start:stop], self.shift[-1], self.exponent[-1], out=target)
+        return target
+
+
+def _column_sums(x: Floats, ones: Floats) -> Floats:
+    """Sum the columns, many short rows as one long row at a time: the longer, the less each costs."""
+    rows = x.shape[0] // FOLD * FOLD
+    if not (x.flags.c_contiguous and rows):
+        return ones @ x
+    folded = ones[: rows // FOLD] @ x[:rows].reshape(-1, FOLD * x.shape[1])
+    sums: Floats = folded.reshape(FOLD, -1).sum(axis=0) + x[rows:].sum(axis=0)
+    return sums
 
 
 def _subtract(values: NDArray[Any], shift: Any, exponent: Any, out: Floats) -> None:
