@@ -4,7 +4,7 @@ ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 # What installs stays behind in these stages: a folder of packages is copied out.
 FROM ${PYTHON_IMAGE} AS install
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/build.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r /requirements/build.txt
 WORKDIR /source
@@ -12,22 +12,22 @@ WORKDIR /source
 FROM install AS install-predictor
 COPY requirements/predictor.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --only-binary :all: --target /packages -r /requirements/predictor.txt \
+    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/predictor.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY predictor predictor
-RUN pip install --no-cache-dir --no-deps --no-build-isolation --target /packages . \
+RUN pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --target /packages . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
 FROM install AS install-pipeline
 COPY requirements/pipeline.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --target /packages -r /requirements/pipeline.txt \
+    pip install --no-compile --require-hashes --target /packages -r /requirements/pipeline.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE pipeline.py ./
 COPY predictor predictor
 COPY components components
-RUN pip install --no-cache-dir --no-deps --no-build-isolation --target /packages . \
+RUN pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --target /packages . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
 # What both images have in common. The user is a number, so that Kubernetes can see it is not root.
