@@ -4,8 +4,11 @@
 the nodes have or can pull; the store runs from the first. ``make e2e`` sets them.
 """
 
+import dataclasses
 import io
 import os
+import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,9 +18,18 @@ import numpy as np
 import pytest
 
 from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
-from tests.cluster.installers import NAME, NAMESPACE, STORE, Helm, Installer, Kustomize, Settings, remains
-from tests.cluster.kube import CommandError, get, kubectl, wait_for
+from tests.cluster.installers import (
+    NAME,
+    NAMESPACE,
+    ROOT,
+    STORE,
+    Helm,
+    Installer,
+    Kustomize,
+    Settings,
+    remains,
+)
+from tests.cluster.kube import CommandError, get, kubectl, run, wait_for
 from tests.cluster.service import Service, X
 
 HERE = Path(__file__).parent
@@ -37,20 +49,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 to 3, each with a weight of its own, and one whose file was changed afterwards."""
+    """Version 1 is the pipeline's; 2 and 3 differ in a weight; of another a file was changed afterwards."""
+    place = tmp_path_factory.mktemp("pipeline")
+    said = run(sys.executable, str(ROOT / "pipeline.py"), "run", "--local", str(place))
+    champion = next(line.split()[1] for line in said.splitlines() if line.startswith("Champion: "))
     root = tmp_path_factory.mktemp("store") / "models" / NAME
-    seen = np.linspace(-0.1, 0.2, 100)
-    distribution = Distribution.of(seen)
-    for version in ("1", "2", "3", "broken"):
-        weight = 938.0 + sum(map(ord, version))
-        model = LinearModel(
-            weights=(weight,),
-            intercept=152.0,
-            features=(Column("bmi", -0.1, 0.2),),
-            target=Column("target", 25.0, 346.0),
-            reference=Reference(seen.size, {"bmi": distribution}, Distribution.of(weight * seen + 152.0)),
-        )
-        artifact.write(model, root / version)
+    shutil.copytree(champion, root / "1")
+    model, _ = artifact.read(root / "1")
+    for version, change in (("2", 2.0), ("3", 3.0), ("broken", 4.0)):
+        weights = tuple(weight + change for weight in model.weights)
+        artifact.write(dataclasses.replace(model, weights=weights), root / version)
     with (root / "broken" / artifact.MODEL_FILE).open("a") as file:
         file.write(" ")
     return root
