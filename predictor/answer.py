@@ -1,5 +1,6 @@
 """What a request says in its headers, and what it is answered: the plain values between wire and model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class Head:
     reply_encoding: bytes = b""
 
     @classmethod
-    def of(cls, headers: dict[bytes, bytes]) -> "Head":
+    def of(cls, headers: Mapping[bytes, bytes]) -> "Head":
         """Read headers with lower-case names.
 
         Raises:

@@ -86,24 +86,31 @@ class _Exchange:
         self.complete = False
 
     async def run(self) -> None:
+        """Answer, and give back what the request took of the memory however it ends."""
+        try:
+            await self._run()
+        finally:
+            self.share.release()
+
+    async def _run(self) -> None:
         started = time.perf_counter()
         body = bytearray()
         try:
             handler = self.route.handler(self.method)
             self.service.admit(self.route, self.headers, self.client)
             head = Head.of(self.headers)
-            if self.route.name == "stream" and head.media == NDJSON:
+            if self.path == "/stream" and head.media == NDJSON:
                 await self._stream(head, started)
                 return
             await self._read(body)
             answer = await self._compute(handler, head, body)
         except PredictorError as error:
             answer = self.service.refuse(error)
-        try:
-            self.service.record(self.route, self.method, self.path, body, answer, started)
-            await self._write(answer)
-        finally:
-            self.share.release()
+        self.service.record(self.route, self.method, self.path, body, answer, started)
+        del body
+        self.share.release()
+        self.share.hold(len(answer.body))
+        await self._write(answer)
 
     async def _compute(self, handler: Handler, head: Head, body: bytearray) -> Answer:
         work = partial(self.service.compute, handler, head, body)
@@ -192,7 +199,7 @@ class _Exchange:
         records = Records(service.served.require().scorer, service.settings.max_record_bytes)
         headers = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        ending = asyncio.ensure_future(service.ending.wait())
+        ending = asyncio.create_task(service.ending.wait())
         try:
             last = await self._records(records, ending)
             await self._send_body(last, more=True)
@@ -202,10 +209,10 @@ class _Exchange:
             ending.cancel()
             service.metrics.series("stream_ndjson").observe(200, time.perf_counter() - started, records.count)
 
-    async def _records(self, records: Records, ending: "asyncio.Future[bool]") -> bytes:
+    async def _records(self, records: Records, ending: asyncio.Task[Any]) -> bytes:
         """Answer records; returns the last lines of the answer."""
         while not self.complete:
-            arriving = asyncio.ensure_future(self._more())
+            arriving: asyncio.Task[Any] = asyncio.create_task(self._more())
             await asyncio.wait({arriving, ending}, return_when=asyncio.FIRST_COMPLETED)
             if not arriving.done():
                 arriving.cancel()

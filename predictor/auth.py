@@ -32,8 +32,9 @@ class Principal(NamedTuple):
 class Keys:
     """API keys from a file.
 
-    Each line holds the SHA-256 of a key in hex, a name, and its scopes with commas between. The file is read again when it changes, so keys are rotated without a restart; one that can't be read
-    leaves those known before.
+    Each line holds the SHA-256 of a key in hex, a name, and its scopes with commas between. The file is read
+    again when it changes, so keys are rotated without a restart; one that can't be read leaves those known
+    before.
     """
 
     def __init__(self, file: Path) -> None:

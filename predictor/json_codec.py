@@ -67,7 +67,7 @@ def instance(body: bytes | bytearray, width: int) -> Sequence[float]:
     """
     value = _only_member(body, "instance")
     if width == 1 and type(value) in NUMBERS:
-        return (value,)
+        return (value,)  # type: ignore[return-value]  # mypy can't know what the set holds
     if type(value) is list and len(value) == width and NUMBERS.issuperset(map(type, value)):
         return value
     return json_exact.row(json_exact.member(json_exact.document(body), "instance"), width, "instance")
@@ -190,7 +190,7 @@ def _pieces(body: bytes | bytearray, start: int, stop: int, between: bytes) -> I
         end = stop if cut < 0 else cut + len(between) - 1
         if end - start > PIECE + LONGEST_ROW:
             raise InvalidInput(f"a row of more than {LONGEST_ROW} bytes, after byte {start}")
-        yield start, b"[%b]" % body[start:end]
+        yield start, b"[%b]" % bytes(body[start:end])
         start = end + 1
         if cut >= 0 and start >= stop:
             raise InvalidInput("the body is not JSON: a comma before the end of a list")
@@ -218,6 +218,7 @@ def _nested(piece: bytes, width: int) -> NDArray[np.float64] | None:
 
 def _numbers(piece: bytes) -> NDArray[np.float64] | None:
     try:
-        return np.frombuffer(_parsers.parser.parse(piece).as_buffer(of_type="d"), dtype=np.float64)
+        array: Any = _parsers.parser.parse(piece)
+        return np.frombuffer(array.as_buffer(of_type="d"), dtype=np.float64)
     except (ValueError, TypeError, RuntimeError):
         return None

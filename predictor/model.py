@@ -12,7 +12,7 @@ from predictor.served import Served
 from predictor.tensors import Tensor
 
 
-class Repository(ModelRepository):  # type: ignore[misc]
+class Repository(ModelRepository):
     """KServe's registry, with the one model that can be read again, or forgotten, but never removed."""
 
     def __init__(self, served: Served) -> None:
@@ -35,7 +35,7 @@ class Repository(ModelRepository):  # type: ignore[misc]
         self.served.unload()
 
 
-class Extension(ModelRepositoryExtension):  # type: ignore[misc]
+class Extension(ModelRepositoryExtension):
     """KServe's repository extension, with the answers that KServe's own gRPC service expects of it."""
 
     async def load(self, model_name: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Extension(ModelRepositoryExtension):  # type: ignore[misc]
         return {"name": model_name, "unload": True}
 
 
-class ServedModel(Model):  # type: ignore[misc]
+class ServedModel(Model):
     """KServe's interface to the model that is served."""
 
     def __init__(self, served: Served) -> None:

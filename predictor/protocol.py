@@ -190,10 +190,14 @@ class FastProtocol(HttpToolsProtocol):
         """Whether the next byte begins a request, with none before it that is not answered."""
         return (
             not self._within_message
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._all_answered()
             and not self.flow.write_paused
             and not self.desk.service.served.draining
         )
+
+    def _all_answered(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        return cycle is None or cycle.response_complete
 
     def _answer_known(self, data: bytes) -> bytes:
         """Answer requests from the beginning of ``data``; returns what is left."""
@@ -269,7 +273,7 @@ class FastProtocol(HttpToolsProtocol):
         settings = self.desk.service.settings
         if self._within_head:
             return now - self._head_since > settings.head_seconds
-        idle = not self._within_message and (self.cycle is None or self.cycle.response_complete)
+        idle = not self._within_message and self._all_answered()
         return idle and now - self._active > self.timeout_keep_alive
 
     def _count(self, size: int) -> None:

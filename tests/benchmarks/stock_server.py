@@ -8,7 +8,7 @@ from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 WEIGHT, INTERCEPT = 938.25, 152.0
 
 
-class StockModel(Model):  # type: ignore[misc]
+class StockModel(Model):
     """One feature, V1 and V2, as KServe's samples write a model."""
 
     def load(self) -> bool:
