@@ -1,0 +1,70 @@
+"""The predictor's lock alone: nothing of the pipeline is there, and everything is answered."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from kserve import InferenceGRPCClient, InferInput, InferRequest
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import StartServer
+
+ROOT = Path(__file__).parents[2]
+NAME = "linear-regressor"
+ABSENT = ("kfp", "sklearn", "mlflow", "pyarrow", "fsspec", "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment made from the predictor's lock."""
+    place = tmp_path_factory.mktemp("alone") / "venv"
+    found = place / "bin" / "python"
+    lock = str(ROOT / "requirements" / "predictor.txt")
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv:
+        run(uv, "venv", "--quiet", "--no-python-downloads", "--python", sys.executable, str(place))
+        run(uv, "pip", "install", "--quiet", "--python", str(found), "--require-hashes", "-r", lock)
+    else:
+        run(sys.executable, "-m", "venv", str(place))
+        run(str(found), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock)
+    (packages,) = place.glob("lib/python*/site-packages")
+    shutil.copytree(ROOT / "predictor", packages / "predictor")
+    for distribution in Path(next(p for p in sys.path if p.endswith("site-packages"))).glob(
+        "linear_regressor*.dist-info"
+    ):
+        shutil.copytree(distribution, packages / distribution.name)
+    return found
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+def test_nothing_of_the_pipeline_is_there(python: Path) -> None:
+    for name in ABSENT:
+        assert subprocess.run([str(python), "-c", f"import {name}"], capture_output=True).returncode == 1
+
+
+@pytest.mark.timeout(600)
+def test_everything_is_answered(python: Path, start_server: "StartServer") -> None:
+    with start_server(python=str(python)) as server, server.http as client:
+        assert client.post("/stream", json={"instance": 0.5}).json() == {"prediction": 621.125}
+        v1 = client.post(f"/v1/models/{NAME}:predict", json={"instances": [[0.5]]})
+        assert v1.json() == {"predictions": [621.125]}
+        tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}
+        v2 = client.post(f"/v2/models/{NAME}/infer", json={"inputs": [tensor]})
+        assert v2.json()["outputs"][0]["data"] == [621.125]
+        assert client.get("/docs").status_code == 200
+        answer = asyncio.run(by_grpc(f"127.0.0.1:{server.grpc_port}"))
+        assert answer.outputs[0].as_numpy().tolist() == [621.125]
+
+
+async def by_grpc(url: str) -> Any:
+    tensor = InferInput("instances", [1, 1], "FP64")
+    tensor.set_data_from_numpy(np.array([[0.5]]))
+    return await InferenceGRPCClient(url).infer(InferRequest(NAME, [tensor]))
