@@ -67,9 +67,7 @@ class MiniBatches:
     def shuffled(self, random: np.random.Generator) -> Iterator[Rows]:
         """Yield all rows in random order, a chunk of whole batches at a time."""
         chunk = max(1, CHUNK_VALUES // (self.X.shape[1] * self.size)) * self.size
-        order = random.permutation(self.X.shape[0])
-        for start in range(0, order.size, chunk):
-            yield self._rows(order[start : start + chunk])
+        yield from self._gather(random.permutation(self.X.shape[0]), chunk)
 
     def count(self, rows: Rows) -> int:
         """Return the number of batches in a chunk."""
@@ -97,8 +95,7 @@ class MiniBatches:
         rows = self.X.shape[0]
         chunk = max(1, CHUNK_VALUES // self.X.shape[1])
         steepest = 0.0
-        for start in range(0, rows, chunk):
-            part = self._rows(np.arange(start, min(start + chunk, rows)))
+        for part in self._gather(np.arange(rows), chunk):
             squares = 1 + np.einsum("ij,ij->i", part.z, part.z)
             steepest = max(steepest, float(np.max(squares if part.weight is None else squares * part.weight)))
         steepest = 2 * (steepest + self.objective.l2)
@@ -106,27 +103,33 @@ class MiniBatches:
         alone = (1 - share) / max(share * (rows - 1), share)
         return 2 * float((1 - alone) * self.objective.steepest + alone * steepest)
 
-    def _rows(self, index: NDArray[np.intp]) -> Rows:
-        objective = self.objective
-        z = self.X.take(index, axis=0).astype(np.float64, copy=False)
-        # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat.
-        flat = z.reshape(-1)
-        flat -= np.tile(objective.centre, index.size)
-        flat /= np.tile(objective.scale, index.size)
-        target = np.ldexp(self.y.take(index).astype(np.float64), -objective.exponent)
-        weight = None if self.weight is None else self.weight.take(index)
-        return Rows(z, target, weight)
+    def _gather(self, order: NDArray[np.intp], chunk: int) -> Iterator[Rows]:
+        # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat, against a row
+        # repeated.
+        centre, scale = np.tile(self.objective.centre, chunk), np.tile(self.objective.scale, chunk)
+        for start in range(0, order.size, chunk):
+            index = order[start : start + chunk]
+            z = self.X.take(index, axis=0).astype(np.float64, copy=False)
+            flat = z.reshape(-1)
+            flat -= centre[: flat.size]
+            flat /= scale[: flat.size]
+            target = self.y.take(index).astype(np.float64, copy=False)
+            if self.objective.exponent:
+                target = np.ldexp(target, -self.objective.exponent)
+            yield Rows(z, target, None if self.weight is None else self.weight.take(index))
 
     def _step(self, rows: Rows, point: Floats, rate: float) -> Floats:
-        weights = point[:-1]
-        residual = rows.target - rows.z @ weights
+        residual = rows.target - rows.z.dot(point[:-1])
         residual -= point[-1]
         if rows.weight is not None:
             residual *= rows.weight
         step = 2 * rate / residual.size
-        moved = point * (1 - 2 * rate * self.objective.l2) if self.objective.l2 else point.copy()
-        moved[:-1] += step * (residual @ rows.z)
-        moved[-1] = point[-1] + step * residual.sum()
+        moved = np.empty_like(point)
+        moved[:-1], moved[-1] = residual.dot(rows.z), np.add.reduce(residual)
+        moved *= step
+        moved += point
+        if self.objective.l2:
+            moved[:-1] -= 2 * rate * self.objective.l2 * point[:-1]
         return self.objective.shrink(moved, rate) if self.objective.l1 else moved
 
     def _steps(self, rows: Rows, point: Floats, rates: Floats) -> Floats:

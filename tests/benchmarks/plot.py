@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from components.train.regression import SimpleLinearRegression
 from tests.benchmarks.timing import alternate
 
-ROUNDS = 7
+ROUNDS = 3
 ROWS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 FEATURES = (1, 2, 5, 10, 20, 50, 100, 200)
 ITERATIONS = (1, 15, 1_000, 15_000, 1_000_000, 15_000_000, 1_000_000_000)
