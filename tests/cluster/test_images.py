@@ -1,0 +1,62 @@
+"""The images run where Pod Security allows the least and nothing can be written but /tmp."""
+
+import os
+
+import pytest
+
+from tests.cluster.installers import STORE
+from tests.cluster.kube import get, kubectl, wait_for
+
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: pipeline-once
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      automountServiceAccountToken: false
+      securityContext:
+        runAsNonRoot: true
+        seccompProfile:
+          type: RuntimeDefault
+      containers:
+        - name: pipeline
+          image: PIPELINE_IMAGE
+          imagePullPolicy: IfNotPresent
+          args: [run, --local, /tmp/runs]
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          volumeMounts:
+            - name: tmp
+              mountPath: /tmp
+      volumes:
+        - name: tmp
+          emptyDir: {}
+"""
+
+
+@pytest.mark.skipif("PIPELINE_IMAGE" not in os.environ, reason="LEFT OUT: no PIPELINE_IMAGE was named")
+def test_the_pipelines_image_trains_and_registers_a_champion(store: None) -> None:
+    kubectl("-n", STORE, "delete", "job", "pipeline-once", "--ignore-not-found")
+    kubectl(
+        "-n", STORE, "apply", "-f", "-", stdin=JOB.replace("PIPELINE_IMAGE", os.environ["PIPELINE_IMAGE"])
+    )
+
+    def ended() -> object:
+        status = get("-n", STORE, "job", "pipeline-once")["status"]
+        return status.get("succeeded") or status.get("failed")
+
+    wait_for("the pipeline", ended, 300)
+    said = kubectl("-n", STORE, "logs", "job/pipeline-once")
+    assert "Version 1 is the champion now" in said, said
+
+
+def test_the_predictors_image_holds_none_of_the_pipelines_packages(store: None) -> None:
+    program = "import importlib.util as u; print([n for n in ('kfp', 'sklearn', 'mlflow', 'pip') if u.find_spec(n)])"
+    assert kubectl("-n", STORE, "exec", "deploy/store", "--", "python", "-c", program).strip() == "[]"
