@@ -58,5 +58,6 @@ def test_the_pipelines_image_trains_and_registers_a_champion(store: None) -> Non
 
 
 def test_the_predictors_image_holds_none_of_the_pipelines_packages(store: None) -> None:
-    program = "import importlib.util as u; print([n for n in ('kfp', 'sklearn', 'mlflow', 'pip') if u.find_spec(n)])"
+    names = ("kfp", "sklearn", "mlflow", "pip")
+    program = f"import importlib.util as u; print([name for name in {names} if u.find_spec(name)])"
     assert kubectl("-n", STORE, "exec", "deploy/store", "--", "python", "-c", program).strip() == "[]"
