@@ -104,7 +104,8 @@ def make(
         ],
     )
     service_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(plane, extension), server)
-    server.add_insecure_port(f"[::]:{port}")
+    host = service.settings.host
+    server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return server
 
 

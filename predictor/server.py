@@ -78,7 +78,7 @@ class Predictor:
         options = self.options
         config = uvicorn.Config(
             Layer(kserve_app, service),
-            host="0.0.0.0",  # noqa: S104  a pod's port is opened to its Service
+            host=self.settings.host,
             port=options.http_port,
             http=protocol(service),
             ws="none",

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     model_version: str | None = None
     """The version's label in metadata and metrics; by default the folder's name where that is a number."""
 
+    host: str = "0.0.0.0"  # noqa: S104  a pod's ports are opened to its Service
+    """The address that HTTP and gRPC listen on."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least level of the log lines that are written."""
 
