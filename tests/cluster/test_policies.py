@@ -44,9 +44,9 @@ def caller(request: pytest.FixtureRequest, image: str) -> Iterator[tuple[str, bo
     kubectl("-n", namespace, "wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
     yield f"{namespace}/{name}", allowed
     if made:
-        kubectl("delete", "namespace", namespace, "--wait=false")
+        kubectl("delete", "namespace", namespace)
     else:
-        kubectl("-n", namespace, "delete", "pod", name, "--wait=false")
+        kubectl("-n", namespace, "delete", "pod", name, "--now")
 
 
 def reaches(caller: str, address: str, path: str) -> bool:
