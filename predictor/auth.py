@@ -29,6 +29,13 @@ class Principal(NamedTuple):
     expires: float = float("inf")
 
 
+class Pass(NamedTuple):
+    """That a request was let in, and for how long the same headers need not be looked at again."""
+
+    generation: int
+    expires: float
+
+
 class Keys:
     """API keys from a file.
 
@@ -40,6 +47,7 @@ class Keys:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.known: list[tuple[bytes, Principal]] = []
+        self.generation = 0
         self._seen: tuple[int, int] | None = None
         self.refresh()
 
@@ -52,6 +60,7 @@ class Keys:
                 lines = self.file.read_text().splitlines()
                 self.known = [_key(line) for line in lines if line.strip() and not line.startswith("#")]
                 self._seen = seen
+                self.generation += 1
                 logger.info("%d API keys are known", len(self.known))
         except (OSError, ValueError) as error:
             logger.error("the API keys are as before: %s: %s", self.file, error)
@@ -81,6 +90,7 @@ class Tokens:
         self.audience = audience
         self.algorithms = algorithms
         self.kept = 4096
+        self.generation = 0
         self._verified: dict[bytes, Principal] = {}
         self._keys: dict[str | None, Any] = {}
         self.refresh()
@@ -96,6 +106,7 @@ class Tokens:
             return
         self._keys = {key.key_id: key for key in keys}
         self._verified.clear()
+        self.generation += 1
 
     def find(self, credential: bytes) -> Principal | None:
         """Whoever a token stands for; None for one that is not valid now."""
@@ -157,6 +168,17 @@ class Gate:
     def asks(self, scope: str) -> bool:
         """Whether requests of a scope need to be looked at."""
         return scope == "admin" or (self.mode != "off" and scope != "public")
+
+    @property
+    def generation(self) -> int:
+        """Changes with everything that is known of credentials."""
+        return sum(source.generation for source in self.sources)
+
+    def honours(self, known: Pass | None) -> bool:
+        """Whether what was let in may come in again without a look."""
+        if known is None or known.generation != self.generation:
+            return False
+        return known.expires == float("inf") or known.expires > time.time()
 
     def admit(self, scope: str, headers: Mapping[bytes, bytes]) -> Principal | None:
         """Let a request in, or not.

@@ -9,7 +9,8 @@ application. Whatever is not recognised exactly goes on to uvicorn's own code un
 import asyncio
 import logging
 import time
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import httptools
 import uvicorn
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from predictor.answer import NDJSON, Answer, Head
 from predictor.asgi import is_cloud_event
+from predictor.auth import Pass
 from predictor.errors import PredictorError
 from predictor.metrics import Series
 from predictor.routes import Handler, Route
@@ -33,8 +35,9 @@ _ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-e
 logger = logging.getLogger(__name__)
 
 
-class Plan(NamedTuple):
-    """What a head asks for."""
+@dataclass(slots=True)
+class Plan:
+    """What a head asks for, and whether its credential was found good."""
 
     route: Route
     path: str
@@ -44,6 +47,7 @@ class Plan(NamedTuple):
     length: int
     guarded: bool
     series: Series
+    known: Pass | None = None
 
 
 class Desk:
@@ -71,9 +75,9 @@ class Desk:
         started = time.perf_counter()
         service = self.service
         answer = None
-        if plan.guarded:
+        if plan.guarded and not service.gate.honours(plan.known):
             try:
-                service.admit(plan.route, plan.headers, client)
+                plan.known = service.admit(plan.route, plan.headers, client)
             except PredictorError as error:
                 answer = service.refuse(error)
         if answer is None:

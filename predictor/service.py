@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from predictor import encoding
 from predictor.answer import Answer, Head
-from predictor.auth import Gate, Keys, Tokens, jwks_reader
+from predictor.auth import Gate, Keys, Pass, Tokens, jwks_reader
 from predictor.capacity import Busy, Memory, OutOfMemory, Workers
 from predictor.errors import DeadlineExceeded, Forbidden, PredictorError, ReadTimeout, Unauthorized
 from predictor.metrics import Metrics
@@ -50,14 +50,17 @@ class Service:
         """Put the metrics into what ``/metrics`` shows."""
         REGISTRY.register(self.metrics)
 
-    def admit(self, route: Route, headers: Mapping[bytes, bytes], client: str) -> None:
+    def admit(self, route: Route, headers: Mapping[bytes, bytes], client: str) -> Pass | None:
         """Let a request in, and write down whom not, and who administers.
+
+        Returns what lets the same headers in again; None where they must be looked at each time.
 
         Raises:
             PredictorError: it is not let in.
         """
         if not self.gate.asks(route.scope):
-            return
+            return None
+        generation = self.gate.generation
         try:
             principal = self.gate.admit(route.scope, headers)
         except PredictorError as error:
@@ -65,6 +68,7 @@ class Service:
             raise
         if route.scope == "admin" and principal:
             audit.info("admitted", extra={"client": client, "endpoint": route.name, "who": principal.name})
+        return Pass(generation, principal.expires if principal else float("inf"))
 
     def compute(self, handler: Handler, head: Head, body: bytes | bytearray) -> Answer:
         """Answer a request whose body is here. Whatever goes wrong becomes an answer too."""

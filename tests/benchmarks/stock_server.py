@@ -22,7 +22,7 @@ class StockModel(Model):
             values = payload.inputs[0].as_numpy()[:, 0] * WEIGHT + INTERCEPT
             output = InferOutput("predictions", [len(values)], "FP64")
             output.set_data_from_numpy(values, binary_data=payload.use_binary_outputs)
-            return InferResponse(payload.id, self.name, [output])
+            return InferResponse(payload.id or "", self.name, [output])
         return {"predictions": (np.array(payload["instances"])[:, 0] * WEIGHT + INTERCEPT).tolist()}
 
 
