@@ -42,7 +42,7 @@ class Server:
     grpc_port: int
     first_answer: float
 
-    def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: float) -> float:
+    def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: int) -> float:
         """Right answers a second over 16 connections.
 
         Raises:
@@ -62,7 +62,7 @@ class Server:
             "wrk",
             "-t1",
             "-c16",
-            f"-d{seconds:g}s",
+            f"-d{seconds}s",
             "--timeout",
             "30s",
             "-s",

@@ -52,7 +52,7 @@ class Table:
         self, work: str, ours: float, theirs: float, *, least: float | None = None, most: float | None = None
     ) -> None:
         """Print a row, and note whether it was missed."""
-        ratio = ours / theirs
+        ratio = ours / theirs if theirs else float("inf")
         missed = (least is not None and ratio < least) or (most is not None and ratio > most)
         threshold = f">= {least:g}" if least is not None else f"<= {most:g}"
         mark = "  missed" if missed else ""
@@ -64,7 +64,7 @@ class Table:
 def main(arguments: list[str]) -> int:
     """Print the table; 1 when a row is missed."""
     parser = argparse.ArgumentParser(prog="benchmark.py serving", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4, help="how long each run takes")
+    parser.add_argument("--seconds", type=int, default=4, help="how long each run takes")
     parser.add_argument("--rounds", type=int, default=7, help="how many pairs of runs there are")
     options = parser.parse_args(arguments)
     table = Table()
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
 class Bench:
     """Runs alternated measurements."""
 
-    def __init__(self, table: Table, folder: Path, seconds: float, rounds: int) -> None:
+    def __init__(self, table: Table, folder: Path, seconds: int, rounds: int) -> None:
         self.table = table
         self.folder = folder
         self.seconds = seconds
