@@ -30,7 +30,7 @@ class Settings:
         image: the predictor's.
         version: the model's; None says nothing about it.
         minimum: fewest pods.
-        maximum: most pods.
+        maximum: most pods; as many as fewest, unless a test wants the number to change under its load.
         canary: a second version, or None.
         scaling: ``hpa`` or ``keda``.
     """
@@ -38,7 +38,7 @@ class Settings:
     image: str
     version: str | None = "1"
     minimum: int = 2
-    maximum: int = 3
+    maximum: int = 2
     canary: Canary | None = None
     scaling: str = "hpa"
 

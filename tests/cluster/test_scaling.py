@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.cluster.installers import NAME, NAMESPACE, Settings
+from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
 from tests.cluster.kube import get, wait_for
 from tests.cluster.load import Load
 from tests.cluster.service import Service, X, is_ready
@@ -35,17 +35,20 @@ def pressure(service: Service) -> Iterator[list[Load]]:
 
 
 def test_the_autoscaler_goes_to_its_maximum_and_back_without_a_failed_request(
-    installed: Settings, service: Service
+    installed: Settings, installer: Installer, service: Service
 ) -> None:
+    settings = installed.but(maximum=3)
+    installer.apply(settings)
+
     def ready() -> int:
         return sum(map(is_ready, service.pods()))
 
-    assert ready() == installed.minimum
+    assert ready() == settings.minimum
     with service.load("1", pause=0.005) as steady:
         with pressure(service) as batches:
-            wait_for("as many pods as may be", lambda: ready() == installed.maximum, 300)
-        wait_for("as few pods as may be", lambda: len(service.pods()) == installed.minimum, 300)
+            wait_for("as many pods as may be", lambda: ready() == settings.maximum, 300)
+        wait_for("as few pods as may be", lambda: len(service.pods()) == settings.minimum, 300)
     for load in (steady, *batches):
         assert load.sent > 0
         assert not load.failures, f"{len(load.failures)} of {load.sent} failed: {load.failures[:5]}"
-    assert get("-n", NAMESPACE, "hpa", NAME)["status"]["currentReplicas"] == installed.minimum
+    assert get("-n", NAMESPACE, "hpa", NAME)["status"]["currentReplicas"] == settings.minimum
