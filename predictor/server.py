@@ -15,6 +15,9 @@ from kserve.model_server import app as kserve_app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from predictor import grpc_server
 from predictor.asgi import Layer
@@ -59,6 +62,7 @@ class Predictor:
         repository = Repository(self.served)
         plane, extension = DataPlane(repository), Extension(repository)
         RESTServer(kserve_app, plane, extension, self.options.http_port).create_application()
+        kserve_app.add_exception_handler(HTTPException, _refuse)
         http = self._http(service)
         rpc = self._grpc(service, plane, extension) if self.options.enable_grpc else None
         ended = asyncio.Event()
@@ -138,3 +142,9 @@ class Predictor:
             for source in service.gate.sources:
                 if not isinstance(source, Tokens) or turn % _TOKENS_SELDOM == 0:
                     await asyncio.to_thread(source.refresh)
+
+
+async def _refuse(_request: Request, error: Exception) -> JSONResponse:
+    """What KServe's application refuses by itself, such as an unknown path, in the form of all errors."""
+    assert isinstance(error, HTTPException)  # noqa: S101  it is registered for this class alone
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)

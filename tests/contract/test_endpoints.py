@@ -300,8 +300,8 @@ def test_another_model_or_version_is_not_found(client: httpx.Client, path: str) 
     assert "only" in answer.json()["error"]
 
 
-def test_what_is_not_known_here_is_kserves_to_answer(client: httpx.Client) -> None:
-    assert client.get("/nowhere").json() == {"detail": "Not Found"}
+def test_an_unknown_path_is_refused_in_the_form_of_all_errors(client: httpx.Client) -> None:
+    assert client.get("/nowhere").json() == {"error": "Not Found"}
 
 
 def test_a_cloud_event_is_answered_with_a_cloud_event(client: httpx.Client) -> None:
