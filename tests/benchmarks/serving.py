@@ -10,17 +10,18 @@ import contextlib
 import io
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
 import nanoarrow
 import numpy as np
 import orjson
@@ -151,15 +152,15 @@ class Bench:
     def records(self, ours: Server) -> None:
         """A million records on one connection."""
         body = b"".join(b'{"instance": %.6f}\n' % value for value in np.linspace(-0.1, 0.2, RECORDS))
-        headers = {"Content-Type": "application/x-ndjson", "X-API-Key": KEY}
+        head = f"POST /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-API-Key: {KEY}\r\n"
+        head += f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
         rates = []
-        with httpx.Client(timeout=120, trust_env=False) as client:
-            for _ in range(3):
-                started = time.perf_counter()
-                answer = client.post(f"http://127.0.0.1:{ours.port}/stream", content=body, headers=headers)
-                rates.append(RECORDS / (time.perf_counter() - started))
-                if answer.content.count(b"prediction") != RECORDS:
-                    raise RuntimeError("a record was not answered")
+        for _ in range(3):
+            started = time.perf_counter()
+            answered = duplex(ours.port, head.encode() + body).count(b"}\n")
+            rates.append(RECORDS / (time.perf_counter() - started))
+            if answered != RECORDS:
+                raise RuntimeError(f"{answered} of {RECORDS} records were answered")
         self.table.row(
             "NDJSON records/s | /stream, one request each", statistics.median(rates), self.peak, least=5
         )
@@ -212,6 +213,16 @@ def _parts(body: bytes, seconds: float) -> float:
         count += 1
     os.sched_setaffinity(0, cores)
     return count / seconds
+
+
+def duplex(port: int, request: bytes) -> bytes:
+    """Send a request and read its answer at the same time: it is longer than every buffer on the way."""
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as wire:
+        sender = threading.Thread(target=wire.sendall, args=(request,))
+        sender.start()
+        answer = b"".join(iter(lambda: wire.recv(2**20), b""))
+        sender.join()
+        return answer
 
 
 def _v2_json() -> bytes:

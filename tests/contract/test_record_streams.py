@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +89,17 @@ def test_a_record_without_an_end_is_refused(stream: Stream) -> None:
     assert stream.receive() == []
 
 
-def test_a_hundred_thousand_records_come_back_in_order(client: httpx.Client) -> None:
-    body = b"".join(b'{"instance":%d}\n' % i for i in range(100_000))
-    lines = client.post("/stream", content=body, headers=NDJSON).text.splitlines()
-    assert [json.loads(line)["prediction"] for line in lines] == [938.25 * i + 152 for i in range(100_000)]
+def test_a_hundred_thousand_records_come_back_in_order(stream: Stream) -> None:
+    """Read while they are sent: together they are longer than every buffer on the way."""
+    records = [b'{"instance":%d}\n' % i for i in range(100_000)]
+    parts = [b"".join(records[start : start + 1000]) for start in range(0, len(records), 1000)]
+    sender = threading.Thread(target=lambda: list(map(stream.send, parts)))
+    sender.start()
+    answers: list[Any] = []
+    while len(answers) < len(records):
+        answers += stream.receive()
+    sender.join()
+    assert [answer["prediction"] for answer in answers] == [938.25 * i + 152 for i in range(100_000)]
 
 
 def test_records_of_several_features(wide: httpx.Client) -> None:
