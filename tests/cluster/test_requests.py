@@ -21,9 +21,9 @@ def keda(namespace: str) -> None:
 
 
 def test_requests_bring_pods_and_their_end_takes_them_away(
-    installed: Settings, installer: Installer, service: Service
+    image: str, installer: Installer, service: Service
 ) -> None:
-    installer.apply(installed.but(scaling="keda", maximum=3))
+    installer.apply(Settings(image, scaling="keda", maximum=3))
     service.settle("1", pods=2)
 
     def ready() -> int:
