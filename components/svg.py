@@ -26,7 +26,8 @@ LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min
 class Series:
     """Points (x, y) to draw together; a label puts them into the legend.
 
-    A point that isn't finite, or not positive on a logarithmic axis, is left out. Of more than
+    A point that isn't finite is left out, and on a logarithmic axis one below the smallest normal double, which
+    has no logarithm of full precision. Of more than
     ``MAX_POINTS`` points, evenly spaced ones and the extreme ones are drawn.
     """
 
@@ -149,9 +150,9 @@ def _points(
         raise ValueError(f"a series has {x.size} values of x and {y.size} of y")
     shown = np.isfinite(x) & np.isfinite(y)
     if log_x:
-        shown &= x > 0
+        shown &= x >= SMALLEST
     if log_y:
-        shown &= y > 0
+        shown &= y >= SMALLEST
     x, y = x[shown], y[shown]
     if x.size > MAX_POINTS:
         even = np.linspace(0, x.size - 1, MAX_POINTS).round().astype(np.int64)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.svg import MAX_POINTS, Series, line_chart, scatter_chart
@@ -103,6 +103,8 @@ def test_series_of_different_lengths_are_refused() -> None:
 
 @pytest.mark.parametrize("log", [False, True])
 @given(x=values, y=values)
+@example(x=[0.0, 1.0], y=[0.0, 1e-309])
+@example(x=[1.0, 1.0], y=[5e-324, 2.2250738585072014e-308])
 def test_any_numbers_give_well_formed_markup_within_the_frame(
     x: list[float], y: list[float], log: bool
 ) -> None:

@@ -72,14 +72,19 @@ def asking(guarded: "Server") -> Iterator[httpx.Client]:
 
 
 def predict(client: httpx.Client, headers: dict[str, str] | None = None) -> int:
-    statuses = {
+    statuses = ask(client, headers)
+    assert len(statuses) == 1
+    return statuses.pop()
+
+
+def ask(client: httpx.Client, headers: dict[str, str] | None) -> set[int]:
+    """Ask in each of the ways a request comes in; while a credential comes or goes they may differ."""
+    return {
         client.post("/stream", json={"instance": 0.5}, headers=headers).status_code,
         client.post("/stream", json={"instance": 0.5}, headers=headers).status_code,
         client.get("/stream/0.5", headers=headers).status_code,
         client.post("/stream", content=iter([b'{"instance":0.5}']), headers=headers).status_code,
     }
-    assert len(statuses) == 1
-    return statuses.pop()
 
 
 def bearer(credential: str) -> dict[str, str]:
@@ -114,20 +119,21 @@ def test_keys_are_rotated_without_a_restart(asking: httpx.Client, keys: Path) ->
     fresh = keys.with_suffix(".new")
     fresh.write_text(before + key_line("gamma", "g", "predict"))
     fresh.rename(keys)
-    while predict(asking, bearer("gamma")) != 200:
+    while ask(asking, bearer("gamma")) != {200}:
         time.sleep(0.05)
     fresh.write_text(before)
     fresh.rename(keys)
-    while predict(asking, bearer("gamma")) != 401:
+    while ask(asking, bearer("gamma")) != {401}:
         time.sleep(0.05)
     assert predict(asking, bearer("alpha")) == 200
 
 
 def test_a_token_is_let_in_until_it_expires(asking: httpx.Client) -> None:
     assert predict(asking, bearer(token())) == 200
-    short = token(exp=time.time() + 3)
-    assert predict(asking, bearer(short)) == 200
-    while predict(asking, bearer(short)) == 200:
+    seconds = 2.0
+    while 200 not in ask(asking, bearer(short := token(exp=time.time() + seconds))):
+        seconds *= 2  # a machine that stalled for longer than the token lives
+    while ask(asking, bearer(short)) != {401}:
         time.sleep(0.1)
 
 
@@ -137,7 +143,7 @@ def test_a_token_is_let_in_until_it_expires(asking: httpx.Client) -> None:
         {"iss": "https://other.example"},
         {"aud": "other"},
         {"exp": 1},
-        {"nbf": time.time() + 600},
+        {"nbf": time.time() + 86400},
         {"key": rsa.generate_private_key(65537, 2048)},
         {"key": "a secret of at least thirty-two bytes", "algorithm": "HS256"},
         {"key": None, "algorithm": "none"},
