@@ -26,9 +26,8 @@ LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min
 class Series:
     """Points (x, y) to draw together; a label puts them into the legend.
 
-    A point that isn't finite is left out, and on a logarithmic axis one below the smallest normal double, which
-    has no logarithm of full precision. Of more than
-    ``MAX_POINTS`` points, evenly spaced ones and the extreme ones are drawn.
+    A point that isn't finite is left out, and on a logarithmic axis one below the smallest normal double. Of
+    more than ``MAX_POINTS`` points, evenly spaced ones and the extreme ones are drawn.
     """
 
     x: ArrayLike

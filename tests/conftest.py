@@ -7,8 +7,8 @@ from hypothesis import settings
 # Without it scikit-learn skips its array API check; it counts only when set before scipy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-# The same cases in every run, and none judged by its time: what passed once passes on any machine. The search for
-# new cases is `pytest --hypothesis-profile=search`.
+# The same cases in every run, and none judged by its time: what passed once passes on any machine. New cases
+# are searched for with `pytest --hypothesis-profile=search`.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("same")
