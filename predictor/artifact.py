@@ -112,26 +112,38 @@ def write(model: LinearModel, folder: str | Path) -> str:
         ArtifactError: a value that JSON can't hold or the reader would refuse.
         FileExistsError: the folder exists; a model folder is never overwritten.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; a model folder is never overwritten")
     contents = _encode(model)
     _decode(contents)  # what can't be read back is not written
+    with new_folder(Path(folder)) as staging:
+        for name, content in contents.items():
+            (staging / name).write_bytes(content)
+    return _digest(contents[MANIFEST_FILE])
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; it takes the place ``folder`` when the block ends without an error.
+
+    It stands beside its place until its files are on the disk, and is renamed then: whatever happens, the
+    place holds all of it or nothing.
+
+    Raises:
+        FileExistsError: the folder exists; what was published once is never overwritten.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; it is never overwritten")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name, content in contents.items():
-            with (staging / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        yield staging
+        for path in (*staging.iterdir(), staging):
+            _sync(path)
         staging.chmod(0o755)
         staging.rename(folder)
         _sync(folder.parent)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return _digest(contents[MANIFEST_FILE])
 
 
 def read(folder: str | Path) -> tuple[LinearModel, str]:
@@ -281,8 +293,8 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

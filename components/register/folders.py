@@ -1,6 +1,5 @@
 """The immutable folders of the versions, ``<root>/models/<name>/<version>/``, on disk or in a store."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -53,22 +52,11 @@ class LocalFolders(Folders):
         place = self._parent / str(number)
         if place.exists():
             return _same(self.load(number)[1], source, place)
-        self._parent.mkdir(parents=True, exist_ok=True)
         for abandoned in self._parent.glob(f".{number}.*"):
             shutil.rmtree(abandoned)
-        staging = Path(tempfile.mkdtemp(prefix=f".{number}.", dir=self._parent))
-        for name in FILES:
-            with (staging / name).open("wb") as file:
-                file.write((source / name).read_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-        staging.chmod(0o755)
-        staging.rename(place)
-        descriptor = os.open(self._parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with artifact.new_folder(place) as staging:
+            for name in FILES:
+                shutil.copyfile(source / name, staging / name)
         return None
 
     def load(self, number: int) -> tuple[LinearModel, str]:

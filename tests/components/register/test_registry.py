@@ -368,9 +368,11 @@ def test_a_crash_while_a_folder_is_copied_leaves_no_half_version(
         patch.setattr(Path, "rename", die)
         with pytest.raises(Crash):
             registry.register(folder, "run-1", {}, allow)
-    assert not (root / "models" / "linear-regressor" / "1").exists()
+    versions = root / "models" / "linear-regressor"
+    assert not (versions / "1").exists()
+    (versions / ".1.unfinished").mkdir()  # what a killed process leaves
     assert registry.register(folder, "run-1", {}, allow).champion == 1
-    assert [entry.name for entry in (root / "models" / "linear-regressor").iterdir()] == ["1"]
+    assert [entry.name for entry in versions.iterdir()] == ["1"]
 
 
 def test_a_crash_while_the_index_is_made_leaves_no_half_index(
