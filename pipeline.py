@@ -29,6 +29,7 @@ from components.commands.serving import become_predictor, check_ports, port, usa
 from components.evaluate.component import evaluate
 from components.image import PIPELINE_IMAGE
 from components.ingest.component import ingest
+from components.plan.component import plan
 from components.register.component import register
 from components.register.folders import local_path
 from components.train.component import train
@@ -59,6 +60,7 @@ def linear_regressor(
     test_share: float = 0.0,
     seed: int = 0,
     duplicates: str = "report",
+    kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 15000,
@@ -73,19 +75,22 @@ def linear_regressor(
     incomparable: str = "fail",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
-    data = ingest(
-        source=source,
-        features=features,
-        target=target,
-        test_rows=test_rows,
-        test_share=test_share,
-        seed=seed,
-        duplicates=duplicates,
-        ranges=ranges,
-        units=units,
-    )
+    planned = plan(source=source, features=features, target=target, duplicates=duplicates)
+    with dsl.ParallelFor(planned.output) as shard:
+        part = ingest(
+            shard=shard,
+            features=features,
+            target=target,
+            test_rows=test_rows,
+            test_share=test_share,
+            seed=seed,
+            duplicates=duplicates,
+            kept_rows=kept_rows,
+            ranges=ranges,
+            units=units,
+        )
     fitted = train(
-        dataset=data.outputs["dataset"],
+        shards=dsl.Collected(part.outputs["dataset"]),
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,
@@ -95,14 +100,14 @@ def linear_regressor(
         search=search,
     )
     scored = evaluate(
-        dataset=data.outputs["dataset"],
+        dataset=fitted.outputs["dataset"],
         model=fitted.outputs["model"],
         registry_root=registry_root,
         tracking_uri=tracking_uri,
         model_name=model_name,
     )
     registered = register(
-        dataset=data.outputs["dataset"],
+        dataset=fitted.outputs["dataset"],
         model=fitted.outputs["model"],
         report=scored.outputs["report"],
         registry_root=registry_root,
@@ -116,7 +121,7 @@ def linear_regressor(
         minimum_improvement=minimum_improvement,
         incomparable=incomparable,
     )
-    for step in (data, fitted, scored, registered):
+    for step in (planned, part, fitted, scored, registered):
         # A source, a registry and a data set change behind an unchanged name: the same inputs prove nothing.
         step.set_caching_options(enable_caching=False)
     outputs = registered.outputs
@@ -243,9 +248,8 @@ def _local_parameters(given: list[str], place: Path) -> dict[str, Any]:
         "git_commit": _git_commit(),
     }
     parameters = defaults | parse(given, kinds())
-    for name in ("registry_root", "source"):
-        if name in parameters and (path := local_path(parameters[name])):
-            parameters[name] = str(path)
+    if path := local_path(parameters["registry_root"]):
+        parameters["registry_root"] = str(path)
     return parameters
 
 

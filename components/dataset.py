@@ -5,17 +5,21 @@ A folder is immutable and holds
 - ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target;
 - ``dataset.json``: what is known of them, with the SHA-256 of both files and of itself.
 
+Of very many training rows ``train.parquet`` keeps a random part. The moments, the ranges and the fingerprint
+are always of all of them.
+
 The fingerprint is the SHA-256 of the numbers and the settings, whatever the release that wrote the files:
 equal fingerprints mean equal data, split the same way.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +28,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from components.train.moments import Moments, merge
 from predictor.artifact import Column, Distribution
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TRAIN_FILE = "train.parquet"
 TEST_FILE = "test.parquet"
 DATASET_FILE = "dataset.json"
 ROW_GROUP_ROWS = 2**20
+# Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
+PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
+BLOCK_ROWS = 2**17
+
+Rows = Mapping[str, NDArray[np.float64]]
 
 
 class DatasetError(ValueError):
@@ -43,28 +53,33 @@ class Dataset:
 
     Attributes:
         folder: where it is.
-        features: in the order of the columns, with their ranges over the training rows and their units.
+        features: in the order of the columns, with their ranges over the training rows and their units. A
+            range over no rows is from infinity to minus infinity.
         target: the column to predict.
         train_rows: how many rows to learn from.
+        kept_rows: how many of them are in the folder.
         test_rows: how many rows are held out.
         fingerprint: SHA-256 of content and settings.
         source: where the rows came from, without credentials.
         settings: with which ingest made it.
-        distributions: of each feature over the training rows, against which drift is measured.
+        distributions: of each feature over the kept rows, against which drift is measured; none without any.
+        moments: of the training rows, features and target; none without any.
     """
 
     folder: Path
     features: tuple[Column, ...]
     target: Column
     train_rows: int
+    kept_rows: int
     test_rows: int
     fingerprint: str
     source: str
     settings: Mapping[str, Any]
     distributions: Mapping[str, Distribution]
+    moments: Moments | None = field(compare=False)
 
     def train(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Read the training rows: X of shape (n, d), all features or the named ones, and y of shape (n,)."""
+        """Read the kept training rows: X of shape (n, d), all features or the named ones, and y (n,)."""
         return self._rows(TRAIN_FILE, features)
 
     def test(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -88,12 +103,13 @@ class Dataset:
 
 def write(
     folder: str | Path,
-    train: Mapping[str, NDArray[np.float64]],
-    test: Mapping[str, NDArray[np.float64]],
+    train: Rows,
+    test: Rows,
     *,
     source: str,
     settings: Mapping[str, Any],
     units: Mapping[str, str] | None = None,
+    kept: NDArray[np.bool_] | None = None,
 ) -> Dataset:
     """Write a new dataset folder; it appears whole or not at all.
 
@@ -104,6 +120,55 @@ def write(
         source: where the rows came from.
         settings: with which they were selected and split; goes into the fingerprint.
         units: of the columns that have one.
+        kept: shape (n,), which training rows go into the folder; all without it.
+
+    Raises:
+        FileExistsError: the folder exists; a dataset folder is never overwritten.
+    """
+    units = units or {}
+    columns = [
+        Column(
+            name,
+            minimum=float(values.min(initial=math.inf)),
+            maximum=float(values.max(initial=-math.inf)),
+            unit=units.get(name),
+        )
+        for name, values in train.items()
+    ]
+    rows = train if kept is None else {name: values[kept] for name, values in train.items()}
+    description = {
+        "train_rows": _length(train),
+        "kept_rows": _length(rows),
+        "test_rows": _length(test),
+        "fingerprint": _fingerprint(train, test, settings),
+        "source": source,
+        "settings": settings,
+    }
+
+    def fill(place: Path) -> None:
+        for name, values in ((TRAIN_FILE, rows), (TEST_FILE, test)):
+            _write_parquet(place / name, values)
+
+    return assemble(folder, columns, _moments(train), description, distributions(rows), fill)
+
+
+def assemble(
+    folder: str | Path,
+    columns: Sequence[Column],
+    moments: Moments | None,
+    description: Mapping[str, Any],
+    seen: Mapping[str, Distribution],
+    fill: Callable[[Path], None],
+) -> Dataset:
+    """Write a new dataset folder of what is known of its rows.
+
+    Args:
+        folder: must not exist; its parent is made.
+        columns: the features in their order, then the target.
+        moments: of the training rows, if there are any.
+        description: the other attributes of a ``Dataset``.
+        seen: the distributions of the features.
+        fill: writes the Parquet files into the folder it is given.
 
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
@@ -111,28 +176,19 @@ def write(
     folder = Path(folder)
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a dataset folder is never overwritten")
-    units = units or {}
-    columns = [
-        Column(name, minimum=float(values.min()), maximum=float(values.max()), unit=units.get(name))
-        for name, values in train.items()
-    ]
+    *features, target = map(_encode, columns)
     document = {
         "format_version": FORMAT_VERSION,
-        "features": [asdict(column) for column in columns[:-1]],
-        "target": asdict(columns[-1]),
-        "rows": {TRAIN_FILE: _length(train), TEST_FILE: _length(test)},
-        "fingerprint": _fingerprint(train, test, settings),
-        "source": source,
-        "settings": settings,
-        "distributions": {
-            column.name: asdict(Distribution.of(train[column.name])) for column in columns[:-1]
-        },
+        **description,
+        "features": features,
+        "target": target,
+        "moments": moments and json.loads(moments.to_json()),
+        "distributions": {name: asdict(distribution) for name, distribution in seen.items()},
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name, rows in ((TRAIN_FILE, train), (TEST_FILE, test)):
-            _write_parquet(staging / name, rows)
+        fill(staging)
         document["files"] = {name: _file_digest(staging / name) for name in (TRAIN_FILE, TEST_FILE)}
         document["sha256"] = _digest(_dump(document))
         (staging / DATASET_FILE).write_bytes(_dump(document))
@@ -145,6 +201,11 @@ def write(
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return _decode(folder, document)
+
+
+def distributions(rows: Rows) -> dict[str, Distribution]:
+    """Describe the features, all columns but the last; nothing is to be said of no rows."""
+    return {name: Distribution.of(rows[name]) for name in [*rows][:-1]} if _length(rows) else {}
 
 
 def read(folder: str | Path) -> Dataset:
@@ -178,12 +239,14 @@ def read(folder: str | Path) -> Dataset:
 
 
 def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
+    moments = document["moments"]
     return Dataset(
         folder=folder,
-        features=tuple(Column(**feature) for feature in document["features"]),
-        target=Column(**document["target"]),
-        train_rows=document["rows"][TRAIN_FILE],
-        test_rows=document["rows"][TEST_FILE],
+        features=tuple(map(_column, document["features"])),
+        target=_column(document["target"]),
+        train_rows=document["train_rows"],
+        kept_rows=document["kept_rows"],
+        test_rows=document["test_rows"],
         fingerprint=document["fingerprint"],
         source=document["source"],
         settings=document["settings"],
@@ -196,12 +259,36 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
             )
             for name, value in document["distributions"].items()
         },
+        moments=moments and Moments.from_json(json.dumps(moments)),
+    )
+
+
+def _encode(column: Column) -> dict[str, Any]:
+    document = asdict(column)
+    if column.minimum > column.maximum:
+        document.update(minimum=None, maximum=None)
+    return document
+
+
+def _column(document: Mapping[str, Any]) -> Column:
+    column = Column(**document)
+    return column if column.minimum is not None else replace(column, minimum=math.inf, maximum=-math.inf)
+
+
+def _moments(train: Rows) -> Moments | None:
+    """Take the moments of a few rows at a time: of all of them there need be no second copy."""
+    *features, target = train.values()
+    blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, target.size, BLOCK_ROWS)]
+    if not blocks:
+        return None
+    return merge(
+        Moments.of(np.column_stack([values[block] for values in features]), target[block]) for block in blocks
     )
 
 
 def _fingerprint(
-    train: Mapping[str, NDArray[np.float64]],
-    test: Mapping[str, NDArray[np.float64]],
+    train: Rows,
+    test: Rows,
     settings: Mapping[str, Any],
 ) -> str:
     digest = hashlib.sha256(_dump(settings))
@@ -213,13 +300,12 @@ def _fingerprint(
     return digest.hexdigest()
 
 
-def _write_parquet(path: Path, rows: Mapping[str, NDArray[np.float64]]) -> None:
+def _write_parquet(path: Path, rows: Rows) -> None:
     table = pa.table({name: pa.array(values, type=pa.float64()) for name, values in rows.items()})
-    # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
-    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS, use_dictionary=False, compression="none")
+    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS, **PARQUET)
 
 
-def _length(rows: Mapping[str, NDArray[np.float64]]) -> int:
+def _length(rows: Rows) -> int:
     return next(iter(rows.values())).size
 
 

@@ -13,6 +13,7 @@ from components.commands.parameters import WANTED
 from components.evaluate.component import evaluate
 from components.image import PIPELINE_IMAGE
 from components.ingest.component import ingest
+from components.plan.component import plan
 from components.register.component import register
 from components.register.index import open_index
 from components.register.registry import open_registry
@@ -38,7 +39,8 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(place, "--param", "run_id=first")
     assert done.returncode == 0, done.stderr
     assert "Version 1 is the champion now" in done.stdout
-    assert [line.split()[0] for line in done.stdout.splitlines()[:4]] == [
+    assert [line.split()[0] for line in done.stdout.splitlines()[:5]] == [
+        "plan",
         "ingest",
         "train",
         "evaluate",
@@ -86,8 +88,8 @@ def test_the_registry_knows_where_the_model_is_from(first_run: Path) -> None:
 
 
 def test_a_run_leaves_its_reports(first_run: Path) -> None:
-    reports = {path.parent.name: path for path in first_run.glob("runs/first/*/*/*") if path.is_file()}
-    assert {"ingest", "train", "evaluate", "register"} <= set(reports)
+    reports = {path.parent.name: path for path in first_run.glob("runs/first/**/*") if path.is_file()}
+    assert {"plan", "ingest", "train", "evaluate", "register"} <= set(reports)
     (decision,) = first_run.glob("runs/first/*/register/decision")
     assert decision.read_text().startswith(
         "# Version 1 is the champion now\n\n- R² 0.47258 is above the floor 0"
@@ -160,19 +162,22 @@ def test_the_pipeline_compiles_to_what_it_was(tmp_path: Path, capsys: pytest.Cap
 def test_no_step_installs_anything_or_stands_under_a_condition() -> None:
     spec = next(yaml.safe_load_all(GOLDEN.read_text()))
     executors = spec["deploymentSpec"]["executors"]
-    assert len(executors) == 4
+    assert len(executors) == 5
     for executor in executors.values():
         assert executor["container"]["image"] == PIPELINE_IMAGE
         assert "pip install" not in " ".join(executor["container"]["command"])
-    for task in spec["root"]["dag"]["tasks"].values():
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    tasks = {name: task for dag in dags for name, task in dag["tasks"].items()}
+    assert set(tasks) == {"plan", "for-loop-1", "ingest", "train", "evaluate", "register"}
+    for name, task in tasks.items():
         assert "triggerPolicy" not in task
-        assert task["cachingOptions"] == {}
+        assert name == "for-loop-1" or task["cachingOptions"] == {}
 
 
 def test_every_parameter_of_a_step_is_one_of_the_pipeline() -> None:
-    for step in (ingest, train, evaluate, register):
+    for step in (plan, ingest, train, evaluate, register):
         for name, spec in step.component_spec.inputs.items():
-            if spec.type in WANTED and name not in ("job_id", "job_name"):
+            if spec.type in WANTED and name not in ("shard", "job_id", "job_name"):
                 assert (name, kinds().get(name)) == (name, spec.type)
                 if not spec.optional:
                     continue

@@ -1,4 +1,4 @@
-"""The ingest step of the pipeline."""
+"""The ingest step of the pipeline, one for each shard."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Output
@@ -10,36 +10,40 @@ from components.image import PIPELINE_IMAGE
 def ingest(
     dataset: Output[Dataset],
     report: Output[HTML],
-    source: str = "sklearn://diabetes",
+    shard: dict,  # type: ignore[type-arg]
     features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
     target: str = "target",
     test_rows: int = 20,
     test_share: float = 0.0,
     seed: int = 0,
     duplicates: str = "report",
+    kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
 ) -> None:
-    """Read rows from a source, check them, and split them into training and held-out rows.
+    """Read the rows of a shard, check them, split them into training and held-out rows, take the moments.
 
     Args:
         dataset: the dataset folder.
         report: what the dataset is, or which rows were refused and why.
-        source: sklearn://NAME, or the path or URI (http, https, s3, gs ...) of CSV or Parquet files.
+        shard: one of those that plan lists.
         features: the columns to learn from.
         target: the column to predict.
-        test_rows: how many of the last rows are held out.
+        test_rows: how many of the last rows of all shards are held out.
         test_share: if positive, this share of the rows is held out at random instead.
         seed: of that random choice.
         duplicates: report, drop or fail, when a row repeats the features and target of an earlier one.
+        kept_rows: of more training rows than this, so many at random go on to train, for a search and for the
+            distributions; the fit itself is to all.
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.
     """
     from components.ingest.ingestion import ingest
+    from components.ingest.plan import Shard
     from components.ingest.settings import Settings
 
-    settings = Settings(features, target, test_rows, test_share, seed, duplicates, ranges, units)
-    done = ingest(source, dataset.path, settings, report.path)
+    settings = Settings(features, target, test_rows, test_share, seed, duplicates, kept_rows, ranges, units)
+    done = ingest(Shard.of(shard), dataset.path, settings, report.path)
     # As text: KFP would return integers as floats.
     dataset.metadata.update(
         source=done.source,

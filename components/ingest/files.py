@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -31,6 +31,14 @@ def read(name: str, path: Path, wanted: Sequence[str]) -> tuple[list[str], pa.Ta
     with path.open("rb") as file:
         magic = file.read(len(PARQUET_MAGIC))
     return _read_parquet(path, wanted) if magic == PARQUET_MAGIC else _read_csv(name, path, wanted)
+
+
+def parquet_rows(file: BinaryIO) -> int | None:
+    """Tell from the end of a Parquet file how many rows it has; None if it is no such file."""
+    from pyarrow.parquet import read_metadata
+
+    magic = file.read(len(PARQUET_MAGIC))
+    return int(read_metadata(file).num_rows) if magic == PARQUET_MAGIC else None
 
 
 def _read_parquet(path: Path, wanted: Sequence[str]) -> tuple[list[str], pa.Table]:

@@ -11,17 +11,18 @@ from components import dataset as datasets
 from components.dataset import Dataset
 from components.ingest import report as reports
 from components.ingest import source as sources
+from components.ingest.plan import Shard
 from components.ingest.problems import InvalidDataError
 from components.ingest.settings import Settings
 
 
 def ingest(
-    source: str | Sequence[str],
+    source: str | Sequence[str] | Shard,
     folder: str | Path,
     settings: Settings | None = None,
     report: str | Path | None = None,
 ) -> Dataset:
-    """Make a dataset folder from a source.
+    """Make a dataset folder from a source, or from a shard of one.
 
     Args:
         source: where the rows are; see ``components.ingest.source.read``.
@@ -36,7 +37,8 @@ def ingest(
     """
     settings = settings or Settings()
     try:
-        dataset, note = _ingest(source, folder, settings)
+        shard = source if isinstance(source, Shard) else Shard(source)
+        dataset, note = _ingest(shard, folder, settings)
     except InvalidDataError as error:
         if report:
             _write(report, reports.refused(error))
@@ -46,21 +48,21 @@ def ingest(
     return dataset
 
 
-def _ingest(source: str | Sequence[str], folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
+def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
     if problems := settings.problems():
         raise InvalidDataError("the settings", problems)
-    rows = sources.read(source, settings.columns)
+    rows = sources.read(shard.source, settings.columns)
     frame = pd.DataFrame({name: column.values for name, column in rows.columns.items()}, copy=False)
     repeated = frame.duplicated().to_numpy()
     if settings.duplicates == "drop":
         frame = frame[~repeated]
-    held_out = settings.held_out(len(frame))
-    problems = [*rows.problems]
+    held_out, kept = settings.split(len(frame), shard.first, shard.total)
+    problems = [*rows.problems, *shard.problems(len(frame))]
     if rows.columns:
         # pandera takes half a second to import, which a misspelt column need not wait for.
         from components.ingest.validation import validate
 
-        problems += validate(rows, frame, held_out, settings)
+        problems += validate(rows, frame, held_out, settings, whole=shard.total is None)
     if problems:
         raise InvalidDataError(rows.source, problems)
     dataset = datasets.write(
@@ -70,6 +72,7 @@ def _ingest(source: str | Sequence[str], folder: str | Path, settings: Settings)
         source=rows.source,
         settings=settings.document(),
         units=settings.units,
+        kept=kept[~held_out],
     )
     return dataset, _about_repeats(repeated, held_out, settings)
 

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from components.ingest.problems import Problem
 
+Mask = NDArray[np.bool_]
+
 DUPLICATES = ("report", "drop", "fail")
 MIN_TRAIN_ROWS = 10
 MIN_TEST_ROWS = 2
+# Rows are chosen at random within blocks of so many, so that a shard need not know of the others' choices.
+BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Settings:
             columns equal rows are to be expected of honest measurements (the diabetes data has two by bmi and
             target, from different people), and leaving them out would bias the fit. So they are only
             reported unless told otherwise.
+        kept_rows: of more training rows than this, so many at random are what a search compares candidates on
+            and what the distributions are of. The fit itself is to the moments of all.
         ranges: (lowest, highest) allowed value by column, either may be ``None``.
         units: of the columns that have one.
     """
@@ -41,6 +47,7 @@ class Settings:
     test_share: float = 0.0
     seed: int = 0
     duplicates: str = "report"
+    kept_rows: int = 1_000_000
     ranges: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
 
@@ -49,21 +56,34 @@ class Settings:
         """The features in their order, then the target."""
         return (*self.features, self.target)
 
-    @property
-    def least_train_rows(self) -> int:
-        """Fewer rows than this, and a line through them says nothing: it would pass through d + 1 of them."""
-        return max(MIN_TRAIN_ROWS, len(self.features) + 2)
+    def split(self, rows: int, first: int = 0, total: int | None = None) -> tuple[Mask, Mask]:
+        """Choose the rows to hold out, and the training rows to keep, the same wherever this runs.
 
-    def held_out(self, rows: int) -> NDArray[np.bool_]:
-        """Choose the rows to hold out of ``rows``; the same for the same settings, wherever it runs."""
-        mask = np.zeros(rows, dtype=np.bool_)
-        if self.test_share > 0:
+        Args:
+            rows: how many there are here.
+            first: how many stand before them in other shards.
+            total: how many there are in all shards; without it, these are all.
+
+        Returns:
+            Two masks of shape (rows,): held out, and kept.
+        """
+        total = first + rows if total is None else total
+        held_out, kept = np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_)
+        keeping = min(self.kept_rows / max(total, 1), 1.0)
+        if self.test_share == 0:
+            held_out[max(total - self.test_rows - first, 0) :] = True
+        for start in range(first // BLOCK_ROWS * BLOCK_ROWS, first + rows, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, total)
             # Numpy promises the same stream in all releases for this generator, not for default_rng.
-            order = np.random.RandomState(self.seed).permutation(rows)
-            mask[order[: round(rows * self.test_share)]] = True
-        else:
-            mask[max(rows - self.test_rows, 0) :] = True
-        return mask
+            order = np.random.RandomState((self.seed + start // BLOCK_ROWS) % 2**32).permutation(stop - start)
+            tested = _quota(self.test_share, start, stop)
+            for mask, chosen in (
+                (held_out, order[:tested]),
+                (kept, order[tested:][: _quota(keeping, start, stop)]),
+            ):
+                here = chosen + (start - first)
+                mask[here[(here >= 0) & (here < rows)]] = True
+        return held_out, kept & ~held_out
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
@@ -101,8 +121,23 @@ class Settings:
                 yield f"the range of {name!r} must be [lowest, highest], numbers or null, not {bounds!r}"
         if not 0 <= self.seed < 2**32:
             yield f"seed must be at least 0 and less than 2**32, not {self.seed}"
+        if self.kept_rows < MIN_TRAIN_ROWS:
+            yield f"kept_rows must be at least {MIN_TRAIN_ROWS}, not {self.kept_rows}"
         if self.duplicates not in DUPLICATES:
             yield f"duplicates must be one of {', '.join(DUPLICATES)}, not {self.duplicates!r}"
+
+
+def too_few(train: int, test: int, features: int) -> str | None:
+    """Say so if there are too few rows: a line through d + 1 of them says nothing, it passes through all."""
+    least = max(MIN_TRAIN_ROWS, features + 2)
+    if train >= least and test >= MIN_TEST_ROWS:
+        return None
+    return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
+
+
+def _quota(share: float, start: int, stop: int) -> int:
+    """How many of the rows from start to stop are chosen, so that all blocks together have their share."""
+    return round(stop * share) - round(start * share)
 
 
 def _is_range(bounds: object) -> bool:

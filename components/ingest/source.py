@@ -4,6 +4,7 @@ import difflib
 import inspect
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
@@ -19,6 +21,7 @@ from components.ingest.numbers import Numbers
 from components.ingest.problems import InvalidDataError, Problem, SourceError
 
 SCIKIT_LEARN = "sklearn://"
+WEB = ("http://", "https://")
 NAMES_LISTED = 20
 NAME_CHARACTERS = 80
 
@@ -74,6 +77,40 @@ def read(source: str | Sequence[str], wanted: Sequence[str]) -> Rows:
     )
 
 
+def expand(uri: str) -> list[str]:
+    """List what a pattern matches, by name; anything else stands for itself.
+
+    Raises:
+        SourceError: nothing matches, or the file system can't be reached.
+    """
+    if uri.startswith((SCIKIT_LEARN, *WEB)):
+        return [uri]
+    with _named_in_errors(uri):
+        system, path = url_to_fs(uri)
+        local = isinstance(system, LocalFileSystem)
+        if not local and not uri.endswith(path):
+            return [uri]
+        paths = _matches(without_credentials(uri), system, path)
+        return [*paths] if local else [uri.removesuffix(path) + match for match in paths]
+
+
+def count(uri: str, wanted: Sequence[str]) -> int:
+    """Count the rows of one file as ``read`` does; of a Parquet file only the end is read.
+
+    Raises:
+        SourceError: it can't be reached, or isn't what it should be.
+        InvalidDataError: lines of a CSV file aren't rows.
+    """
+    if not uri.startswith((SCIKIT_LEARN, *WEB)):
+        with _named_in_errors(uri):
+            system, path = url_to_fs(uri)
+            if system.isfile(path):
+                with system.open(path) as file:
+                    if (rows := files.parquet_rows(file)) is not None:
+                        return rows
+    return sum(part.rows for part in _read(uri, wanted))
+
+
 def without_credentials(uri: str) -> str:
     """Leave out user and password, and the query, where signed addresses carry their signature."""
     if "://" not in uri or uri.startswith(SCIKIT_LEARN):
@@ -119,16 +156,23 @@ class _Part:
 
 
 def _read(uri: str, wanted: Sequence[str]) -> Iterator[_Part]:
-    shown = without_credentials(uri)
-    try:
+    with _named_in_errors(uri):
         if uri.startswith(SCIKIT_LEARN):
             yield _read_scikit_learn(uri, wanted)
             return
         for name, path in _local_files(uri):
             yield _Part.of(name, *files.read(name, path, wanted))
+
+
+@contextmanager
+def _named_in_errors(uri: str) -> Iterator[None]:
+    """Let every error name the source, without its credentials."""
+    try:
+        yield
     except (InvalidDataError, SourceError):
         raise
     except Exception as error:  # noqa: BLE001 - every file system raises kinds of its own
+        shown = without_credentials(uri)
         said = str(error).replace(uri, shown) or type(error).__name__
         # The cause would show the address with its credentials.
         raise SourceError(f"{shown} can't be read: {said}") from None
@@ -137,17 +181,10 @@ def _read(uri: str, wanted: Sequence[str]) -> Iterator[_Part]:
 def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
     """Give name and local path of each file that ``uri`` stands for; a copy of a remote one goes with it."""
     shown = without_credentials(uri)
-    web = uri.startswith(("http://", "https://"))
-    system, path = url_to_fs(uri, **(_http_options() if web else {}))
+    system, path = url_to_fs(uri, **(_http_options() if uri.startswith(WEB) else {}))
+    # The ? of a web address begins its query.
+    paths = [path] if uri.startswith(WEB) else _matches(shown, system, path)
     local = isinstance(system, LocalFileSystem)
-    paths = [path]
-    # The ? of a web address begins its query, and a file may really be called data[1].csv.
-    if not web and has_magic(path) and not (local and system.exists(path)):
-        paths = sorted(match for match in system.glob(path) if system.isfile(match))
-        if not paths:
-            raise SourceError(f"{shown} matches no file")
-    elif local and system.isdir(path):
-        raise SourceError(f"{shown} is a folder; name its files, as in {shown.rstrip('/')}/*.parquet")
     for path in paths:
         name = shown if len(paths) == 1 else path.rpartition("/")[2]
         if local:
@@ -158,6 +195,19 @@ def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
             copy = Path(folder, "data" + "".join(Path(urlsplit(path).path).suffixes[-2:]))
             system.get_file(path, str(copy))
             yield name, copy
+
+
+def _matches(shown: str, system: AbstractFileSystem, path: str) -> list[str]:
+    """List the files that a path matches, by name; a file may really be called data[1].csv."""
+    local = isinstance(system, LocalFileSystem)
+    if has_magic(path) and not (local and system.exists(path)):
+        paths = sorted(match for match in system.glob(path) if system.isfile(match))
+        if not paths:
+            raise SourceError(f"{shown} matches no file")
+        return paths
+    if local and system.isdir(path):
+        raise SourceError(f"{shown} is a folder; name its files, as in {shown.rstrip('/')}/*.parquet")
+    return [path]
 
 
 def _http_options() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from components.ingest.problems import ROWS_LISTED, Problem
-from components.ingest.settings import MIN_TEST_ROWS, Settings
+from components.ingest.settings import Settings, too_few
 from components.ingest.source import Rows
 
 # The squares of larger numbers overflow, and the loss is a sum of squares.
@@ -18,7 +18,7 @@ LARGEST = 1e150
 
 
 def validate(
-    rows: Rows, frame: pd.DataFrame, held_out: NDArray[np.bool_], settings: Settings
+    rows: Rows, frame: pd.DataFrame, held_out: NDArray[np.bool_], settings: Settings, *, whole: bool = True
 ) -> list[Problem]:
     """Find what is wrong with the numbers.
 
@@ -27,14 +27,18 @@ def validate(
         frame: their numbers; the index is the row of ``rows``.
         held_out: which rows of the frame are held out, shape (n,).
         settings: what is allowed.
+        whole: whether these are all rows; in a shard there may be few, and a column may be constant.
     """
+
+    def checks(name: str) -> list[pa.Check]:
+        called = f"{'target' if name == settings.target else 'feature'} {name!r}"
+        found = _value_checks(called, name, rows, frame, settings)
+        return found + _variation_checks(called, name, held_out, settings) if whole else found
+
     schema = pa.DataFrameSchema(
-        {
-            # What is missing is told from what is no number by a check of ours.
-            name: pa.Column(float, _column_checks(name, rows, frame, held_out, settings), nullable=True)
-            for name in rows.columns
-        },
-        checks=_frame_checks(held_out, settings),
+        # What is missing is told from what is no number by a check of ours.
+        {name: pa.Column(float, checks(name), nullable=True) for name in rows.columns},
+        checks=_frame_checks(held_out, settings, whole=whole),
     )
     try:
         schema.validate(frame, lazy=True, inplace=True)
@@ -43,20 +47,15 @@ def validate(
     return []
 
 
-def _column_checks(
-    name: str, rows: Rows, frame: pd.DataFrame, held_out: NDArray[np.bool_], settings: Settings
+def _value_checks(
+    called: str, name: str, rows: Rows, frame: pd.DataFrame, settings: Settings
 ) -> list[pa.Check]:
-    called = f"{'target' if name == settings.target else 'feature'} {name!r}"
     number = pd.Series(~frame.index.isin(rows.columns[name].not_numbers), index=frame.index)
     checks = [
         _check(f"{called} is not a number", lambda _: number),
         _check(f"{called} is missing", lambda values: values.notna() | ~number),
         _check(f"{called} is infinite or beyond ±{LARGEST:g}", lambda values: ~(values.abs() > LARGEST)),
-        _check(f"{called} is constant over the training rows", lambda values: _varies(values[~held_out])),
     ]
-    if name == settings.target:
-        text = f"{called} is constant over the held-out rows: no score can be told from another"
-        checks.append(_check(text, lambda values: _varies(values[held_out])))
     if name in settings.ranges:
         low, high = settings.ranges[name]
         low, high = -math.inf if low is None else low, math.inf if high is None else high
@@ -65,11 +64,21 @@ def _column_checks(
     return checks
 
 
-def _frame_checks(held_out: NDArray[np.bool_], settings: Settings) -> list[pa.Check]:
-    test, train = int(held_out.sum()), int((~held_out).sum())
-    least = settings.least_train_rows
-    few = f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
-    checks = [_check(few, lambda _: train >= least and test >= MIN_TEST_ROWS)]
+def _variation_checks(
+    called: str, name: str, held_out: NDArray[np.bool_], settings: Settings
+) -> list[pa.Check]:
+    checks = [
+        _check(f"{called} is constant over the training rows", lambda values: _varies(values[~held_out]))
+    ]
+    if name == settings.target:
+        text = f"{called} is constant over the held-out rows: no score can be told from another"
+        checks.append(_check(text, lambda values: _varies(values[held_out])))
+    return checks
+
+
+def _frame_checks(held_out: NDArray[np.bool_], settings: Settings, *, whole: bool) -> list[pa.Check]:
+    few = too_few(int((~held_out).sum()), int(held_out.sum()), len(settings.features))
+    checks = [_check(few, lambda _: False)] if few and whole else []
     if settings.duplicates == "fail":
         text = "features and target repeat those of an earlier row"
         checks.append(_check(text, lambda frame: ~frame.duplicated()))

@@ -8,7 +8,8 @@ from components.image import PIPELINE_IMAGE
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
 def train(
-    dataset: Input[Dataset],
+    shards: Input[list[Dataset]],
+    dataset: Output[Dataset],
     model: Output[Model],
     metrics: Output[Metrics],
     report: Output[HTML],
@@ -20,10 +21,11 @@ def train(
     l1_ratio: float = 0.15,
     search: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
 ) -> None:
-    """Fit the model on the training rows.
+    """Merge the moments of the shards and fit the model to them.
 
     Args:
-        dataset: what ingest wrote.
+        shards: what ingest wrote, in the order of the rows.
+        dataset: of all shards: the held-out rows, and as many training rows as were kept.
         model: the model folder.
         metrics: losses, training time and peak memory.
         report: the loss by step, the weights and the search.
@@ -33,18 +35,21 @@ def train(
         penalty: l2, l1 or elasticnet; none if empty.
         alpha: the factor of the penalty.
         l1_ratio: the share of l1 in the penalty elasticnet.
-        search: values to choose from on a part of the training rows, by parameter of the estimator, such as
+        search: values to choose from on a part of the kept rows, by parameter of the estimator, such as
             {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
     from pathlib import Path
 
     from components import dataset as datasets
+    from components.shards import merge
     from components.train import training
     from components.train.report import report as describe
     from components.train.search import Search
 
+    whole = merge([datasets.read(shard.path) for shard in shards], dataset.path)
+    dataset.metadata.update(source=whole.source, fingerprint=whole.fingerprint)
     result = training.train(
-        datasets.read(dataset.path),
+        whole,
         model.path,
         iterations=iterations,
         lr=lr,

@@ -7,7 +7,7 @@ order.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -112,6 +112,17 @@ class Moments:
     def accurate(self) -> bool:
         """Whether no square of a deviation overflowed or lost digits to underflow."""
         return self.finite and bool((np.diag(self.comoment) >= self.weight * MIN_VARIANCE).all())
+
+    def of_features(self, features: Sequence[int]) -> "Moments":
+        """Return the moments of some of the features, by their positions, and the target."""
+        columns = np.array([*features, self.features])
+        return replace(
+            self,
+            shift=self.shift[columns],
+            offset=self.offset[columns],
+            comoment=self.comoment[np.ix_(columns, columns)],
+            exponent=self.exponent[columns],
+        )
 
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments of the rows of both.

@@ -65,8 +65,11 @@ def train(
 ) -> TrainingResult:
     """Fit the model to the training rows and write its folder.
 
+    From the moments alone, so that there may be more rows than the memory holds. Only the kept ones are read:
+    for a search, for the distribution of the predictions, and for mini-batches, which need all of them kept.
+
     Args:
-        dataset: what ingest wrote.
+        dataset: what ingest wrote, of one shard or merged.
         model_folder: to write; it must not exist.
         search: candidates to compare first; the best is then fitted to all training rows.
         **parameters: of the estimator, ``SimpleLinearRegression``. Unless it is given, ``random_state`` is 0:
@@ -88,14 +91,14 @@ def train(
         chosen = best(trials)
     searched = time.perf_counter()
     try:
-        estimator = chosen.fit(X, y, names)
+        estimator = _fit(dataset, chosen, X, y)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     fitted = time.perf_counter()
     model = _model(dataset, estimator, chosen, X)
     steps, losses = _curve(estimator)
     metrics = {
-        "rows": float(len(y)),
+        "rows": float(dataset.train_rows),
         "iterations": float(estimator.n_iter_),
         "initial_loss": estimator.losses[0],
         "final_loss": estimator.losses[-1],
@@ -106,6 +109,21 @@ def train(
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
     return TrainingResult(model, digest, dataset.fingerprint, chosen, metrics, steps, losses, tuple(trials))
+
+
+def _fit(
+    dataset: Dataset, chosen: Candidate, X: NDArray[np.float64], y: NDArray[np.float64]
+) -> SimpleLinearRegression:
+    names = [feature.name for feature in dataset.features]
+    if chosen.parameters["batch_size"] is None and dataset.moments:
+        columns = [names.index(name) for name in chosen.features]
+        return SimpleLinearRegression(**chosen.parameters).fit_moments(dataset.moments.of_features(columns))
+    if dataset.kept_rows < dataset.train_rows:
+        raise ValueError(
+            f"Mini-batches need the rows, and {dataset.kept_rows} of {dataset.train_rows} were kept: "
+            "raise kept_rows, or leave batch_size out."
+        )
+    return chosen.fit(X, y, names)
 
 
 def _model(

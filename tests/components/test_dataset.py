@@ -38,7 +38,7 @@ def test_what_was_written_is_read_back(make: Callable[..., Dataset]) -> None:
     assert datasets.read(written.folder) == written
     assert written.features == (Column("age", 0.0, 29.0), Column("bmi", 0.0, 2.9, "kg/m²"))
     assert written.target == Column("target", 0.0, 87.0)
-    assert (written.train_rows, written.test_rows) == (30, 5)
+    assert (written.train_rows, written.kept_rows, written.test_rows) == (30, 30, 5)
     assert written.distributions["bmi"] == Distribution.of(columns(30)["bmi"])
     assert set(written.distributions) == {"age", "bmi"}
 
@@ -122,9 +122,9 @@ def test_a_changed_description_is_refused(make: Callable[..., Dataset]) -> None:
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ('{"format_version": NaN}', "is not JSON: JSON knows no NaN"),
-        ("[]", "is not of format version 1"),
-        ('{"format_version": 2}', "is not of format version 1"),
-        ('{"format_version": 1}', "was changed"),
+        ("[]", "is not of format version 2"),
+        ('{"format_version": 3}', "is not of format version 2"),
+        ('{"format_version": 2}', "was changed"),
     ],
 )
 def test_a_malformed_description_is_refused(make: Callable[..., Dataset], content: str, reason: str) -> None:
@@ -136,7 +136,7 @@ def test_a_malformed_description_is_refused(make: Callable[..., Dataset], conten
 
 def test_a_description_that_lacks_something_is_refused(make: Callable[..., Dataset]) -> None:
     path = make().folder / datasets.DATASET_FILE
-    document = {"format_version": 1}
+    document = {"format_version": 2}
     document["sha256"] = datasets._digest(datasets._dump(document))  # type: ignore[assignment]
     path.write_text(json.dumps(document))
     with pytest.raises(DatasetError, match=r"dataset\.json: missing or malformed value 'files'"):

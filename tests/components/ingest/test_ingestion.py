@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 from components import dataset as datasets
 from components.ingest.ingestion import ingest
 from components.ingest.problems import InvalidDataError, SourceError
-from components.ingest.settings import Settings
+from components.ingest.settings import Settings, too_few
 
 FEW_HELD_OUT = Settings(test_rows=5)
 
@@ -133,7 +133,9 @@ def test_too_few_rows_are_refused(write_csv: Callable[..., str], refusal: Callab
 
 
 def test_more_features_need_more_rows() -> None:
-    assert Settings(features=[f"x{n}" for n in range(20)]).least_train_rows == 22
+    assert too_few(train=22, test=2, features=20) is None
+    said = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
+    assert too_few(train=21, test=2, features=20) == said
 
 
 def test_a_column_that_is_constant_over_the_training_rows_is_refused(

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
@@ -12,9 +13,10 @@ from predictor import artifact
 
 
 @pytest.fixture
-def artifacts(make_dataset: Callable[..., Dataset], tmp_path: Path) -> dict[str, dsl.Artifact]:
+def artifacts(make_dataset: Callable[..., Dataset], tmp_path: Path) -> dict[str, Any]:
     return {
-        "dataset": dsl.Dataset(name="dataset", uri=str(make_dataset().folder)),
+        "shards": [dsl.Dataset(name="dataset", uri=str(make_dataset().folder))],
+        "dataset": dsl.Dataset(name="dataset", uri=str(tmp_path / "whole")),
         "model": dsl.Model(name="model", uri=str(tmp_path / "model")),
         "metrics": dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics")),
         "report": dsl.HTML(name="report", uri=str(tmp_path / "report")),
@@ -22,7 +24,7 @@ def artifacts(make_dataset: Callable[..., Dataset], tmp_path: Path) -> dict[str,
 
 
 def test_the_component_writes_the_model_its_metrics_and_its_report(
-    artifacts: dict[str, dsl.Artifact],
+    artifacts: dict[str, Any],
 ) -> None:
     train.python_func(**artifacts)
     _, digest = artifact.read(artifacts["model"].path)
@@ -31,7 +33,7 @@ def test_the_component_writes_the_model_its_metrics_and_its_report(
     assert digest in Path(artifacts["report"].path).read_text()
 
 
-def test_every_parameter_reaches_the_estimator(artifacts: dict[str, dsl.Artifact]) -> None:
+def test_every_parameter_reaches_the_estimator(artifacts: dict[str, Any]) -> None:
     parameters = {
         "iterations": 70,
         "lr": 0.02,
@@ -47,7 +49,7 @@ def test_every_parameter_reaches_the_estimator(artifacts: dict[str, dsl.Artifact
     }
 
 
-def test_a_search_as_kfp_passes_it_is_run(artifacts: dict[str, dsl.Artifact]) -> None:
+def test_a_search_as_kfp_passes_it_is_run(artifacts: dict[str, Any]) -> None:
     train.python_func(**artifacts, search={"features": [["signal"]], "iterations": [500.0], "seed": 1.0})
     model, _ = artifact.read(artifacts["model"].path)
     assert [feature.name for feature in model.features] == ["signal"]
@@ -55,8 +57,8 @@ def test_a_search_as_kfp_passes_it_is_run(artifacts: dict[str, dsl.Artifact]) ->
     assert "search_seconds" in artifacts["metrics"].metadata
 
 
-def test_a_changed_dataset_is_not_trained_on(artifacts: dict[str, dsl.Artifact]) -> None:
-    Path(artifacts["dataset"].path, "train.parquet").write_bytes(b"other")
+def test_a_changed_dataset_is_not_trained_on(artifacts: dict[str, Any]) -> None:
+    Path(artifacts["shards"][0].path, "train.parquet").write_bytes(b"other")
     with pytest.raises(DatasetError, match=r"train\.parquet was changed"):
         train.python_func(**artifacts)
     assert not Path(artifacts["model"].path).exists()

@@ -1,0 +1,93 @@
+"""Planning: one source may be many files, each a shard that is read by itself, in a pod of its own."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import Any
+
+from components.ingest import source as sources
+from components.ingest.problems import InvalidDataError, Problem, SourceError
+from components.ingest.settings import Settings
+
+COUNTED_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Where some of the rows are, and which they are among all.
+
+    Attributes:
+        source: see ``components.ingest.source.read``.
+        first: how many rows stand before them, in the shards before.
+        rows: how many they are; None if that isn't known, with a single shard.
+        total: how many rows all shards have together; None for a single one.
+    """
+
+    source: str | Sequence[str]
+    first: int = 0
+    rows: int | None = None
+    total: int | None = None
+
+    def problems(self, rows: int) -> Iterator[Problem]:
+        """Find a source that has not as many rows as were counted."""
+        if self.rows is not None and rows != self.rows:
+            yield Problem(f"there are {rows} rows now, and were {self.rows} when the shards were planned")
+
+    def document(self) -> dict[str, Any]:
+        """Return what is known of the shard as JSON can hold it; KFP passes no null."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Shard":
+        """Read a shard from JSON; KFP passes every number in a document as a float."""
+        counts = {name: document.get(name) for name in ("rows", "total")}
+        return cls(
+            document["source"],
+            int(document.get("first", 0)),
+            **{name: None if count is None else int(count) for name, count in counts.items()},
+        )
+
+
+def plan(source: str, settings: Settings) -> list[Shard]:
+    """List the shards of a source, in their order.
+
+    The rows of several are counted, so that the same rows are held out as if they stood in one file. To
+    drop or refuse duplicates all rows must be seen at once: then there is one shard, of all files.
+
+    Args:
+        source: one as ``components.ingest.source.read`` takes it, or a JSON list of such. A pattern such as
+            ``data/*.parquet`` stands for a shard for each file it matches, by name.
+        settings: with which the shards will be read.
+
+    Raises:
+        SourceError: a source can't be read, or there is none.
+        InvalidDataError: the settings make no sense.
+    """
+    if problems := settings.problems():
+        raise InvalidDataError("the settings", problems)
+    uris = [uri for named in listed(source) for uri in sources.expand(named)]
+    if len(uris) == 1:
+        return [Shard(uris[0])]
+    if settings.duplicates != "report":
+        return [Shard(uris)]
+    with ThreadPoolExecutor(COUNTED_AT_ONCE) as pool:
+        counts = list(pool.map(lambda uri: sources.count(uri, settings.columns), uris))
+    firsts = accumulate(counts, initial=0)
+    return [
+        Shard(uri, first, rows, sum(counts)) for uri, first, rows in zip(uris, firsts, counts, strict=False)
+    ]
+
+
+def listed(source: str) -> list[str]:
+    """Read a source that may be a JSON list of several; a file may really be called ``[1].csv``."""
+    if not source.lstrip().startswith("["):
+        return [source]
+    try:
+        named = json.loads(source)
+    except ValueError:
+        return [source]
+    if not named or not all(isinstance(uri, str) and uri for uri in named):
+        raise SourceError(f"a list of sources holds paths or URIs, not {source}")
+    return list(named)

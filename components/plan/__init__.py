@@ -1,0 +1,1 @@
+"""From a source to the shards that are read side by side."""
