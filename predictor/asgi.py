@@ -1,7 +1,8 @@
 """The plain way in: an ASGI layer in front of KServe's application.
 
 It answers the paths of ``routes`` itself, outside of KServe's middleware, and hands every other request on
-untouched. Streams and large bodies come this way, and every request on a server that is not our own.
+untouched, but through the same gate and within limits. Streams and large bodies come this way, and every
+request on a server that is not our own.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 
 from predictor.answer import NDJSON, Answer, Head
 from predictor.capacity import Share
@@ -31,6 +33,9 @@ _SLICE = 2**18
 _CUT_SHORT = frozenset((408, 413, 503))
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 2**22
+_EVENTS = frozenset(("v1_predict", "v1_explain", "v2_infer"))
+_LONGEST_ELSEWHERE = 2**20
+"""Bytes of a body that is handed on: KServe's application reads it whole, into an object a number."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +53,16 @@ class Layer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
-        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
-        route = None if is_cloud_event(headers) else self.service.routes.find(scope.get("path", ""))
-        if scope["type"] != "http" or route is None:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = dict(scope["headers"])
+        route = self.service.routes.find(scope["path"])
+        known = route is not None and not (route.name in _EVENTS and is_cloud_event(headers))
+        exchange = _Exchange(self.service, route or _elsewhere(scope["path"]), scope, headers, receive, send)
         self.service.metrics.in_progress += 1
         try:
-            await _Exchange(self.service, route, scope, headers, receive, send).run()
+            await (exchange.run() if known else exchange.hand_on(self.app, scope))
         except Disconnected:
             logger.debug("a client went away before its request was complete")
         finally:
@@ -84,6 +91,7 @@ class _Exchange:
         self.send = send
         self.share = Share(service.memory)
         self.complete = False
+        self.received = 0
 
     async def run(self) -> None:
         """Answer, and give back what the request took of the memory however it ends."""
@@ -91,6 +99,51 @@ class _Exchange:
             await self._run()
         finally:
             self.share.release()
+
+    async def hand_on(self, app: App, scope: Scope) -> None:
+        """Have KServe's application answer whoever is let in, within the limits."""
+        deadline = asyncio.get_running_loop().time() + self.service.settings.read_seconds
+
+        async def receive() -> Message:
+            try:
+                return await self._next(deadline)
+            except PredictorError as error:
+                headers = dict((*error.headers, _CLOSE))
+                told = {name.decode(): value.decode() for name, value in headers.items()}
+                raise HTTPException(error.status, str(error), told) from error
+
+        try:
+            self.service.admit(self.route, self.headers, self.client)
+            self._expect(_LONGEST_ELSEWHERE)
+        except PredictorError as error:
+            answer = self.service.refuse(error)
+            self.service.record(self.route, self.method, self.path, b"", answer, time.perf_counter())
+            await self._write(answer)
+            return
+        try:
+            await app(scope, receive, self.send)
+        finally:
+            self.share.release()
+
+    async def _next(self, deadline: float) -> Message:
+        """The next message of a request that was handed on.
+
+        Raises:
+            PredictorError: the body is beyond the limits of size, memory or time.
+        """
+        if self.complete:
+            return await self.receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await self.receive()
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        self.complete = not message.get("more_body", False)
+        self.received += len(message.get("body", b""))
+        if self.received > _LONGEST_ELSEWHERE:
+            raise TooLarge(f"the body is longer than {_LONGEST_ELSEWHERE} bytes")
+        self.share.grow(len(message.get("body", b"")))
+        return message
 
     async def _run(self) -> None:
         started = time.perf_counter()
@@ -131,7 +184,10 @@ class _Exchange:
                     if len(body) > settings.max_body_bytes:
                         raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
         except TimeoutError as error:
-            raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
+            raise self._too_slow() from error
+
+    def _too_slow(self) -> ReadTimeout:
+        return ReadTimeout(f"the body did not arrive within {self.service.settings.read_seconds:g} s")
 
     def _expect(self, limit: int) -> None:
         """Refuse a long body by the length it announces, before any of it is read."""
@@ -224,6 +280,11 @@ class _Exchange:
             if answers:
                 await self._send_body(answers, more=True)
         return records.finish()
+
+
+def _elsewhere(path: str) -> Route:
+    """The route of what only KServe may know; whatever could reach its repository is administration."""
+    return Route("elsewhere", {}, "admin" if "/repository" in path else "predict")
 
 
 def is_cloud_event(headers: Mapping[bytes, bytes]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "linear-regressor"
 ISSUER, AUDIENCE = "https://issuer.example", "predictor"
+CLOUD_EVENT = {"ce-specversion": "1.0", "ce-type": "x", "ce-source": "x", "ce-id": "1"}
 KEY = rsa.generate_private_key(65537, 2048)
 
 
@@ -68,6 +69,13 @@ def guarded(start_server: "StartServer", keys: Path) -> Iterator["Server"]:
 @pytest.fixture
 def asking(guarded: "Server") -> Iterator[httpx.Client]:
     with guarded.http as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def open_(start_server: "StartServer") -> Iterator[httpx.Client]:
+    """A server without credentials, where nobody can be an administrator."""
+    with start_server() as running, running.http as client:
         yield client
 
 
@@ -155,6 +163,31 @@ def test_a_token_that_is_not_for_us_is_refused(asking: httpx.Client, changes: di
 
 def test_a_token_without_the_scope_is_refused(asking: httpx.Client) -> None:
     assert predict(asking, bearer(token(scope="explain"))) == 403
+
+
+@pytest.mark.parametrize(
+    "path", [f"/v1/models/{NAME}:predict", f"/v1/models/{NAME}:explain", f"/v2/models/{NAME}/infer"]
+)
+def test_nothing_that_kserve_answers_itself_goes_past_the_gate(asking: httpx.Client, path: str) -> None:
+    """A CloudEvent is KServe's, and so is a path that only its router's regular expressions match."""
+    for other, headers in ((path, CLOUD_EVENT), (f"{path}%0A", {})):
+        assert asking.post(other, json={"instances": [1]}, headers=headers).status_code == 401
+        wrong = headers | bearer(token(scope=""))
+        assert asking.post(other, json={"instances": [1]}, headers=wrong).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{}, CLOUD_EVENT, {"content-type": "application/cloudevents+json"}])
+@pytest.mark.parametrize("end", ["", "%0A", "/"])
+@pytest.mark.parametrize("path", ["index", f"models/{NAME}/load", f"models/{NAME}/unload"])
+def test_the_repository_is_closed_to_all_but_an_administrator(
+    asking: httpx.Client, open_: httpx.Client, path: str, end: str, headers: dict[str, str]
+) -> None:
+    url = f"/v2/repository/{path}{end}"
+    assert asking.post(url, headers=headers).status_code == 401
+    assert asking.post(url, headers=headers | bearer("alpha")).status_code == 403
+    assert open_.post(url, headers=headers | bearer("omega")).status_code == 404
+    for client in (asking, open_):
+        assert client.get("/v2/health/ready").status_code == 200
 
 
 def test_grpc_asks_for_the_same(guarded: "Server") -> None:
