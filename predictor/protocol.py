@@ -29,6 +29,10 @@ FITS = ("0.54.0", "0.9.0")
 
 _KNOWN = 1024
 _LONGEST = 2048
+_PIPELINED = 100
+"""Requests of one connection that wait for those before them; it is closed behind more."""
+_FIELD_BYTES = 32
+"""What a field of a head counts for beside its name and value, as in HTTP/2 (RFC 9113, 6.5.2)."""
 _HOT = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
 _ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
@@ -174,8 +178,9 @@ class FastProtocol(HttpToolsProtocol):
         self._within_head = False
         self._head_bytes = self._head_received = 0
         self._head_since = 0.0
-        self._too_long = False
-        self._active = time.monotonic()
+        self._too_long = self._too_many = False
+        self._active = self._answered = time.monotonic()
+        self._unsent, self._unsent_since = 0, 0.0
 
     def data_received(self, data: bytes) -> None:
         """Answer what is known; give the rest to uvicorn."""
@@ -248,12 +253,16 @@ class FastProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count the bytes of the head."""
-        self._count(len(name) + len(value))
+        self._count(len(name) + len(value) + _FIELD_BYTES)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Note that the head is complete; take no more requests at once than may wait."""
         self._within_head = False
+        if len(self.pipeline) >= _PIPELINED:
+            self._too_many = True
+            self.pipeline[0][0].keep_alive = False
+            raise ValueError("too many requests wait for those before them")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -261,24 +270,48 @@ class FastProtocol(HttpToolsProtocol):
         self._within_message = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Begin to count how long the connection is idle."""
+        self._active = self._answered = time.monotonic()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, or one with too long a head."""
+        """Refuse what is no HTTP request, or one with too long a head.
+
+        Where too many requests wait, the connection ends with the answer to the last of them.
+        """
         if self._too_long:
             self._refuse_head()
-        else:
+        elif not self._too_many:
             super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
         self.transport.write(_closing(431, b'{"error":"the head of the request is too long"}'))
         self.transport.close()
 
-    def overdue(self, now: float) -> bool:
-        """Whether the connection waits for longer than it may: for a head, or idle for the next request."""
+    def tend(self, now: float) -> None:
+        """Close a connection that keeps us waiting, or cut it off.
+
+        It may wait for a head, for the rest of a body that nobody wants any more, or for the next request.
+        It is cut off where its client takes nothing of what it was sent.
+        """
         settings = self.desk.service.settings
-        if self._within_head:
-            return now - self._head_since > settings.head_seconds
-        idle = not self._within_message and self._all_answered()
-        return idle and now - self._active > self.timeout_keep_alive
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent or not unsent:
+            self._unsent, self._unsent_since = unsent, now
+        if unsent:
+            if now - self._unsent_since > settings.write_seconds:
+                self.transport.abort()
+        elif self._within_head:
+            if now - self._head_since > settings.head_seconds:
+                self.transport.close()
+        elif self._all_answered():
+            if self._within_message:
+                waited, patience = now - self._answered, settings.read_seconds
+            else:
+                waited, patience = now - self._active, float(self.timeout_keep_alive)
+            if waited > patience:
+                self.transport.close()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

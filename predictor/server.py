@@ -125,13 +125,13 @@ class Predictor:
             await rpc.stop(self.settings.grace_seconds)
 
     async def _sweep(self, http: HttpServer) -> None:
-        """Close connections that keep us waiting; once a second for all is cheaper than a timer for each."""
+        """Look after connections that keep us waiting; once a second for all is cheaper than a timer each."""
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
             for connection in list(http.server_state.connections):
-                if isinstance(connection, FastProtocol) and connection.overdue(now):
-                    connection.transport.close()
+                if isinstance(connection, FastProtocol):
+                    connection.tend(now)
 
     async def _refresh(self, service: Service) -> None:
         """Look at the keys again, in a thread: they may come over a network."""

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     answer_seconds: Seconds = 30
     """How long an answer may take to compute; beyond it 504."""
 
+    write_seconds: Seconds = 60
+    """How long a client may take nothing of what it is sent; then its connection is cut off."""
+
     drain_seconds: Annotated[float, Field(ge=0)] = 10
     """How long new requests are still answered after SIGTERM, while readiness is false: longer than
     endpoints take to learn of it."""
