@@ -21,6 +21,7 @@ class Load:
         body: what it says.
         right: whether an answer's content is a right one.
         pause: seconds between two requests.
+        chunked: whether the body is sent in chunks instead of with its length.
         sent: how many were answered or failed.
         failures: for each failed one, when it failed (monotonic seconds) and how.
     """
@@ -31,6 +32,7 @@ class Load:
     body: bytes
     right: Callable[[bytes], bool]
     pause: float = 0.0
+    chunked: bool = False
     sent: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
@@ -57,9 +59,9 @@ class Load:
         connection = self._connect()
         while not self._ended.is_set():
             try:
-                connection.request(
-                    "POST", self.path, self.body, {"Host": self.host, "Content-Type": "application/json"}
-                )
+                headers = {"Host": self.host, "Content-Type": "application/json"}
+                body = iter((self.body,)) if self.chunked else self.body
+                connection.request("POST", self.path, body, headers, encode_chunked=self.chunked)
                 response = connection.getresponse()
                 content = response.read()
                 if response.status != http.client.OK or not self.right(content):
