@@ -17,8 +17,8 @@ ROWS = 50_000
 def pressure(service: Service) -> Iterator[list[Load]]:
     """Clients that keep the pods busy with batches.
 
-    In chunks: a gateway written in Go, such as Traefik, now and then cuts a long answer to a body that came with
-    its length, whoever gave it (https://github.com/golang/go/issues/40747).
+    In chunks: a gateway written in Go, such as Traefik, now and then cuts a long answer to a body that came
+    with its length, whoever gave it (https://github.com/golang/go/issues/40747).
     """
     body = json.dumps({"instances": [[X]] * ROWS}).encode()
     predictions = ",".join([repr(service.predictions["1"])] * ROWS)
