@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import kfp
 from kfp import compiler, dsl, local
 
-from components.commands import cluster
+from components.commands import cluster, rollout
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
 from components.commands.progress import Progress
@@ -340,6 +340,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--cron", required=True, help="five fields, or six with seconds first")
     command.add_argument("--name", default=NAME, help="of the schedule (%(default)s)")
     command.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")
+
+    rollout.add(commands)
     return parser
 
 

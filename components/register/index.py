@@ -4,6 +4,7 @@ MLflow takes seconds to import and its first SQLite file seconds to make; nothin
 """
 
 import fcntl
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+WITHDRAWN = "withdrawn"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -32,6 +34,12 @@ class Version:
     def digest(self) -> str:
         """Of its model folder; empty for a version that was not made here."""
         return self.tags.get("digest", "")
+
+    @property
+    def withdrawn(self) -> str:
+        """Why it was taken out of use, and may not become champion by itself; empty for most."""
+        mark = self.tags.get(WITHDRAWN)
+        return str(json.loads(mark)["reason"]) if mark else ""
 
 
 class Index:
@@ -78,6 +86,17 @@ class Index:
     def version(self, number: int) -> Version:
         """The version with this number."""
         return _version(self._client.get_model_version(self._name, str(number)))
+
+    def find(self, number: int) -> Version | None:
+        """The version with this number, if there is one."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.version(number)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def by_run(self, run_id: str) -> Version | None:
         """The version that a run registered or was linked to."""

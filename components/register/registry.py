@@ -14,7 +14,7 @@ from pathlib import Path
 from components.evaluate.compare import Entry
 from components.register.folders import FolderError, Folders, local_path, open_folders
 from components.register.gate import Decision
-from components.register.index import CHALLENGER, CHAMPION, Index, Version, open_index, run_tag
+from components.register.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
 from predictor import artifact
 
 UNFINISHED = "registering"
@@ -56,6 +56,57 @@ class Registry:
         """The version that is served, if there is one."""
         number = self._index.aliases().get(CHAMPION)
         return None if number is None else self._index.version(number)
+
+    def version(self, number: int) -> Version:
+        """A version by its number.
+
+        Raises:
+            RegistryError: there is none.
+        """
+        if found := self._index.find(number):
+            return found
+        raise RegistryError(f"there is no version {number}")
+
+    def has(self, number: int) -> bool:
+        """Whether there is a version with this number."""
+        return self._index.find(number) is not None
+
+    def note(self, number: int, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        self._index.tag(number, key, value)
+
+    def withdraw(self, number: int, reason: str, successor: int | None) -> None:
+        """Take a version out of use: it becomes champion only by `restore`, whatever run brings it again.
+
+        Args:
+            number: of the version.
+            reason: for people.
+            successor: the champion from now on; None where there is nobody to follow.
+        """
+        with self._index.exclusive():
+            mark = {"reason": reason, "successor": successor}
+            self._index.tag(number, WITHDRAWN, json.dumps(mark))
+            if successor is not None:
+                self._index.point(CHAMPION, successor)
+
+    def restore(self, number: int, reason: str) -> None:
+        """Make a version the champion, on somebody's word; the one that was champion is withdrawn."""
+        champion = self.champion()
+        with self._index.exclusive():
+            if self.version(number).withdrawn:
+                self._index.tag(number, WITHDRAWN, "")
+        if champion and champion.number != number:
+            self.withdraw(champion.number, reason, number)
+        else:
+            self._index.point(CHAMPION, number)
+
+    def settle(self) -> None:
+        """Finish a withdrawal that was cut short between its two writes."""
+        champion = self.champion()
+        if champion and champion.withdrawn:
+            successor = json.loads(champion.tags[WITHDRAWN])["successor"]
+            if successor is not None:
+                self._index.point(CHAMPION, successor)
 
     def uri(self, version: Version) -> str:
         """Where a version stands."""
@@ -134,6 +185,9 @@ class Registry:
             if champion and champion.number == version.number:
                 return self._confirm(champion, run_id)
             decision = decide(champion)
+            if decision.promote and (why := self._index.version(version.number).withdrawn):
+                reason = f"version {version.number} was withdrawn, and stays so until it is put back: {why}"
+                decision = Decision(promote=False, reasons=(*decision.reasons, reason))
             self._index.tag(version.number, "decision", json.dumps({"run_id": run_id, **asdict(decision)}))
             if not decision.promote:
                 return decision

@@ -1,0 +1,107 @@
+"""What a canary has to show, and in what steps it is given requests."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One share of the requests, for one window.
+
+    Attributes:
+        weight: percent of the requests, from 1 to 99.
+        seconds: how long the window is.
+    """
+
+    weight: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.weight != int(self.weight) or not 1 <= self.weight <= 99:
+            raise ValueError(f"a step's weight is a whole number of percent from 1 to 99, not {self.weight}")
+        _positive("a step's seconds", self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a canary has to show in the window of each step, against the stable version in the same window.
+
+    Attributes:
+        steps: the shares it is given, one after the other.
+        requests: fewest requests that both versions answered; with fewer nothing can be told.
+        error_ratio: largest share of failed requests.
+        latency_ratio: largest ratio of the canary's latency to the stable version's.
+        latency_floor: in seconds; the stable version's latency counts as at least this, for the ratio of two
+            latencies that nobody notices means nothing.
+        quantile: the quantile of the latencies that is compared.
+        shift: largest mean distance between the two predictions for one instance, in standard deviations of
+            the stable version's predictions.
+        rate: instances a second that both versions are asked.
+        attempts: how often a step may be begun: a job that was killed, lost pods and too little data each
+            cost one.
+        ready_seconds: how long pods of a new version may take until all are ready and say that they serve it.
+    """
+
+    steps: tuple[Step, ...] = (Step(5, 60), Step(20, 60), Step(50, 60))
+    requests: int = 200
+    error_ratio: float = 0.01
+    latency_ratio: float = 1.5
+    latency_floor: float = 0.01
+    quantile: float = 0.95
+    shift: float = 1.0
+    rate: float = 20.0
+    attempts: int = 3
+    ready_seconds: float = 180.0
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("steps must hold at least one step")
+        for name in ("requests", "latency_ratio", "latency_floor", "rate", "attempts", "ready_seconds"):
+            _positive(name, getattr(self, name))
+        for name in ("error_ratio", "quantile"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is a share from 0 to below 1, not {getattr(self, name)}")
+        if not (math.isfinite(self.shift) and self.shift >= 0):
+            raise ValueError(f"shift is a number from 0, not {self.shift}")
+
+
+def parse(document: Mapping[str, Any]) -> Policy:
+    """Read a policy from its JSON object; what is not said keeps its default.
+
+    Raises:
+        ValueError: an unknown name, or a value that makes no sense.
+    """
+    known = {field.name for field in fields(Policy)}
+    if unknown := sorted(set(document) - known):
+        raise ValueError(f"a policy has no {', '.join(unknown)}, only {', '.join(sorted(known))}")
+    try:
+        given = dict(document)
+        if "steps" in given:
+            given["steps"] = tuple(Step(**step) for step in given["steps"])
+        return Policy(**given)
+    except TypeError as error:
+        raise ValueError(f"a policy's value is of a wrong type: {error}") from error
+
+
+def read(path: str | Path) -> Policy:
+    """Read a policy from a JSON file.
+
+    Raises:
+        ValueError: it holds no policy; the message names the file.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("a policy is a JSON object")
+        return parse(document)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be above 0, not {value}")

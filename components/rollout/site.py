@@ -1,0 +1,58 @@
+"""Everything that a rollout touches, put together once."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from components.register.index import Version
+from components.register.registry import Registry
+from components.rollout.clock import Clock
+from components.rollout.errors import RolloutError
+from components.rollout.journal import Journal
+from components.rollout.lease import Lease
+from components.rollout.predictor import Predictor
+from components.rollout.probes import Probing
+from components.rollout.release import Release
+from components.rollout.routes import Routes
+
+
+class Probes(Protocol):
+    """What sends probes."""
+
+    def running(self, ranges: Sequence[tuple[float, float]]) -> AbstractContextManager[Probing]:
+        """Probe with instances in these ranges until the end of the ``with``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One service in one cluster, and the registry of its model."""
+
+    stable: Predictor
+    canary: Predictor
+    routes: Routes
+    lease: Lease
+    registry: Registry
+    journal: Journal
+    prober: Probes
+    clock: Clock
+
+    def release(self, version: Version) -> Release:
+        """A version of the registry as it is served."""
+        return Release(str(version.number), version.digest, self.registry.uri(version))
+
+    def champion(self) -> Release:
+        """The registry's champion.
+
+        Raises:
+            RolloutError: there is none that may be served.
+        """
+        self.registry.settle()
+        champion = self.registry.champion()
+        if champion is None:
+            raise RolloutError("the registry has no champion")
+        if champion.withdrawn:
+            raise RolloutError(
+                f"the champion, version {champion.number}, was withdrawn: {champion.withdrawn}"
+            )
+        return self.release(champion)
