@@ -1,0 +1,50 @@
+"""What came true: the bodies of ``POST /feedback``, and the ids that tie them to what was predicted."""
+
+import os
+import re
+from typing import Any
+
+from predictor import json_exact
+from predictor.errors import InvalidInput
+from predictor.recorder import Truth
+
+_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_MANY = 100_000
+
+
+def request_id(given: bytes | str | None) -> str:
+    """The id of a request: the client's own where it is short and plain, else a random one."""
+    text = given.decode("latin-1") if isinstance(given, bytes) else given
+    return text if text and _ID.fullmatch(text) else os.urandom(16).hex()
+
+
+def read(body: bytes | bytearray) -> list[Truth]:
+    """Read ``{"id": ..., "target": y}``, ``{"id": ..., "targets": [...]}``, or ``{"feedback": [...]}``.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    document = json_exact.document(body)
+    if isinstance(document, dict) and "feedback" in document:
+        items = json_exact.member(document, "feedback")
+        if not isinstance(items, list) or not 0 < len(items) <= _MANY:
+            raise InvalidInput(f"feedback: expected a list of 1 to {_MANY}, got {json_exact.describe(items)}")
+        return [_truth(item, f"feedback[{i}]") for i, item in enumerate(items)]
+    return [_truth(document, "the body")]
+
+
+def _truth(item: Any, where: str) -> Truth:
+    if not isinstance(item, dict):
+        raise InvalidInput(
+            f'{where}: expected an object {{"id": ..., "target": ...}}, got {json_exact.describe(item)}'
+        )
+    name = item.get("id")
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise InvalidInput(f"{where}: id: expected the id of a request, as its answer gave it")
+    keys = set(item) - {"id"}
+    if keys == {"target"}:
+        return Truth(name, (json_exact.number(item["target"], f"{where}: target"),))
+    if keys == {"targets"} and isinstance(item["targets"], list) and item["targets"]:
+        targets = enumerate(item["targets"])
+        return Truth(name, [json_exact.number(value, f"{where}: targets[{i}]") for i, value in targets])
+    raise InvalidInput(f'{where}: expected "target", a number, or "targets", a list of numbers, beside "id"')

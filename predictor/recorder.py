@@ -1,0 +1,152 @@
+"""What was predicted and what came true, kept as Parquet for the next training.
+
+Two kinds of files are written, ``predictions/DAY/NAME.parquet`` and ``truths/DAY/NAME.parquet``. A row of a
+prediction has the request's id, its place in the request, the time, the model's version, the features and the
+prediction; a row of the truth has the id, the place, the time and the true value. Our own columns begin with
+an underscore. Whoever reads them joins the two by ``_id`` and ``_row``; of rows that are there twice the last
+one counts, for what was stored in a crash may be sent again.
+"""
+
+import io
+import os
+import socket
+import time
+from asyncio import Future
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.batches import Batches
+from predictor.store import Put
+
+_MICROSECONDS = 1e6
+_OVERHEAD = 200
+"""Bytes that an item takes beside its numbers."""
+_CLOSING_SECONDS = 5.0
+
+
+class Predicted(NamedTuple):
+    """Rows of one request, of shape (n, d), and their predictions, of shape (n,)."""
+
+    id: str
+    seconds: float
+    version: str
+    rows: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+class Truth(NamedTuple):
+    """The true values for the rows of one request."""
+
+    id: str
+    targets: Sequence[float]
+
+
+class Truths(NamedTuple):
+    """What one request of a client says came true, and what to tell once that is stored."""
+
+    seconds: float
+    truths: Sequence[Truth]
+    stored: "Future[None]"
+
+
+class Recorder:
+    """Keeps both kinds; what is predicted never waits for it."""
+
+    def __init__(self, put: Put, names: Sequence[str], limit: int, seconds: float) -> None:
+        """Start to keep.
+
+        Args:
+            put: the store.
+            names: of the features.
+            limit: bytes of each kind that may wait for the store.
+            seconds: how long predictions may wait until they are written; truths wait for a moment only, for
+                whoever sends them is told when they are stored.
+        """
+        self._put = put
+        self._names = names
+        self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
+        self._numbers = count()
+        self.predictions = Batches[Predicted]("predictions", self._write_predictions, limit, seconds)
+        self.truths = Batches[Truths]("truths", self._write_truths, limit, min(0.2, seconds))
+
+    def predicted(self, id: str, version: str, rows: Any, values: Any) -> None:  # noqa: A002  the wire's name
+        """Keep the rows of a request and their predictions, or count them as lost when too many wait."""
+        X, y = np.asarray(rows, dtype=np.float64), np.asarray(values, dtype=np.float64)
+        item = Predicted(id, time.time(), version, X, y)
+        self.predictions.offer(item, X.nbytes + y.nbytes + _OVERHEAD)
+
+    def came_true(self, truths: Sequence[Truth], stored: "Future[None]") -> bool:
+        """Keep true values; ``stored`` is resolved when they are safe. False when too many wait."""
+        size = sum(8 * len(truth.targets) + _OVERHEAD for truth in truths)
+        return self.truths.offer(Truths(time.time(), truths, stored), size)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.truths.close(_CLOSING_SECONDS)
+        self.predictions.close(_CLOSING_SECONDS)
+
+    def _write_predictions(self, batch: list[Predicted]) -> None:
+        lengths = [len(item.values) for item in batch]
+        rows = np.concatenate([item.rows for item in batch])
+        self._write(
+            "predictions",
+            {
+                "_id": _repeated([item.id for item in batch], lengths),
+                "_row": _places(lengths),
+                "_time": _times([item.seconds for item in batch], lengths),
+                "_version": _repeated([item.version for item in batch], lengths),
+                **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(self._names)},
+                "_prediction": np.concatenate([item.values for item in batch]),
+            },
+        )
+
+    def _write_truths(self, batch: list[Truths]) -> None:
+        truths = [(item.seconds, truth) for item in batch for truth in item.truths]
+        lengths = [len(truth.targets) for _, truth in truths]
+        self._write(
+            "truths",
+            {
+                "_id": _repeated([truth.id for _, truth in truths], lengths),
+                "_row": _places(lengths),
+                "_time": _times([seconds for seconds, _ in truths], lengths),
+                "_target": np.concatenate([np.asarray(truth.targets, np.float64) for _, truth in truths]),
+            },
+        )
+        for item in batch:
+            item.stored.get_loop().call_soon_threadsafe(_resolve, item.stored)
+
+    def _write(self, kind: str, columns: dict[str, Any]) -> None:
+        # Large, and of no use to a server that keeps nothing.
+        from arro3.core import Array, DataType, Table
+        from arro3.io import write_parquet
+
+        arrays = {
+            name: Array(column, DataType.string()) if isinstance(column, list) else Array.from_numpy(column)
+            for name, column in columns.items()
+        }
+        arrays["_time"] = arrays["_time"].cast(DataType.timestamp("us", tz="UTC"))
+        file = io.BytesIO()
+        write_parquet(Table.from_pydict(arrays), file, compression="zstd(3)")
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        self._put(f"{kind}/{day}/{self._origin}-{next(self._numbers):06d}.parquet", file.getvalue())
+
+
+def _repeated(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
+    return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
+
+
+def _places(lengths: Sequence[int]) -> NDArray[np.int32]:
+    return np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+
+
+def _times(seconds: Sequence[float], lengths: Sequence[int]) -> NDArray[np.int64]:
+    return np.repeat((np.asarray(seconds) * _MICROSECONDS).astype(np.int64), lengths)
+
+
+def _resolve(stored: "Future[None]") -> None:
+    if not stored.done():
+        stored.set_result(None)

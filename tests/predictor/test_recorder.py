@@ -1,0 +1,145 @@
+"""What is kept of predictions and of what came true, read back as a training would read it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from predictor.errors import InvalidInput
+from predictor.feedback import read, request_id
+from predictor.recorder import Recorder, Truth
+from predictor.store import open_store
+
+
+def table(folder: Path, kind: str) -> pa.Table:
+    return pa.concat_tables(
+        pq.ParquetFile(file).read() for file in sorted(folder.glob(f"{kind}/*/*.parquet"))
+    )
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(open_store(str(tmp_path)), ("bmi", "s5"), 2**20, 3600)
+
+
+def test_predictions_are_kept_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.predicted("one", "3", [[0.5, 1.5]], [151.25])
+    recorder.predicted("two", "3", np.arange(4.0).reshape(2, 2), np.array([1.0, 2.0]))
+    recorder.close()
+    kept = table(tmp_path, "predictions")
+    assert kept.drop_columns("_time").to_pydict() == {
+        "_id": ["one", "two", "two"],
+        "_row": [0, 0, 1],
+        "_version": ["3", "3", "3"],
+        "bmi": [0.5, 0.0, 2.0],
+        "s5": [1.5, 1.0, 3.0],
+        "_prediction": [151.25, 1.0, 2.0],
+    }
+    assert kept.schema.field("_time").type == pa.timestamp("us", tz="UTC")
+    assert len(list(tmp_path.rglob("*"))) == 3, "a folder of a kind, of a day, and one file"
+
+
+def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -> None:
+    async def tell() -> None:
+        stored = asyncio.get_running_loop().create_future()
+        assert recorder.came_true([Truth("one", [151.0]), Truth("two", [1.5, 2.5])], stored)
+        await stored
+
+    asyncio.run(tell())
+    kept = table(tmp_path, "truths")
+    assert kept.drop_columns("_time").to_pydict() == {
+        "_id": ["one", "two", "two"],
+        "_row": [0, 0, 1],
+        "_target": [151.0, 1.5, 2.5],
+    }
+
+
+def test_a_client_that_went_away_holds_up_no_other(recorder: Recorder) -> None:
+    async def tell() -> None:
+        loop = asyncio.get_running_loop()
+        gone, waiting = loop.create_future(), loop.create_future()
+        assert recorder.came_true([Truth("one", [1.0])], gone)
+        gone.cancel()
+        assert recorder.came_true([Truth("two", [1.0])], waiting)
+        await waiting
+
+    asyncio.run(tell())
+
+
+def test_a_store_that_is_away_costs_predictions_their_record_alone(tmp_path: Path) -> None:
+    def away(_name: str, _content: bytes) -> None:
+        raise OSError("the store is away")
+
+    recorder = Recorder(away, ("bmi",), 1000, 3600)
+    for number in range(10):
+        recorder.predicted(str(number), "1", [[0.5]], [1.0])
+    assert recorder.predictions.taken + recorder.predictions.refused == 10
+    assert recorder.predictions.refused > 0
+
+
+def test_a_folder_holds_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    put = open_store(str(tmp_path))
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        put("truths/a.parquet", b"x" * 100)
+    assert not list((tmp_path / "truths").iterdir())
+
+
+def test_a_store_is_named_by_its_url(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="missing"):
+        open_store((tmp_path / "missing").as_uri())
+    put = open_store(tmp_path.as_uri())
+    put("a/b", b"content")
+    assert (tmp_path / "a" / "b").read_bytes() == b"content"
+    with pytest.raises(Exception, match="ftp"):
+        open_store("ftp://host/folder")
+
+
+@pytest.mark.parametrize(
+    ("body", "truths"),
+    [
+        (b'{"id": "a", "target": 1}', [Truth("a", (1.0,))]),
+        (b'{"id": "a", "targets": [1, 2.5]}', [Truth("a", [1.0, 2.5])]),
+        (
+            b'{"feedback": [{"id": "a", "target": 1}, {"id": "b", "targets": [2]}]}',
+            [Truth("a", (1.0,)), Truth("b", [2.0])],
+        ),
+    ],
+)
+def test_what_came_true_is_read(body: bytes, truths: list[Truth]) -> None:
+    assert read(body) == truths
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[]", "the body: expected an object"),
+        (b'{"id": 5, "target": 1}', "the body: id: expected the id of a request"),
+        (b'{"id": "a b", "target": 1}', "the body: id: expected the id of a request"),
+        (b'{"id": "a", "target": "high"}', 'target: expected a number, got the string "high"'),
+        (b'{"id": "a", "target": 1e999}', "target: 1e999 is not a number that a double can hold"),
+        (b'{"id": "a", "target": 1, "targets": [1]}', 'expected "target", a number, or "targets"'),
+        (b'{"id": "a", "targets": []}', 'expected "target", a number, or "targets"'),
+        (b'{"feedback": []}', "feedback: expected a list of 1 to 100000"),
+        (b'{"feedback": [{"id": "a"}]}', r'feedback\[0\]: expected "target"'),
+        (b'{"feedback": [], "id": "a"}', 'the key "id" is not known here'),
+    ],
+)
+def test_what_is_no_feedback_is_refused_by_place(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        read(body)
+
+
+def test_a_request_keeps_its_own_plain_id_or_gets_one() -> None:
+    assert request_id(b"order-17") == "order-17"
+    made: Callable[[bytes | None], str] = request_id
+    for given in (None, b"", b"two words", b"x" * 129, "ümlaut".encode()):
+        assert len(made(given)) == 32
+    assert made(None) != made(None)
