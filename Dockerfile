@@ -1,4 +1,5 @@
-# Two images from one file: `predictor` serves the model, `pipeline` trains and registers it.
+# Three images from one file: `predictor` serves the model, `pipeline` trains and registers it, `registry` is
+# the MLflow server that knows its versions on a cluster.
 # A release names the base by digest: --build-arg PYTHON_IMAGE=python@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
@@ -30,7 +31,14 @@ COPY components components
 RUN pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --target /packages . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
-# What both images have in common. The user is a number, so that Kubernetes can see it is not root.
+FROM install AS install-registry
+COPY requirements/registry.txt /requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/registry.txt \
+    && find /packages -type d -name tests -prune -exec rm -r {} + \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
+
+# What the images have in common. The user is a number, so that Kubernetes can see it is not root.
 FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -55,6 +63,18 @@ COPY --from=install-pipeline /packages /packages
 # A step runs and ends; what tells of its health is its exit status.
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "pipeline"]
+
+FROM runtime AS registry
+LABEL org.opencontainers.image.title="linear-regressor/registry" \
+      org.opencontainers.image.description="MLflow, which knows the versions of the model"
+COPY --from=install-registry /packages /packages
+# Nothing is reported to anybody: the server may have no way out of its cluster.
+ENV MLFLOW_DISABLE_TELEMETRY=true
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as http; http.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
+ENTRYPOINT ["python", "-m", "mlflow"]
+CMD ["server", "--help"]
 
 # Last, so that a build without a target makes the server.
 FROM runtime AS predictor

@@ -72,10 +72,12 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
+	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 
-image: ## Build the images predictor and pipeline (BUILD, TAG)
+image: ## Build the images predictor, pipeline and registry (BUILD, TAG)
 	$(BUILD) -t linear-regressor/predictor:$(TAG) --target predictor .
 	$(BUILD) -t linear-regressor/pipeline:$(TAG) --target pipeline .
+	$(BUILD) -t linear-regressor/registry:$(TAG) --target registry .
 
 manifests: $(READY) ## Chart and overlays: rendered, compared and held to their rules (needs helm and kubectl)
 	$(VENV)/bin/python -m pytest tests/manifests

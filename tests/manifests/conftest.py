@@ -54,10 +54,11 @@ def helm() -> Render:
 
 @pytest.fixture(scope="session")
 def kustomize() -> Render:
-    """Render an overlay by its name."""
+    """Render an overlay by its name, with what is applied beside it."""
 
     def render(overlay: str) -> list[Object]:
-        return _objects(_run("kubectl", "kustomize", str(OVERLAYS / overlay)))
+        folders = sorted(file.parent for file in (OVERLAYS / overlay).rglob("kustomization.yaml"))
+        return [item for folder in folders for item in _objects(_run("kubectl", "kustomize", str(folder)))]
 
     return render
 

@@ -104,6 +104,19 @@ def test_an_ingress_replaces_the_routes(helm: Render) -> None:
     assert not {"HTTPRoute", "GRPCRoute"} & kinds
 
 
+def test_the_registry_uses_a_volume_that_is_there(helm: Render, one: One) -> None:
+    objects = helm({"mlflow": {"enabled": True, "volume": {"claimName": "mine"}}})
+    (volume,) = [
+        volume["persistentVolumeClaim"]
+        for volume in one(objects, "Deployment", "linear-regressor-mlflow")["spec"]["template"]["spec"][
+            "volumes"
+        ]
+        if "persistentVolumeClaim" in volume
+    ]
+    assert volume == {"claimName": "mine"}
+    assert "PersistentVolumeClaim" not in {item["kind"] for item in objects}
+
+
 def test_settings_and_secrets_go_into_the_environment(helm: Render, one: One) -> None:
     entry = {"name": "PREDICTOR_ADMIN_TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "admin"}}}
     assert entry in one(helm({"env": [entry]}), "ServingRuntime")["spec"]["containers"][0]["env"]
@@ -132,6 +145,8 @@ def test_the_test_pod_is_let_through_by_the_policies(helm: Render, one: One) -> 
         {"image": {"digest": "latest"}},
         {"model": {"storageUri": "models/1"}},
         {"pipeline": {"subjects": [{"name": "runner"}]}},
+        {"mlflow": {"database": {"type": "mysql"}}},
+        {"mlflow": {"artifacts": {"destination": "/data"}}},
     ],
 )
 def test_the_schema_refuses_a_wrong_key_type_or_value(helm: Render, values: Object) -> None:

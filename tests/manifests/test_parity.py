@@ -8,19 +8,27 @@ Object = dict[str, Any]
 Render = Callable[..., list[Object]]
 
 # What tells of Helm itself, and nothing of the deployment.
-HELMS_OWN = {"app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"}
+HELMS_OWN = {
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/version",
+    "helm.sh/chart",
+    "helm.sh/resource-policy",
+}
 CHARTS = Path(__file__).parents[2] / "helm" / "linear-regressor" / "ci"
 
 
 def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object]:
-    """Index objects by what Kubernetes knows them by, without Helm's own labels."""
+    """Index objects by what Kubernetes knows them by, without Helm's own labels and annotations."""
     index = {}
     for item in objects:
         meta = item["metadata"]
-        labels = {key: value for key, value in meta.get("labels", {}).items() if key not in HELMS_OWN}
+        marks = {
+            kind: {key: value for key, value in meta.get(kind, {}).items() if key not in HELMS_OWN}
+            for kind in ("labels", "annotations")
+        }
         identity = (item["apiVersion"], item["kind"], meta.get("namespace", ""), meta["name"])
         assert identity not in index, f"{identity} is there twice"
-        index[identity] = {**item, "metadata": {**meta, "labels": labels}}
+        index[identity] = {**item, "metadata": {**meta, **marks}}
     return index
 
 

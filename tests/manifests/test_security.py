@@ -44,6 +44,38 @@ def test_pods_have_a_seccomp_profile_and_no_token(objects: list[Object]) -> None
         assert account["automountServiceAccountToken"] is False
 
 
+def test_the_registrys_pod_may_do_no_more_than_the_predictors(objects: list[Object]) -> None:
+    for deployment in of_kind(objects, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["runAsUser"] >= 10_000
+            assert "memory" in container["resources"]["limits"]
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+def test_no_password_stands_in_a_pod(objects: list[Object]) -> None:
+    for deployment in of_kind(objects, "Deployment"):
+        for container in deployment["spec"]["template"]["spec"]["containers"]:
+            for entry in container["env"]:
+                if "PASSWORD" in entry["name"] or "SECRET" in entry["name"]:
+                    assert entry.keys() == {"name", "valueFrom"}
+                    assert "secretKeyRef" in entry["valueFrom"]
+
+
+def test_one_registry_at_a_time_writes_a_file(objects: list[Object]) -> None:
+    for deployment in of_kind(objects, "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        on_volume = any("sqlite:" in argument for argument in container["args"])
+        assert (deployment["spec"]["strategy"]["type"] == "Recreate") == on_volume
+
+
 def test_no_secret_is_rendered(objects: list[Object]) -> None:
     assert not of_kind(objects, "Secret")
 

@@ -87,3 +87,16 @@ app.kubernetes.io/name: linear-regressor
 storageUri: {{ $uri | quote }}
 version: {{ $version | quote }}
 {{- end -}}
+
+{{- define "linear-regressor.mlflowStableLabels" -}}
+app.kubernetes.io/component: mlflow
+app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
+app.kubernetes.io/name: linear-regressor
+{{- end -}}
+
+{{- define "linear-regressor.mlflowLabels" -}}
+{{ include "linear-regressor.mlflowStableLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
