@@ -1,0 +1,112 @@
+"""What the predictor kept, joined into new data."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.monitor import feedback
+from predictor.recorder import Recorder, Truth
+from predictor.store import open_store
+
+Keep = Callable[..., None]
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Keep:
+    """Keep rows as the predictor does: id, feature and prediction of each, and what came true by id."""
+
+    def keep(
+        predicted: Sequence[tuple[str, float, float]] = (),
+        told: Sequence[tuple[str, float]] = (),
+        version: str = "1",
+    ) -> None:
+        recorder = Recorder(open_store(str(tmp_path)), ("bmi",), 2**20, 3600)
+        for name, feature, value in predicted:
+            recorder.predicted(name, version, [[feature]], [value])
+
+        async def tell() -> None:
+            stored = asyncio.get_running_loop().create_future()
+            assert recorder.came_true([Truth(name, [target]) for name, target in told], stored)
+            await stored
+
+        if told:
+            asyncio.run(tell())
+        recorder.close()
+
+    return keep
+
+
+def today(folder: Path) -> str:
+    return next((folder / "truths").iterdir()).name
+
+
+def test_what_came_true_is_joined_with_what_was_predicted(keep: Keep, tmp_path: Path) -> None:
+    keep([("b", 0.5, 150.0), ("a", 0.25, 140.0), ("never told", 1.0, 1.0)], [("a", 141.0), ("b", 152.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert joined.select(["_id", "bmi", "_prediction", "_target"]).to_pydict() == {
+        "_id": ["a", "b"],
+        "bmi": [0.25, 0.5],
+        "_prediction": [140.0, 150.0],
+        "_target": [141.0, 152.0],
+    }
+
+
+def test_the_last_word_counts(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0)], [("a", 1.0)])
+    keep([("a", 0.5, 150.0)], [("a", 2.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert joined["_target"].to_pylist() == [2.0]
+
+
+def test_new_data_is_a_file_of_each_day(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0), ("b", 0.25, 140.0)], [("a", 151.0), ("unknown", 5.0)])
+    written = feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi"], "target")
+    day = today(tmp_path)
+    assert written == {day: 1}
+    assert pq.read_table(tmp_path / "new" / f"{day}.parquet").to_pydict() == {"bmi": [0.5], "target": [151.0]}
+    assert [file.name for file in (tmp_path / "new").iterdir()] == [f"{day}.parquet"]
+
+
+def test_a_bucket_takes_new_data_too(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0)], [("a", 151.0)])
+    feedback.collect(str(tmp_path), "memory://bucket/new", ["bmi"], "target")
+    with fsspec.open(f"memory://bucket/new/{today(tmp_path)}.parquet") as file:
+        assert pq.read_table(file).to_pydict() == {"bmi": [0.5], "target": [151.0]}
+
+
+def test_other_days_are_left_alone(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0)], [("a", 151.0)])
+    assert (
+        feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi"], "target", last_day="2000-01-01") == {}
+    )
+    assert feedback.predictions(str(tmp_path), last_day="2000-01-01").num_rows == 0
+
+
+def test_nothing_kept_is_nothing_joined(tmp_path: Path) -> None:
+    assert feedback.predictions(str(tmp_path)).num_rows == 0
+    assert feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path))).num_rows == 0
+    assert feedback.collect(str(tmp_path / "away"), str(tmp_path / "new"), ["bmi"], "target") == {}
+
+
+def test_a_truth_without_its_prediction_joins_with_nothing(keep: Keep, tmp_path: Path) -> None:
+    keep(told=[("a", 1.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert isinstance(joined, pa.Table)
+    assert joined.num_rows == 0
+
+
+def test_a_feature_that_was_not_kept_is_named(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0)], [("a", 151.0)])
+    with pytest.raises(ValueError, match="s5: no such feature was kept"):
+        feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi", "s5"], "target")
+
+
+def test_a_file_that_was_not_finished_is_not_read(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0)], [("a", 151.0)])
+    (tmp_path / "predictions" / today(tmp_path) / ".unfinished.parquet").write_bytes(b"PAR1")
+    assert feedback.predictions(str(tmp_path)).num_rows == 1
