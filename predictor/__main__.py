@@ -5,7 +5,6 @@ import gc
 from pathlib import Path
 
 from kserve import model_server
-from pydantic import ValidationError
 
 from predictor import logs
 from predictor.server import Predictor
@@ -28,12 +27,13 @@ def main() -> None:
     given = {"model_dir": options.model_dir} if options.model_dir else {}
     try:
         settings = Settings(**given)
-    except ValidationError as error:
+        predictor = Predictor(options, settings)
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     logs.configure(settings.log_level)
     # What the imports made stays for ever: the collector need not walk through it again and again.
     gc.freeze()
-    Predictor(options, settings).run()
+    predictor.run()
 
 
 if __name__ == "__main__":

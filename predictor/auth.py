@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,10 @@ from predictor.errors import Forbidden, NotFound, Unauthorized
 
 Scope = Literal["public", "predict", "explain", "admin"]
 SCOPES = frozenset({"predict", "explain", "admin"})
+
+_LONGEST_JWKS = 2**20
+
+_NEVER = float("inf")
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +31,7 @@ class Principal(NamedTuple):
 
     name: str
     scopes: frozenset[str]
-    expires: float = float("inf")
+    expires: float = _NEVER
 
 
 class Pass(NamedTuple):
@@ -80,6 +85,7 @@ class Tokens:
 
     Attributes:
         kept: verified tokens that are remembered at the most.
+        missed: whether a token named a key that is not known, so that they should be read again soon.
     """
 
     def __init__(
@@ -90,8 +96,10 @@ class Tokens:
         self.audience = audience
         self.algorithms = algorithms
         self.kept = 4096
+        self.missed = False
         self.generation = 0
         self._verified: dict[bytes, Principal] = {}
+        self._document: dict[str, Any] = {}
         self._keys: dict[str | None, Any] = {}
         self.refresh()
 
@@ -99,36 +107,43 @@ class Tokens:
         """Read the keys again; where that fails, those known before stay."""
         import jwt  # only where tokens are used: it brings a whole library of cryptography
 
+        self.missed = False
         try:
-            keys = jwt.PyJWKSet.from_dict(dict(self.read())).keys
-        except (OSError, ValueError, jwt.PyJWTError) as error:
+            document = dict(self.read())
+            if document == self._document:
+                return
+            keys = jwt.PyJWKSet.from_dict(document).keys
+        except (OSError, HTTPException, ValueError, jwt.PyJWTError) as error:
             logger.error("the keys for tokens are as before: %s", error)
             return
+        self._document = document
+        # In this order, and new rather than emptied: another thread may be looking at them.
         self._keys = {key.key_id: key for key in keys}
-        self._verified.clear()
+        self._verified = {}
         self.generation += 1
 
     def find(self, credential: bytes) -> Principal | None:
         """Whoever a token stands for; None for one that is not valid now."""
         digest = hashlib.sha256(credential).digest()
-        principal = self._verified.get(digest)
-        if principal is None:
-            principal = self._verify(credential)
-            if principal is None:
-                return None
-            if len(self._verified) >= self.kept:
-                del self._verified[next(iter(self._verified))]
-            self._verified[digest] = principal
-        if principal.expires <= time.time():
-            del self._verified[digest]
+        verified = self._verified
+        principal = verified.get(digest) or self._verify(credential)
+        if principal is None or principal.expires <= time.time():
+            verified.pop(digest, None)
             return None
+        if digest not in verified:
+            if len(verified) >= self.kept:
+                del verified[next(iter(verified))]
+            verified[digest] = principal
         return principal
 
     def _verify(self, credential: bytes) -> Principal | None:
         import jwt
 
         try:
-            key = self._keys[jwt.get_unverified_header(credential).get("kid")]
+            key = self._keys.get(jwt.get_unverified_header(credential).get("kid"))
+            if key is None:
+                self.missed = True
+                return None
             claims = jwt.decode(
                 credential,
                 key,
@@ -137,11 +152,11 @@ class Tokens:
                 audience=self.audience,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except (KeyError, ValueError, jwt.PyJWTError):
+            scopes = claims.get("scope", "")
+            granted = frozenset(scopes.split() if isinstance(scopes, str) else scopes) & SCOPES
+            return Principal(str(claims.get("sub", "")), granted, float(claims["exp"]))
+        except (TypeError, ValueError, OverflowError, RecursionError, jwt.PyJWTError):
             return None
-        scopes = claims.get("scope", "")
-        granted = frozenset(scopes.split() if isinstance(scopes, str) else scopes) & SCOPES
-        return Principal(str(claims.get("sub", "")), granted, float(claims["exp"]))
 
 
 class Gate:
@@ -172,13 +187,16 @@ class Gate:
     @property
     def generation(self) -> int:
         """Changes with everything that is known of credentials."""
-        return sum(source.generation for source in self.sources)
+        generation = 0
+        for source in self.sources:  # this is asked for each request, and costs a third of a sum
+            generation += source.generation
+        return generation
 
     def honours(self, known: Pass | None) -> bool:
         """Whether what was let in may come in again without a look."""
         if known is None or known.generation != self.generation:
             return False
-        return known.expires == float("inf") or known.expires > time.time()
+        return known.expires == _NEVER or known.expires > time.time()
 
     def admit(self, scope: str, headers: Mapping[bytes, bytes]) -> Principal | None:
         """Let a request in, or not.
@@ -226,7 +244,10 @@ def jwks_reader(place: str) -> Callable[[], Mapping[str, Any]]:
             from urllib.request import urlopen
 
             with urlopen(place, timeout=5) as response:  # noqa: S310  an operator's own setting
-                document = json.load(response)
+                text = response.read(_LONGEST_JWKS + 1)
+            if len(text) > _LONGEST_JWKS:
+                raise ValueError(f"{place} holds more than {_LONGEST_JWKS} bytes")
+            document = json.loads(text)
         else:
             document = json.loads(Path(place).read_bytes())
         if not isinstance(document, dict):

@@ -16,6 +16,7 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from predictor.errors import PredictorError
 from predictor.service import Service
+from predictor.tls import Tls
 
 _INFER = "ModelInfer"
 _SCOPES = {_INFER: "predict", "RepositoryModelLoad": "admin", "RepositoryModelUnload": "admin"}
@@ -89,11 +90,10 @@ def make(
     service: Service,
     plane: DataPlane,
     extension: ModelRepositoryExtension,
-    port: int,
     threads: int,
     longest: tuple[int, int],
 ) -> grpc.aio.Server:
-    """KServe's gRPC service on a port; ``longest`` are the longest messages sent and received, in bytes."""
+    """KServe's gRPC service; ``longest`` are the longest messages sent and received, in bytes."""
     server = grpc.aio.server(
         ThreadPoolExecutor(threads),
         interceptors=(Guard(service),),
@@ -104,9 +104,16 @@ def make(
         ],
     )
     service_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(plane, extension), server)
-    host = service.settings.host
-    server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return server
+
+
+def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> None:
+    """Open the port, with the same certificates as HTTP where there are any."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if tls:
+        server.add_secure_port(address, tls.for_grpc())
+    else:
+        server.add_insecure_port(address)
 
 
 def _told(error: Exception) -> tuple[int, str]:

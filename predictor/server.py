@@ -7,6 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import uvicorn
@@ -27,6 +28,7 @@ from predictor.protocol import FastProtocol, protocol
 from predictor.served import Served
 from predictor.service import Service
 from predictor.settings import Settings
+from predictor.tls import Tls
 
 _TOKENS_SELDOM = 30
 
@@ -49,6 +51,7 @@ class Predictor:
         self.options = options
         self.settings = settings
         self.served = Served(options.model_name, settings.model_dir, settings.model_version)
+        self.tls = _tls(options, settings)
         self._hurry = asyncio.Event()
 
     def run(self) -> None:
@@ -92,8 +95,7 @@ class Predictor:
             backlog=4096,
             timeout_keep_alive=options.timeout_keep_alive,
             timeout_graceful_shutdown=int(self.settings.grace_seconds),
-            ssl_certfile=options.ssl_certfile,
-            ssl_keyfile=options.ssl_keyfile,
+            ssl_context_factory=self.tls.for_http if self.tls else None,
         )
         return HttpServer(config)
 
@@ -102,7 +104,9 @@ class Predictor:
     ) -> grpc.aio.Server:
         options = self.options
         longest = (options.grpc_max_send_message_length, options.grpc_max_receive_message_length)
-        return grpc_server.make(service, plane, extension, options.grpc_port, options.max_threads, longest)
+        server = grpc_server.make(service, plane, extension, options.max_threads, longest)
+        grpc_server.listen(server, self.settings.host, options.grpc_port, self.tls)
+        return server
 
     def _on_signal(self, number: int, ended: asyncio.Event) -> None:
         """Begin to end; a second signal, or Ctrl-C, does not wait for endpoints to spread."""
@@ -134,14 +138,33 @@ class Predictor:
                     connection.tend(now)
 
     async def _refresh(self, service: Service) -> None:
-        """Look at the keys again, in a thread: they may come over a network."""
+        """Look at keys and certificates again, in a thread: keys may come over a network."""
         turn = 0
-        while service.gate.sources:
+        while service.gate.sources or self.tls:
             await asyncio.sleep(self.settings.refresh_seconds)
             turn += 1
+            if self.tls:
+                await asyncio.to_thread(self.tls.refresh)
             for source in service.gate.sources:
-                if not isinstance(source, Tokens) or turn % _TOKENS_SELDOM == 0:
+                if not isinstance(source, Tokens) or source.missed or turn % _TOKENS_SELDOM == 0:
                     await asyncio.to_thread(source.refresh)
+
+
+def _tls(options: argparse.Namespace, settings: Settings) -> Tls | None:
+    """TLS by KServe's flags.
+
+    Raises:
+        ValueError: files that belong together are not all given.
+        OSError: one can't be used.
+    """
+    certificate, key = options.ssl_certfile, options.ssl_keyfile
+    if bool(certificate) != bool(key):
+        raise ValueError("--ssl_certfile and --ssl_keyfile belong together")
+    if not certificate:
+        if settings.client_ca:
+            raise ValueError("client_ca needs --ssl_certfile and --ssl_keyfile")
+        return None
+    return Tls(Path(certificate), Path(key), settings.client_ca)
 
 
 async def _refuse(_request: Request, error: Exception) -> JSONResponse:

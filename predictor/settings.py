@@ -55,8 +55,12 @@ class Settings(BaseSettings):
     jwt_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     """The algorithms that a token may be signed with."""
 
+    client_ca: Path | None = None
+    """Certificates of authorities; where given, HTTP and gRPC clients need a certificate from one of them."""
+
     refresh_seconds: Seconds = 10
-    """How often the file of API keys is looked at; a JWKS document is read again 30 times as seldom."""
+    """How often the files of API keys and certificates are looked at. A JWKS document is read again then if
+    a token named a key that is not in it, and otherwise 30 times as seldom."""
 
     request_log_size: Positive = 256
     """Requests that ``GET /log`` remembers; none without an admin token."""

@@ -85,38 +85,63 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
         folder = model if isinstance(model, Path) else place / "7"
         if not isinstance(model, Path):
             artifact.write(model or linear_model(), folder)
-        port, grpc_port, log = free_port(), free_port(), place / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREDICTOR_")}
         environment |= {f"PREDICTOR_{name.upper()}": str(value) for name, value in settings.items()}
         environment.setdefault("PREDICTOR_DRAIN_SECONDS", "0")
-        command = [python, "-m", "predictor", "--model_name", NAME, "--model_dir", str(folder)]
-        command += ["--http_port", str(port), "--grpc_port", str(grpc_port), *flags]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=place)
-        server = Server(process, port, grpc_port, log, folder)
+        command = [python, "-m", "predictor", "--model_name", NAME, "--model_dir", str(folder), *flags]
+        server = _started(command, environment, place / "log", folder)
         try:
-            _await(server)
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(server.process)
 
     return start
 
 
-def _await(server: Server) -> None:
-    for _ in range(1200):
-        if server.process.poll() is not None:
-            raise RuntimeError(f"the predictor ended at once:\n{server.log.read_text()}")
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/ping").text == "pong":
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"the predictor does not answer:\n{server.log.read_text()}")
+def _started(command: list[str], environment: dict[str, str], log: Path, folder: Path) -> Server:
+    """A predictor that answers; another port is tried where somebody took the one that was free."""
+    for _ in range(5):
+        port, grpc_port = free_port(), free_port()
+        ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, *ports], env=environment, stdout=output, stderr=output, cwd=log.parent
+            )
+        server = Server(process, port, grpc_port, log, folder)
+        try:
+            while not _answers(server, secure="--ssl_certfile" in command):
+                time.sleep(0.05)
+        except BaseException:
+            _end(process)
+            raise
+        if process.poll() is None:
+            return server
+        told = log.read_text()
+        if "ddress already in use" not in told and "Failed to bind" not in told:
+            break
+    raise RuntimeError(f"the predictor ended at once:\n{log.read_text()}")
+
+
+def _answers(server: Server, *, secure: bool) -> bool:
+    """Whether a predictor answers, or has ended; one that speaks TLS answers when it takes connections."""
+    if server.process.poll() is not None:
+        return True
+    try:
+        if secure:
+            socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
+            return True
+        return server.exchange(b"GET /ping HTTP/1.0\r\n\r\n").endswith(b"pong")
+    except OSError:
+        return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
