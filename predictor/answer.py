@@ -75,6 +75,13 @@ class Head:
             reply_encoding=encoding.choose(headers.get(b"accept-encoding", b"")),
         )
 
+    @property
+    def plain(self) -> bool:
+        """Whether JSON comes, JSON is to be answered, and a short answer is not compressed anyway."""
+        wanted = self.accept[0] if self.accept else b"*/*"
+        uncoded = not self.encoding and self.json_length is None
+        return self.media == JSON and wanted in (b"*/*", JSON) and uncoded
+
     def choose(self, *offered: bytes) -> bytes:
         """The kind of answer to give: the first offered that is accepted most.
 

@@ -1,7 +1,7 @@
 """What Prometheus is told: counted in a few hundred nanoseconds a request, made into series at the scrape."""
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -25,11 +25,6 @@ class Histogram:
         self.counts = [0] * (len(edges) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self.edges, value)] += 1
-        self.total += value
-
     def buckets(self) -> list[tuple[str, float]]:
         """The cumulative buckets as Prometheus wants them."""
         count, found = 0, []
@@ -45,16 +40,18 @@ class Series:
     __slots__ = ("codes", "rows", "seconds")
 
     def __init__(self) -> None:
-        self.codes: dict[int, int] = {}
+        self.codes: defaultdict[int, int] = defaultdict(int)
         self.seconds = Histogram(SECONDS)
         self.rows = Histogram(ROWS)
 
     def observe(self, status: int, seconds: float, rows: int) -> None:
         """Count a request: its status, the time its answer took, and the rows predicted."""
-        self.codes[status] = self.codes.get(status, 0) + 1
-        self.seconds.observe(seconds)
+        self.codes[status] += 1
+        self.seconds.counts[bisect_left(SECONDS, seconds)] += 1
+        self.seconds.total += seconds
         if rows:
-            self.rows.observe(rows)
+            self.rows.counts[bisect_left(ROWS, rows)] += 1
+            self.rows.total += rows
 
 
 class Metrics(Collector):

@@ -14,17 +14,10 @@ class RequestLog:
     def __init__(self, size: int) -> None:
         self.entries: deque[tuple[float, str, str, int, bytes, bytes]] = deque(maxlen=size)
 
-    def add(self, method: str, path: str, body: bytes | bytearray, answer: Answer) -> None:
-        """Remember a request."""
-        entry = (
-            time.time(),
-            method,
-            path[:_BYTES],
-            answer.status,
-            bytes(body[:_BYTES]),
-            answer.body[:_BYTES],
-        )
-        self.entries.append(entry)
+    def add(self, method: str, path: str, status: int, body: bytes | bytearray, answer: bytes) -> None:
+        """Remember a request: a few hundred nanoseconds, so that it can be done for each."""
+        begun = body if len(body) <= _BYTES else body[:_BYTES]
+        self.entries.append((time.time(), method, path[:_BYTES], status, bytes(begun), answer[:_BYTES]))
 
     def show(self, _head: Head, _body: bytes | bytearray = b"") -> Answer:
         """Answer ``GET /log``, the last request last."""

@@ -26,8 +26,9 @@ class Scorer:
     def row(self, values: Sequence[float]) -> float:
         """Predict one row of ``width`` numbers; not finite when it overflows."""
         total = self.weights[0] * values[0]
-        for i in range(1, self.width):
-            total += self.weights[i] * values[i]
+        if self.width > 1:  # a range for nothing would be a third of the time of a single feature
+            for i in range(1, self.width):
+                total += self.weights[i] * values[i]
         return total + self.intercept
 
     def rows(self, X: NDArray[np.float64]) -> NDArray[np.float64]:

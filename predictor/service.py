@@ -100,7 +100,7 @@ class Service:
         """Count an answer, and remember it where somebody may look."""
         self.metrics.series(route.name).observe(answer.status, time.perf_counter() - started, answer.rows)
         if self.gate.has_admin and route.scope != "admin":
-            self.log.add(method, path, body, answer)
+            self.log.add(method, path, answer.status, body, answer.body)
 
 
 def compress(answer: Answer, coding: bytes) -> Answer:

@@ -1,0 +1,192 @@
+"""Knows the heads of requests by their bytes, and answers small requests that have them.
+
+A client that keeps its connection sends the same head again and again. What it asks for is read once, by
+httptools as ever, and remembered if it is plain: a known hot path, a small body of known length, HTTP/1.1 to
+be kept alive, and nothing that needs an ASGI application.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter, time
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from predictor.answer import JSON, NDJSON, Answer, Head
+from predictor.asgi import is_cloud_event
+from predictor.auth import Pass
+from predictor.errors import PredictorError
+from predictor.metrics import Series
+from predictor.quick import SMALL, Found
+from predictor.routes import Handler, Route
+from predictor.service import Service
+
+_KNOWN = 1024
+_LONGEST = 2048
+_HOT = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
+_ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
+
+DefaultHeaders = list[tuple[bytes, bytes]]
+Client = tuple[str, int] | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a head asks for, and whether its credential was found good.
+
+    Attributes:
+        sent: the head itself.
+        begin, size: where in a request the body begins, and where it ends.
+        quick: answers the plainest bodies; None where the head asks for more than a plain answer.
+        guarded: whether a credential is asked for.
+        known: that the credential was found good, and for how long.
+    """
+
+    sent: bytes
+    begin: int
+    size: int
+    route: Route
+    path: str
+    handler: Handler
+    quick: Callable[[bytes], Found] | None
+    head: Head
+    headers: dict[bytes, bytes]
+    guarded: bool
+    series: Series
+    known: Pass | None = None
+
+
+class Desk:
+    """Knows heads, and answers the requests that have them; one for all connections."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.gate = service.gate
+        self.served = service.served
+        self.log = service.log.entries
+        self.plans: dict[bytes, Plan | None] = {}
+        self._default_headers: DefaultHeaders = []
+        self._common = b""
+        self._heads: dict[int, bytes] = {}
+
+    def find(self, head: bytes) -> Plan | None:
+        """What a head asks for, or None where it is not for here."""
+        if head in self.plans:
+            return self.plans[head]
+        if len(head) > _LONGEST:
+            return None
+        if len(self.plans) >= _KNOWN:
+            self.plans.clear()
+        plan = self.plans[head] = self._make(head)
+        return plan
+
+    def answer(self, plan: Plan, body: bytes, client: Client, default_headers: DefaultHeaders) -> bytes:
+        """A whole response to a request."""
+        started = perf_counter()
+        if default_headers is not self._default_headers:
+            self._renew(default_headers)
+        if plan.guarded and not self.gate.honours(plan.known):
+            try:
+                plan.known = self.service.admit(plan.route, plan.headers, client[0] if client else "")
+            except PredictorError as error:
+                return self._finish(plan, body, self.service.refuse(error), started)
+        found = plan.quick(body) if plan.quick else None
+        if found is None or len(found[0]) > SMALL:
+            return self._finish(plan, body, self.service.compute(plan.handler, plan.head, body), started)
+        content, rows = found
+        plan.series.observe(200, perf_counter() - started, rows)
+        if self.gate.has_admin:
+            self.log.append((time(), "POST", plan.path, 200, body, content))
+        return (self._heads.get(len(content)) or self._head(len(content))) + content
+
+    def _finish(self, plan: Plan, body: bytes, answer: Answer, started: float) -> bytes:
+        plan.series.observe(answer.status, perf_counter() - started, answer.rows)
+        if self.gate.has_admin:
+            self.service.log.add("POST", plan.path, answer.status, body, answer.body)
+        more = b"".join([b"%b: %b\r\n" % header for header in answer.headers]) if answer.headers else b""
+        return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
+            STATUS_LINE[answer.status],
+            self._common,
+            answer.content_type,
+            len(answer.body),
+            more,
+            answer.body,
+        )
+
+    def _head(self, length: int) -> bytes:
+        """The head before a plain answer; it is kept until the date in it is no longer true."""
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+            STATUS_LINE[200],
+            self._common,
+            JSON,
+            length,
+        )
+        self._heads[length] = head
+        return head
+
+    def _renew(self, default_headers: DefaultHeaders) -> None:
+        """Write the headers that all answers have; uvicorn replaces its list once a second, for the date."""
+        self._default_headers = default_headers
+        self._common = b"".join(b"%b: %b\r\n" % header for header in default_headers)
+        self._heads.clear()
+
+    def _make(self, head: bytes) -> Plan | None:
+        seen = _Seen()
+        parser = httptools.HttpRequestParser(seen)
+        try:
+            parser.feed_data(head)
+            path = httptools.parse_url(seen.url).path.decode("ascii")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, UnicodeDecodeError):
+            return None
+        headers = dict(seen.headers)
+        plain = (
+            seen.heads == 1
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and _ELSEWHERE.isdisjoint(headers)
+            and not is_cloud_event(headers)
+        )
+        route = self.service.routes.exact.get(path) if plain else None
+        length = headers.get(b"content-length", b"")
+        if route is None or route.name not in _HOT or not length.isdigit():
+            return None
+        if int(length) > self.service.settings.inline_bytes:
+            return None
+        try:
+            described = Head.of(headers)
+        except PredictorError:
+            return None
+        if described.media == NDJSON:
+            return None
+        return Plan(
+            sent=head,
+            begin=len(head),
+            size=len(head) + int(length),
+            route=route,
+            path=path,
+            handler=route.handlers["POST"],
+            quick=route.quick if described.plain and int(length) <= SMALL else None,
+            head=described,
+            headers=headers,
+            guarded=self.gate.asks(route.scope),
+            series=self.service.metrics.series(route.name),
+        )
+
+
+class _Seen:
+    """Collects what httptools finds in a head."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.heads = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.heads += 1
