@@ -13,7 +13,8 @@ import socket
 import time
 from asyncio import Future
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,10 +30,11 @@ _CLOSING_SECONDS = 5.0
 
 
 class Predicted(NamedTuple):
-    """Rows of one request, of shape (n, d), and their predictions, of shape (n,)."""
+    """Rows of one request, of shape (n, d), and their predictions, of shape (n,); who predicted, and when."""
 
     id: str
     seconds: float
+    names: tuple[str, ...]
     version: str
     rows: NDArray[np.float64]
     values: NDArray[np.float64]
@@ -56,28 +58,24 @@ class Truths(NamedTuple):
 class Recorder:
     """Keeps both kinds; what is predicted never waits for it."""
 
-    def __init__(self, put: Put, names: Sequence[str], limit: int, seconds: float) -> None:
+    def __init__(self, put: Put, limit: int, seconds: float) -> None:
         """Start to keep.
 
         Args:
             put: the store.
-            names: of the features.
             limit: bytes of each kind that may wait for the store.
             seconds: how long predictions may wait until they are written; truths wait for a moment only, for
                 whoever sends them is told when they are stored.
         """
         self._put = put
-        self._names = names
         self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
         self._numbers = count()
         self.predictions = Batches[Predicted]("predictions", self._write_predictions, limit, seconds)
         self.truths = Batches[Truths]("truths", self._write_truths, limit, min(0.2, seconds))
 
-    def predicted(self, id: str, version: str, rows: Any, values: Any) -> None:  # noqa: A002  the wire's name
+    def predicted(self, item: Predicted) -> None:
         """Keep the rows of a request and their predictions, or count them as lost when too many wait."""
-        X, y = np.asarray(rows, dtype=np.float64), np.asarray(values, dtype=np.float64)
-        item = Predicted(id, time.time(), version, X, y)
-        self.predictions.offer(item, X.nbytes + y.nbytes + _OVERHEAD)
+        self.predictions.offer(item, item.rows.nbytes + item.values.nbytes + _OVERHEAD)
 
     def came_true(self, truths: Sequence[Truth], stored: "Future[None]") -> bool:
         """Keep true values; ``stored`` is resolved when they are safe. False when too many wait."""
@@ -90,19 +88,9 @@ class Recorder:
         self.predictions.close(_CLOSING_SECONDS)
 
     def _write_predictions(self, batch: list[Predicted]) -> None:
-        lengths = [len(item.values) for item in batch]
-        rows = np.concatenate([item.rows for item in batch])
-        self._write(
-            "predictions",
-            {
-                "_id": _repeated([item.id for item in batch], lengths),
-                "_row": _places(lengths),
-                "_time": _times([item.seconds for item in batch], lengths),
-                "_version": _repeated([item.version for item in batch], lengths),
-                **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(self._names)},
-                "_prediction": np.concatenate([item.values for item in batch]),
-            },
-        )
+        # A model that was loaded anew may have other features: they get a file of their own.
+        for names, items in groupby(batch, key=attrgetter("names")):
+            self._write("predictions", _columns(names, list(items)))
 
     def _write_truths(self, batch: list[Truths]) -> None:
         truths = [(item.seconds, truth) for item in batch for truth in item.truths]
@@ -133,6 +121,19 @@ class Recorder:
         write_parquet(Table.from_pydict(arrays), file, compression="zstd(3)")
         day = time.strftime("%Y-%m-%d", time.gmtime())
         self._put(f"{kind}/{day}/{self._origin}-{next(self._numbers):06d}.parquet", file.getvalue())
+
+
+def _columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]:
+    lengths = [len(item.values) for item in items]
+    rows = np.concatenate([item.rows for item in items])
+    return {
+        "_id": _repeated([item.id for item in items], lengths),
+        "_row": _places(lengths),
+        "_time": _times([item.seconds for item in items], lengths),
+        "_version": _repeated([item.version for item in items], lengths),
+        **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
+        "_prediction": np.concatenate([item.values for item in items]),
+    }
 
 
 def _repeated(values: Sequence[str], lengths: Sequence[int]) -> list[str]:

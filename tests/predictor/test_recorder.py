@@ -11,7 +11,7 @@ import pytest
 
 from predictor.errors import InvalidInput
 from predictor.feedback import read, request_id
-from predictor.recorder import Recorder, Truth
+from predictor.recorder import Predicted, Recorder, Truth
 from predictor.store import open_store
 
 
@@ -23,12 +23,18 @@ def table(folder: Path, kind: str) -> pa.Table:
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
-    return Recorder(open_store(str(tmp_path)), ("bmi", "s5"), 2**20, 3600)
+    return Recorder(open_store(str(tmp_path)), 2**20, 3600)
+
+
+def predicted(
+    name: str, rows: list[list[float]], values: list[float], names: tuple[str, ...] = ("bmi", "s5")
+) -> Predicted:
+    return Predicted(name, 0.0, names, "3", np.array(rows), np.array(values))
 
 
 def test_predictions_are_kept_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
-    recorder.predicted("one", "3", [[0.5, 1.5]], [151.25])
-    recorder.predicted("two", "3", np.arange(4.0).reshape(2, 2), np.array([1.0, 2.0]))
+    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.predicted(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
     recorder.close()
     kept = table(tmp_path, "predictions")
     assert kept.drop_columns("_time").to_pydict() == {
@@ -41,6 +47,14 @@ def test_predictions_are_kept_row_by_row(recorder: Recorder, tmp_path: Path) -> 
     }
     assert kept.schema.field("_time").type == pa.timestamp("us", tz="UTC")
     assert len(list(tmp_path.rglob("*"))) == 3, "a folder of a kind, of a day, and one file"
+
+
+def test_a_model_of_other_features_gets_a_file_of_its_own(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.predicted(predicted("two", [[0.5]], [150.0], names=("bp",)))
+    recorder.close()
+    files = sorted((tmp_path / "predictions").glob("*/*.parquet"))
+    assert [pq.ParquetFile(file).schema_arrow.names[4:-1] for file in files] == [["bmi", "s5"], ["bp"]]
 
 
 def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -> None:
@@ -74,9 +88,9 @@ def test_a_store_that_is_away_costs_predictions_their_record_alone(tmp_path: Pat
     def away(_name: str, _content: bytes) -> None:
         raise OSError("the store is away")
 
-    recorder = Recorder(away, ("bmi",), 1000, 3600)
+    recorder = Recorder(away, 1000, 3600)
     for number in range(10):
-        recorder.predicted(str(number), "1", [[0.5]], [1.0])
+        recorder.predicted(predicted(str(number), [[0.5, 1.5]], [1.0]))
     assert recorder.predictions.taken + recorder.predictions.refused == 10
     assert recorder.predictions.refused > 0
 

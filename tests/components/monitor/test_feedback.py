@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from components.monitor import feedback
-from predictor.recorder import Recorder, Truth
+from predictor.recorder import Predicted, Recorder, Truth
 from predictor.store import open_store
 
 Keep = Callable[..., None]
@@ -25,9 +26,11 @@ def keep(tmp_path: Path) -> Keep:
         told: Sequence[tuple[str, float]] = (),
         version: str = "1",
     ) -> None:
-        recorder = Recorder(open_store(str(tmp_path)), ("bmi",), 2**20, 3600)
+        recorder = Recorder(open_store(str(tmp_path)), 2**20, 3600)
         for name, feature, value in predicted:
-            recorder.predicted(name, version, [[feature]], [value])
+            recorder.predicted(
+                Predicted(name, 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
+            )
 
         async def tell() -> None:
             stored = asyncio.get_running_loop().create_future()
