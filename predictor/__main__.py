@@ -4,11 +4,13 @@ import argparse
 import gc
 from pathlib import Path
 
-from kserve import model_server
-
-from predictor import logs
-from predictor.server import Predictor
+from predictor import lean, logs
 from predictor.settings import Settings
+
+with lean.without("pandas", "kubernetes"):
+    from kserve import model_server
+
+    from predictor.server import Predictor
 
 
 def main() -> None:
