@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
+
+import yaml
 
 from tests.cluster.kube import Object, get, kubectl, run
 
@@ -16,10 +19,10 @@ STORE = "linear-regressor-store"
 
 @dataclass(frozen=True)
 class Canary:
-    """A second version and its percentage of the requests."""
+    """A second version and its percentage of the requests; None says nothing about it."""
 
     version: str
-    weight: int
+    weight: int | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def uri(version: str) -> str:
     return f"s3://models/{NAME}/{version}"
 
 
+KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+SERVER_SIDE = ("apply", "--server-side", "--force-conflicts", "--field-manager=version")
 REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SCALE_DOWN_SECONDS = 15
 EGRESS_TO_STORE = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}}}]
@@ -113,21 +118,52 @@ class Helm:
 
 
 class Kustomize:
-    """``kubectl apply -k`` on an overlay of the user's own, over the one that fits."""
+    """``kubectl apply -k`` on an overlay of the user's own, over the one that fits.
+
+    What is served, and in which shares, is applied by itself, and only when it is to change.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._told: dict[str, object] = {}
 
     def apply(self, settings: Settings) -> None:
         """Install, or change what is installed."""
-        before = self._applied() if (self.folder / "kustomization.yaml").exists() else set()
-        (self.folder / "kustomization.yaml").write_text(json.dumps(self.kustomization(settings)))
+        before = self._objects()
+        self._write(".", self.kustomization(settings))
+        if settings.canary:
+            self._write("share", self._share(settings.canary.weight or 0))
+        else:
+            shutil.rmtree(self.folder / "share", ignore_errors=True)
         kubectl("apply", "-k", str(self.folder))
-        for kind, name in sorted(before - self._applied()):
+        versions = {NAME: settings.version}
+        if settings.canary:
+            versions[f"{NAME}-canary"] = settings.canary.version
+            self._tell("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
+        for name, version in versions.items():
+            self._tell(name, version, *SERVER_SIDE, "-f", "-", stdin=json.dumps(_version(name, version)))
+        if not settings.canary:
+            self._told = {NAME: self._told.get(NAME)}
+        for kind, name in sorted(before - self._objects()):
             kubectl("delete", "-n", NAMESPACE, kind, name)
 
-    def _applied(self) -> set[tuple[str, str]]:
-        names = kubectl("apply", "-k", str(self.folder), "--dry-run=client", "-o", "name").split()
+    def _tell(self, what: str, value: object, *command: str, stdin: str | None = None) -> None:
+        """Apply what is to change, if it was said and has changed since it was last said."""
+        if value is not None and value != self._told.get(what):
+            kubectl(*command, stdin=stdin)
+            self._told[what] = value
+
+    def _write(self, folder: str, content: Object) -> None:
+        place = self.folder / folder
+        place.mkdir(exist_ok=True)
+        over = place.resolve()
+        content["resources"] = [os.path.relpath(ROOT / "manifests" / "overlays" / content.pop("over"), over)]
+        (place / "kustomization.yaml").write_text(json.dumps({**KUSTOMIZATION, **content}))
+
+    def _objects(self) -> set[tuple[str, str]]:
+        folders = [file.parent for file in self.folder.rglob("kustomization.yaml")]
+        dry = ("--dry-run=client", "-o", "name")
+        names = [name for folder in folders for name in kubectl("apply", "-k", str(folder), *dry).split()]
         return {(kind, name) for kind, _, name in (line.partition("/") for line in names)}
 
     def kustomization(self, settings: Settings) -> Object:
@@ -137,7 +173,7 @@ class Kustomize:
         patches = [
             _patch("ServiceAccount", NAME, _set("/secrets", [{"name": STORE}])),
             _patch("ServingRuntime", "", _set("/spec/containers/0/resources/requests", REQUESTS)),
-            _patch("InferenceService", f"^{NAME}$", *self._version(settings.version), *self._pods(settings)),
+            _patch("InferenceService", f"^{NAME}$", *self._pods(settings)),
             _patch(
                 "NetworkPolicy",
                 f"{NAME}-predictor",
@@ -145,23 +181,11 @@ class Kustomize:
             ),
             *self._scaling(settings),
         ]
-        if settings.canary:
-            patches += self._canary(settings.canary)
         return {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1",
-            "kind": "Kustomization",
-            "resources": [os.path.relpath(ROOT / "manifests" / "overlays" / overlay, self.folder.resolve())],
+            "over": overlay,
             "images": [{"name": "linear-regressor/predictor", "newName": repository, "newTag": tag}],
             "patches": patches,
         }
-
-    def _version(self, version: str | None) -> list[Object]:
-        if version is None:
-            return []
-        return [
-            _set("/metadata/annotations/linear-regressor~1model-version", version),
-            _set("/spec/predictor/model/storageUri", uri(version)),
-        ]
 
     def _pods(self, settings: Settings) -> list[Object]:
         return [
@@ -197,25 +221,25 @@ class Kustomize:
             )
         ]
 
-    def _canary(self, canary: Canary) -> list[Object]:
-        weights = [("HTTPRoute", 0), ("HTTPRoute", 1), ("GRPCRoute", 0)]
-        return [
-            _patch("InferenceService", f"^{NAME}-canary$", *self._version(canary.version)),
-            *(
-                _patch(
-                    kind,
-                    f"^{NAME}$",
-                    _set(f"/spec/rules/{rule}/backendRefs/0/weight", 100 - canary.weight),
-                    _set(f"/spec/rules/{rule}/backendRefs/1/weight", canary.weight),
-                )
-                for kind, rule in weights
-            ),
+    def _share(self, weight: int) -> Object:
+        rules = [("HTTPRoute", 0), ("HTTPRoute", 1), ("GRPCRoute", 0)]
+        patches = [
+            _patch(
+                kind,
+                f"^{NAME}$",
+                _set(f"/spec/rules/{rule}/backendRefs/0/weight", 100 - weight),
+                _set(f"/spec/rules/{rule}/backendRefs/1/weight", weight),
+            )
+            for kind, rule in rules
         ]
+        return {"over": "canary/share", "patches": patches}
 
     def remove(self) -> None:
         """Delete what was applied."""
-        kubectl("delete", "-k", str(self.folder), "--ignore-not-found")
-        (self.folder / "kustomization.yaml").unlink()
+        for file in sorted(self.folder.rglob("kustomization.yaml")):
+            kubectl("delete", "-k", str(file.parent), "--ignore-not-found")
+            file.unlink()
+        self._told = {}
 
 
 def remains() -> set[str]:
@@ -227,6 +251,14 @@ def remains() -> set[str]:
     items = get("-n", NAMESPACE, kinds)["items"]
     names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
     return names - {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt", f"Secret/{STORE}"}
+
+
+def _version(name: str, version: str | None) -> Object:
+    """Return what ``manifests/version.yaml`` says, for a version."""
+    said: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
+    said["metadata"] |= {"name": name, "annotations": {"linear-regressor/model-version": version}}
+    said["spec"]["predictor"]["model"]["storageUri"] = uri(version or "")
+    return said
 
 
 def _set(path: str, value: object) -> Object:

@@ -1,13 +1,17 @@
 """A second version takes its share of the requests, and nothing when its weight is 0."""
 
+import json
+
 import pytest
 
 from tests.cluster.installers import NAME, NAMESPACE, Canary, Installer, Settings
-from tests.cluster.kube import get, wait_for
+from tests.cluster.kube import get, kubectl, wait_for
 from tests.cluster.service import Service
 
 REQUESTS = 10_000
 CANARY = f"{NAME}-canary"
+ROUTES = {"httproute": 2, "grpcroute": 1}
+"""The kinds of routes, with the number of their rules."""
 
 
 def share(service: Service) -> float:
@@ -23,12 +27,31 @@ def templates(service: Service) -> set[str]:
     return {pod["metadata"]["labels"]["pod-template-hash"] for pod in service.pods()}
 
 
+def weights() -> list[int]:
+    """Return the canary's weight in each rule of both routes."""
+    found = []
+    for kind in ROUTES:
+        for rule in get("-n", NAMESPACE, kind, NAME)["spec"]["rules"]:
+            stable, canary = (backend["weight"] for backend in rule["backendRefs"])
+            assert stable + canary == 100
+            found.append(canary)
+    return found
+
+
+def reweigh(weight: int) -> None:
+    """Change the weights on the cluster, as a rollout does."""
+    for kind, rules in ROUTES.items():
+        changes = [
+            {"op": "replace", "path": f"/spec/rules/{rule}/backendRefs/{backend}/weight", "value": value}
+            for rule in range(rules)
+            for backend, value in enumerate((100 - weight, weight))
+        ]
+        kubectl("-n", NAMESPACE, "patch", kind, NAME, "--type=json", "-p", json.dumps(changes))
+
+
 def weighed(service: Service, weight: int) -> None:
     """Wait until the route has the weight, and the gateway heeds it."""
-    kinds = ("httproute", "grpcroute")
-    for kind in kinds:
-        for rule in get("-n", NAMESPACE, kind, NAME)["spec"]["rules"]:
-            assert [backend["weight"] for backend in rule["backendRefs"]] == [100 - weight, weight]
+    assert weights() == [weight] * 3
 
     def heeded() -> bool:
         with service.load("1", "2") as probe:
@@ -51,3 +74,18 @@ def test_the_canary_takes_its_weight(
     assert abs(taken - weight / 100) <= 0.03
     assert taken > 0 or weight == 0
     assert templates(service) == stable, "a canary comes and changes, and the stable pods stay as they are"
+
+
+def test_weights_that_a_rollout_changed_outlive_every_apply_that_does_not_change_them(
+    installed: Settings, installer: Installer, service: Service
+) -> None:
+    told = installed.but(canary=Canary("2", 50))
+    installer.apply(told)
+    reweigh(30)
+    standing = service.uids() | service.uids(CANARY)
+    for again in (told, told.but(canary=Canary("2", None)), told.but(canary=Canary("2", None), maximum=4)):
+        installer.apply(again)
+        assert weights() == [30] * 3
+    assert service.uids() | service.uids(CANARY) == standing
+    installer.apply(told.but(canary=Canary("2", 40)))
+    assert weights() == [40] * 3, "until it is told to"

@@ -1,6 +1,6 @@
 """An apply or an upgrade changes the served version when it is told to, and never otherwise."""
 
-from tests.cluster.installers import NAMESPACE, Helm, Installer, Settings
+from tests.cluster.installers import NAMESPACE, Installer, Settings
 from tests.cluster.kube import get, wait_for
 from tests.cluster.service import Service
 
@@ -32,8 +32,6 @@ def test_an_upgrade_that_repeats_its_values_or_says_nothing_keeps_what_was_promo
     told = Settings(image, version="3")
     installer.apply(told)
     service.settle("3", pods=2)
-    if not isinstance(installer, Helm):
-        return
     standing = promoted(service, "1")
     installer.apply(told)
     installer.apply(told.but(version=None))
