@@ -1,12 +1,15 @@
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
+from sklearn.datasets import load_diabetes
 
 import pipeline
 from components.commands.parameters import WANTED
@@ -130,6 +133,47 @@ def test_a_file_of_ones_own_is_found_from_where_one_stands(tmp_path: Path) -> No
     assert model.intercept == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.fixture
+def shards(tmp_path: Path) -> list[str]:
+    """The diabetes data in four files, one of them a single row, one all held out."""
+    rows = load_diabetes(as_frame=True).frame
+    names = [f"part-{number}.parquet" for number in range(4)]
+    for name, (start, stop) in zip(names, pairwise([0, 1, 300, 425, 442]), strict=True):
+        rows[start:stop].to_parquet(tmp_path / name)
+    return names
+
+
+def test_a_pattern_or_a_list_of_sources_gives_the_model_of_one_piece(
+    first_run: Path, tmp_path: Path, shards: list[str]
+) -> None:
+    whole, _ = artifact.read(first_run / "models" / "linear-regressor" / "1")
+    for place, source in (("pattern", "part-*.parquet"), ("list", json.dumps(shards))):
+        done = run(tmp_path / place, "--param", f"source={source}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        steps = [line.split()[0] for line in done.stdout.splitlines()[:8]]
+        assert steps == ["plan", *["ingest"] * 4, "train", "evaluate", "register"]
+        model, _ = artifact.read(tmp_path / place / "models" / "linear-regressor" / "1")
+        assert model.weights == pytest.approx(whole.weights, rel=1e-12)
+        assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
+        assert (model.features, model.target) == (whole.features, whole.target)
+        assert model.reference.features == whole.reference.features
+        for score in ("metric.mse", "metric.mae", "metric.r2"):
+            ours, theirs = (float(tags_of(root, 1)[score]) for root in (tmp_path / place, first_run))
+            assert ours == pytest.approx(theirs, rel=1e-12)
+        source = tags_of(tmp_path / place, 1)["data_source"]
+        assert source == f"{tmp_path / shards[0]} … {tmp_path / shards[3]} (4 sources)"
+
+
+def test_a_shard_that_is_refused_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("bmi,target\n" + "".join(f"{x},{x % 7}\n" for x in range(50)))
+    (tmp_path / "b.csv").write_text("bmi,target\n1,2\nmany,3\n")
+    done = run(tmp_path / "here", "--param", f"source={tmp_path}/*.csv")
+    assert done.returncode == 1
+    assert "error: ingest failed." in done.stderr
+    assert f"{tmp_path}/b.csv was refused" in done.stderr
+    assert "feature 'bmi' is not a number in 1 row (row 2: 'many')" in done.stderr
+
+
 def test_a_folder_named_like_a_package_of_ours_is_not_mistaken_for_it(tmp_path: Path) -> None:
     for name in ("components", "predictor", "kfp"):
         (tmp_path / name).mkdir()
@@ -143,7 +187,7 @@ def test_a_folder_named_like_a_package_of_ours_is_not_mistaken_for_it(tmp_path: 
 def test_a_step_that_fails_fails_the_command_and_says_why(tmp_path: Path) -> None:
     done = run(tmp_path / "here", "--param", f"source={tmp_path / 'nowhere.csv'}")
     assert done.returncode == 1
-    assert done.stdout.split()[0] == "ingest"
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["plan", "ingest"]
     assert "failed" in done.stdout
     assert "error: ingest failed." in done.stderr
     assert "nowhere.csv" in done.stderr

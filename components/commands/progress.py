@@ -12,7 +12,8 @@ ROUND_OFF = 10
 class Progress(logging.Filter):
     """Takes what kfp.local logs about its tasks off the root logger, and tells it in one line a step.
 
-    Should another release of kfp word its messages differently, the lines are missing and nothing else.
+    Shards are ingested in threads, a few at a time: what a record is about is told by its thread. Should
+    another release of kfp word its messages differently, the lines are missing and nothing else.
     """
 
     def __init__(self, screen: TextIO, log: TextIO) -> None:
@@ -20,19 +21,23 @@ class Progress(logging.Filter):
         self.step = ""
         self._screen = screen
         self._log = log
-        self._since = 0.0
         self._start = 0
+        self._running: dict[int | None, tuple[str, float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep no record: what matters of it is shown here."""
         message = re.sub(r"\x1b\[\d+m", "", record.getMessage())
         if started := re.match(r"Executing task '(.+)'", message):
-            self.step, self._since = started[1], time.monotonic()
-            self._start = self._log.tell()
-            print(f"{self.step:<10}", end="", file=self._screen, flush=True)
+            self.step, self._start = started[1], self._log.tell()
+            self._running[record.thread] = (self.step, time.monotonic(), self._start)
+            if self._screen.isatty():
+                print(f"{self.step:<10} ...", end="\r", file=self._screen, flush=True)
         elif ended := re.match(r"Task '.+' finished with status (SUCCESS|FAILURE)", message):
-            outcome = "" if ended[1] == "SUCCESS" else "  failed"
-            print(f"{time.monotonic() - self._since:6.1f} s{outcome}", file=self._screen, flush=True)
+            step, since, start = self._running.pop(record.thread, (self.step, time.monotonic(), self._start))
+            outcome = ""
+            if ended[1] == "FAILURE":
+                self.step, self._start, outcome = step, start, "  failed"
+            print(f"{step:<10}{time.monotonic() - since:6.1f} s{outcome}", file=self._screen, flush=True)
         return False
 
     def reason(self) -> str:

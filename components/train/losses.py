@@ -29,6 +29,8 @@ class Recorded:
 class Losses(Sequence[float]):
     """The losses after 0, 1, 2 … steps, as lazy as ``range``: a length, an index, a slice, ``numpy.asarray``.
 
+    An array of indices reads them all in one go, where the path must be run again to read any.
+
     Args:
         loss: takes ascending numbers of steps of shape (K,) and returns the losses of shape (K,).
         steps: the numbers of steps that the sequence is about.
@@ -46,9 +48,18 @@ class Losses(Sequence[float]):
     def __getitem__(self, index: int) -> float: ...
     @overload
     def __getitem__(self, index: slice) -> "Losses": ...
-    def __getitem__(self, index: int | slice) -> "float | Losses":
+    @overload
+    def __getitem__(self, index: NDArray[np.integer[Any]]) -> NDArray[np.float64]: ...
+    def __getitem__(
+        self, index: int | slice | NDArray[np.integer[Any]]
+    ) -> "float | Losses | NDArray[np.float64]":
         if isinstance(index, slice):
             return Losses(self._loss, self._steps[index])
+        if isinstance(index, np.ndarray):
+            steps, places = np.unique(
+                [self._steps[position] for position in index.tolist()], return_inverse=True
+            )
+            return self._loss(steps.astype(np.int64))[places]
         return float(self._loss(np.array([self._steps[index]]))[0])
 
     def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> NDArray[Any]:

@@ -149,7 +149,7 @@ def _curve(estimator: SimpleLinearRegression) -> tuple[NDArray[np.int64], NDArra
     losses = estimator.losses
     last = len(losses) - 1
     steps = np.unique(np.geomspace(1, last, min(last, CURVE_POINTS)).round().astype(np.int64))
-    return steps, np.array([losses[int(step)] for step in steps])
+    return steps, losses[steps]
 
 
 def _peak_memory() -> float:

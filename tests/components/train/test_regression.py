@@ -268,6 +268,15 @@ def test_losses_are_read_like_a_list_and_computed_when_read(diabetes: Any) -> No
         few[5]
 
 
+def test_losses_are_read_by_an_array_of_indices_in_one_go(diabetes: Any) -> None:
+    losses = SimpleLinearRegression(10**15).fit(*diabetes).losses
+    wanted = np.array([10**15, 3, -1, 0, 3])
+    assert losses[wanted].tolist() == [losses[int(index)] for index in wanted]
+    assert losses[np.array([], dtype=np.int64)].shape == (0,)
+    with pytest.raises(IndexError):
+        losses[np.array([10**15 + 1])]
+
+
 def test_losses_once_taken_belong_to_their_fit(diabetes: Any) -> None:
     X, y = diabetes
     model = SimpleLinearRegression(10).fit(X, y)

@@ -1,0 +1,134 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.ingest.ingestion import ingest
+from components.ingest.plan import Shard, plan
+from components.ingest.problems import InvalidDataError, SourceError
+from components.ingest.settings import Settings
+
+
+@pytest.fixture
+def files(write_csv: Callable[..., str]) -> list[str]:
+    """Three CSV files of 3, 1 and 5 rows."""
+    return [write_csv(name=f"{name}.csv", good=good) for name, good in (("a", 3), ("b", 1), ("c", 5))]
+
+
+def places(shards: list[Shard]) -> list[tuple[Any, ...]]:
+    return [(shard.source, shard.first, shard.rows, shard.total) for shard in shards]
+
+
+def test_one_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
+    assert plan("sklearn://diabetes", Settings()) == [Shard("sklearn://diabetes")]
+    assert plan("https://nowhere.invalid/rows.csv?a=[1]", Settings()) == [
+        Shard("https://nowhere.invalid/rows.csv?a=[1]")
+    ]
+    assert plan(f"{tmp_path}/none.csv", Settings()) == [Shard(f"{tmp_path}/none.csv")]
+
+
+def test_a_pattern_is_a_shard_for_each_file(tmp_path: Path, files: list[str]) -> None:
+    planned = [(files[0], 0, 3, 9), (files[1], 3, 1, 9), (files[2], 4, 5, 9)]
+    assert places(plan(f"{tmp_path}/*.csv", Settings())) == planned
+    assert places(plan(f"file://{tmp_path}/*.csv", Settings())) == planned
+
+
+def test_a_list_keeps_its_order_and_may_hold_patterns(tmp_path: Path, files: list[str]) -> None:
+    listed = json.dumps([files[2], f"{tmp_path}/[ab].csv", "sklearn://diabetes"])
+    assert [shard.source for shard in plan(listed, Settings(features=["bmi"]))] == [
+        files[2], files[0], files[1], "sklearn://diabetes",
+    ]  # fmt: skip
+    assert plan(json.dumps([files[0]]), Settings()) == [Shard(files[0])]
+
+
+def test_paths_are_found_from_where_one_stands(
+    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert plan("a.csv", Settings()) == [Shard(files[0])]
+    assert [shard.source for shard in plan("*.csv", Settings())] == files
+
+
+def test_files_elsewhere_are_listed_by_their_uris_and_counted() -> None:
+    memory = fsspec.filesystem("memory")
+    for name, rows in (("x", 4), ("y", 2)):
+        with memory.open(f"/plan/{name}.parquet", "wb") as file:
+            pq.write_table(pa.table({"bmi": range(rows), "target": range(rows)}), file)
+    try:
+        assert places(plan("memory://plan/*.parquet", Settings())) == [
+            ("memory://plan/x.parquet", 0, 4, 6),
+            ("memory://plan/y.parquet", 4, 2, 6),
+        ]
+    finally:
+        memory.rm("/plan", recursive=True)
+
+
+def test_a_file_named_like_a_list_is_a_file(
+    tmp_path: Path, write_csv: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(name="[1].csv")
+    monkeypatch.chdir(tmp_path)
+    assert plan("[1].csv", Settings()) == [Shard(path)]
+
+
+def test_duplicates_are_sought_in_all_files_at_once(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    settings = Settings(duplicates="drop")
+    for name in ("a.csv", "b.csv"):
+        write_csv("7.5,1000", name=name, good=40 if name == "a.csv" else 0)
+    (shard,) = plan(f"{tmp_path}/*.csv", settings)
+    assert shard == Shard([f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"])
+    dataset = ingest(shard, tmp_path / "dataset", settings)
+    assert dataset.train_rows + dataset.test_rows == 41
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("[]", r"a list of sources holds paths or URIs, not \[\]"),
+        ('["a.csv", 3]', "a list of sources holds paths or URIs"),
+        ('["a.csv", ""]', "a list of sources holds paths or URIs"),
+        ("nothing-*.csv", r"nothing-\*\.csv matches no file"),
+        ("what://a-*.csv", "what://a-.*can't be read: Protocol not known"),
+    ],
+)
+def test_a_source_that_is_none_is_refused(source: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        plan(source, Settings())
+
+
+def test_a_shard_that_cannot_be_counted_is_named(files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("")
+    with pytest.raises(SourceError, match=r"b\.csv is empty"):
+        plan(f"{tmp_path}/*.csv", Settings())
+
+
+def test_settings_are_refused_before_a_source_is_sought() -> None:
+    with pytest.raises(InvalidDataError, match="the target 'target' is among the features"):
+        plan("nothing-*.csv", Settings(features=["target"]))
+
+
+def test_a_shard_comes_back_from_json_with_whole_numbers_as_floats(files: list[str], tmp_path: Path) -> None:
+    shard = plan(f"{tmp_path}/*.csv", Settings())[1]
+    document = {
+        name: float(value) if isinstance(value, int) else value for name, value in shard.document().items()
+    }
+    assert Shard.of(document) == shard
+    assert isinstance(Shard.of(document).first, int)
+    assert Shard("a.csv").document() == {"source": "a.csv", "first": 0}
+    assert Shard.of({"source": "a.csv"}) == Shard("a.csv")
+
+
+def test_a_file_that_changed_after_it_was_counted_is_refused(
+    tmp_path: Path, write_csv: Callable[..., str], files: list[str]
+) -> None:
+    shard = plan(f"{tmp_path}/*.csv", Settings())[0]
+    write_csv(name="a.csv", good=4)
+    with pytest.raises(
+        InvalidDataError, match="there are 4 rows now, and were 3 when the shards were planned"
+    ):
+        ingest(shard, tmp_path / "dataset")

@@ -1,0 +1,185 @@
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from components import dataset as datasets
+from components.dataset import Dataset, DatasetError
+from components.ingest.ingestion import ingest
+from components.ingest.plan import plan
+from components.ingest.problems import InvalidDataError
+from components.ingest.settings import Settings
+from components.shards import merge
+from components.train.search import Search
+from components.train.training import TrainingError, TrainingResult, train
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Columns:
+    """Two thousand rows: a feature far from zero, and two that differ by little."""
+    random = np.random.RandomState(0)
+    near, far = random.normal(size=2000), random.normal(1e6, 1, size=2000)
+    twin = near + 1e-3 * random.normal(size=2000)
+    target = 3 * near - 2 * far + twin + random.normal(size=2000)
+    return {"near": near, "far": far, "twin": twin, "target": target}
+
+
+class Workshop:
+    """Ingests rows cut into files, and trains on them."""
+
+    def __init__(self, folder: Path, rows: Columns) -> None:
+        self.folder, self.rows = folder, rows
+
+    def dataset(self, cuts: Sequence[int] = (), **parameters: object) -> Dataset:
+        place = self.folder / f"in-{len(cuts) + 1}"
+        place.mkdir(exist_ok=True)
+        edges = [0, *cuts, len(self.rows["target"])]
+        for part, (start, stop) in enumerate(pairwise(edges)):
+            table = pa.table({name: values[start:stop] for name, values in self.rows.items()})
+            pq.write_table(table, place / f"{part}.parquet")
+        settings = Settings(features=[*self.rows][:-1], **parameters)  # type: ignore[arg-type]
+        shards = [
+            ingest(shard, place / f"shard-{position}", settings)
+            for position, shard in enumerate(plan(f"{place}/*.parquet", settings))
+        ]
+        assert len(shards) == len(cuts) + 1
+        return merge(shards, place / "whole")
+
+    def train(self, dataset: Dataset, **parameters: object) -> TrainingResult:
+        return train(dataset, dataset.folder.parent / "model", **parameters)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, rows: Columns) -> Workshop:
+    return Workshop(tmp_path, rows)
+
+
+def assert_equal_weights(one: TrainingResult, other: TrainingResult, condition: float) -> None:
+    tolerance = max(1e-12, 1e-15 * condition)
+    np.testing.assert_allclose(other.model.weights, one.model.weights, rtol=tolerance)
+    assert other.model.intercept == pytest.approx(one.model.intercept, rel=tolerance)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"penalty": "l2"}, {"penalty": "l1"}, {"learning_rate": "auto"}])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_shards_give_the_weights_of_one_piece(
+    workshop: Workshop, parameters: dict[str, str], share: float
+) -> None:
+    one, many = (workshop.dataset(cuts, test_share=share) for cuts in ((), (1, 700, 1300, 1985)))
+    X, _ = one.train()
+    condition = float(np.linalg.cond(np.corrcoef(X.T)))
+    assert condition > 1e5
+    assert_equal_weights(workshop.train(one, **parameters), workshop.train(many, **parameters), condition)
+
+
+def test_shards_hold_out_keep_and_describe_the_rows_of_one_piece(workshop: Workshop) -> None:
+    one, many = (workshop.dataset(cuts, test_share=0.1, kept_rows=500) for cuts in ((), (3, 1990)))
+    assert (one.train_rows, one.test_rows) == (many.train_rows, many.test_rows) == (1800, 200)
+    assert 490 <= many.kept_rows == one.kept_rows <= 500
+    for ours, theirs in ((one.train(), many.train()), (one.test(), many.test())):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    assert many.distributions == one.distributions
+    assert (many.features, many.target) == (one.features, one.target)
+    assert datasets.read(many.folder) == many
+
+
+def test_a_single_shard_is_the_whole(workshop: Workshop) -> None:
+    whole = workshop.dataset()
+    shard = datasets.read(whole.folder.parent / "shard-0")
+    assert (whole.fingerprint, whole.source, whole.settings) == (
+        shard.fingerprint, shard.source, shard.settings,
+    )  # fmt: skip
+    for name in (datasets.TRAIN_FILE, datasets.TEST_FILE):
+        assert pq.read_table(whole.folder / name).equals(pq.read_table(shard.folder / name))
+
+
+def test_the_fit_is_to_all_rows_though_few_are_kept(workshop: Workshop) -> None:
+    all_kept, few_kept = workshop.dataset((1000,)), workshop.dataset((500, 1000), kept_rows=100)
+    X, _ = all_kept.train()
+    condition = float(np.linalg.cond(np.corrcoef(X.T)))
+    assert few_kept.kept_rows < 100
+    few = workshop.train(few_kept)
+    assert_equal_weights(workshop.train(all_kept), few, condition)
+    assert few.metrics["rows"] == few.model.reference.rows == 1980
+
+
+def test_a_search_and_mini_batches_see_the_rows_of_all_shards(workshop: Workshop) -> None:
+    search = Search({"batch_size": [16], "features": [["near"], ["near", "twin"]]})
+    one, many = workshop.dataset(), workshop.dataset((10, 1000))
+    results = [workshop.train(data, search=search, lr=0.01, iterations=5) for data in (one, many)]
+    assert_equal_weights(*results, condition=1)
+    assert results[0].trials == results[1].trials
+
+
+def test_mini_batches_are_refused_where_not_all_rows_are_kept(workshop: Workshop) -> None:
+    dataset = workshop.dataset((1000,), kept_rows=100)
+    with pytest.raises(TrainingError, match=r"need the rows, and \d+ of 1980 were kept: raise kept_rows"):
+        workshop.train(dataset, batch_size=16)
+    trained = workshop.train(dataset, search=Search({"lr": [0.1, 0.2]}))
+    assert len(trained.trials) == 2
+
+
+def test_a_shard_may_hold_no_training_row_or_one_value(tmp_path: Path) -> None:
+    month = np.repeat([1.0, 2.0, 3.0], 20)
+    rows = {"month": month, "target": month * np.arange(60.0)}
+    dataset = Workshop(tmp_path, rows).dataset((20, 40))
+    assert (dataset.train_rows, dataset.test_rows) == (40, 20)
+    assert (dataset.features[0].minimum, dataset.features[0].maximum) == (1.0, 2.0)
+    last = datasets.read(tmp_path / "in-3" / "shard-2")
+    assert (last.train_rows, last.moments, last.distributions) == (0, None, {})
+    assert last.features[0].minimum == np.inf
+
+
+def test_what_is_wrong_with_the_whole_is_told(tmp_path: Path) -> None:
+    same = {"same": np.ones(60), "target": np.r_[np.arange(40.0), np.ones(20)]}
+    with pytest.raises(InvalidDataError) as caught:
+        Workshop(tmp_path, same).dataset((30,))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "feature 'same' is constant over the training rows",
+        "target 'target' is constant over the held-out rows: no score can be told from another",
+    ]
+    few = {"x": np.arange(25.0), "target": np.arange(25.0)}
+    with pytest.raises(
+        InvalidDataError, match="too few rows: 5 to learn from, 20 held out; needed are 10 and 2"
+    ):
+        Workshop(tmp_path, few).dataset((12, 13))
+    assert not list(tmp_path.glob("*/whole"))
+
+
+def test_shards_of_different_settings_are_not_merged(make: Callable[..., Dataset], tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"b was made with other settings than .*a"):
+        merge([make("a", seed=0), make("b", seed=1)], tmp_path / "whole")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Dataset]:
+    def make(name: str, seed: int = 0, start: float = 0.0) -> Dataset:
+        columns = {"x": np.arange(30.0) + start, "y": np.arange(30.0) ** 2}
+        return datasets.write(tmp_path / name, columns, columns, source=name, settings={"seed": seed})
+
+    return make
+
+
+def test_the_fingerprint_is_of_all_shards_in_their_order(
+    make: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    a, b, c = make("a"), make("b", start=1.0), make("c", start=2.0)
+    merged = [merge(shards, tmp_path / f"{n}") for n, shards in enumerate([[a, b], [b, a], [a, c], [a]])]
+    assert len({whole.fingerprint for whole in merged}) == 4
+    assert merge([a, b], tmp_path / "again").fingerprint == merged[0].fingerprint
+
+
+def test_of_many_sources_the_first_and_the_last_are_named(
+    make: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    shards = [make(name) for name in "abcd"]
+    assert merge(shards[:3], tmp_path / "three").source == "a, b, c"
+    assert merge(shards, tmp_path / "four").source == "a … d (4 sources)"
