@@ -1,6 +1,7 @@
 """What a request says in its headers, and what it is answered: the plain values between wire and model."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,13 +22,17 @@ _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 
 
 class Answer(NamedTuple):
-    """A response: its body, what goes into the head before it, and how many rows it predicts."""
+    """A response: its body, what goes into the head before it, and how many rows it predicts.
+
+    ``waits`` is what has to be done before it may be sent, where there is such a thing.
+    """
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
     headers: Headers = ()
     rows: int = 0
+    waits: "Future[None] | None" = None
 
     @classmethod
     def of(cls, document: object, status: int = 200) -> "Answer":
@@ -52,6 +57,7 @@ class Head:
             where there are none.
         encoding: the body's content coding, as sent.
         reply_encoding: the content coding to answer in; empty for none.
+        request_id: what the client calls the request; None where it does not.
     """
 
     media: bytes = JSON
@@ -59,6 +65,7 @@ class Head:
     json_length: bytes | None = None
     encoding: bytes = b""
     reply_encoding: bytes = b""
+    request_id: bytes | None = None
 
     @classmethod
     def of(cls, headers: Mapping[bytes, bytes]) -> "Head":
@@ -73,6 +80,7 @@ class Head:
             json_length=headers.get(b"inference-header-content-length"),
             encoding=headers.get(b"content-encoding", b""),
             reply_encoding=encoding.choose(headers.get(b"accept-encoding", b"")),
+            request_id=headers.get(b"x-request-id"),
         )
 
     @property

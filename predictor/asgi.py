@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from predictor.answer import NDJSON, Answer, Head
 from predictor.capacity import Share
-from predictor.errors import PredictorError, ReadTimeout, TooLarge, UnsupportedMedia
+from predictor.errors import PredictorError, ReadTimeout, TooLarge, Unavailable, UnsupportedMedia
 from predictor.ndjson import Records, TooLong
 from predictor.routes import Handler, Route
 from predictor.service import Service
@@ -168,8 +169,18 @@ class _Exchange:
     async def _compute(self, handler: Handler, head: Head, body: bytearray) -> Answer:
         work = partial(self.service.compute, handler, head, body)
         if len(body) <= self.service.settings.inline_bytes and not head.encoding:
-            return work()
-        return await self.service.workers.run(work)
+            answer = work()
+        else:
+            answer = await self.service.workers.run(work)
+        if answer.waits:
+            await self._settled(answer.waits)
+        return answer
+
+    async def _settled(self, waits: Future[None]) -> None:
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(waits), self.service.settings.answer_seconds)
+        except TimeoutError as error:
+            raise Unavailable("what was sent is not stored yet", retry_after=5) from error
 
     async def _read(self, body: bytearray) -> None:
         """Read a body into ``body`` within the limits of size, memory and time."""

@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 from predictor.errors import Forbidden, NotFound, Unauthorized
 
-Scope = Literal["public", "predict", "explain", "admin"]
-SCOPES = frozenset({"predict", "explain", "admin"})
+Scope = Literal["public", "predict", "explain", "feedback", "admin"]
+SCOPES = frozenset({"predict", "explain", "feedback", "admin"})
 
 _LONGEST_JWKS = 2**20
 

@@ -166,12 +166,16 @@ class Desk:
             route=route,
             path=path,
             handler=route.handlers["POST"],
-            quick=route.quick if described.plain and int(length) <= SMALL else None,
+            quick=route.quick if self._may_be_quick(described, int(length)) else None,
             head=described,
             headers=headers,
             guarded=self.gate.asks(route.scope),
             series=self.service.metrics.series(route.name),
         )
+
+    def _may_be_quick(self, head: Head, length: int) -> bool:
+        """Whether nothing but the answer itself is asked for; what is kept goes by the full readers."""
+        return head.plain and length <= SMALL and self.service.recorder is None
 
 
 class _Seen:

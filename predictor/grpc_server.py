@@ -15,6 +15,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from predictor.errors import PredictorError
+from predictor.seen import watching
 from predictor.service import Service
 from predictor.tls import Tls
 
@@ -75,6 +76,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 if gate.asks(scope):
                     metadata = context.invocation_metadata() or ()
                     gate.admit(scope, {name.encode(): _bytes(value) for name, value in metadata})
+                if series and self.service.recorder:
+                    return await self._watched(call, request, context)
                 return await call(request, context)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
                 status, message = _told(error)
@@ -84,6 +87,19 @@ class Guard(grpc.aio.ServerInterceptor):
                     series.observe(status, time.perf_counter() - started, 0)
 
         return guarded
+
+    async def _watched(
+        self,
+        call: Callable[..., Awaitable[Any]],
+        request: Any,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> Any:
+        """Keep what is predicted; the client is told its id where the protocol has a place for it."""
+        with watching() as seen:
+            response = await call(request, context)
+        if seen:
+            response.id = self.service.remember(seen, request.id)
+        return response
 
 
 def make(

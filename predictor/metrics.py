@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from predictor.capacity import Memory
+from predictor.recorder import Recorder
 from predictor.served import Served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -57,7 +58,8 @@ class Series:
 class Metrics(Collector):
     """Every series of this server; ``endpoint``, ``code`` and ``reason`` have few values."""
 
-    def __init__(self, served: Served, memory: Memory) -> None:
+    def __init__(self, served: Served, memory: Memory, recorder: Recorder | None) -> None:
+        self.recorder = recorder
         self.served = served
         self.memory = memory
         self.endpoints: dict[str, Series] = {}
@@ -101,6 +103,8 @@ class Metrics(Collector):
             "inference_memory_bytes", "What bodies under way take.", value=self.memory.taken
         )
         yield from self._model(model, version)
+        if self.recorder:
+            yield from _kept(self.recorder)
 
     def _model(self, model: str, version: str) -> Iterator[Metric]:
         loaded = self.served.loaded
@@ -113,3 +117,19 @@ class Metrics(Collector):
         load = GaugeMetricFamily("model_load_seconds", "How long reading the model took.", labels=("model",))
         load.add_metric((model,), loaded.seconds if loaded else 0)
         yield load
+
+
+def _kept(recorder: Recorder) -> Iterator[Metric]:
+    """What is kept for the next training, and what was lost: requests, each of one row or more."""
+    taken = CounterMetricFamily("feedback_kept", "Requests whose rows are kept.", labels=("kind",))
+    refused = CounterMetricFamily("feedback_lost", "Requests whose rows found no room.", labels=("kind",))
+    failed = CounterMetricFamily(
+        "feedback_store_failures", "Attempts to store that failed.", labels=("kind",)
+    )
+    waiting = GaugeMetricFamily("feedback_waiting_bytes", "What waits for the store.", labels=("kind",))
+    for batches in (recorder.predictions, recorder.truths):
+        taken.add_metric((batches.name,), batches.taken)
+        refused.add_metric((batches.name,), batches.refused)
+        failed.add_metric((batches.name,), batches.failures)
+        waiting.add_metric((batches.name,), batches.size)
+    yield from (taken, refused, failed, waiting)

@@ -20,8 +20,9 @@ _HTML = b"text/html"
 class Site:
     """The page and the documents, rendered when they are first asked for and kept as long as the model is."""
 
-    def __init__(self, served: Served, auth: Auth = "off") -> None:
+    def __init__(self, served: Served, auth: Auth = "off", *, keeps: bool = False) -> None:
         self.served = served
+        self.keeps = keeps
         self.auth = auth
         self._kept: dict[str, tuple[Loaded | None, Answer]] = {}
 
@@ -62,7 +63,8 @@ class Site:
 
     def _document(self, loaded: Loaded | None) -> dict[str, Any]:
         model = loaded.model if loaded else None
-        return document(model, name=self.served.name, version=self.served.version, auth=self.auth)
+        who = {"name": self.served.name, "version": self.served.version}
+        return document(model, **who, auth=self.auth, keeps=self.keeps)
 
 
 def ping(_head: Head, _body: bytes | bytearray = b"") -> Answer:

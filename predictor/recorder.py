@@ -11,8 +11,9 @@ import io
 import os
 import socket
 import time
-from asyncio import Future
 from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from itertools import count, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ class Truths(NamedTuple):
 
     seconds: float
     truths: Sequence[Truth]
-    stored: "Future[None]"
+    stored: Future[None]
 
 
 class Recorder:
@@ -77,10 +78,11 @@ class Recorder:
         """Keep the rows of a request and their predictions, or count them as lost when too many wait."""
         self.predictions.offer(item, item.rows.nbytes + item.values.nbytes + _OVERHEAD)
 
-    def came_true(self, truths: Sequence[Truth], stored: "Future[None]") -> bool:
-        """Keep true values; ``stored`` is resolved when they are safe. False when too many wait."""
+    def came_true(self, truths: Sequence[Truth]) -> Future[None] | None:
+        """Keep true values; what is returned is done when they are stored. None when too many wait."""
         size = sum(8 * len(truth.targets) + _OVERHEAD for truth in truths)
-        return self.truths.offer(Truths(time.time(), truths, stored), size)
+        stored: Future[None] = Future()
+        return stored if self.truths.offer(Truths(time.time(), truths, stored), size) else None
 
     def close(self) -> None:
         """Write what waits."""
@@ -105,7 +107,8 @@ class Recorder:
             },
         )
         for item in batch:
-            item.stored.get_loop().call_soon_threadsafe(_resolve, item.stored)
+            with suppress(InvalidStateError):  # whoever waited went away
+                item.stored.set_result(None)
 
     def _write(self, kind: str, columns: dict[str, Any]) -> None:
         # Large, and of no use to a server that keeps nothing.
@@ -146,8 +149,3 @@ def _places(lengths: Sequence[int]) -> NDArray[np.int32]:
 
 def _times(seconds: Sequence[float], lengths: Sequence[int]) -> NDArray[np.int64]:
     return np.repeat((np.asarray(seconds) * _MICROSECONDS).astype(np.int64), lengths)
-
-
-def _resolve(stored: "Future[None]") -> None:
-    if not stored.done():
-        stored.set_result(None)

@@ -49,7 +49,7 @@ class Route(NamedTuple):
 class Routes:
     """Every path that is answered here; the others are KServe's."""
 
-    def __init__(self, served: Served, site: Site, log: RequestLog) -> None:
+    def __init__(self, served: Served, site: Site, log: RequestLog, keep: Handler) -> None:
         self.served = served
         quick = Quick(served)
         self.exact: dict[str, Route] = {
@@ -60,6 +60,7 @@ class Routes:
             "/metrics": _get("metrics", metrics),
             "/stream": _post("stream", partial(inference.stream, served), quick=quick.stream),
             "/batch": _post("batch", partial(inference.batch, served), quick=quick.batch),
+            "/feedback": _post("feedback", keep, "feedback"),
             "/v1/models": _get("metadata", partial(pages.models, served)),
             "/v2": _get("metadata", pages.server),
             "/v2/models": _get("metadata", partial(pages.models, served)),

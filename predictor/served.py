@@ -34,8 +34,11 @@ class Served:
         reason: why it may not be asked now; empty when it may.
     """
 
-    def __init__(self, name: str, folder: Path, version: str | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, version: str | None = None, scorer: type[Scorer] = Scorer
+    ) -> None:
         self.name = name
+        self._scorer = scorer
         self.folder = folder
         self.version = version or (folder.name if re.fullmatch(r"[0-9]+", folder.name) else None)
         self.loaded: Loaded | None = None
@@ -59,7 +62,7 @@ class Served:
             self.loaded, self.reason = None, str(error)
             logger.error("model %s is not ready: %s", self.name, error)
             return False
-        self.loaded = Loaded(model, digest, Scorer(model), time.perf_counter() - started)
+        self.loaded = Loaded(model, digest, self._scorer(model), time.perf_counter() - started)
         self.reason = ""
         logger.info("model %s is loaded: version %s, digest %s", self.name, self.version, digest)
         return True

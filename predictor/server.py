@@ -25,6 +25,8 @@ from predictor.asgi import Layer
 from predictor.auth import Tokens
 from predictor.model import Extension, Repository
 from predictor.protocol import FastProtocol, protocol
+from predictor.scorer import Scorer
+from predictor.seen import WatchedScorer
 from predictor.served import Served
 from predictor.service import Service
 from predictor.settings import Settings
@@ -50,7 +52,8 @@ class Predictor:
     def __init__(self, options: argparse.Namespace, settings: Settings) -> None:
         self.options = options
         self.settings = settings
-        self.served = Served(options.model_name, settings.model_dir, settings.model_version)
+        scorer = WatchedScorer if settings.feedback_url else Scorer
+        self.served = Served(options.model_name, settings.model_dir, settings.model_version, scorer)
         self.tls = _tls(options, settings)
         self._hurry = asyncio.Event()
 
@@ -80,6 +83,8 @@ class Predictor:
         await ending
         for chore in chores:
             chore.cancel()
+        if service.recorder:
+            await asyncio.to_thread(service.recorder.close)
 
     def _http(self, service: Service) -> HttpServer:
         options = self.options

@@ -7,17 +7,27 @@ from collections.abc import Mapping
 
 from prometheus_client import REGISTRY
 
-from predictor import encoding
-from predictor.answer import Answer, Head
+from predictor import encoding, feedback
+from predictor.answer import JSON, Answer, Head
 from predictor.auth import Gate, Keys, Pass, Tokens, jwks_reader
 from predictor.capacity import Busy, Memory, OutOfMemory, Workers
-from predictor.errors import DeadlineExceeded, Forbidden, PredictorError, ReadTimeout, Unauthorized
+from predictor.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    NotFound,
+    PredictorError,
+    ReadTimeout,
+    Unauthorized,
+)
 from predictor.metrics import Metrics
 from predictor.pages import Site
+from predictor.recorder import Predicted, Recorder
 from predictor.request_log import RequestLog
 from predictor.routes import Handler, Route, Routes
+from predictor.seen import Seen, watching
 from predictor.served import Served
 from predictor.settings import Settings
+from predictor.store import open_store
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("predictor.audit")
@@ -42,9 +52,24 @@ class Service:
         self.log = RequestLog(settings.request_log_size)
         self.workers = Workers(settings.workers, settings.queue, settings.answer_seconds)
         self.memory = Memory(settings.max_memory_bytes)
-        self.metrics = Metrics(served, self.memory)
-        self.routes = Routes(served, Site(served, settings.auth), self.log)
+        self.recorder = make_recorder(settings)
+        self.metrics = Metrics(served, self.memory, self.recorder)
+        self.routes = Routes(
+            served, Site(served, settings.auth, keeps=self.recorder is not None), self.log, self.keep
+        )
         self.ending = asyncio.Event()
+
+    def keep(self, head: Head, body: bytes | bytearray) -> Answer:
+        """Answer ``POST /feedback``; the answer waits until what came true is stored."""
+        if self.recorder is None:
+            raise NotFound("no feedback is kept here: the server has no feedback_url")
+        head.require(JSON)
+        truths = feedback.read(body)
+        stored = self.recorder.came_true(truths)
+        if stored is None:
+            raise Busy("too much feedback waits to be stored", retry_after=5)
+        rows = sum(len(truth.targets) for truth in truths)
+        return Answer.of({"stored": rows})._replace(waits=stored)
 
     def register(self) -> None:
         """Put the metrics into what ``/metrics`` shows."""
@@ -76,12 +101,32 @@ class Service:
             plain = (
                 encoding.decode(body, head.encoding, self.settings.max_body_bytes) if head.encoding else body
             )
-            answer = handler(head, plain)
+            answer = self._watched(handler, head, plain) if self.recorder else handler(head, plain)
         except PredictorError as error:
             return Answer.refusal(error)
         except Exception as error:  # noqa: BLE001 - the log tells us, a plain 500 the client
             return self.broken(error)
         return compress(answer, head.reply_encoding) if head.reply_encoding else answer
+
+    def _watched(self, handler: Handler, head: Head, body: bytes | bytearray) -> Answer:
+        """Answer, keep what was predicted, and tell the client by which id."""
+        with watching() as seen:
+            answer = handler(head, body)
+        if not seen:
+            return answer
+        name = self.remember(seen, head.request_id)
+        return answer._replace(headers=(*answer.headers, (b"x-request-id", name.encode())))
+
+    def remember(self, seen: Seen, given: bytes | str | None) -> str:
+        """Keep what a request had predicted; returns the id that it has, its own or a new one."""
+        name = feedback.request_id(seen.id or given)
+        loaded = self.served.loaded
+        if self.recorder and loaded:
+            version = self.served.version or ""
+            self.recorder.predicted(
+                Predicted(name, time.time(), loaded.scorer.names, version, seen.rows, seen.values)
+            )
+        return name
 
     def broken(self, error: Exception) -> Answer:
         """The answer for an error of our own; the log says more than the client is told."""
@@ -111,6 +156,14 @@ def compress(answer: Answer, coding: bytes) -> Answer:
     return answer._replace(
         body=encoding.encode(answer.body, coding), headers=((b"content-encoding", coding), *headers)
     )
+
+
+def make_recorder(settings: Settings) -> Recorder | None:
+    """What keeps predictions and truths, where the settings say to."""
+    if settings.feedback_url is None:
+        return None
+    put = open_store(settings.feedback_url)
+    return Recorder(put, settings.feedback_bytes, settings.feedback_seconds)
 
 
 def make_gate(settings: Settings) -> Gate:

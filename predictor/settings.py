@@ -62,6 +62,17 @@ class Settings(BaseSettings):
     """How often the files of API keys and certificates are looked at. A JWKS document is read again then if
     a token named a key that is not in it, and otherwise 30 times as seldom."""
 
+    feedback_url: str | None = None
+    """Where predictions and what came true are kept: a folder, or a bucket such as ``s3://bucket/prefix``.
+    Nothing is kept without one."""
+
+    feedback_bytes: Positive = 16 * 2**20
+    """What may wait for that store, of predictions and of truths each; beyond it predictions are not kept,
+    and truths answered 503."""
+
+    feedback_seconds: Seconds = 30
+    """How long predictions may wait until they are written."""
+
     request_log_size: Positive = 256
     """Requests that ``GET /log`` remembers; none without an admin token."""
 

@@ -15,6 +15,7 @@ from predictor import json_codec, json_exact, tensors
 from predictor.answer import BINARY, JSON, Answer, Head
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
+from predictor.seen import called
 from predictor.served import Served
 from predictor.tensors import Tensor
 
@@ -176,6 +177,7 @@ def _write(served: Served, request: dict[str, Any], values: NDArray[np.float64] 
         if not isinstance(identity, str):
             raise InvalidInput(f"id: expected a string, got {json_exact.describe(identity)}")
         answer["id"] = identity
+        called(identity)
     output: dict[str, Any] = {"name": tensors.OUTPUT, "shape": [len(values)], "datatype": "FP64"}
     answer["outputs"] = [output]
     if not _wants_binary(request):

@@ -1,7 +1,7 @@
 """The whole document, put together of its parts."""
 
 from predictor.artifact import LinearModel
-from predictor.openapi import admin, native, v1, v2
+from predictor.openapi import admin, feedback, native, v1, v2
 from predictor.openapi.build import ERRORS, JSON, Json, answer, media, path_parameter, record, ref
 from predictor.openapi.security import SCHEMES, Auth, secure
 from predictor.openapi.shapes import STAND_IN, Examples
@@ -17,7 +17,9 @@ TAGS = {
 }
 
 
-def document(model: LinearModel | None, *, name: str, version: str | None, auth: Auth = "off") -> Json:
+def document(
+    model: LinearModel | None, *, name: str, version: str | None, auth: Auth = "off", keeps: bool = False
+) -> Json:
     """Describe every endpoint for ``model``, with examples it has answered itself.
 
     Args:
@@ -25,6 +27,7 @@ def document(model: LinearModel | None, *, name: str, version: str | None, auth:
         name: the model's name in the URLs.
         version: its version, if it has one.
         auth: whether a prediction needs a credential.
+        keeps: whether predictions are kept, and what came true may be told.
 
     Returns:
         An OpenAPI 3.1 document, made for JSON.
@@ -35,6 +38,7 @@ def document(model: LinearModel | None, *, name: str, version: str | None, auth:
     parameter = path_parameter("model", "The model's name.", schema={"type": "string", "enum": [name]})
     paths = {
         **native.paths(known, examples, about),
+        **(feedback.paths() if keeps else {}),
         **v1.paths(known, examples, name, parameter),
         **v2.paths(known, examples, name, version, parameter),
         **admin.paths(name, version, parameter),

@@ -1,6 +1,5 @@
 """What is kept of predictions and of what came true, read back as a training would read it."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,12 +57,9 @@ def test_a_model_of_other_features_gets_a_file_of_its_own(recorder: Recorder, tm
 
 
 def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -> None:
-    async def tell() -> None:
-        stored = asyncio.get_running_loop().create_future()
-        assert recorder.came_true([Truth("one", [151.0]), Truth("two", [1.5, 2.5])], stored)
-        await stored
-
-    asyncio.run(tell())
+    stored = recorder.came_true([Truth("one", [151.0]), Truth("two", [1.5, 2.5])])
+    assert stored is not None
+    stored.result(60)
     kept = table(tmp_path, "truths")
     assert kept.drop_columns("_time").to_pydict() == {
         "_id": ["one", "two", "two"],
@@ -73,15 +69,12 @@ def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -
 
 
 def test_a_client_that_went_away_holds_up_no_other(recorder: Recorder) -> None:
-    async def tell() -> None:
-        loop = asyncio.get_running_loop()
-        gone, waiting = loop.create_future(), loop.create_future()
-        assert recorder.came_true([Truth("one", [1.0])], gone)
-        gone.cancel()
-        assert recorder.came_true([Truth("two", [1.0])], waiting)
-        await waiting
-
-    asyncio.run(tell())
+    gone = recorder.came_true([Truth("one", [1.0])])
+    assert gone is not None
+    gone.cancel()
+    waiting = recorder.came_true([Truth("two", [1.0])])
+    assert waiting is not None
+    waiting.result(60)
 
 
 def test_a_store_that_is_away_costs_predictions_their_record_alone(tmp_path: Path) -> None:

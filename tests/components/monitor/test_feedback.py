@@ -1,6 +1,5 @@
 """What the predictor kept, joined into new data."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,13 +31,10 @@ def keep(tmp_path: Path) -> Keep:
                 Predicted(name, 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
             )
 
-        async def tell() -> None:
-            stored = asyncio.get_running_loop().create_future()
-            assert recorder.came_true([Truth(name, [target]) for name, target in told], stored)
-            await stored
-
         if told:
-            asyncio.run(tell())
+            stored = recorder.came_true([Truth(name, [target]) for name, target in told])
+            assert stored is not None
+            stored.result(60)
         recorder.close()
 
     return keep
