@@ -63,8 +63,8 @@ class Site:
 
     def _document(self, loaded: Loaded | None) -> dict[str, Any]:
         model = loaded.model if loaded else None
-        who = {"name": self.served.name, "version": self.served.version}
-        return document(model, **who, auth=self.auth, keeps=self.keeps)
+        served = self.served
+        return document(model, name=served.name, version=served.version, auth=self.auth, keeps=self.keeps)
 
 
 def ping(_head: Head, _body: bytes | bytearray = b"") -> Answer:
