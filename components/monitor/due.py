@@ -15,13 +15,14 @@ class Policy:
         drift: a population stability index above this is drift, if chance alone can't explain it.
         quality: the largest ratio of the error on what came true to the error on the held-out rows.
         rows: fewest rows from which drift is told, and fewest truths from which quality is.
-        pause_seconds: how long after one run the next may begin, whatever the reason; 0 for at once.
+        news: truths told since the champion was registered that are worth a training; 0 where they are no
+            reason by themselves.
     """
 
     drift: float = 0.2
     quality: float = 1.25
     rows: int = 200
-    pause_seconds: float = 3600.0
+    news: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.drift) and self.drift > 0):
@@ -30,8 +31,8 @@ class Policy:
             raise ValueError(f"quality is a ratio of at least 1, not {self.quality}")
         if self.rows < 1:
             raise ValueError(f"rows is at least 1, not {self.rows}")
-        if not (math.isfinite(self.pause_seconds) and self.pause_seconds >= 0):
-            raise ValueError(f"pause_seconds is a number from 0, not {self.pause_seconds}")
+        if self.news < 0:
+            raise ValueError(f"news is a number from 0, not {self.news}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,20 @@ class Seen:
     """What is known when it is asked.
 
     Attributes:
-        new_data: whether the source's fingerprint is another than the champion's; None where nobody looked.
+        news: truths told since the champion was registered.
         rows: predictions kept.
         drift: of each column over those rows.
         truths: predictions of the champion whose true value is known.
         live_mse: mean squared error over those; NaN without any.
         held_out_mse: the champion's, when it was registered; NaN where it is not known.
-        since_last_run: seconds; infinite where there was none.
     """
 
-    new_data: bool | None = None
+    news: int = 0
     rows: int = 0
     drift: Mapping[str, Drift] = field(default_factory=dict)
     truths: int = 0
     live_mse: float = math.nan
     held_out_mse: float = math.nan
-    since_last_run: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,14 @@ class Decision:
 
 
 def decide(seen: Seen, policy: Policy) -> Decision:
-    """Decide whether a retraining is due. Each reason is enough; the pause overrules them all."""
+    """Decide whether a retraining is due. Each reason is enough."""
     reasons = tuple(_reasons(seen, policy))
-    if not reasons:
-        return Decision(due=False, reasons=tuple(_nothing(seen, policy)))
-    if seen.since_last_run < policy.pause_seconds:
-        wait = f"the last run was {seen.since_last_run:.0f} s ago, and {policy.pause_seconds:g} s must pass"
-        return Decision(due=False, reasons=(*reasons, wait))
-    return Decision(due=True, reasons=reasons)
+    return Decision(due=bool(reasons), reasons=reasons or tuple(_nothing(seen, policy)))
 
 
 def _reasons(seen: Seen, policy: Policy) -> Iterator[str]:
-    if seen.new_data:
-        yield "new data: the source's fingerprint is not that of the champion's training"
+    if policy.news and seen.news >= policy.news:
+        yield f"new data: {seen.news} truths were told since the champion was registered"
     if seen.rows >= policy.rows:
         for name, found in sorted(seen.drift.items()):
             if found.index > max(policy.drift, found.chance):
@@ -94,7 +88,8 @@ def _reasons(seen: Seen, policy: Policy) -> Iterator[str]:
 
 
 def _nothing(seen: Seen, policy: Policy) -> Iterator[str]:
-    yield {None: "nobody looked for new data", False: "no new data"}.get(seen.new_data, "")
+    if policy.news:
+        yield f"too little new data: {seen.news} truths of {policy.news}"
     if seen.rows < policy.rows:
         yield f"too few predictions to tell drift from: {seen.rows} of {policy.rows}"
     else:

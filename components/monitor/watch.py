@@ -22,6 +22,7 @@ def look(
     *,
     days: int = 7,
     held_out_mse: float = math.nan,
+    registered: float = 0.0,
     now: datetime | None = None,
 ) -> Seen:
     """Measure drift and quality over the last days.
@@ -35,6 +36,7 @@ def look(
         version: its version, as the predictor names it.
         days: how many days back, today among them.
         held_out_mse: the champion's mean squared error on the rows held out when it was registered.
+        registered: when it was registered, in seconds since 1970.
         now: the end of those days.
 
     Raises:
@@ -52,11 +54,20 @@ def look(
     columns = {name: _values(predicted, name) for name in names}
     seen = replace(seen, drift=drift(model, columns, _values(predicted, "_prediction")))
     own = predicted.filter(pc.field("_version") == version)
-    judged = feedback.join(own, feedback.truths(url, first, last))
+    told = feedback.truths(url, first, last)
+    judged = feedback.join(own, told)
+    seen = replace(seen, news=_since(told, registered))
     if not judged.num_rows:
         return seen
     errors = _values(judged, "_prediction") - _values(judged, "_target")
     return replace(seen, truths=judged.num_rows, live_mse=float(np.mean(errors**2)))
+
+
+def _since(told: pa.Table, seconds: float) -> int:
+    if not told.num_rows:
+        return 0
+    moment = pa.scalar(datetime.fromtimestamp(seconds, UTC), told.schema.field("_time").type)
+    return int(pc.sum(pc.greater(told["_time"], moment)).as_py())
 
 
 def _values(table: pa.Table, name: str) -> NDArray[np.float64]:

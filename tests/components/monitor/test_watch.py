@@ -103,7 +103,9 @@ def test_the_last_days_are_looked_at(tmp_path: Path) -> None:
     }
     keep(tmp_path, "truths", "2026-01-10", {**told, "_target": 2 * TRAINED[:100] + 1 + 3})
     seen = look(str(tmp_path), MODEL, "3", days=7, held_out_mse=4.0, now=now("2026-01-10"))
-    assert (seen.rows, seen.truths) == (600, 100)
+    assert (seen.rows, seen.truths, seen.news) == (600, 100, 0)
+    before = look(str(tmp_path), MODEL, "3", registered=-1.0, now=now("2026-01-10"))
+    assert before.news == 100
     assert seen.live_mse == pytest.approx(9)
     assert all(one.index < one.chance for one in seen.drift.values())
 
@@ -119,17 +121,14 @@ def test_a_champion_of_other_features_is_told_so(tmp_path: Path) -> None:
         look(str(tmp_path), other, "3", now=now("2026-01-10"))
 
 
-CALM = Seen(
-    new_data=False, rows=500, drift={"bmi": Drift(0.01, 0.1)}, truths=500, live_mse=4.0, held_out_mse=4.0
-)
+CALM = Seen(news=100, rows=500, drift={"bmi": Drift(0.01, 0.1)}, truths=500, live_mse=4.0, held_out_mse=4.0)
 
 
 @pytest.mark.parametrize(
     ("seen", "due", "reason"),
     [
-        (CALM, False, "no new data"),
-        (replace(CALM, new_data=True), True, "new data"),
-        (replace(CALM, new_data=None), False, "nobody looked"),
+        (CALM, False, "no drift"),
+        (replace(CALM, news=10**6), False, "quality holds"),
         (replace(CALM, drift={"bmi": Drift(0.3, 0.1)}), True, "drift: bmi"),
         (replace(CALM, drift={"bmi": Drift(0.3, 0.4)}), False, "no drift"),
         (replace(CALM, drift={"bmi": Drift(0.3, 0.1)}, rows=199), False, "too few predictions"),
@@ -139,8 +138,6 @@ CALM = Seen(
         (replace(CALM, live_mse=math.inf), True, "quality: "),
         (replace(CALM, live_mse=9.0, truths=199), False, "too few truths"),
         (replace(CALM, live_mse=9.0, held_out_mse=math.nan), False, "own error is not known"),
-        (replace(CALM, new_data=True, since_last_run=3599.0), False, "3600 s must pass"),
-        (replace(CALM, new_data=True, since_last_run=3600.0), True, "new data"),
         (Seen(), False, "too few predictions"),
     ],
 )
@@ -148,6 +145,15 @@ def test_when_a_retraining_is_due(seen: Seen, due: bool, reason: str) -> None:
     decision = decide(seen, Policy())
     assert decision.due is due
     assert reason in "; ".join(decision.reasons)
+
+
+def test_new_data_may_be_a_reason_by_itself() -> None:
+    policy = Policy(news=100)
+    assert decide(CALM, policy).reasons == (
+        "new data: 100 truths were told since the champion was registered",
+    )
+    few = decide(replace(CALM, news=99), policy)
+    assert (few.due, few.reasons[0]) == (False, "too little new data: 99 truths of 100")
 
 
 @given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 10))
@@ -158,7 +164,7 @@ def test_more_drift_is_never_less_due(index: float, more: float, chance: float) 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"drift": 0}, {"quality": 0.9}, {"rows": 0}, {"pause_seconds": -1}, {"drift": math.nan}]
+    "changes", [{"drift": 0}, {"quality": 0.9}, {"rows": 0}, {"news": -1}, {"drift": math.nan}]
 )
 def test_a_policy_that_makes_no_sense_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):

@@ -1,0 +1,119 @@
+"""The commands around what the predictor kept: new data from it, and whether a retraining is due."""
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from components.commands.errors import CommandError
+
+if TYPE_CHECKING:
+    from components.monitor.due import Decision
+    from components.register.index import Version
+    from components.register.registry import Registry
+
+NAME = "linear-regressor"
+NOT_DUE = 4
+"""What ``due`` exits with where nothing is, so that a script or a CronJob can go on by it."""
+
+
+def add(commands: Any) -> None:
+    """Add the commands to a parser's subcommands."""
+    kept = argparse.ArgumentParser(add_help=False)
+    kept.add_argument(
+        "--feedback", required=True, metavar="URL", help="where the predictor keeps what it saw"
+    )
+    kept.add_argument("--registry-root", required=True, help="where the models are kept: s3://bucket/prefix")
+    kept.add_argument("--tracking-uri", default="", help="of the MLflow server")
+    kept.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")
+
+    def command(work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(
+            work.__name__, parents=[kept], help=str(work.__doc__).splitlines()[0].rstrip(".")
+        )
+        parser.set_defaults(command=lambda options: _guarded(work, options))
+        return parser
+
+    parser = command(collect)
+    parser.add_argument("--to", required=True, metavar="URL", help="a folder; a Parquet file for each day")
+    parser.add_argument("--first-day", default="", metavar="DAY", help="of the truths: 2026-01-31")
+    parser.add_argument("--last-day", default="9999", metavar="DAY", help="of the truths")
+    parser = command(due)
+    parser.add_argument(
+        "--days", type=int, default=7, help="that are looked at, today included (%(default)s)"
+    )
+    parser.add_argument(
+        "--drift", type=float, default=0.2, help="a stability index above it is drift (%(default)s)"
+    )
+    parser.add_argument(
+        "--quality",
+        type=float,
+        default=1.25,
+        help="largest ratio of the error on what came true to that on the held-out rows (%(default)s)",
+    )
+    parser.add_argument("--rows", type=int, default=200, help="fewest rows that tell anything (%(default)s)")
+    parser.add_argument(
+        "--news",
+        type=int,
+        default=0,
+        metavar="TRUTHS",
+        help="told since the champion was registered that are a reason by themselves (none are)",
+    )
+
+
+def collect(options: argparse.Namespace) -> int:
+    """Join what was predicted with what came true, as sources for the next training."""
+    from components.monitor import feedback
+
+    registry, version = _champion(options)
+    model = registry.entry(version).model
+    features = [feature.name for feature in model.features]
+    days = (options.first_day, options.last_day)
+    written = feedback.collect(options.feedback, options.to, features, model.target.name, *days)
+    for day, rows in written.items():
+        print(f"{options.to.rstrip('/')}/{day}.parquet: {rows} rows")
+    if not written:
+        print("nothing that was predicted has come true")
+    return 0
+
+
+def due(options: argparse.Namespace) -> int:
+    """Tell whether a retraining is due, and why; exits with 4 where it is not."""
+    decision = decide(options)
+    print(*decision.reasons, sep="\n")
+    return 0 if decision.due else NOT_DUE
+
+
+def decide(options: argparse.Namespace) -> "Decision":
+    """Look at the last days with the champion's eyes, and decide by the options."""
+    from components.monitor import due as judge
+    from components.monitor.watch import look
+
+    policy = judge.Policy(options.drift, options.quality, options.rows, options.news)
+    registry, version = _champion(options)
+    seen = look(
+        options.feedback,
+        registry.entry(version).model,
+        str(version.number),
+        days=options.days,
+        held_out_mse=float(version.tags.get("metric.mse", math.nan)),
+        registered=version.created,
+    )
+    return judge.decide(seen, policy)
+
+
+def _champion(options: argparse.Namespace) -> tuple["Registry", "Version"]:
+    from components.register.registry import open_registry
+
+    registry = open_registry(options.registry_root, options.tracking_uri, options.model_name)
+    version = registry.champion()
+    if version is None:
+        raise CommandError(f"{options.model_name} has no champion yet")
+    return registry, version
+
+
+def _guarded(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    try:
+        return work(options)
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from error
