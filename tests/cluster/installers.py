@@ -56,7 +56,6 @@ def uri(version: str) -> str:
 
 
 KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
-SERVER_SIDE = ("apply", "--server-side", "--force-conflicts", "--field-manager=version")
 REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SCALE_DOWN_SECONDS = 15
 EGRESS_TO_STORE = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}}}]
@@ -141,16 +140,19 @@ class Kustomize:
             versions[f"{NAME}-canary"] = settings.canary.version
             self._tell("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
         for name, version in versions.items():
-            self._tell(name, version, *SERVER_SIDE, "-f", "-", stdin=json.dumps(_version(name, version)))
+            said = json.dumps(_version(version or ""))
+            self._tell(
+                name, version, "-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", said
+            )
         if not settings.canary:
             self._told = {NAME: self._told.get(NAME)}
         for kind, name in sorted(before - self._objects()):
             kubectl("delete", "-n", NAMESPACE, kind, name)
 
-    def _tell(self, what: str, value: object, *command: str, stdin: str | None = None) -> None:
-        """Apply what is to change, if it was said and has changed since it was last said."""
+    def _tell(self, what: str, value: object, *command: str) -> None:
+        """Say what is to change, if it was said and has changed since it was last said."""
         if value is not None and value != self._told.get(what):
-            kubectl(*command, stdin=stdin)
+            kubectl(*command)
             self._told[what] = value
 
     def _write(self, folder: str, content: Object) -> None:
@@ -253,11 +255,11 @@ def remains() -> set[str]:
     return names - {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt", f"Secret/{STORE}"}
 
 
-def _version(name: str, version: str | None) -> Object:
+def _version(version: str) -> Object:
     """Return what ``manifests/version.yaml`` says, for a version."""
     said: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
-    said["metadata"] |= {"name": name, "annotations": {"linear-regressor/model-version": version}}
-    said["spec"]["predictor"]["model"]["storageUri"] = uri(version or "")
+    said["metadata"]["annotations"]["linear-regressor/model-version"] = version
+    said["spec"]["predictor"]["model"]["storageUri"] = uri(version)
     return said
 
 
