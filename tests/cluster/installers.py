@@ -71,18 +71,17 @@ class Installer(Protocol):
         """Take it away."""
 
 
+@dataclass(frozen=True)
 class Helm:
-    """``helm upgrade --install``."""
+    """``helm upgrade --install`` of a chart."""
+
+    chart: str = str(ROOT / "helm" / NAME)
 
     def apply(self, settings: Settings) -> None:
         """Install, or change what is installed."""
-        self.upgrade(settings)
-
-    def upgrade(self, settings: Settings, *options: str) -> None:
-        """Install or upgrade, with more of Helm's options."""
         values = json.dumps(self.values(settings))
-        chart = str(ROOT / "helm" / NAME)
-        run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", *options, stdin=values)
+        command = ("helm", "upgrade", "--install", NAME, self.chart, "-n", NAMESPACE, "-f", "-")
+        run(*command, stdin=values)
 
     def values(self, settings: Settings) -> Object:
         """Return the chart's values for the settings."""

@@ -1,5 +1,7 @@
 """Upgrades, roll-backs and the end: what is served stays, and nothing is left behind."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cluster.installers import NAME, NAMESPACE, STORE, Helm, Installer, Settings, remains
@@ -34,6 +36,31 @@ def test_a_release_is_upgraded_and_rolled_back_without_a_failed_request(
         run("helm", "rollback", NAME, "-n", NAMESPACE)
         service.settle("1", pods=2)
     assert not load.failures, load.failures[:5]
+
+
+def test_a_new_version_of_the_chart_alone_restarts_no_pod_and_loses_nothing(
+    helm: Helm, installed: Settings, service: Service, tmp_path: Path
+) -> None:
+    run("helm", "package", helm.chart, "--version", "0.0.9", "-d", str(tmp_path))
+    (package,) = tmp_path.iterdir()
+    Helm(str(package)).apply(installed)
+    standing, there = service.uids(), remains()
+    with service.load("1") as load:
+        before = charts()
+        helm.apply(installed)
+        load.reach(load.sent + 1000)
+    assert before == {"linear-regressor-0.0.9"}
+    assert not charts() & before
+    assert not load.failures, load.failures[:5]
+    assert service.uids() == standing
+    assert there <= remains()
+    service.settle("1", pods=2)
+
+
+def charts() -> set[str]:
+    """Return which chart, and which version of it, the objects say that they are from."""
+    labels = (route["metadata"]["labels"] for route in get("-n", NAMESPACE, "httproutes,pdb,hpa")["items"])
+    return {label["helm.sh/chart"] for label in labels}
 
 
 def test_helm_test_asks_the_version_for_a_prediction(

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import subprocess
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from predictor import artifact
-from tests.cluster.installers import NAME, NAMESPACE, Settings
+from tests.cluster.installers import NAME, NAMESPACE, ROOT, Settings
 from tests.cluster.kube import get, kubectl
 from tests.cluster.service import Service
 
@@ -90,6 +91,46 @@ def test_what_is_not_for_clients_is_on_no_hostname(
 ) -> None:
     for method in ("GET", "POST"):
         assert service.ask(method, path, host=host).status in {404, 415, 501}
+
+
+def test_the_server_tells_its_name_and_version(installed: Settings, service: Service) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for path in ("/v2", f"/v2/models/{NAME}", "/v2/health/ready", "/v1/models"):
+        assert service.ask("GET", path).status == http.client.OK, path
+    told = service.ask("GET", "/v2").json()
+    assert (told["name"], told["version"]) == (project["name"], project["version"])
+
+
+def test_records_are_answered_while_their_stream_is_sent(
+    installed: Settings, service: Service, right: list[float]
+) -> None:
+    # By HTTP/2: where HTTP/1.1 is answered before its end, a gateway may take from what is still to come.
+    command = [
+        "curl",
+        "-sN",
+        "--http2-prior-knowledge",
+        "-X",
+        "POST",
+        "-T",
+        ".",
+        "-H",
+        f"Host: {service.host}",
+    ]
+    with subprocess.Popen(
+        [*command, "-H", "Content-Type: application/x-ndjson", f"{service.ingress}/stream"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as curl:
+        assert curl.stdin
+        assert curl.stdout
+        for _ in range(500):
+            for value, expected in zip(VALUES, right, strict=True):
+                curl.stdin.write(f'{{"instance": {value!r}}}\n'.encode())
+                curl.stdin.flush()
+                assert curl.stdout.readline() == f'{{"prediction":{expected!r}}}\n'.encode()
+        curl.stdin.close()
+        assert curl.stdout.read() == b""
+    assert curl.returncode == 0
 
 
 def test_docs_and_the_front_page_are_there(installed: Settings, service: Service) -> None:
