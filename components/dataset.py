@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -271,8 +271,9 @@ def _encode(column: Column) -> dict[str, Any]:
 
 
 def _column(document: Mapping[str, Any]) -> Column:
-    column = Column(**document)
-    return column if column.minimum is not None else replace(column, minimum=math.inf, maximum=-math.inf)
+    if document["minimum"] is None:
+        document = {**document, "minimum": math.inf, "maximum": -math.inf}
+    return Column(**document)
 
 
 def _moments(train: Rows) -> Moments | None:

@@ -10,7 +10,7 @@ from components.image import PIPELINE_IMAGE
 def ingest(
     dataset: Output[Dataset],
     report: Output[HTML],
-    shard: dict,  # type: ignore[type-arg]
+    shard: str,
     features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
     target: str = "target",
     test_rows: int = 20,
@@ -26,7 +26,7 @@ def ingest(
     Args:
         dataset: the dataset folder.
         report: what the dataset is, or which rows were refused and why.
-        shard: one of those that plan lists.
+        shard: one of those that plan lists, as JSON.
         features: the columns to learn from.
         target: the column to predict.
         test_rows: how many of the last rows of all shards are held out.
@@ -38,12 +38,14 @@ def ingest(
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.
     """
+    from components import credentials
     from components.ingest.ingestion import ingest
     from components.ingest.plan import Shard
     from components.ingest.settings import Settings
 
+    credentials.load()
     settings = Settings(features, target, test_rows, test_share, seed, duplicates, kept_rows, ranges, units)
-    done = ingest(Shard.of(shard), dataset.path, settings, report.path)
+    done = ingest(Shard.from_json(shard), dataset.path, settings, report.path)
     # As text: KFP would return integers as floats.
     dataset.metadata.update(
         source=done.source,

@@ -1,11 +1,10 @@
 """Planning: one source may be many files, each a shard that is read by itself, in a pod of its own."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import Any
 
 from components.ingest import source as sources
 from components.ingest.problems import InvalidDataError, Problem, SourceError
@@ -35,19 +34,14 @@ class Shard:
         if self.rows is not None and rows != self.rows:
             yield Problem(f"there are {rows} rows now, and were {self.rows} when the shards were planned")
 
-    def document(self) -> dict[str, Any]:
-        """Return what is known of the shard as JSON can hold it; KFP passes no null."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def to_json(self) -> str:
+        """Write what is known of the shard; KFP's backend takes only text for an item of a loop."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Shard":
-        """Read a shard from JSON; KFP passes every number in a document as a float."""
-        counts = {name: document.get(name) for name in ("rows", "total")}
-        return cls(
-            document["source"],
-            int(document.get("first", 0)),
-            **{name: None if count is None else int(count) for name, count in counts.items()},
-        )
+    def from_json(cls, text: str) -> "Shard":
+        """Read what ``to_json`` wrote."""
+        return cls(**json.loads(text))
 
 
 def plan(source: str, settings: Settings) -> list[Shard]:

@@ -22,10 +22,12 @@ def plan(
         duplicates: report, drop or fail; to drop or refuse them all files are read as one shard.
 
     Returns:
-        Of each shard its source, how many rows stand before it, and how many there are in it and in all.
+        Of each shard, as JSON, its source, how many rows stand before it, and how many are in it and in all.
     """
+    from components import credentials
     from components.ingest.plan import plan
     from components.ingest.settings import Settings
 
+    credentials.load()
     settings = Settings(features, target, duplicates=duplicates)
-    return [shard.document() for shard in plan(source, settings)]
+    return [shard.to_json() for shard in plan(source, settings)]

@@ -114,9 +114,9 @@ def test_the_fit_is_to_all_rows_though_few_are_kept(workshop: Workshop) -> None:
 def test_a_search_and_mini_batches_see_the_rows_of_all_shards(workshop: Workshop) -> None:
     search = Search({"batch_size": [16], "features": [["near"], ["near", "twin"]]})
     one, many = workshop.dataset(), workshop.dataset((10, 1000))
-    results = [workshop.train(data, search=search, lr=0.01, iterations=5) for data in (one, many)]
-    assert_equal_weights(*results, condition=1)
-    assert results[0].trials == results[1].trials
+    alone, together = (workshop.train(data, search=search, lr=0.01, iterations=5) for data in (one, many))
+    assert_equal_weights(alone, together, condition=1)
+    assert alone.trials == together.trials
 
 
 def test_mini_batches_are_refused_where_not_all_rows_are_kept(workshop: Workshop) -> None:

@@ -7,7 +7,10 @@ from kfp import dsl
 
 from components import dataset as datasets
 from components.ingest.component import ingest
+from components.ingest.plan import Shard
 from components.ingest.problems import InvalidDataError
+
+DIABETES = Shard("sklearn://diabetes").to_json()
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def report(tmp_path: Path) -> dsl.HTML:
 
 
 def test_the_component_writes_the_dataset_and_says_what_it_is(dataset: dsl.Dataset, report: dsl.HTML) -> None:
-    ingest.python_func(dataset=dataset, report=report, shard={"source": "sklearn://diabetes"})
+    ingest.python_func(dataset=dataset, report=report, shard=DIABETES)
     written = datasets.read(dataset.path)
     assert dataset.metadata == {
         "source": "sklearn://diabetes",
@@ -44,15 +47,13 @@ def test_every_parameter_reaches_the_step(dataset: dsl.Dataset, report: dsl.HTML
         "ranges": {"bmi": [-1.0, None]},
         "units": {"target": "points"},
     }
-    ingest.python_func(dataset=dataset, report=report, shard={"source": "sklearn://diabetes"}, **parameters)
+    ingest.python_func(dataset=dataset, report=report, shard=DIABETES, **parameters)
     assert datasets.read(dataset.path).settings == parameters
 
 
 def test_refused_data_fails_the_step_and_leaves_the_report(dataset: dsl.Dataset, report: dsl.HTML) -> None:
     with pytest.raises(InvalidDataError, match="column 'height' is missing"):
-        ingest.python_func(
-            dataset=dataset, report=report, shard={"source": "sklearn://diabetes"}, features=["height"]
-        )
+        ingest.python_func(dataset=dataset, report=report, shard=DIABETES, features=["height"])
     assert "column &#x27;height&#x27; is missing" in Path(report.path).read_text()
     assert not Path(dataset.path).exists()
 

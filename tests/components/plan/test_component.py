@@ -8,18 +8,18 @@ def test_the_component_lists_shards_as_ingest_takes_them(tmp_path: Path) -> None
     for name, rows in (("a", 2), ("b", 3)):
         (tmp_path / f"{name}.csv").write_text("size,price\n" + "1,2\n" * rows)
     planned = plan.python_func(source=f"{tmp_path}/*.csv", features=["size"], target="price")
-    assert [Shard.of(document) for document in planned] == [
+    assert [Shard.from_json(text) for text in planned] == [
         Shard(f"{tmp_path}/a.csv", 0, 2, 5),
         Shard(f"{tmp_path}/b.csv", 2, 3, 5),
     ]
 
 
 def test_by_default_there_is_one_shard() -> None:
-    assert plan.python_func() == [{"source": "sklearn://diabetes", "first": 0}]
+    assert plan.python_func() == [Shard("sklearn://diabetes").to_json()]
 
 
 def test_duplicates_to_be_dropped_make_one_shard_of_all_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("bmi,target\n1,2\n")
-    (document,) = plan.python_func(source=f"{tmp_path}/*.csv", duplicates="drop")
-    assert document["source"] == [f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"]
+    (text,) = plan.python_func(source=f"{tmp_path}/*.csv", duplicates="drop")
+    assert Shard.from_json(text).source == [f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"]
