@@ -57,6 +57,7 @@ def uri(version: str) -> str:
 
 KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 REQUESTS = {"cpu": "100m", "memory": "256Mi"}
+MONITORING = ("serviceMonitor", "prometheusRule", "dashboard")
 SCALE_DOWN_SECONDS = 15
 EGRESS_TO_STORE = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}}}]
 
@@ -99,7 +100,7 @@ class Helm:
                 "requestsPerReplica": 50,
                 "pollingIntervalSeconds": 5,
             },
-            "monitoring": {"serviceMonitor": settings.scaling == "keda"},
+            "monitoring": dict.fromkeys(MONITORING, settings.scaling == "keda"),
             "networkPolicy": {"store": {"to": EGRESS_TO_STORE, "port": 9000}},
         }
         if settings.canary:

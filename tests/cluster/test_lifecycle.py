@@ -43,18 +43,18 @@ def test_a_new_version_of_the_chart_alone_restarts_no_pod_and_loses_nothing(
 ) -> None:
     run("helm", "package", helm.chart, "--version", "0.0.9", "-d", str(tmp_path))
     (package,) = tmp_path.iterdir()
-    Helm(str(package)).apply(installed)
-    standing, there = service.uids(), remains()
+    standing = service.uids()
     with service.load("1") as load:
-        before = charts()
+        Helm(str(package)).apply(installed)
+        before, there = charts(), remains()
         helm.apply(installed)
         load.reach(load.sent + 1000)
     assert before == {"linear-regressor-0.0.9"}
     assert not charts() & before
-    assert not load.failures, load.failures[:5]
-    assert service.uids() == standing
     assert there <= remains()
     service.settle("1", pods=2)
+    assert service.uids() == standing
+    assert not load.failures, load.failures[:5]
 
 
 def charts() -> set[str]:

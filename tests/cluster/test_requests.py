@@ -1,8 +1,13 @@
 """KEDA scales on requests a second, as Prometheus counts them (``PROMETHEUS`` is its address)."""
 
+import json
+import os
+from typing import Any
+from urllib.parse import quote, urlsplit
+
 import pytest
 
-from tests.cluster.installers import Installer, Settings
+from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
 from tests.cluster.kube import kubectl, wait_for
 from tests.cluster.service import Service, is_ready
 
@@ -20,12 +25,41 @@ def keda(namespace: str) -> None:
         pytest.skip(f"LEFT OUT: the cluster has no {' and no '.join(missing)}")
 
 
-def test_requests_bring_pods_and_their_end_takes_them_away(
-    image: str, installer: Installer, service: Service
-) -> None:
-    installer.apply(Settings(image, scaling="keda", maximum=3))
+@pytest.fixture(scope="module")
+def scaled(image: str, installer: Installer, service: Service) -> Settings:
+    """An installation that KEDA scales, and Prometheus watches."""
+    settings = Settings(image, scaling="keda", maximum=3)
+    installer.apply(settings)
     service.settle("1", pods=2)
+    return settings
 
+
+def prometheus(path: str) -> Any:
+    """Ask Prometheus, by way of the API server."""
+    address = urlsplit(os.environ.get("PROMETHEUS", "http://prometheus-operated.monitoring:9090"))
+    name, _, namespace = (address.hostname or "").partition(".")
+    proxy = f"/api/v1/namespaces/{namespace.split('.')[0]}/services/{name}:{address.port}/proxy"
+    return json.loads(kubectl("get", "--raw", f"{proxy}/api/v1/{path}"))["data"]
+
+
+def test_prometheus_reads_every_pod_and_evaluates_every_alert(scaled: Settings, service: Service) -> None:
+    query = quote(f'up{{namespace="{NAMESPACE}",job="{NAME}-predictor"}} == 1')
+
+    def targets() -> set[str]:
+        return {entry["metric"]["pod"] for entry in prometheus(f"query?query={query}")["result"]}
+
+    def alerts() -> set[tuple[str, str]]:
+        groups = [group for group in prometheus("rules")["groups"] if group["name"] == NAME]
+        return {(rule["name"], rule["health"]) for group in groups for rule in group["rules"]}
+
+    pods = {pod["metadata"]["name"] for pod in service.pods()}
+    wait_for("a reading of every pod", lambda: targets() == pods, 180)
+    names = ("Unavailable", "Errors", "VersionsDiffer")
+    expected = {(f"LinearRegressor{name}", "ok") for name in names}
+    wait_for("the alerts", lambda: alerts() >= expected, 180)
+
+
+def test_requests_bring_pods_and_their_end_takes_them_away(scaled: Settings, service: Service) -> None:
     def ready() -> int:
         return sum(map(is_ready, service.pods()))
 
