@@ -1,8 +1,13 @@
-"""The commands that bring the registry's champion to what is served, and back."""
+"""The commands that bring the registry's champion to what is served, and back.
+
+``python -m components.commands.rollout`` knows them without the rest of pipeline.py, which takes seconds to
+import.
+"""
 
 import argparse
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,3 +164,21 @@ def _site(options: argparse.Namespace) -> tuple["Site", "Policy"]:
         clock=clock,
     )
     return site, policy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="rollout", description=__doc__)
+    add(parser.add_subparsers(required=True, metavar="COMMAND"))
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

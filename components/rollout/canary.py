@@ -146,6 +146,9 @@ def _fail(site: Site, progress: Progress, reason: str) -> None:
     """Roll back: the weight first, then the registry; the memory goes last."""
     site.lease.check()
     site.routes.weigh(0, progress.but(failed=reason))
-    told = give_up(site, progress.release, before_this(site, progress.release), reason)
+    fallback = before_this(site, progress.release)
+    if fallback is None:
+        raise RolloutError(f"{progress.release} is not to be served, and nothing else is: {reason}")
+    told = give_up(site, progress.release, fallback, reason)
     site.routes.weigh(0, None)
     raise RolledBackError(told)

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be above 0, not {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One share of the requests, for one window.
@@ -70,16 +75,16 @@ class Policy:
 
 
 def parse(document: Mapping[str, Any]) -> Policy:
-    """Read a policy from its JSON object; what is not said keeps its default.
+    """Read a policy from its JSON object, ``{"errorRatio": 0.01}``; what is not said keeps its default.
 
     Raises:
         ValueError: an unknown name, or a value that makes no sense.
     """
-    known = {field.name for field in fields(Policy)}
-    if unknown := sorted(set(document) - known):
+    known = {_written(field.name): field.name for field in fields(Policy)}
+    if unknown := sorted(set(document) - set(known)):
         raise ValueError(f"a policy has no {', '.join(unknown)}, only {', '.join(sorted(known))}")
     try:
-        given = dict(document)
+        given = {known[name]: value for name, value in document.items()}
         if "steps" in given:
             given["steps"] = tuple(Step(**step) for step in given["steps"])
         return Policy(**given)
@@ -102,6 +107,7 @@ def read(path: str | Path) -> Policy:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be above 0, not {value}")
+def _written(name: str) -> str:
+    """A name as Kubernetes writes names."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))

@@ -89,12 +89,13 @@ def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
         site.journal.record(release.version, SERVED)
         site.journal.say("Promoted", f"every pod serves {release}")
         return
+    if fallback is None:
+        raise RolloutError(f"{release} does not come, and nothing stood before: {why}")
     told = give_up(site, release, fallback, f"its pods did not come: {why}")
-    if fallback:
-        site.lease.check()
-        stable.serve(fallback)
-        if problem := await_served(site, stable, fallback, seconds):
-            told += f"; and it does not come back: {problem}"
+    site.lease.check()
+    stable.serve(fallback)
+    if problem := await_served(site, stable, fallback, seconds):
+        told += f"; and it does not come back: {problem}"
     raise RolloutError(told)
 
 
@@ -104,13 +105,13 @@ def before_this(site: Site, release: Release) -> Release | None:
     return site.stable.standing(other_than=release) or (wanted if wanted != release else None)
 
 
-def give_up(site: Site, release: Release, fallback: Release | None, reason: str) -> str:
+def give_up(site: Site, release: Release, fallback: Release, reason: str) -> str:
     """Withdraw a release in the registry in favour of another, and tell why; returns what was told."""
-    numbered = fallback.version if fallback and fallback.version.isdecimal() else None
-    successor = int(numbered) if numbered and site.registry.has(int(numbered)) else None
+    numbered = int(fallback.version) if fallback.version.isdecimal() else 0
+    successor = numbered if numbered and site.registry.has(numbered) else None
     site.registry.withdraw(int(release.version), reason, successor)
     site.journal.record(release.version, "rolled back", reason)
-    told = f"{release} is rolled back to {fallback or 'nothing, for nothing stood before'}: {reason}"
+    told = f"{release} is rolled back to {fallback}: {reason}"
     site.journal.say("RolledBack", told, warning=True)
     return told
 

@@ -38,8 +38,13 @@ class Site:
     clock: Clock
 
     def release(self, version: Version) -> Release:
-        """A version of the registry as it is served."""
-        return Release(str(version.number), version.digest, self.registry.uri(version))
+        """A version of the registry as it is served.
+
+        The URI ends with a slash: without one KServe takes it for a prefix, and gives pods of version 1 the
+        files of version 10 as well.
+        """
+        uri = self.registry.uri(version).rstrip("/") + "/"
+        return Release(str(version.number), version.digest, uri)
 
     def champion(self) -> Release:
         """The registry's champion.
