@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from predictor.answer import NDJSON, Answer, Head
 from predictor.capacity import Share
@@ -64,7 +65,7 @@ class Layer:
         self.service.metrics.in_progress += 1
         try:
             await (exchange.run() if known else exchange.hand_on(self.app, scope))
-        except Disconnected:
+        except (Disconnected, ClientDisconnect):
             logger.debug("a client went away before its request was complete")
         finally:
             self.service.metrics.in_progress -= 1
@@ -148,7 +149,7 @@ class _Exchange:
 
     async def _run(self) -> None:
         started = time.perf_counter()
-        body = bytearray()
+        body = b""
         try:
             handler = self.route.handler(self.method)
             self.service.admit(self.route, self.headers, self.client)
@@ -156,17 +157,17 @@ class _Exchange:
             if self.path == "/stream" and head.media == NDJSON:
                 await self._stream(head, started)
                 return
-            await self._read(body)
+            body = await self._read()
             answer = await self._compute(handler, head, body)
         except PredictorError as error:
             answer = self.service.refuse(error)
         self.service.record(self.route, self.method, self.path, body, answer, started)
-        del body
+        body = b""
         self.share.release()
         self.share.hold(len(answer.body))
         await self._write(answer)
 
-    async def _compute(self, handler: Handler, head: Head, body: bytearray) -> Answer:
+    async def _compute(self, handler: Handler, head: Head, body: bytes) -> Answer:
         work = partial(self.service.compute, handler, head, body)
         if len(body) <= self.service.settings.inline_bytes and not head.encoding:
             answer = work()
@@ -182,20 +183,22 @@ class _Exchange:
         except TimeoutError as error:
             raise Unavailable("what was sent is not stored yet", retry_after=5) from error
 
-    async def _read(self, body: bytearray) -> None:
-        """Read a body into ``body`` within the limits of size, memory and time."""
+    async def _read(self) -> bytes:
+        """Read a body within the limits of size, memory and time."""
         settings = self.service.settings
         self._expect(settings.max_body_bytes)
+        parts: list[bytes] = []
         try:
             async with asyncio.timeout(settings.read_seconds):
                 while not self.complete:
-                    data = await self._more()
-                    self.share.grow(len(data))
-                    body += data
-                    if len(body) > settings.max_body_bytes:
+                    parts.append(await self._more())
+                    self.share.grow(len(parts[-1]))
+                    if self.share.size > settings.max_body_bytes:
                         raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
         except TimeoutError as error:
             raise self._too_slow() from error
+        # Joined once, rather than grown: that would move what is there again and again.
+        return b"".join(parts)
 
     def _too_slow(self) -> ReadTimeout:
         return ReadTimeout(f"the body did not arrive within {self.service.settings.read_seconds:g} s")

@@ -8,13 +8,13 @@ from typing import Any
 
 import grpc
 from grpc import StatusCode
-from kserve import errors as kserve_errors
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as service_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from predictor.errors import PredictorError
+from predictor.model import KSERVE_STATUS
 from predictor.seen import watching
 from predictor.service import Service
 from predictor.tls import Tls
@@ -31,14 +31,6 @@ _CODES = {
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.DEADLINE_EXCEEDED,
 }
-_KSERVE_STATUS = {
-    kserve_errors.InvalidInput: 400,
-    kserve_errors.InferenceError: 400,
-    kserve_errors.ModelNotFound: 404,
-    kserve_errors.ModelNotReady: 503,
-    NotImplementedError: 501,
-}
-
 logger = logging.getLogger(__name__)
 
 
@@ -136,7 +128,7 @@ def _told(error: Exception) -> tuple[int, str]:
     """The HTTP status that an error stands for, and what a client is told."""
     if isinstance(error, PredictorError):
         return error.status, str(error)
-    for kind, status in _KSERVE_STATUS.items():
+    for kind, status in KSERVE_STATUS.items():
         if isinstance(error, kind):
             return status, str(error)
     logger.error("a gRPC call could not be answered", exc_info=error)

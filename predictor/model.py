@@ -4,12 +4,23 @@ from typing import Any
 
 import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository
+from kserve import errors as kserve_errors
+from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from predictor import inference, json_exact, tensors
-from predictor.errors import InvalidInput
+from predictor.errors import InvalidInput, PredictorError
 from predictor.served import Served
 from predictor.tensors import Tensor
+
+KSERVE_STATUS: dict[type[Exception], int] = {
+    kserve_errors.InvalidInput: 400,
+    kserve_errors.InferenceError: 400,
+    kserve_errors.ModelNotFound: 404,
+    kserve_errors.ModelNotReady: 503,
+    NotImplementedError: 501,
+}
+"""What KServe's own errors mean to a client."""
 
 
 class Repository(ModelRepository):
@@ -47,6 +58,23 @@ class Extension(ModelRepositoryExtension):
         """Forget the model."""
         await super().unload(model_name)
         return {"name": model_name, "unload": True}
+
+
+class Plane(DataPlane):
+    """KServe's data plane, with a client's error for whatever it can't read of a client's CloudEvent."""
+
+    def decode(self, *arguments: Any, **named: Any) -> Any:
+        """Read a request.
+
+        Raises:
+            InvalidInput: it can't be read.
+        """
+        try:
+            return super().decode(*arguments, **named)
+        except (PredictorError, kserve_errors.InvalidInput) as error:
+            raise InvalidInput(getattr(error, "reason", str(error))) from error
+        except Exception as error:
+            raise InvalidInput(f"the request can't be read: {error}") from error
 
 
 class ServedModel(Model):

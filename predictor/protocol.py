@@ -11,7 +11,7 @@ from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from predictor.desk import Desk, Plan
 from predictor.service import Service
@@ -47,7 +47,8 @@ class FastProtocol(HttpToolsProtocol):
         self._within_head = False
         self._head_bytes = self._head_received = 0
         self._head_since = 0.0
-        self._too_long = self._too_many = False
+        self._too_long = self._too_many = self._ended = False
+        self._answering: RequestResponseCycle | None = None
         self._active = self._answered = time.monotonic()
         self._unsent, self._unsent_since = 0, 0.0
         self._quiet = True
@@ -137,9 +138,37 @@ class FastProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin to count how long the connection is idle."""
+        """Begin to count how long the connection is idle; close one whose client sends no more."""
         self._active = self._answered = time.monotonic()
         super().on_response_complete()
+        if self._ended and self._all_answered():
+            self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Stay open for answers that are under way: a client that sends no more may well read on."""
+        self._ended = True
+        if self._all_answered():
+            return False
+        if self.scheme == "http" and not self._within_message:
+            return True
+        self._give_up()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End with the connection."""
+        self._give_up()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Note who is answering: uvicorn itself forgets when another request arrives."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _give_up(self) -> None:
+        """Tell whoever is still answering that nobody reads it any more."""
+        if self._answering and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, or one with too long a head.
@@ -150,10 +179,12 @@ class FastProtocol(HttpToolsProtocol):
             self._refuse_head()
         elif not self._too_many:
             super().send_400_response(msg)
+            self._give_up()
 
     def _refuse_head(self) -> None:
         self.transport.write(_closing(431, b'{"error":"the head of the request is too long"}'))
         self.transport.close()
+        self._give_up()
 
     def tend(self, now: float) -> None:
         """Close a connection that keeps us waiting.

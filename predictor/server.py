@@ -17,13 +17,14 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from predictor import grpc_server
 from predictor.asgi import Layer
 from predictor.auth import Tokens
-from predictor.model import Extension, Repository
+from predictor.errors import PredictorError
+from predictor.model import KSERVE_STATUS, Extension, Plane, Repository
 from predictor.protocol import FastProtocol, protocol
 from predictor.scorer import Scorer
 from predictor.seen import WatchedScorer
@@ -66,9 +67,11 @@ class Predictor:
         service = Service(self.served, self.settings)
         service.register()
         repository = Repository(self.served)
-        plane, extension = DataPlane(repository), Extension(repository)
+        plane, extension = Plane(repository), Extension(repository)
         RESTServer(kserve_app, plane, extension, self.options.http_port).create_application()
-        kserve_app.add_exception_handler(HTTPException, _refuse)
+        for kind in (HTTPException, PredictorError, *KSERVE_STATUS):
+            kserve_app.add_exception_handler(kind, _refuse)
+        kserve_app.add_exception_handler(Exception, _broken)
         http = self._http(service)
         rpc = self._grpc(service, plane, extension) if self.options.enable_grpc else None
         ended = asyncio.Event()
@@ -173,6 +176,18 @@ def _tls(options: argparse.Namespace, settings: Settings) -> Tls | None:
 
 
 async def _refuse(_request: Request, error: Exception) -> JSONResponse:
-    """What KServe's application refuses by itself, such as an unknown path, in the form of all errors."""
-    assert isinstance(error, HTTPException)  # noqa: S101  it is registered for this class alone
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    """What KServe's application refuses, such as an unknown path, in the form of all errors."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    if isinstance(error, PredictorError):
+        headers = {name.decode(): value.decode() for name, value in error.headers}
+        return JSONResponse({"error": str(error)}, error.status, headers)
+    status = next(status for kind, status in KSERVE_STATUS.items() if isinstance(error, kind))
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def _broken(_request: Request, error: Exception) -> JSONResponse:
+    """An error of our own, or a client that went away; the log says more than the client is told."""
+    if not isinstance(error, ClientDisconnect):
+        logger.error("a request could not be answered", exc_info=error)
+    return JSONResponse({"error": "internal error"}, 500)

@@ -141,3 +141,24 @@ def test_what_kserve_answers_itself_is_bounded_too(impatient: "Server") -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"the body did not arrive within 1 s" in answer
     assert taken(impatient) == 0
+
+
+def test_a_client_that_sends_no_more_still_gets_what_it_asked_for(server: "Server") -> None:
+    """Whichever way its requests take; those that are not complete are given up."""
+    wanted = b"".join(b"GET /stream/%d HTTP/1.1\r\nhost: x\r\n\r\n" % i for i in range(5))
+    answers = server.exchange(head(len(LARGE)) + LARGE + wanted, half_close=True)
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 6
+    assert answers.endswith(b'{"prediction":3905.0}')
+    assert server.exchange(head(30) + b'{"instances"', half_close=True) == b""
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_cloud_event_that_can_not_be_read_is_the_fault_of_its_sender(server: "Server") -> None:
+    for body in (b"{}", b'{"instances": "x"}', b"[1]", b"\xff", b'{"specversion": 7}'):
+        for fields in (EVENT, "content-type: application/cloudevents+json\r\n"):
+            with connect(server) as wire:
+                wire.sendall(head(len(body), V1, fields + "connection: close\r\n") + body)
+                answer = everything(wire)
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b'{"error":"' in answer
+    assert "Traceback" not in server.log.read_text()
