@@ -19,7 +19,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test lint format lock benchmark clean image manifests kind e2e e2e-short status
+.PHONY: help install run test fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ run: $(READY) ## Data to served model: train, gate, register, then serve until C
 
 test: $(READY) ## The tests, with branch coverage
 	$(VENV)/bin/python -m pytest --cov --cov-report=term
+
+fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
+	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
 lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
