@@ -7,7 +7,7 @@ import orjson
 from numpy.typing import NDArray
 
 from predictor import arrow_codec, csv_codec, json_codec, json_exact
-from predictor.answer import ARROW, CSV, JSON, Answer, Head
+from predictor.answer import ARROW, CSV, JSON, NDJSON, Answer, Head
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 from predictor.served import Served
@@ -16,9 +16,9 @@ _WRITERS = {JSON: json_codec.predictions, CSV: csv_codec.write, ARROW: arrow_cod
 
 
 def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
-    """Answer ``POST /stream`` with one instance."""
+    """Answer ``POST /stream`` with one instance; records a line each are answered in ``asgi``."""
     scorer = served.require().scorer
-    head.require(JSON)
+    head.require(JSON, NDJSON)
     value = _one(scorer, json_codec.instance(body, scorer.width), "instance")
     return Answer(json_codec.prediction(value), rows=1)
 
