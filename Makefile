@@ -52,6 +52,7 @@ test: $(READY) ## The tests, with branch coverage
 fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -59,7 +60,8 @@ lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Doc
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/zizmor --quiet --offline .github
-	@if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is not on the PATH"; fi
+	@PATH="$(VENV)/bin:$$PATH"; command -v actionlint >/dev/null || GOBIN=$(CURDIR)/$(VENV)/bin go install $(ACTIONLINT) 2>/dev/null || true; \
+	if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is neither there nor to be built by go"; fi
 
 format: $(READY) ## Put the code into its form
 	$(VENV)/bin/ruff format .
