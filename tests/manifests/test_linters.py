@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.conftest import ROOT
+from tests.manifests.conftest import OVERLAYS, ROOT
 
 Object = dict[str, Any]
 
@@ -43,7 +43,9 @@ def test_kube_score_finds_nothing_that_is_not_argued_for(
 def test_checkov_finds_nothing_that_is_not_argued_for(
     tmp_path: Path, helm: Callable[..., list[Object]], values_of: Callable[[str], Path]
 ) -> None:
-    (tmp_path / "rendered.yaml").write_text(yaml.safe_dump_all(helm(values_of("production"), hooks=True)))
+    for overlay in OVERLAYS.iterdir():
+        rendered = yaml.safe_dump_all(helm(values_of(overlay.name), hooks=True))
+        (tmp_path / f"{overlay.name}.yaml").write_text(rendered)
     command = [
         "checkov",
         "-d",
