@@ -1,7 +1,6 @@
 """The pipeline ingest, train, evaluate, register on Kubeflow Pipelines, and the commands around it.
 
-``python pipeline.py compile | run | submit | schedule``; each knows ``--help``. What runs on this machine and
-on a cluster is the same.
+``python pipeline.py COMMAND``; each knows ``--help``. What runs on this machine and on a cluster is the same.
 """
 
 import argparse
@@ -11,7 +10,6 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,10 +19,12 @@ from typing import Any, NamedTuple
 import kfp
 from kfp import compiler, dsl, local
 
-from components.commands import cluster, rollout
+from components import pods
+from components.commands import remote, rollout
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
 from components.commands.progress import Progress
+from components.commands.remote import Project
 from components.commands.serving import become_predictor, check_ports, port, usage
 from components.evaluate.component import evaluate
 from components.image import PIPELINE_IMAGE
@@ -73,6 +73,7 @@ def linear_regressor(
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
     incomparable: str = "fail",
+    reason: str = "by hand",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
     planned = plan(source=source, features=features, target=target, duplicates=duplicates)
@@ -117,13 +118,15 @@ def linear_regressor(
         job_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         run_id=run_id,
         git_commit=git_commit,
+        reason=reason,
         floor_r2=floor_r2,
         minimum_improvement=minimum_improvement,
         incomparable=incomparable,
     )
-    for step in (planned, part, fitted, scored, registered):
+    for task in (planned, part, fitted, scored, registered):
         # A source, a registry and a data set change behind an unchanged name: the same inputs prove nothing.
-        step.set_caching_options(enable_caching=False)
+        task.set_caching_options(enable_caching=False)
+        pods.prepare(task)
     outputs = registered.outputs
     return Registered(*(outputs[name] for name in Registered._fields))
 
@@ -174,26 +177,6 @@ def run_command(options: argparse.Namespace) -> int:
         print(f"\nServing on {ports}, until Ctrl-C. Call it:\n")
         print(*usage(done.champion_uri, parameters["model_name"], options.port), "", sep="\n")
         become_predictor(done.champion_uri, parameters["model_name"], options.port, options.grpc_port)
-    return 0
-
-
-def submit_command(options: argparse.Namespace) -> int:
-    """Start a run on a cluster, show its steps, and end as it ends."""
-    client = _client(options)
-    started = client.run_pipeline(**_job(client, options, f"{NAME}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
-    print(f"run {started.run_id} started", flush=True)
-    return 0 if cluster.follow(client, started.run_id) else 1
-
-
-def schedule_command(options: argparse.Namespace) -> int:
-    """Run the pipeline on a cluster at set times; a schedule of the same name is replaced."""
-    fields = options.cron.split()
-    if len(fields) not in (5, 6):
-        raise CommandError(f"--cron takes five fields, or six with seconds first, not {options.cron!r}")
-    client = _client(options)
-    cron = " ".join(["0", *fields][-6:])
-    job = _job(client, options, options.name)
-    print(f"schedule {cluster.schedule(client, job, cron, catch_up=options.catch_up)}")
     return 0
 
 
@@ -263,31 +246,9 @@ def _git_commit() -> str:
     return ""
 
 
-def _client(options: argparse.Namespace) -> kfp.Client:
+def _connect(host: str, namespace: str | None) -> kfp.Client:
     token = os.environ.get("KFP_TOKEN")
-    return kfp.Client(host=options.host, namespace=options.namespace or "kubeflow", existing_token=token)
-
-
-def _job(client: kfp.Client, options: argparse.Namespace, name: str) -> dict[str, Any]:
-    """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
-    parameters = parse(options.param, kinds())
-    if "registry_root" not in parameters:
-        raise CommandError(
-            "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "pipeline.yaml"
-        compile_to(package, options.image)
-        pipeline_id, version_id = cluster.upload(client, NAME, package, options.namespace)
-    return {
-        "experiment_id": client.create_experiment(NAME, namespace=options.namespace).experiment_id,
-        "job_name": name,
-        "pipeline_id": pipeline_id,
-        "version_id": version_id,
-        "params": parameters,
-        "pipeline_root": options.pipeline_root,
-        "service_account": options.service_account,
-    }
+    return kfp.Client(host=host, namespace=namespace or "kubeflow", existing_token=token)
 
 
 def kinds() -> dict[str, str]:
@@ -309,13 +270,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a parameter of the pipeline: " + ", ".join(kinds()),
     )
-    remote = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric])
-    remote.add_argument(
-        "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
-    )
-    remote.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
-    remote.add_argument("--service-account", help="of the pods")
-
     command = commands.add_parser("compile", parents=[packaging], help=_first_line(compile_command))
     command.set_defaults(command=compile_command)
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="a .yaml file")
@@ -332,15 +286,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
     command.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
 
-    command = commands.add_parser("submit", parents=[remote], help=_first_line(submit_command))
-    command.set_defaults(command=submit_command)
-
-    command = commands.add_parser("schedule", parents=[remote], help=_first_line(schedule_command))
-    command.set_defaults(command=schedule_command)
-    command.add_argument("--cron", required=True, help="five fields, or six with seconds first")
-    command.add_argument("--name", default=NAME, help="of the schedule (%(default)s)")
-    command.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")
-
+    project = Project(NAME, kinds, compile_to, _connect, _git_commit)
+    remote.add(commands, project, packaging, parametric)
     rollout.add(commands)
     return parser
 

@@ -218,6 +218,23 @@ def test_no_step_installs_anything_or_stands_under_a_condition() -> None:
         assert name == "for-loop-1" or task["cachingOptions"] == {}
 
 
+def test_every_step_has_limits_a_user_and_may_be_tried_again() -> None:
+    spec, platform = yaml.safe_load_all(GOLDEN.read_text())
+    executors = spec["deploymentSpec"]["executors"]
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods.keys() == executors.keys()
+    for name, executor in executors.items():
+        assert {"resourceCpuLimit", "resourceMemoryLimit"} <= executor["container"]["resources"].keys()
+        assert pods[name]["securityContext"]["runAsNonRoot"] is True
+        assert int(pods[name]["activeDeadlineSeconds"]) > 0
+        (secret,) = pods[name]["secretAsVolume"]
+        assert secret["optional"] is True
+    components = [spec["root"], *spec["components"].values()]
+    tasks = [task for component in components for task in component.get("dag", {}).get("tasks", {}).items()]
+    for name, task in tasks:
+        assert name.startswith("for-loop") or task["retryPolicy"]["backoffFactor"] == 2
+
+
 def test_every_parameter_of_a_step_is_one_of_the_pipeline() -> None:
     for step in (plan, ingest, train, evaluate, register):
         for name, spec in step.component_spec.inputs.items():
@@ -230,7 +247,7 @@ def test_every_parameter_of_a_step_is_one_of_the_pipeline() -> None:
 
 def test_the_steps_run_in_the_image_that_is_asked_for(tmp_path: Path) -> None:
     assert main(["compile", "-o", str(tmp_path / "p.yaml"), "--image", "registry.example/mine@sha256:1"]) == 0
-    executors = yaml.safe_load((tmp_path / "p.yaml").read_text())["deploymentSpec"]["executors"]
+    executors = next(yaml.safe_load_all((tmp_path / "p.yaml").read_text()))["deploymentSpec"]["executors"]
     assert {step["container"]["image"] for step in executors.values()} == {"registry.example/mine@sha256:1"}
 
 

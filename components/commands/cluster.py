@@ -3,12 +3,16 @@
 import hashlib
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from components.commands.steps import describe, steps
 
 # Every state of a run that does not change any more.
 FINISHED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 POLL_SECONDS = 2.0
+LATEST = "created_at desc"
 
 
 def upload(client: Any, name: str, package: Path, namespace: str | None) -> tuple[str, str]:
@@ -32,11 +36,10 @@ def follow(client: Any, run_id: str) -> bool:
     shown: dict[str, str] = {}
     while True:
         run = client.get_run(run_id)
-        # The details arrive after the state, and some of them have no name.
-        for task in (run.run_details and run.run_details.task_details) or []:
-            if task.display_name and task.state and shown.get(task.display_name) != task.state:
-                shown[task.display_name] = task.state
-                print(f"{task.display_name:<20} {task.state.lower()}", flush=True)
+        for step in steps(run):
+            if shown.get(step.name) != (said := describe(step)):
+                shown[step.name] = said
+                print(f"{step.name:<10} {said}", flush=True)
         if run.state in FINISHED:
             reason = f": {run.error.message}" if run.error else ""
             print(f"run {run_id} {run.state.lower()}{reason}")
@@ -44,8 +47,26 @@ def follow(client: Any, run_id: str) -> bool:
         time.sleep(POLL_SECONDS)
 
 
+def latest(client: Any, experiment_id: str, count: int) -> list[Any]:
+    """The newest runs of an experiment, newest first."""
+    found = client.list_runs(experiment_id=experiment_id, sort_by=LATEST, page_size=count).runs
+    return list(found or [])
+
+
+def recent(client: Any, experiment_id: str, within: timedelta) -> Any | None:
+    """The newest run that was started within this time and did not fail, if there is one."""
+    since = datetime.now(UTC) - within
+    for run in latest(client, experiment_id, 50):
+        if run.created_at > since and run.state not in ("FAILED", "CANCELED", "SKIPPED"):
+            return run
+    return None
+
+
 def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> str:
     """Make a recurring run, one at a time, in place of those of the same name; returns its id.
+
+    One that says the same already is left alone, and with it the time of its next run. The new one stands
+    before the old one goes: should this end in between, there are two, and the next call leaves one.
 
     Args:
         client: of Kubeflow Pipelines.
@@ -54,13 +75,31 @@ def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> 
         catch_up: whether to make up for runs that were missed.
     """
     filters = {"experiment_id": job["experiment_id"], "filter": _named(job["job_name"]), "page_size": 100}
-    replaced = client.list_recurring_runs(**filters).recurring_runs or []
-    created = client.create_recurring_run(
-        **job, cron_expression=cron, max_concurrency=1, no_catchup=not catch_up
+    standing = client.list_recurring_runs(**filters).recurring_runs or []
+    kept = next((one for one in standing if _says(one, job, cron, catch_up=catch_up)), None)
+    if kept is None:
+        kept = client.create_recurring_run(
+            **job, cron_expression=cron, max_concurrency=1, no_catchup=not catch_up
+        )
+    for old in standing:
+        if old.recurring_run_id != kept.recurring_run_id:
+            client.delete_recurring_run(old.recurring_run_id)
+    return str(kept.recurring_run_id)
+
+
+def _says(standing: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> bool:
+    """Tell whether a recurring run is what would be made."""
+    runtime, trigger = standing.runtime_config, standing.trigger
+    return bool(
+        standing.status == "ENABLED"
+        and trigger.cron_schedule
+        and trigger.cron_schedule.cron == cron
+        and bool(standing.no_catchup) is not catch_up
+        and standing.pipeline_version_reference.pipeline_version_id == job["version_id"]
+        and (runtime.parameters or {}) == job["params"]
+        and (runtime.pipeline_root or None) == job["pipeline_root"]
+        and (job["service_account"] or standing.service_account) == standing.service_account
     )
-    for old in replaced:
-        client.delete_recurring_run(old.recurring_run_id)
-    return str(created.recurring_run_id)
 
 
 def _named(name: str) -> str:

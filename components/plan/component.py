@@ -24,10 +24,10 @@ def plan(
     Returns:
         Of each shard, as JSON, its source, how many rows stand before it, and how many are in it and in all.
     """
-    from components import credentials
+    from components import step
     from components.ingest.plan import plan
     from components.ingest.settings import Settings
 
-    credentials.load()
+    step.begin()
     settings = Settings(features, target, duplicates=duplicates)
     return [shard.to_json() for shard in plan(source, settings)]

@@ -21,6 +21,7 @@ def register(
     tracking_uri: str = "",
     model_name: str = "linear-regressor",
     git_commit: str = "",
+    reason: str = "by hand",
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
     incomparable: str = "fail",
@@ -42,6 +43,7 @@ def register(
         tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
         model_name: of the registered model.
         git_commit: of the code.
+        reason: why the run was started: by hand, schedule, new data, drift ...
         floor_r2: R² must be above this.
         minimum_improvement: the share by which the mean squared error must fall below the champion's.
         incomparable: fail, keep or replace, when the champion can't be scored on this data.
@@ -53,12 +55,14 @@ def register(
     import os
     from pathlib import Path
 
+    from components import step
     from components.register.gate import Policy
     from components.register.register import Run, describe, register
     from components.register.registry import open_registry
 
+    step.begin()
     registry = open_registry(registry_root, tracking_uri, model_name)
-    run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit)
+    run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason)
     policy = Policy(floor_r2, minimum_improvement, incomparable)
     details = {"data_source": dataset.metadata.get("source", ""), **model.metadata}
     done = register(dataset.path, model.path, report.path, registry, run, policy, details)

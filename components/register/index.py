@@ -178,6 +178,10 @@ def run_tag(run_id: str) -> str:
 def _connect(uri: str) -> "MlflowClient":
     # No usage reports from a step: it may have no way out of its cluster, and nobody asked for them.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A minute without an answer is an error of the step, which is then tried again as a whole: MLflow's own
+    # patience would be more than four.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -24,12 +24,14 @@ class Run:
         name: for people.
         group: the namespace, or ``local``.
         git_commit: of the code, where it is known.
+        reason: why it was started: by hand, schedule, new data, drift ...
     """
 
     id: str
     name: str = ""
     group: str = "local"
     git_commit: str = ""
+    reason: str = ""
 
 
 def register(
@@ -112,6 +114,7 @@ def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, 
     tags = {
         "dataset_fingerprint": report.fingerprint,
         "git_commit": run.git_commit,
+        "reason": run.reason,
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
         "model_source_group": run.group,

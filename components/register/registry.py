@@ -164,7 +164,8 @@ class Registry:
             if self._index.shared:
                 self._await_turn(version)
             decision = self._promote_if_better(version, run_id, decide)
-            self._index.tag(version.number, key, json.dumps(asdict(decision)))
+            done = {**asdict(decision), "reason": lineage.get("reason", "")}
+            self._index.tag(version.number, key, json.dumps(done))
             return self._result(version, decision)
 
     def _create(self, digest: str, key: str, lineage: Mapping[str, str]) -> Version:

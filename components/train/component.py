@@ -41,11 +41,13 @@ def train(
     from pathlib import Path
 
     from components import dataset as datasets
+    from components import step
     from components.shards import merge
     from components.train import training
     from components.train.report import report as describe
     from components.train.search import Search
 
+    step.begin()
     whole = merge([datasets.read(shard.path) for shard in shards], dataset.path)
     dataset.metadata.update(source=whole.source, fingerprint=whole.fingerprint)
     result = training.train(

@@ -1,0 +1,28 @@
+"""What the pod of a step is like on a cluster. A run on one machine knows nothing of it."""
+
+from typing import Any
+
+from kfp import kubernetes
+
+from components.step import SECRET_FOLDER
+
+USER = 65532
+# Its keys are variables (components.step). It need not be there: a store and a registry may ask for no
+# credentials, or know the pod by its ServiceAccount.
+SECRET = "linear-regressor-pipeline"  # noqa: S105 - its name
+TIMEOUT_SECONDS = 3600
+RETRIES = 2
+
+
+def prepare(task: Any) -> None:
+    """Give a task its resources, its user, its credentials, and what to do should its pod be lost.
+
+    Every step may be run again: it writes new artifacts, or finds in the registry what it did before.
+    """
+    task.set_cpu_request("100m").set_cpu_limit("2").set_memory_request("256Mi").set_memory_limit("4Gi")
+    task.set_retry(RETRIES, backoff_duration="10s", backoff_factor=2, backoff_max_duration="10800s")
+    kubernetes.set_timeout(task, TIMEOUT_SECONDS)
+    kubernetes.set_image_pull_policy(task, "IfNotPresent")
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    # As files: before KFP 2.15 a Secret that is to be the environment is never optional.
+    kubernetes.use_secret_as_volume(task, SECRET, str(SECRET_FOLDER), optional=True)

@@ -1,0 +1,46 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components import step
+
+
+def test_the_secrets_variables_are_those_of_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in step.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "mine")
+    (tmp_path / "AWS_ACCESS_KEY_ID").write_text("key\n")
+    (tmp_path / "AWS_DEFAULT_REGION").write_text("theirs")
+    (tmp_path / "PYTHONPATH").write_text("/nowhere")
+    before = os.environ.get("PYTHONPATH")
+    step.begin(tmp_path, tmp_path / "no message")
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "key"
+    assert os.environ["AWS_DEFAULT_REGION"] == "mine"
+    assert os.environ.get("PYTHONPATH") == before
+
+
+def test_on_one_machine_nothing_happens(tmp_path: Path) -> None:
+    before, hook = dict(os.environ), sys.excepthook
+    step.begin(tmp_path / "no secret", tmp_path / "no message")
+    assert dict(os.environ) == before
+    assert sys.excepthook is hook
+
+
+def test_a_step_that_fails_leaves_the_reason(tmp_path: Path) -> None:
+    message = tmp_path / "termination-log"
+    message.touch()
+    program = (
+        "import pathlib, sys; from components import step;"
+        "step.begin(pathlib.Path('/nowhere'), pathlib.Path(sys.argv[1]));"
+        "raise ValueError('no such column: ' + 'x' * 9000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(message)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert message.read_text().startswith("ValueError: no such column: xxx")
+    assert message.stat().st_size == step.MESSAGE_LENGTH
