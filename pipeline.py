@@ -20,7 +20,7 @@ import kfp
 from kfp import compiler, dsl, local
 
 from components import pods
-from components.commands import remote, rollout
+from components.commands import monitor, remote, rollout
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
 from components.commands.progress import Progress
@@ -289,6 +289,7 @@ def _parser() -> argparse.ArgumentParser:
     project = Project(NAME, kinds, compile_to, _connect, _git_commit)
     remote.add(commands, project, packaging, parametric)
     rollout.add(commands)
+    monitor.add(commands)
     return parser
 
 
