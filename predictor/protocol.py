@@ -48,6 +48,7 @@ class FastProtocol(HttpToolsProtocol):
         self._head_bytes = self._head_received = 0
         self._head_since = 0.0
         self._too_long = self._too_many = self._ended = False
+        self._passing_over = False
         self._answering: RequestResponseCycle | None = None
         self._active = self._answered = time.monotonic()
         self._unsent, self._unsent_since = 0, 0.0
@@ -130,12 +131,35 @@ class FastProtocol(HttpToolsProtocol):
             self._too_many = True
             self.pipeline[0][0].keep_alive = False
             raise ValueError("too many requests wait for those before them")
-        super().on_headers_complete()
+        if not self._refuse_large():
+            super().on_headers_complete()
+
+    def _refuse_large(self) -> bool:
+        """Refuse a large body while too many wait; what comes of it is passed over unread."""
+        plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
+        if not plain or not self._all_answered():
+            return False
+        refusal = self.desk.refusal(self.url, self.headers, self.server_state.default_headers)
+        if refusal is None:
+            return False
+        self.transport.write(refusal)
+        self.server_state.total_requests += 1
+        self._answered = time.monotonic()
+        self._passing_over = True
+        return True
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body, unless it was refused."""
+        if not self._passing_over:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that uvicorn's parser is between two requests."""
         self._within_message = False
-        super().on_message_complete()
+        if self._passing_over:
+            self._passing_over = False
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin to count how long the connection is idle; close one whose client sends no more."""
