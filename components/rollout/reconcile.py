@@ -1,7 +1,6 @@
 """What is served and what the registry calls champion: compared, and repaired."""
 
 from components.rollout.canary import watch
-from components.rollout.errors import RolloutError
 from components.rollout.journal import SERVED
 from components.rollout.policy import Policy
 from components.rollout.promote import serve_or_restore, stop_canary
@@ -20,8 +19,8 @@ def differences(site: Site, release: Release) -> tuple[str, ...]:
 def reconcile(site: Site, policy: Policy | None) -> Release:
     """Bring what is served to the registry's champion, and take away weights that outlived their job.
 
-    A champion that was served before is put back at once; one that never was is watched as a canary first,
-    where there is a policy and something to compare it with.
+    A champion that was served before is put back at once, and so is one that replaces a withdrawn version;
+    another is watched as a canary first, where there is a policy and something to compare it with.
 
     Args:
         site: what is touched.
@@ -67,13 +66,9 @@ def _was_served(site: Site, release: Release) -> bool:
 
 
 def _comparable(site: Site, release: Release) -> bool:
-    """Whether there is a canary to be had, and a stable version that serves beside it."""
+    """Whether there is a canary to be had, and beside it a version that is worth being compared with."""
     standing = site.stable.standing(other_than=release)
-    if standing is None:
+    if standing is None or site.stable.wanted() == release or not site.canary.exists():
         return False
-    if site.stable.wanted() == release:
-        return False
-    try:
-        return site.canary.exists()
-    except RolloutError:
-        return False
+    number = int(standing.version) if standing.version.isdecimal() else 0
+    return not (site.registry.has(number) and site.registry.version(number).withdrawn)

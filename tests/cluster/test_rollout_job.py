@@ -22,7 +22,7 @@ from predictor import artifact
 from tests.cluster import rollouts
 from tests.cluster.conftest import _namespace
 from tests.cluster.installers import NAME, STORE
-from tests.cluster.kube import CommandError, get, kubectl, wait_for
+from tests.cluster.kube import CommandError, Object, get, kubectl, wait_for
 from tests.cluster.load import Load
 from tests.cluster.rollouts import CANARY, HOST, NAMESPACE, OWN_STORE, REGISTRY, Job
 
@@ -171,3 +171,212 @@ def test_a_rollback_takes_less_than_a_minute_and_stays(job: Job, registry: Regis
     assert registry.version(2).withdrawn == "it was only a test"
     assert "every pod serves version 1" in job.run("reconcile")
     assert rollouts.served() == {"1"}
+
+
+def test_a_sound_version_goes_through_its_steps_without_a_failed_request(
+    job: Job, registry: Registry, load: Load
+) -> None:
+    make_champion(registry, 8)
+    with load:
+        said = job.run("canary")
+        load.reach(2000)
+    assert not load.failures, load.failures[:5]
+    assert [line.split(":")[0] for line in said.splitlines()[:7]] == [
+        "CanaryStarted",
+        "CanaryStep",
+        "CanaryPassed",
+        "CanaryStep",
+        "CanaryPassed",
+        "Promoting",
+        "Promoted",
+    ]
+    assert rollouts.served() == {"8"}
+    in_order(registry, 8)
+
+
+FAULTS = {
+    4: "requests failed",
+    5: "no finite number",
+    6: "the latency's quantile",
+    7: "predictions are shifted",
+    DAMAGED: "its pods did not come",
+}
+
+
+@pytest.mark.parametrize("version", FAULTS)
+def test_a_version_with_a_fault_is_rolled_back_by_itself(
+    version: int, job: Job, registry: Registry, load: Load
+) -> None:
+    before = champion(registry)
+    make_champion(registry, version)
+    with load:
+        said = job.run("canary", status=1)
+    assert FAULTS[version] in said
+    assert rollouts.served() == {str(before)}
+    in_order(registry, before)
+    assert FAULTS[version] in registry.version(version).withdrawn
+    assert f"RolledBack: version {version}" in rollouts.events()
+    # Of what its first step's weight sends there at most; while it had none nothing failed.
+    share = rollouts.POLICY["steps"][0]["weight"] / 100
+    assert len(load.failures) <= share * load.sent + 5, load.failures[:5]
+    if version == DAMAGED:
+        assert not load.failures, "it never became ready, and never had a weight"
+
+
+def in_order(registry: Registry, number: int) -> None:
+    """What holds whatever happened."""
+    assert rollouts.weights() == {0}
+    assert not rollouts.progress()
+    assert champion(registry) == number
+
+
+KILLED_AT = {
+    "before its pods are ready": "CanaryStarted",
+    "with the weight of a step": "CanaryStep: version 9 has 20 %",
+    "between two steps": "CanaryPassed: version 9 at 20 %",
+    "while all pods are changed": "Promoting",
+}
+
+
+@pytest.mark.parametrize("when", KILLED_AT)
+def test_a_job_that_is_killed_is_followed_by_one_that_ends_it(
+    when: str, job: Job, registry: Registry, load: Load
+) -> None:
+    if champion(registry) == 9:
+        job.run("rollback", "--to", "8")
+        registry.note(9, "rollout", "{}")
+    registry._index.tag(9, "withdrawn", "")
+    make_champion(registry, 9)
+    with load:
+        job.kill_when(job.start("canary"), KILLED_AT[when])
+        assert rollouts.served() <= {"8", "9"}
+        job.run("reconcile")
+    assert not load.failures, load.failures[:5]
+    assert rollouts.served() == {"9"}
+    in_order(registry, 9)
+
+
+def test_a_canary_that_loses_its_pods_costs_its_share_for_five_seconds_at_most(
+    job: Job, registry: Registry, load: Load
+) -> None:
+    make_champion(registry, 10)
+    with load:
+        process = job.start("canary")
+        wait_for("a weight", lambda: rollouts.weights() == {50}, 180, pause=0.1)
+        kubectl("-n", NAMESPACE, "delete", "pod", "-l", SELECTOR, "--force", "--grace-period=0")
+        said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "it lost all its pods" in said
+    times = [when for when, _ in load.failures]
+    assert not times or times[-1] - times[0] <= 5, load.failures
+    assert rollouts.served() == {"10"}
+    in_order(registry, 10)
+
+
+SELECTOR = f"serving.kserve.io/inferenceservice={CANARY}"
+
+
+def test_of_two_at_once_one_wins_and_the_other_says_so(job: Job, registry: Registry) -> None:
+    both = [job.start("promote") for _ in range(2)]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    codes = sorted(process.returncode for process in both)
+    assert codes in ([0, 0], [0, 1]), said
+    if codes == [0, 1]:
+        assert "is under way, by" in "".join(said) or "at the same moment" in "".join(said)
+
+
+FORBIDDEN = {
+    "another image": (
+        "servingruntime",
+        [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}],
+    ),
+    "other arguments": (
+        "inferenceservice",
+        [{"op": "add", "path": "/spec/predictor/model/args", "value": ["--evil"]}],
+    ),
+    "an image of its own": (
+        "inferenceservice",
+        [{"op": "add", "path": "/spec/predictor/model/image", "value": "evil"}],
+    ),
+    "another ServiceAccount": (
+        "inferenceservice",
+        [{"op": "replace", "path": "/spec/predictor/serviceAccountName", "value": "default"}],
+    ),
+    "more pods": (
+        "inferenceservice",
+        [{"op": "replace", "path": "/spec/predictor/minReplicas", "value": 5}],
+    ),
+    "KServe's annotations": (
+        "inferenceservice",
+        [{"op": "add", "path": "/metadata/annotations/serving.kserve.io~1enable-auth", "value": "no"}],
+    ),
+    "KServe's labels": (
+        "inferenceservice",
+        [{"op": "remove", "path": "/metadata/labels/networking.kserve.io~1visibility"}],
+    ),
+    "another backend": (
+        "httproute",
+        [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/name", "value": "evil"}],
+    ),
+    "another path": (
+        "httproute",
+        [{"op": "replace", "path": "/spec/rules/0/matches/0/path/value", "value": "/metrics"}],
+    ),
+    "another host": ("httproute", [{"op": "replace", "path": "/spec/hostnames/0", "value": "evil.com"}]),
+    "a rule less": ("httproute", [{"op": "remove", "path": "/spec/rules/1"}]),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_the_job_may_change_nothing_but_uri_and_weights(what: str, job: Job) -> None:
+    kind, change = FORBIDDEN[what]
+    with pytest.raises(CommandError, match=r"a rollout may change|cannot patch resource|Forbidden"):
+        patch_as(kind, change, ROLLOUT)
+
+
+def test_the_job_may_change_uri_and_weights(job: Job) -> None:
+    uri = get("-n", NAMESPACE, "inferenceservice", NAME)["spec"]["predictor"]["model"]["storageUri"]
+    patch_as(
+        "inferenceservice", [{"op": "replace", "path": "/spec/predictor/model/storageUri", "value": uri}]
+    )
+    same = "/spec/rules/0/backendRefs/1/weight"
+    patch_as("httproute", [{"op": "replace", "path": same, "value": 1}], ROLLOUT, "--dry-run=server")
+
+
+def test_nobody_else_may_change_version_or_weights(job: Job) -> None:
+    uri = [{"op": "replace", "path": "/spec/predictor/model/storageUri", "value": "s3://registry/other/"}]
+    with pytest.raises(CommandError, match="the rollout job owns the version"):
+        patch_as("inferenceservice", uri, None)
+    weight = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 30}]
+    with pytest.raises(CommandError, match="the rollout job owns the canary's weight"):
+        patch_as("httproute", weight, None)
+
+
+ROLLOUT = f"--as={rollouts.JOB}"
+
+
+def patch_as(kind: str, change: list[Object], who: str | None = ROLLOUT, *options: str) -> None:
+    """Patch an object as somebody; None for the cluster's administrator."""
+    words = ["-n", NAMESPACE, "patch", kind, NAME, "--type=json", "-p", json.dumps(change)]
+    kubectl(*words, *([who] if who else []), *options)
+
+
+def test_where_git_owns_the_version_the_job_prints_what_a_commit_would_change(
+    job: Job, registry: Registry
+) -> None:
+    served = champion(registry)
+    kubectl("-n", NAMESPACE, "annotate", "lease", f"{NAME}-rollout", *OWNER, "--overwrite")
+    try:
+        registry._index.point(CHAMPION, 1)
+        for command in ("promote", "reconcile"):
+            said = job.run(command, status=1)
+            assert f"the InferenceService names version {served}, and the champion is version 1" in said
+            assert '+    version: "1"' in said
+        assert rollouts.served() == {str(served)}
+    finally:
+        registry._index.point(CHAMPION, served)
+        kubectl("-n", NAMESPACE, "annotate", "lease", f"{NAME}-rollout", *BACK, "--overwrite")
+
+
+OWNER = ("linear-regressor/owner=git",)
+BACK = ("linear-regressor/owner=job",)

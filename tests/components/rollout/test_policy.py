@@ -1,0 +1,54 @@
+"""A policy is read whole, or refused with what is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.rollout import policy
+from components.rollout.policy import Policy, Step
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_is_not_said_keeps_its_default() -> None:
+    read = policy.parse({"errorRatio": 0.05, "steps": [{"weight": 1, "seconds": 2}]})
+    assert read == Policy(error_ratio=0.05, steps=(Step(1, 2),))
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({"errors": 1}, "a policy has no errors, only attempts, errorRatio"),
+        ({"error_ratio": 0.1}, "a policy has no error_ratio"),
+        ({"steps": []}, "at least one step"),
+        ({"steps": [{"weight": 100, "seconds": 1}]}, "from 1 to 99, not 100"),
+        ({"steps": [{"weight": 2.5, "seconds": 1}]}, "whole number"),
+        ({"steps": [{"weight": 5, "seconds": 0}]}, "seconds must be above 0"),
+        ({"steps": [{"weight": 5}]}, "of a wrong type"),
+        ({"requests": 0}, "requests must be above 0"),
+        ({"requests": "many"}, "of a wrong type"),
+        ({"errorRatio": 1}, "error_ratio is a share from 0 to below 1"),
+        ({"shift": float("nan")}, "shift is a number from 0"),
+        ({"latencyRatio": float("inf")}, "latency_ratio must be above 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(document: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        policy.parse(document)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"weight": 1}'])
+def test_a_file_that_holds_none_is_named(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=r"policy\.json: "):
+        policy.read(file)
+
+
+def test_the_manifests_say_the_defaults() -> None:
+    manifest = ROOT / "manifests" / "components" / "rollout" / "policy.yaml"
+    said = yaml.safe_load(manifest.read_text())["data"]["policy.json"]
+    assert policy.parse(json.loads(said)) == Policy()

@@ -1,0 +1,210 @@
+"""Promotion, rollback and reconciliation without a canary."""
+
+import json
+
+import pytest
+
+from components.register.gate import Decision
+from components.rollout.errors import BusyError, RefusedError, RolloutError
+from components.rollout.git import difference
+from components.rollout.policy import Policy, Step
+from components.rollout.promote import promote, rollback
+from components.rollout.reconcile import differences, reconcile
+from components.rollout.release import Release
+from tests.components.rollout.conftest import Killed, World
+
+SECONDS = 60.0
+POLICY = Policy(steps=(Step(10, 5),), requests=20)
+
+
+def test_the_champion_is_served_by_one_patch(world: World) -> None:
+    world.make_champion(2)
+    world.life.writes = 0
+    promote(world.site(), SECONDS)
+    service = world.cluster.objects["inferenceservices/lr"]
+    assert service["metadata"]["annotations"] == {
+        "linear-regressor/model-version": "2",
+        "linear-regressor/model-digest": "digest-2",
+    }
+    assert service["spec"]["predictor"]["model"] == {"storageUri": "s3://bucket/models/lr/2/"}
+    assert world.cluster.served() == {"2"}
+
+
+def test_what_is_served_already_is_not_patched(world: World) -> None:
+    service = world.cluster.objects["inferenceservices/lr"]["metadata"]["resourceVersion"]
+    promote(world.site(), SECONDS)
+    assert world.cluster.objects["inferenceservices/lr"]["metadata"]["resourceVersion"] == service
+
+
+def test_a_version_that_does_not_come_is_put_back_and_withdrawn(world: World) -> None:
+    world.make_champion(2)
+    world.cluster.never_ready = {"2"}
+    with pytest.raises(RolloutError, match="version 2 is rolled back to version 1: its pods did not come"):
+        promote(world.site(), SECONDS)
+    assert world.cluster.served() == {"1"}
+    assert world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] == {
+        "storageUri": "s3://bucket/models/lr/1/"
+    }
+    assert world.champion() == 1
+    assert "its pods did not come" in world.index.version(2).withdrawn
+
+
+def test_where_nothing_stood_before_nothing_is_withdrawn(world: World) -> None:
+    world.make_champion(2)
+    world.cluster.pods["lr"] = []
+    world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] = {}
+    world.cluster.never_ready = {"2"}
+    with pytest.raises(RolloutError, match="nothing stood before"):
+        promote(world.site(), SECONDS)
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
+
+
+def test_pods_of_another_digest_are_not_the_release(world: World) -> None:
+    site = world.site()
+    changed = Release("1", "another", "s3://bucket/models/lr/1/")
+    assert "with the digest digest-1" in site.stable.pending(changed)[0]
+    assert not site.stable.pending(site.champion())
+
+
+@pytest.mark.parametrize("field", ["updatedReplicas", "availableReplicas", "replicas"])
+def test_counts_that_do_not_agree_are_no_rollout(field: str, world: World) -> None:
+    world.cluster.objects["deployments/lr-predictor"]["status"][field] = 1
+    assert f"{field} 1" in world.site().stable.pending(world.site().champion())[0]
+
+
+def test_a_change_that_is_not_observed_is_no_rollout(world: World) -> None:
+    world.cluster.objects["deployments/lr-predictor"]["metadata"]["generation"] = 2
+    assert world.site().stable.pending(world.site().champion()) == (
+        "the Deployment's change is not observed yet",
+    )
+
+
+def test_a_rollback_puts_back_the_champion_before(world: World) -> None:
+    world.make_champion(2)
+    promote(world.site(), SECONDS)
+    release = rollback(world.site(), None, "customers complain", SECONDS)
+    assert release.version == "1"
+    assert world.cluster.served() == {"1"}
+    assert world.champion() == 1
+    assert world.index.version(2).withdrawn == "customers complain"
+
+
+def test_a_rollback_puts_back_any_version_and_returns(world: World) -> None:
+    for number in (2, 3):
+        world.make_champion(number)
+        promote(world.site(), SECONDS)
+    rollback(world.site(), 1, "both were bad", SECONDS)
+    assert (world.champion(), world.cluster.served()) == (1, {"1"})
+    rollback(world.site(), 3, "it was not", SECONDS)
+    assert (world.champion(), world.cluster.served()) == (3, {"3"})
+    assert not world.index.version(3).withdrawn
+
+
+def test_no_later_run_undoes_a_rollback(world: World) -> None:
+    world.make_champion(2)
+    promote(world.site(), SECONDS)
+    rollback(world.site(), None, "it was bad", SECONDS)
+    decided = world.registry._promote_if_better(
+        world.index.version(2), "scheduled", lambda champion: Decision(promote=True, reasons=("better",))
+    )
+    assert not decided.promote
+    assert "withdrawn" in decided.reasons[-1]
+    reconcile(world.site(), POLICY)
+    assert (world.champion(), world.cluster.served()) == (1, {"1"})
+
+
+def test_a_version_that_is_not_there_is_not_put_back(world: World) -> None:
+    with pytest.raises(RolloutError, match="the registry has no version 99"):
+        rollback(world.site(), 99, "", SECONDS)
+    with pytest.raises(RolloutError, match="--to names a version"):
+        rollback(world.site(), None, "", SECONDS)
+
+
+@pytest.mark.parametrize("ends", ["ends_before", "ends_after"])
+def test_a_rollback_killed_at_any_write_is_finished_by_the_next_run(ends: str) -> None:
+    points = 0
+    while True:
+        world = World()
+        world.make_champion(2)
+        promote(world.site(), SECONDS)
+        site = world.site()
+        setattr(world.life, ends, points + 1)
+        try:
+            rollback(site, None, "it was bad", SECONDS)
+        except Killed:
+            assert world.cluster.served() <= {"1", "2"}
+        ended = not world.life.over
+        reconcile(world.site(), POLICY)
+        assert not [weight for weight, _ in world.cluster.history if weight], "what was bad is not waited for"
+        assert world.cluster.served() == {str(world.champion())}
+        assert not world.index.version(world.champion()).withdrawn
+        rollback(world.site(), 1, "it was bad", SECONDS)
+        assert (world.champion(), world.cluster.served()) == (1, {"1"})
+        if ended:
+            break
+        points += 1
+    assert points > 4
+
+
+def test_a_rollback_takes_over_from_whoever_is_at_it(world: World) -> None:
+    world.make_champion(2)
+    first = world.site()
+    with first.lease.held("a canary"):
+        rollback(world.site(), 1, "now", SECONDS)
+        with pytest.raises(BusyError, match="took over"):
+            first.lease.check()
+    assert world.champion() == 1
+
+
+def test_where_git_is_the_owner_the_lease_says_so(world: World) -> None:
+    lease = world.cluster.objects["leases/lr-rollout"]
+    for owner in ("job", "git"):
+        lease["metadata"]["annotations"]["linear-regressor/owner"] = owner
+        assert world.site().lease.owner() == owner
+    lease["metadata"]["annotations"] = {}
+    with pytest.raises(RolloutError, match="neither 'job' nor 'git'"):
+        world.site().lease.owner()
+
+
+def test_where_no_rollouts_are_installed_nothing_is_done(world: World) -> None:
+    del world.cluster.objects["leases/lr-rollout"]
+    with pytest.raises(RefusedError, match="rollouts are not installed here"):
+        promote(world.site(), SECONDS)
+
+
+def test_two_who_take_the_lease_at_the_same_moment(world: World) -> None:
+    world.cluster.objects["leases/lr-rollout"]["metadata"]["resourceVersion"] = "7"
+    lease = world.site().lease
+    get = lease._get
+
+    def slowly() -> dict[str, object]:
+        seen = get()
+        world.cluster.renew()
+        return seen
+
+    lease._get = slowly  # type: ignore[method-assign]
+    with pytest.raises(BusyError, match="at the same moment"), lease.held("a promotion"):
+        pass
+
+
+def test_what_differs_is_told(world: World) -> None:
+    world.make_champion(2)
+    site = world.site()
+    assert differences(site, site.champion()) == (
+        "the InferenceService names version 1, and the champion is version 2",
+    )
+
+
+def test_a_withdrawn_champion_without_a_successor_is_not_served(world: World) -> None:
+    world.registry.withdraw(1, "it is bad", None)
+    with pytest.raises(RolloutError, match="the champion, version 1, was withdrawn: it is bad"):
+        promote(world.site(), SECONDS)
+
+
+def test_for_git_the_change_is_a_diff() -> None:
+    before = Release("1", "a", "s3://bucket/1/")
+    told = difference("lr", before, Release("2", "b", "s3://bucket/2/"))
+    assert '-    version: "1"\n+    version: "2"\n' in told
+    assert '+     - {op: add, path: /spec/predictor/model/storageUri, value: "s3://bucket/2/"}' in told
+    assert json.dumps("b") in told
