@@ -118,8 +118,9 @@ class Cluster:
     def weights(self) -> set[int]:
         return {
             rule["backendRefs"][1]["weight"]
-            for kind in ("httproutes", "grpcroutes")
-            for rule in self.objects[f"{kind}/lr"]["spec"]["rules"]
+            for route in ("httproutes/lr", "grpcroutes/lr")
+            if route in self.objects
+            for rule in self.objects[route]["spec"]["rules"]
         }
 
     def memory(self) -> str:

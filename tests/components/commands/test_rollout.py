@@ -1,0 +1,157 @@
+"""The commands of a rollout, over HTTP to a cluster in memory, through the official client's connection."""
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from urllib.parse import unquote
+
+import pytest
+from kubernetes.config import kube_config
+
+from components.commands import rollout
+from components.register import registry as registries
+from components.rollout import pods
+from components.rollout.errors import ApiError
+from tests.components.rollout.conftest import World
+
+Run = Callable[..., SimpleNamespace]
+POLICY = {"steps": [{"weight": 10, "seconds": 1}], "requests": 3, "rate": 20, "latencyFloor": 10}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The API server's part: objects, and the way to pods."""
+
+    protocol_version = "HTTP/1.1"
+    world: World
+    tokens: set[str]
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    do_POST = do_PATCH = do_GET  # noqa: N815  the base class's names
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self) -> None:
+        self.tokens.add(self.headers["Authorization"])
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path = unquote(self.path)
+        status, item = 200, {}
+        try:
+            if "/proxy/" in path:
+                item = self._pod(path, body)
+            elif self.command == "GET":
+                item = self.world.cluster.get(path)
+            else:
+                act = self.world.cluster.patch if self.command == "PATCH" else self.world.cluster.post
+                item = act(path, json.loads(body))
+        except ApiError as error:
+            status, item = error.status, {"message": str(error)}
+        content = json.dumps(item).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _pod(self, path: str, body: bytes) -> dict[str, object]:
+        if path.endswith("/stream"):
+            return {"prediction": json.loads(body)["instance"][0]}
+        name = path.split("/pods/")[1].partition(":")[0]
+        items = [item for found in self.world.cluster.pods.values() for item in found]
+        found = next(item for item in items if item["metadata"]["name"] == name)
+        told: dict[str, object] = json.loads(self.world.ask(pods.read(found), "GET", "/")[1])
+        return told
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    """A kubeconfig that leads to the cluster in memory, whose registry is the one in memory."""
+    world = World()
+    handler = type("Bound", (Handler,), {"world": world, "tokens": set()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(registries, "open_registry", lambda *_: world.registry)
+    (tmp_path / "policy.json").write_text(json.dumps(POLICY))
+    yield world
+    assert handler.tokens == {"Bearer secret"}
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def run(cluster: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Carry out a command; returns its status and what it said."""
+
+    def carry_out(*words: str) -> SimpleNamespace:
+        site = ["--namespace", "ns", "--name", "lr", "--registry-root", "s3://bucket"]
+        status = rollout.main([words[0], *site, "--policy", str(tmp_path / "policy.json"), *words[1:]])
+        said = capsys.readouterr()
+        return SimpleNamespace(status=status, said=said.out, error=said.err)
+
+    return carry_out
+
+
+def test_the_champion_is_promoted(cluster: World, run: Run) -> None:
+    cluster.make_champion(2)
+    done = run("promote")
+    assert (done.status, done.error) == (0, "")
+    assert done.said.endswith("every pod serves version 2\n")
+    assert cluster.cluster.served() == {"2"}
+
+
+def test_a_canary_is_probed_through_the_api_server(cluster: World, run: Run) -> None:
+    cluster.make_champion(2)
+    done = run("canary")
+    assert done.status == 0, done.error
+    assert "CanaryPassed: version 2 at 10 %" in done.said
+    assert cluster.cluster.served() == {"2"}
+
+
+def test_a_rollback_says_what_is_served(cluster: World, run: Run) -> None:
+    cluster.make_champion(2)
+    run("promote")
+    done = run("rollback", "--reason", "it was bad")
+    assert done.status == 0
+    assert "RolledBack: every pod serves version 1: it was bad" in done.said
+    assert run("reconcile").said == "every pod serves version 1\n"
+
+
+def test_what_fails_ends_with_one_and_says_why(cluster: World, run: Run) -> None:
+    done = run("rollback", "--to", "77")
+    assert done.status == 1
+    assert done.error == "error: the registry has no version 77\n"
+
+
+@pytest.mark.parametrize("command", ["promote", "canary", "reconcile", "rollback"])
+def test_where_git_is_the_owner_nothing_is_patched(command: str, cluster: World, run: Run) -> None:
+    lease = cluster.cluster.objects["leases/lr-rollout"]["metadata"]
+    lease["annotations"]["linear-regressor/owner"] = "git"
+    cluster.make_champion(2)
+    cluster.life.writes = 0
+    done = run(command, *(["--to", "3"] if command == "rollback" else []))
+    wanted = "3" if command == "rollback" else "2"
+    assert done.status == 1
+    assert f'+    version: "{wanted}"' in done.said
+    assert cluster.cluster.served() == {"1"}
+    assert not cluster.cluster.history
+
+
+def test_a_policy_that_makes_no_sense_is_refused(cluster: World, run: Run, tmp_path: Path) -> None:
+    run("promote")
+    (tmp_path / "policy.json").write_text('{"patience": 1}')
+    done = run("canary")
+    assert done.status == 1
+    assert "a policy has no patience" in done.error

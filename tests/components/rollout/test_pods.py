@@ -1,0 +1,135 @@
+"""What Kubernetes tells of a pod, what the pod tells, and what probes make of its answers."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from components.rollout import pods
+from components.rollout.errors import ApiError
+from components.rollout.pods import Pod
+from components.rollout.probes import Prober
+from components.rollout.release import Release
+from components.rollout.routes import Progress
+from tests.components.rollout.conftest import World
+
+POD = Pod("p", "10.0.0.1", Release("1", "d", "s3://b/1/"), serving=True, ending=False, trouble="")
+
+
+class Reach:
+    """Answers what it is told to."""
+
+    def __init__(self, status: int, content: bytes) -> None:
+        self.answer = status, content
+
+    def ask(self, *_: Any) -> tuple[int, bytes]:
+        if self.answer[0] == 0:
+            raise ApiError(0, "no answer")
+        return self.answer
+
+
+def test_a_pod_that_ends_serves_no_more() -> None:
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    item: dict[str, Any] = {"metadata": {"name": "p"}, "status": status}
+    assert pods.read(item).serving
+    item["metadata"]["deletionTimestamp"] = "now"
+    assert not pods.read(item).serving
+    assert pods.read(item).ending
+
+
+@pytest.mark.parametrize("group", ["initContainerStatuses", "containerStatuses"])
+def test_what_will_not_pass_by_waiting_is_trouble(group: str) -> None:
+    crash = {
+        "name": "storage-initializer",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"message": "Traceback\nno such key"}},
+    }
+    item = {"metadata": {"name": "p"}, "status": {group: [crash]}}
+    assert pods.read(item).trouble == "storage-initializer CrashLoopBackOff: no such key"
+    crash["state"] = {"waiting": {"reason": "PodInitializing"}}
+    assert not pods.read(item).trouble
+
+
+@pytest.mark.parametrize(
+    ("status", "content"), [(503, b'{"error": "it ends"}'), (200, b"pong"), (200, b'{"features": [{}]}')]
+)
+def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> None:
+    with pytest.raises(ApiError, match="p does not say what it serves"):
+        pods.report(Reach(status, content), POD)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "value"),
+    [
+        (200, b'{"prediction": 1.5}', 1.5),
+        (200, b'{"prediction": NaN}', math.nan),
+        (200, b'{"prediction": null}', None),
+        (200, b"oops", None),
+        (200, b'{"predictions": [1]}', None),
+        (500, b'{"prediction": 1.5}', None),
+        (0, b"", None),
+    ],
+)
+def test_what_a_probe_makes_of_an_answer(status: int, content: bytes, value: float | None) -> None:
+    with Prober(Reach(status, content), rate=1000).running([(0.0, 1.0)]) as probes:  # type: ignore[arg-type]
+        probes.aim([POD], [POD])
+        while len(probes.seen()) < 20:
+            pass
+    for exchange in probes.seen():
+        assert repr(exchange.canary.value) == repr(exchange.stable.value) == repr(value)
+
+
+def test_without_pods_a_probe_fails() -> None:
+    with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:  # type: ignore[arg-type]
+        probes.aim([POD], [])
+        while not probes.seen():
+            pass
+    assert probes.seen()[0].canary.value is None
+
+
+def test_instances_lie_in_the_ranges_of_training() -> None:
+    asked: list[list[float]] = []
+
+    class Listening(Reach):
+        def ask(self, *arguments: Any) -> tuple[int, bytes]:
+            asked.append(json.loads(arguments[3])["instance"])
+            return self.answer
+
+    reach = Listening(200, b'{"prediction": 1}')
+    with Prober(reach, rate=1000).running([(0.0, 1.0), (5.0, 6.0)]) as probes:  # type: ignore[arg-type]
+        probes.aim([POD], [POD])
+        while len(probes.seen()) < 20:
+            pass
+    assert all(0 <= first <= 1 and 5 <= second <= 6 for first, second in asked)
+
+
+def test_what_the_routes_remember_is_read_again(world: World) -> None:
+    routes = world.site().routes
+    progress = Progress(Release("2", "d", "s3://b/2/"), step=1, attempts=2, deadline=5.0)
+    routes.weigh(20, progress)
+    assert (routes.read().weight, routes.read().progress) == (20, progress)
+    assert world.cluster.weights() == {20}
+    routes.weigh(0, None)
+    assert (routes.read().weight, routes.read().progress) == (0, None)
+
+
+def test_http_is_the_first_to_be_given_a_weight_and_the_last_to_lose_it(world: World) -> None:
+    order: list[str] = []
+    patch = world.cluster._patch
+
+    def listening(key: str, change: Any) -> Any:
+        order.append(key.partition("/")[0])
+        return patch(key, change)
+
+    world.cluster._patch = listening  # type: ignore[method-assign]
+    routes = world.site().routes
+    routes.weigh(20, Progress(Release("2", "d", "s3://b/2/")))
+    routes.weigh(0, None)
+    assert order == ["httproutes", "grpcroutes", "grpcroutes", "httproutes"]
+
+
+def test_a_service_without_a_grpc_route_is_split_all_the_same(world: World) -> None:
+    del world.cluster.objects["grpcroutes/lr"]
+    world.site().routes.weigh(20, Progress(Release("2", "d", "s3://b/2/")))
+    assert world.site().routes.read().weight == 20
