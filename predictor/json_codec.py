@@ -31,6 +31,9 @@ SMALL = 256
 NUMBERS = frozenset((float, int))
 """The types that orjson reads a number into; a bool is neither."""
 
+_WRITTEN_AT_ONCE = 2**17
+"""Numbers of an array that are written at once: the interpreter's lock is held as long."""
+
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
 _END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _END_BYTES = 64
@@ -138,15 +141,17 @@ def prediction(value: float) -> bytes:
 
 def predictions(values: NDArray[np.float64] | list[float]) -> bytes:
     """Write ``{"predictions": [y, ...]}``."""
+    if len(values) <= _WRITTEN_AT_ONCE:
+        return orjson.dumps({"predictions": values}, option=orjson.OPT_SERIALIZE_NUMPY)
     return b'{"predictions":%b}' % array(values)
 
 
 def array(values: NDArray[np.float64] | list[float]) -> bytes:
     """Write numbers of shape (n,) as a JSON array, the shortest digits that read back the same."""
-    if len(values) <= PIECE // 8:
+    if len(values) <= _WRITTEN_AT_ONCE:
         return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
-    step = PIECE // 8
-    parts = (array(values[i : i + step])[1:-1] for i in range(0, len(values), step))
+    starts = range(0, len(values), _WRITTEN_AT_ONCE)
+    parts = (array(values[i : i + _WRITTEN_AT_ONCE])[1:-1] for i in starts)
     return b"[%b]" % b",".join(parts)
 
 
@@ -192,7 +197,7 @@ def _pieces(body: bytes | bytearray, start: int, stop: int, between: bytes) -> I
         end = stop if cut < 0 else cut + len(between) - 1
         if end - start > PIECE + LONGEST_ROW:
             raise InvalidInput(f"a row of more than {LONGEST_ROW} bytes, after byte {start}")
-        yield start, b"[%b]" % view[start:end]
+        yield start, b"".join((b"[", view[start:end], b"]"))
         start = end + 1
         if cut >= 0 and start >= stop:
             raise InvalidInput("the body is not JSON: a comma before the end of a list")

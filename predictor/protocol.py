@@ -70,9 +70,10 @@ class FastProtocol(HttpToolsProtocol):
 
     def _at_boundary(self) -> bool:
         """Whether the next byte begins a request, with none before it that is not answered."""
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
         return (
             not self._within_message
-            and self._all_answered()
+            and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
             and not self.desk.served.draining
         )

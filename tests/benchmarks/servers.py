@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,14 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from predictor import artifact
 from predictor.artifact import Column, Distribution, LinearModel, Reference
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
 
+NAME = "linear-regressor"
 KEY = "benchmark"
 HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = "0", "1"
+_LARGE = 2**16
 _NGINX = """
 daemon off; worker_processes 1; error_log /dev/null; pid {folder}/pid;
 events {{ worker_connections 1024; }}
@@ -43,7 +49,7 @@ class Server:
     first_answer: float
 
     def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: int) -> float:
-        """Right answers a second over 16 connections.
+        """Right answers a second over 16 connections, over 4 where a body is large.
 
         Raises:
             RuntimeError: an answer that was not 2xx, or a connection that failed.
@@ -61,7 +67,7 @@ class Server:
             CLIENT_CORE,
             "wrk",
             "-t1",
-            "-c16",
+            f"-c{16 if len(body) < _LARGE else 4}",
             f"-d{seconds}s",
             "--timeout",
             "30s",
@@ -74,6 +80,15 @@ class Server:
             raise RuntimeError(f"{self.name} {path}: {failed[0]}")
         found = re.search(r"Requests/sec:\s+([0-9.]+)", report)
         return float(found[1]) if found else 0.0
+
+    def processor_seconds(self) -> float:
+        """The processor time that the process has taken, and those that it started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ticks = 0
+        for process in (str(self.process.pid), *children):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
         """The resident bytes of the process."""
@@ -110,7 +125,7 @@ def running(name: str, folder: Path) -> Iterator[Server]:
 
 def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[str], dict[str, str]]:
     ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
-    if name == "predictor":
+    if name in ("predictor", "predictor, JWT"):
         model, keys = folder / "model" / "1", folder / "keys"
         if not model.exists():
             artifact.write(_model(), model)
@@ -120,6 +135,8 @@ def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[s
             "PREDICTOR_API_KEYS": str(keys),
             "PREDICTOR_DRAIN_SECONDS": "0",
         }
+        if name == "predictor, JWT":
+            settings |= _tokens(folder)
         return [sys.executable, "-m", "predictor", "--model_dir", str(model), *ports], settings
     if name == "stock":
         return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports], {}
@@ -134,8 +151,22 @@ def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[s
     return [nginx, "-c", str(place / "conf")], {}
 
 
+def _tokens(folder: Path) -> dict[str, str]:
+    """Settings to believe tokens, and a token in the file ``token``."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = json.loads(ECAlgorithm.to_jwk(private.public_key())) | {"kid": "benchmark"}
+    (folder / "jwks").write_text(json.dumps({"keys": [public]}))
+    claims = {"iss": "benchmark", "aud": NAME, "scope": "predict", "exp": time.time() + 86_400}
+    (folder / "token").write_text(jwt.encode(claims, private, "ES256", headers={"kid": "benchmark"}))
+    return {
+        "PREDICTOR_JWKS": str(folder / "jwks"),
+        "PREDICTOR_JWT_ISSUER": "benchmark",
+        "PREDICTOR_JWT_AUDIENCE": NAME,
+    }
+
+
 def _first_answer(process: "subprocess.Popen[bytes]", name: str, port: int) -> float:
-    path = "/v1/models/linear-regressor:predict" if name in ("predictor", "stock") else "/stream"
+    path = "/stream" if name in ("plain", "nginx") else f"/v1/models/{NAME}:predict"
     while process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
             body, headers = {"instances": [[0.5]]}, {"X-API-Key": KEY}

@@ -1,7 +1,11 @@
 """How fast the predictor answers, against KServe's stock server, a plain ASGI application and nginx.
 
-Each server has one core and wrk the other; the runs alternate, and the medians are printed. API keys, metrics
-and limits of the predictor are on. A row is missed where the ratio is on the wrong side of its threshold.
+Each server has one core and wrk the other; the runs alternate, and medians are printed: of both, and of the
+ratios of the pairs. API keys, metrics and limits of the predictor are on. A row is missed where the ratio is
+on the wrong side of its threshold.
+
+On a machine that has other work, ``--processor-time`` counts requests for each second of processor time that
+the server took, rather than for each second: the same where the server has its core for itself.
 """
 
 import argparse
@@ -17,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +35,14 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from nanoarrow.ipc import StreamWriter
 
 from tests.benchmarks import open_loop
-from tests.benchmarks.servers import KEY, Server, running
+from tests.benchmarks.servers import CLIENT_CORE, KEY, NAME, SERVER_CORE, Server, running
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
 
-NAME = "linear-regressor"
 V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 JSON = {"Content-Type": "application/json"}
 ROWS = 100_000
 RECORDS = 1_000_000
+ONE = b'{"instance": 0.5}'
 
 Measure = Callable[[], float]
 
@@ -50,16 +54,30 @@ class Table:
         self.missed: list[str] = []
 
     def row(
-        self, work: str, ours: float, theirs: float, *, least: float | None = None, most: float | None = None
-    ) -> None:
-        """Print a row, and note whether it was missed."""
-        ratio = ours / theirs if theirs else float("inf")
+        self,
+        work: str,
+        pairs: Sequence[tuple[float, float]],
+        *,
+        least: float | None = None,
+        most: float | None = None,
+    ) -> float:
+        """Print medians and the median ratio of pairs measured in turn, and note whether the row was missed.
+
+        Returns our median.
+        """
+        ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
         missed = (least is not None and ratio < least) or (most is not None and ratio > most)
-        threshold = f">= {least:g}" if least is not None else f"<= {most:g}"
+        threshold = f">= {least:g}" if least is not None else f"<= {most:g}" if most is not None else ""
         mark = "  missed" if missed else ""
         print(f"{work:58} {ours:12.4g} {theirs:12.4g} {ratio:8.2f} {threshold:>9}{mark}", flush=True)
         if missed:
             self.missed.append(work)
+        return ours
+
+
+GROUPS = ("memory", "one", "token", "many", "records", "latency", "grpc", "start")
+"""Rows of the table that can be measured without the others; memory stands around them."""
 
 
 def main(arguments: list[str]) -> int:
@@ -67,23 +85,33 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmark.py serving", description=__doc__)
     parser.add_argument("--seconds", type=int, default=4, help="how long each run takes")
     parser.add_argument("--rounds", type=int, default=7, help="how many pairs of runs there are")
+    parser.add_argument(
+        "--only", nargs="+", choices=GROUPS, default=GROUPS, help="these groups of rows instead of all"
+    )
+    parser.add_argument(
+        "--processor-time", action="store_true", help="rates by the processor time of the servers"
+    )
     options = parser.parse_args(arguments)
     table = Table()
     print(f"{'work':58} {'ours':>12} {'theirs':>12} {'ratio':>8} {'threshold':>9}")
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
-        folder = Path(place)
-        names = ("predictor", "stock", "plain", "nginx")
-        ours, stock, plain, nginx = (stack.enter_context(running(name, folder)) for name in names)
-        bench = Bench(table, folder, options.seconds, options.rounds)
-        idle = stock.memory()
-        table.row("resident MB, idle | stock, idle", ours.memory() / 2**20, idle / 2**20, most=1.2)
-        bench.one_row(ours, stock, plain, nginx)
-        bench.many_rows(ours, stock)
-        bench.records(ours)
-        bench.latency(ours)
-        bench.grpc(ours, stock)
-        table.row("resident MB, after the above | stock, idle", ours.memory() / 2**20, idle / 2**20, most=1.2)
-    starting(table, options.rounds)
+        bench = Bench(table, Path(place), stack, options)
+        groups = {
+            "memory": bench.idle,
+            "one": bench.one_row,
+            "token": bench.token,
+            "many": bench.many_rows,
+            "records": bench.records,
+            "latency": bench.latency,
+            "grpc": bench.grpc,
+        }
+        for group, measure in groups.items():
+            if group in options.only:
+                measure()
+        if "memory" in options.only:
+            bench.after()
+    if "start" in options.only:
+        starting(table, options.rounds)
     for work in table.missed:
         print(f"# missed: {work}")
     return 1 if table.missed else 0
@@ -92,52 +120,90 @@ def main(arguments: list[str]) -> int:
 class Bench:
     """Runs alternated measurements."""
 
-    def __init__(self, table: Table, folder: Path, seconds: int, rounds: int) -> None:
+    def __init__(
+        self, table: Table, folder: Path, stack: contextlib.ExitStack, options: argparse.Namespace
+    ) -> None:
         self.table = table
         self.folder = folder
-        self.seconds = seconds
-        self.rounds = rounds
-        self.peak = 0.0
+        self.stack = stack
+        self.seconds: int = options.seconds
+        self.rounds: int = options.rounds
+        self.clock = _processor_time if options.processor_time else _wall_time
+        self.ours, self.stock = self.start("predictor"), self.start("stock")
+        self.stock_idle = self.stock.memory() / 2**20
 
-    def pair(self, work: str, ours: Measure, theirs: Measure, *, least: float) -> float:
-        """Measure two alternately; a row of the medians. Returns our median."""
-        results = [(ours(), theirs()) for _ in range(self.rounds)]
-        first, second = (statistics.median(column) for column in zip(*results, strict=True))
-        self.table.row(work, first, second, least=least)
-        return first
+    def start(self, name: str) -> Server:
+        """Start a server that ends with the benchmark."""
+        return self.stack.enter_context(running(name, self.folder))
+
+    def idle(self) -> None:
+        """Memory before the others are measured."""
+        pair = (self.ours.memory() / 2**20, self.stock_idle)
+        self.table.row("resident MB, idle | stock, idle", [pair], most=1.2)
+
+    def after(self) -> None:
+        """Memory after the others were measured."""
+        pair = (self.ours.memory() / 2**20, self.stock_idle)
+        self.table.row("resident MB, after the above | stock, idle", [pair], most=1.2)
+
+    def pair(self, work: str, ours: Measure, theirs: Measure, *, least: float | None = None) -> float:
+        """Measure two alternately; returns our median."""
+        return self.table.row(work, [(ours(), theirs()) for _ in range(self.rounds)], least=least)
 
     def rate(self, server: Server, path: str, body: bytes, headers: dict[str, str]) -> Measure:
         """A measurement of requests a second."""
-        return lambda: server.rate(path, body, headers, self.folder, self.seconds)
+        return self.timed(
+            server, lambda: self.seconds * server.rate(path, body, headers, self.folder, self.seconds)
+        )
 
-    def one_row(self, ours: Server, stock: Server, plain: Server, nginx: Server) -> None:
+    def timed(self, server: Server, work: Callable[[], float]) -> Measure:
+        """A measurement of how much is done a second, from work that tells how much it did."""
+
+        def measure() -> float:
+            started = self.clock(server)
+            done = work()
+            return done / (self.clock(server) - started)
+
+        return measure
+
+    def one_row(self) -> None:
         """One row a request."""
-        one, v1, v2 = b'{"instance": 0.5}', b'{"instances": [[0.5]]}', _v2_json()
-        stream = self.rate(ours, "/stream", one, JSON)
+        ours, stock, plain, nginx = self.ours, self.stock, self.start("plain"), self.start("nginx")
+        v1, v2 = b'{"instances": [[0.5]]}', _v2_json()
+        stream = self.rate(ours, "/stream", ONE, JSON)
         stock_v1 = self.rate(stock, V1, v1, JSON)
-        self.peak = self.pair("/stream | stock V1", stream, stock_v1, least=15)
+        self.pair("/stream | stock V1", stream, stock_v1, least=15)
         self.pair("V1, one row | stock V1", self.rate(ours, V1, v1, JSON), stock_v1, least=15)
         self.pair(
             "V2, one row | stock V2", self.rate(ours, V2, v2, JSON), self.rate(stock, V2, v2, JSON), least=15
         )
         self.pair(
-            "/stream | plain ASGI, fixed answer", stream, self.rate(plain, "/stream", one, JSON), least=1.5
+            "/stream | plain ASGI, fixed answer", stream, self.rate(plain, "/stream", ONE, JSON), least=1.5
         )
-        self.pair("/stream | nginx, fixed answer", stream, self.rate(nginx, "/stream", one, JSON), least=0.5)
+        self.pair("/stream | nginx, fixed answer", stream, self.rate(nginx, "/stream", ONE, JSON), least=0.5)
 
-    def many_rows(self, ours: Server, stock: Server) -> None:
+    def token(self) -> None:
+        """One row a request, let in by a token."""
+        server = self.start("predictor, JWT")
+        bearer = {"Authorization": f"Bearer {(self.folder / 'token').read_text()}"}
+        self.pair(
+            "/stream with a JWT | with an API key",
+            self.rate(server, "/stream", ONE, JSON | bearer),
+            self.rate(self.ours, "/stream", ONE, JSON),
+        )
+
+    def many_rows(self) -> None:
         """A hundred thousand rows a request."""
+        ours, stock = self.ours, self.stock
         values = np.random.default_rng(0).normal(0, 0.05, ROWS)
         rows = orjson.dumps({"instances": values.reshape(-1, 1)}, option=orjson.OPT_SERIALIZE_NUMPY)
         batch, stock_v1 = self.rate(ours, "/batch", rows, JSON), self.rate(stock, V1, rows, JSON)
+        predict = self.rate(ours, V1, rows, JSON)
         self.pair("/batch, 100,000 rows of JSON | stock V1", batch, stock_v1, least=4)
-        self.pair("V1, 100,000 rows of JSON | stock V1", self.rate(ours, V1, rows, JSON), stock_v1, least=4)
-        self.pair(
-            "/batch, 100,000 rows of JSON | its parts in process",
-            batch,
-            lambda: _parts(rows, self.seconds),
-            least=0.5,
-        )
+        self.pair("V1, 100,000 rows of JSON | stock V1", predict, stock_v1, least=4)
+        for name, measure in (("/batch", batch), ("V1", predict)):
+            work = f"{name}, 100,000 rows of JSON | its parts in process"
+            self.pair(work, measure, lambda: _parts(rows, self.seconds, self.clock), least=0.5)
         arrow = {"Content-Type": "application/vnd.apache.arrow.stream"}
         self.pair(
             "/batch, 100,000 rows of Arrow | of JSON",
@@ -149,39 +215,40 @@ class Bench:
         tensor, stock_tensor = self.rate(ours, V2, binary, headers), self.rate(stock, V2, binary, headers)
         self.pair("V2, binary tensor of 100,000 rows | stock V2", tensor, stock_tensor, least=3)
 
-    def records(self, ours: Server) -> None:
+    def records(self) -> None:
         """A million records on one connection."""
         body = b"".join(b'{"instance": %.6f}\n' % value for value in np.linspace(-0.1, 0.2, RECORDS))
         head = f"POST /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-API-Key: {KEY}\r\n"
         head += f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
-        rates = []
-        for _ in range(3):
-            started = time.perf_counter()
-            answered = duplex(ours.port, head.encode() + body).count(b"}\n")
-            rates.append(RECORDS / (time.perf_counter() - started))
-            if answered != RECORDS:
-                raise RuntimeError(f"{answered} of {RECORDS} records were answered")
-        self.table.row(
-            "NDJSON records/s | /stream, one request each", statistics.median(rates), self.peak, least=5
+        stream = self.rate(self.ours, "/stream", ONE, JSON)
+        self.pair(
+            "NDJSON records/s | /stream, one request each",
+            self.timed(self.ours, lambda: _records(self.ours.port, head.encode() + body)),
+            stream,
+            least=5,
         )
 
-    def latency(self, ours: Server) -> None:
+    def latency(self) -> None:
         """The tail at half of the peak, timed from when each request should have been sent."""
-        body = b'{"instance": 0.5}'
+        peak = self.ours.rate("/stream", ONE, JSON, self.folder, self.seconds)
         head = f"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: {KEY}\r\n"
-        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        latencies = open_loop.run(
-            ours.port, request, rate=self.peak / 2, seconds=self.seconds, connections=32
-        )
-        p50, p99 = (float(np.quantile(latencies, q)) * 1e3 for q in (0.5, 0.99))
-        self.table.row("/stream at half its peak, p99 ms | median ms", p99, p50, most=5)
+        request = f"{head}Content-Length: {len(ONE)}\r\n\r\n".encode() + ONE
+        pairs = []
+        for _ in range(self.rounds):
+            with _on_core(CLIENT_CORE):
+                latencies = open_loop.run(
+                    self.ours.port, request, rate=peak / 2, seconds=self.seconds, connections=32
+                )
+            p50, p99 = (float(np.quantile(latencies, q)) * 1e3 for q in (0.5, 0.99))
+            pairs.append((p99, p50))
+        self.table.row("/stream at half its peak, p99 ms | median ms", pairs, most=5)
 
-    def grpc(self, ours: Server, stock: Server) -> None:
+    def grpc(self) -> None:
         """One row by gRPC."""
         self.pair(
             "gRPC, one row | stock gRPC",
-            lambda: _grpc(ours, self.seconds),
-            lambda: _grpc(stock, self.seconds),
+            self.timed(self.ours, lambda: _grpc(self.ours, self.seconds)),
+            self.timed(self.stock, lambda: _grpc(self.stock, self.seconds)),
             least=0.95,
         )
 
@@ -195,24 +262,40 @@ def starting(table: Table, rounds: int) -> None:
         imported = time.perf_counter() - started
         with tempfile.TemporaryDirectory() as place, running("predictor", Path(place)) as server:
             results.append((server.first_answer, imported))
-    ours, theirs = (statistics.median(column) for column in zip(*results, strict=True))
-    table.row("start to first right answer, s | import kserve, s", ours, theirs, most=1.3)
+    table.row("start to first right answer, s | import kserve, s", results, most=1.3)
 
 
-def _parts(body: bytes, seconds: float) -> float:
+def _wall_time(_server: Server | None) -> float:
+    return time.perf_counter()
+
+
+def _processor_time(server: Server | None) -> float:
+    """The processor time of a server; of this process without one."""
+    return server.processor_seconds() if server else time.process_time()
+
+
+def _parts(body: bytes, seconds: float, clock: Callable[[Server | None], float]) -> float:
     """Parse into a buffer, multiply and add, write: a second, in this process, on the servers' core."""
-    parser, cores = simdjson.Parser(), os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {0})
-    count, end = 0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        document: Any = parser.parse(body)
-        instances = document["instances"]
-        values = np.frombuffer(instances.as_buffer(of_type="d"))
-        del document, instances
-        orjson.dumps({"predictions": values * WEIGHT + INTERCEPT}, option=orjson.OPT_SERIALIZE_NUMPY)
-        count += 1
-    os.sched_setaffinity(0, cores)
-    return count / seconds
+    parser = simdjson.Parser()
+    count, started, end = 0, clock(None), time.perf_counter() + seconds
+    with _on_core(SERVER_CORE):
+        while time.perf_counter() < end:
+            document: Any = parser.parse(body)
+            instances = document["instances"]
+            values = np.frombuffer(instances.as_buffer(of_type="d"))
+            del document, instances
+            orjson.dumps({"predictions": values * WEIGHT + INTERCEPT}, option=orjson.OPT_SERIALIZE_NUMPY)
+            count += 1
+    return count / (clock(None) - started)
+
+
+def _records(port: int, request: bytes) -> float:
+    """Answer records on one connection; how many."""
+    with _on_core(CLIENT_CORE):
+        answered = duplex(port, request).count(b"}\n")
+    if answered != RECORDS:
+        raise RuntimeError(f"{answered} of {RECORDS} records were answered")
+    return answered
 
 
 def duplex(port: int, request: bytes) -> bytes:
@@ -255,7 +338,7 @@ def _arrow(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> bytes:
 
 
 def _grpc(server: Server, seconds: float) -> float:
-    """Calls a second, 16 at a time."""
+    """Calls in some seconds, 16 at a time."""
     tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": {"fp64_contents": [0.5]}}
     request = pb.ModelInferRequest(model_name=NAME, inputs=[tensor])
     end = time.perf_counter() + seconds
@@ -272,15 +355,15 @@ def _grpc(server: Server, seconds: float) -> float:
             stub = GRPCInferenceServiceStub(channel)
             return sum(await asyncio.gather(*(caller(stub) for _ in range(16))))
 
-    cores = os.sched_getaffinity(0)
-    with _pinned({1} & cores or cores, cores):
-        return asyncio.run(drive()) / seconds
+    with _on_core(CLIENT_CORE):
+        return asyncio.run(drive())
 
 
 @contextlib.contextmanager
-def _pinned(to: set[int], back: set[int]) -> Iterator[None]:
-    os.sched_setaffinity(0, to)
+def _on_core(core: str) -> Iterator[None]:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(core)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, back)
+        os.sched_setaffinity(0, cores)
