@@ -9,7 +9,7 @@ https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import nanoarrow
@@ -32,8 +32,12 @@ class _Column(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def read(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64]:
+def read(
+    body: bytes | bytearray, names: Sequence[str], bound: Callable[[int], None] = lambda _rows: None
+) -> NDArray[np.float64]:
     """Read the record batches of a stream, its columns the features by name, into shape (n, d).
+
+    ``bound`` is told how many rows there are, before they are read, and raises where they are too many.
 
     Raises:
         InvalidInput: anything else; it names the column and the row.
@@ -49,6 +53,7 @@ def read(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64]:
     for kind, header, content in messages:
         if kind != _RECORD_BATCH or header is None:
             raise InvalidInput("only record batches may follow the schema, neither dictionaries nor tensors")
+        bound(rows + header.number(0, "q"))
         values = _batch(header, content, columns, rows)
         parts.append(
             values[0].reshape(-1, 1) if len(names) == 1 else np.stack([values[i] for i in order], axis=1)

@@ -6,7 +6,7 @@ What can't be taken on is refused at once, in constant time, before its body is 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from predictor.errors import DeadlineExceeded, Unavailable
 
@@ -48,17 +48,32 @@ class Workers:
         """
         self.check()
         self.taken += 1
-        future = asyncio.get_running_loop().run_in_executor(self.pool, work)
+        job = _Job(work)
+        future = asyncio.get_running_loop().run_in_executor(self.pool, job)
         future.add_done_callback(self._free)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self.seconds)
         except TimeoutError as error:
+            job.work = None
             raise DeadlineExceeded(f"the answer took longer than {self.seconds:g} s") from error
 
     def _free(self, future: "asyncio.Future[T]") -> None:
         self.taken -= 1
         if not future.cancelled():
             future.exception()  # after a deadline nobody else asks for it
+
+
+class _Job(Generic[T]):
+    """Work that waits for a thread, and can be dropped, with all it holds, before one takes it up."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work: Callable[[], T] | None = work
+
+    def __call__(self) -> T:
+        work, self.work = self.work, None
+        if work is None:
+            raise DeadlineExceeded("nobody waits for the answer any more")
+        return work()
 
 
 class Memory:

@@ -7,6 +7,7 @@ what that does not understand is read field by field.
 import csv
 import io
 import math
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -42,9 +43,10 @@ def _header(body: bytes | bytearray, names: Sequence[str]) -> tuple[list[int] | 
     """Where the features are among the columns, if the first line names them, and where numbers begin."""
     end = body.find(b"\n") + 1 or len(body)
     first = next(_fields(body[:end], 1), [])
-    if not first or any(_is_number(field) for field in first):
+    # One more than there are features tells all: a line can hold millions.
+    columns = [field.strip() for field in first[: len(names) + 1]]
+    if not first or any(map(_is_number, columns)):
         return None, 0
-    columns = [field.strip() for field in first]
     if unknown := [column for column in columns if column not in names]:
         raise InvalidInput(f"line 1: the column {json_exact.shown(unknown[0])} is no feature of this model")
     if missing := [name for name in names if name not in columns]:
@@ -59,23 +61,23 @@ def _plain(body: bytes | bytearray, start: int, width: int) -> NDArray[np.float6
     text = bytes(body[start:]).rstrip()
     if not text or any(mark in text for mark in (b"[", b"]", b'"')):
         return None
-    array = b"[%b]" % text.replace(b"\r\n", b"\n").replace(b"\n", b"],[")
+    rows = b"[%b]" % text.replace(b"\r\n", b"\n").replace(b"\n", b"],[")
     try:
-        return json_codec.rows(array, 0, len(array), width, "instances")
+        return json_codec.rows(rows, 0, len(rows), width, "instances")
     except InvalidInput:
         return None
 
 
 def _careful(body: bytes | bytearray, start: int, names: Sequence[str]) -> NDArray[np.float64]:
     first = 1 if start == 0 else 2
-    values: list[float] = []
+    values = array("d")
     for line, fields in enumerate(_fields(body[start:], first), start=first):
         if not fields:
             continue
         if len(fields) != len(names):
             wanted = f"{len(names)} number{'s' * (len(names) != 1)}"
             raise InvalidInput(f"line {line}: expected {wanted}, got {len(fields)} fields")
-        values += [_number(field, name, line) for field, name in zip(fields, names, strict=True)]
+        values.extend(_number(field, name, line) for field, name in zip(fields, names, strict=True))
     if not values:
         raise InvalidInput("the body holds no line of numbers")
     return np.array(values, dtype=np.float64).reshape(-1, len(names))
@@ -83,15 +85,23 @@ def _careful(body: bytes | bytearray, start: int, names: Sequence[str]) -> NDArr
 
 def _fields(body: bytes | bytearray, first: int) -> Iterator[list[str]]:
     """The fields of each line; ``first`` is the number of the first line, for the messages."""
-    try:
-        text = bytes(body).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"the body is not UTF-8: byte {error.start}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
     try:
         yield from reader
+    except UnicodeDecodeError:
+        raise InvalidInput(f"the body is not UTF-8: byte {_first_wrong(body)}") from None
     except csv.Error as error:
         raise InvalidInput(f"line {first + max(reader.line_num, 1) - 1}: {error}") from error
+
+
+def _first_wrong(body: bytes | bytearray) -> int:
+    """Where a body stops being UTF-8: what reads it in pieces counts from the beginning of the piece."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(body)
 
 
 def _is_number(field: str) -> bool:

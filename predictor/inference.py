@@ -12,6 +12,8 @@ from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 from predictor.served import Served
 
+_EXPLAINED_AT_ONCE = 4096
+
 _WRITERS = {JSON: json_codec.predictions, CSV: csv_codec.write, ARROW: arrow_codec.write}
 
 
@@ -31,9 +33,14 @@ def batch(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     if media == wanted == JSON:
         return _predict(served, body, others=False)
     if media == JSON:
+        _bound(served, body)
         X = json_codec.instances(body, scorer.width)
+    elif media == CSV:
+        if len(body) > served.max_rows:
+            served.bound(body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n") - 1)
+        X = csv_codec.read(body, scorer.names)
     else:
-        X = (csv_codec if media == CSV else arrow_codec).read(body, scorer.names)
+        X = arrow_codec.read(body, scorer.names, served.bound)
     return Answer(_WRITERS[wanted](scorer.rows(X)), content_type=wanted, rows=len(X))
 
 
@@ -47,8 +54,14 @@ def explain(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     """Answer ``POST /v1/models/M:explain`` with what each feature adds to each prediction."""
     scorer = served.require().scorer
     head.require(JSON)
+    _bound(served, body, share=10)
     X = json_codec.instances(body, scorer.width, others=True)
-    return Answer(orjson.dumps({"explanations": explanations(scorer, X)}), rows=len(X))
+    scorer.rows(X)  # so that an error names the row among all
+    parts = [
+        orjson.dumps(explanations(scorer, X[start : start + _EXPLAINED_AT_ONCE]))[1:-1]
+        for start in range(0, len(X), _EXPLAINED_AT_ONCE)
+    ]
+    return Answer(b'{"explanations":[%b]}' % b",".join(parts), rows=len(X))
 
 
 def explanations(scorer: Scorer, X: NDArray[np.float64]) -> list[dict[str, Any]]:
@@ -83,6 +96,7 @@ def _predict(served: Served, body: bytes | bytearray, *, others: bool) -> Answer
     if few := json_codec.few(body, scorer.width):
         values = [_one(scorer, row, f"instances[{i}]") for i, row in enumerate(few)]
         return Answer(json_codec.predictions(values), rows=len(values))
+    _bound(served, body)
     X = json_codec.instances(body, scorer.width, others=others)
     return Answer(json_codec.predictions(scorer.rows(X)), rows=len(X))
 
@@ -92,6 +106,15 @@ def _one(scorer: Scorer, row: Any, where: str) -> float:
     if value - value != 0:  # cheaper than a call of isfinite, and true of infinities and NaN alone
         raise InvalidInput(f"{where}: the prediction is beyond the range of a double")
     return value
+
+
+def _bound(served: Served, body: bytes | bytearray, share: int = 1) -> None:
+    """Refuse too many rows of JSON by the commas between their numbers, before any is read.
+
+    Only a body that is long enough to hold too many is looked at.
+    """
+    if len(body) * share > served.max_rows:
+        served.bound(body.count(b",") // served.require().scorer.width, share)
 
 
 def _value(text: str) -> Any:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from predictor import artifact
 from predictor.artifact import LinearModel
-from predictor.errors import Unavailable
+from predictor.errors import TooLarge, Unavailable
 from predictor.scorer import Scorer
+
+_NARROW = 8
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Served:
         version: a label for people and metrics; None where nobody named one.
         loaded: the model, or None.
         reason: why it may not be asked now; empty when it may.
+        max_rows: rows of one request, of up to 8 numbers each, and as many fewer of wider ones.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Served:
         self.loaded: Loaded | None = None
         self.reason = "it is not loaded"
         self.draining = False
+        self.max_rows = 1_000_000
 
     @property
     def ready(self) -> bool:
@@ -66,6 +70,16 @@ class Served:
         self.reason = ""
         logger.info("model %s is loaded: version %s, digest %s", self.name, self.version, digest)
         return True
+
+    def bound(self, rows: int, share: int = 1) -> None:
+        """Refuse more rows of one request than may be, or than a ``share`` of that.
+
+        Raises:
+            TooLarge: there are more.
+        """
+        most = self.max_rows * min(_NARROW, self.require().scorer.width) // self.require().scorer.width
+        if rows > most // share:
+            raise TooLarge(f"more than {most // share} rows")
 
     def unload(self) -> None:
         """Forget the model, on an administrator's word."""

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -55,15 +56,20 @@ class Predictor:
         self.settings = settings
         scorer = WatchedScorer if settings.feedback_url else Scorer
         self.served = Served(options.model_name, settings.model_dir, settings.model_version, scorer)
+        self.served.max_rows = settings.max_rows
         self.tls = _tls(options, settings)
         self._hurry = asyncio.Event()
 
     def run(self) -> None:
         """Serve until a signal ends it."""
         self.served.load()
-        uvloop.run(self._serve())
+        if uvloop.run(self._serve()):
+            # The interpreter would wait for them.
+            logging.shutdown()
+            os._exit(0)
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> bool:
+        """Serve; tells whether threads are still computing what nobody waits for any more."""
         service = Service(self.served, self.settings)
         service.register()
         repository = Repository(self.served)
@@ -88,6 +94,7 @@ class Predictor:
             chore.cancel()
         if service.recorder:
             await asyncio.to_thread(service.recorder.close)
+        return service.workers.taken > 0
 
     def _http(self, service: Service) -> HttpServer:
         options = self.options

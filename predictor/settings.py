@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     max_body_bytes: Positive = 32 * 2**20
     """The longest body, as sent and as decompressed; a longer one is refused with 413 before it is read."""
 
+    max_rows: Positive = 1_000_000
+    """Rows of one request, of up to 8 numbers each and as many fewer of wider ones; a tenth to be explained.
+    More are refused with 413 before they are read."""
+
     max_record_bytes: Positive = 2**20
     """The longest record of an NDJSON stream."""
 

@@ -35,13 +35,13 @@ def infer(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     """
     scorer = served.require().scorer
     head.require(JSON, BINARY)
-    request, lifted, raw = _read(head, body, scorer.width)
+    request, lifted, raw = _read(served, head, body, scorer.width)
     if (few := _few(request, scorer)) is not None:
         return _write(served, request, few)
     inputs = json_exact.member(request, "inputs", others=True)
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInput(f"inputs: expected a list of tensors, got {json_exact.describe(inputs)}")
-    read = _Inputs(lifted, raw)
+    read = _Inputs(lifted, raw, served)
     X = tensors.matrix([read.tensor(item, f"inputs[{i}]") for i, item in enumerate(inputs)], scorer.names)
     read.finish()
     return _write(served, request, scorer.rows(X))
@@ -66,7 +66,8 @@ def _few(request: Any, scorer: Scorer) -> list[float] | None:
 class _Inputs:
     """Reads the input tensors of one request in order, and with them what stands outside of its JSON."""
 
-    def __init__(self, lifted: list[NDArray[np.float64]], raw: memoryview) -> None:
+    def __init__(self, lifted: list[NDArray[np.float64]], raw: memoryview, served: Served) -> None:
+        self.served = served
         self.lifted = iter(lifted)
         self.raw = raw
 
@@ -80,7 +81,10 @@ class _Inputs:
         dtype = tensors.datatype(item.get("datatype"), f"{where}.datatype")
         size = _parameters(item, where).get("binary_data_size")
         if size is not None and "data" not in item:
-            return Tensor(name, shape, tensors.from_bytes(self._take(size, where), dtype, where))
+            content = self._take(size, where)
+            columns = self.served.require().scorer.width if name == tensors.INPUT else 1
+            self.served.bound(len(content) // dtype.itemsize // columns)
+            return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
         return Tensor(name, shape, self._data(item, dtype, where))
 
     def finish(self) -> None:
@@ -109,7 +113,7 @@ class _Inputs:
 
 
 def _read(
-    head: Head, body: bytes | bytearray, width: int
+    served: Served, head: Head, body: bytes | bytearray, width: int
 ) -> tuple[Any, list[NDArray[np.float64]], memoryview]:
     """Split a body into its JSON document, long arrays lifted out of that, and the raw tensors after it."""
     view = memoryview(body)
@@ -128,6 +132,8 @@ def _read(
                 f"Inference-Header-Content-Length: {shown} is no length within {len(body)} bytes"
             )
         document, raw = body[:length], view[length:]
+    if len(document) > served.max_rows:
+        served.bound(document.count(b",") // width)
     if len(document) > json_codec.PIECE:
         short, lifted = _lift(document, width)
         if len(short) > json_codec.PIECE:

@@ -1,5 +1,6 @@
 """Ending: readiness first, nothing under way lost, exit 0."""
 
+import contextlib
 import signal
 import socket
 import threading
@@ -115,3 +116,15 @@ def test_a_server_that_was_killed_leaves_nothing_that_hurts_the_next(start_serve
         first.process.wait()
         with start_server(first.folder) as second, second.http as client:
             assert client.get("/stream/0").json() == {"prediction": 152.0}
+
+
+def test_a_thread_that_still_computes_does_not_hold_up_the_end(start_server: "StartServer") -> None:
+    quoted = b'"0.5"\n' * 900_000
+    with start_server(grace_seconds=1, answer_seconds=60) as server:
+        head = b"POST /batch HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: %d\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                wire = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+                stack.enter_context(wire).sendall(head % len(quoted) + quoted)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(60) == 0

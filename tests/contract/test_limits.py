@@ -1,12 +1,14 @@
 """The limits hold, on real sockets."""
 
 import contextlib
+import io
 import json
 import socket
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 if TYPE_CHECKING:
@@ -164,3 +166,35 @@ def test_probes_are_answered_while_large_requests_wait_and_too_many_are_refused(
         assert set(statuses) <= {200, 503}
         assert 200 in statuses
         assert alive(server)
+
+
+def test_more_rows_than_may_be_are_refused_whatever_they_are_written_in(start_server: "StartServer") -> None:
+    schema = pa.schema([("bmi", pa.uint8())])
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, schema) as writer:
+        writer.write_batch(pa.record_batch([pa.array([1] * 150, pa.uint8())], schema=schema))
+    v1, v2 = "/v1/models/linear-regressor", "/v2/models/linear-regressor/infer"
+    numbers = ",".join(["1"] * 150)
+    tensor = '{"inputs":[{"name":"instances","shape":[150,1],"datatype":"INT8",%s}]}'
+    binary = tensor % '"parameters":{"binary_data_size":150}'
+    length = {"inference-header-content-length": str(len(binary))}
+    with start_server(max_rows=100) as server, server.http as client:
+        for path, body, headers in (
+            ("/batch", f'{{"instances":[{numbers}]}}', {}),
+            ("/batch", f'{{"instances":[{numbers}]}}', {"accept": "text/csv"}),
+            (f"{v1}:predict", f'{{"instances":[{numbers}]}}', {}),
+            (f"{v1}:explain", '{"instances":[1,1,1,1,1,1,1,1,1,1,1,1]}', {}),
+            (v2, tensor % f'"data":[{numbers}]', {}),
+            (v2, binary.encode() + bytes(150), length),
+            ("/batch", "1\n" * 150, {"content-type": "text/csv"}),
+            ("/batch", "1\r" * 150, {"content-type": "text/csv"}),
+            ("/batch", out.getvalue(), {"content-type": "application/vnd.apache.arrow.stream"}),
+        ):
+            answer = client.post(path, content=body, headers=headers)
+            assert (answer.status_code, answer.json()) == (
+                413,
+                {"error": f"more than {10 if 'explain' in path else 100} rows"},
+            ), path
+        most = client.post("/batch", json={"instances": [0] * 100})
+        assert most.json() == {"predictions": [152.0] * 100}
+        assert client.post("/batch", content="0\n" * 100, headers={"content-type": "text/csv"}).is_success
