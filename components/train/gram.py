@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-# Values in a block: what is read for one product is still in the cache for the next.
+# Values in a block: what is read for one product is still in the cache for the next, and each product lasts
+# long enough for threads not to queue for the interpreter's lock.
 BLOCK_VALUES = 131072
-MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 512, 16384
-FOLD = 64
+MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 512, 65536
 # Values from which threads pay. The parts don't depend on their number, so that no rounding does.
 PARALLEL_VALUES = 1_000_000
 PARTS = 4
@@ -42,7 +42,7 @@ def gram(
     """
     if X.size < PARALLEL_VALUES:
         whole = _Part(X, y, weight, shift, exponent)
-        if X.shape[0] <= MAX_BLOCK_ROWS:
+        if whole.block_rows == whole.rows:
             return whole.gram()
         with _blas().limit(limits=1, user_api="blas"):
             return whole.gram()
@@ -84,13 +84,21 @@ class _Part:
         # What needs no change is read where it is.
         self.X_as_is = X.dtype == np.float64 and not shift[:-1].any() and not exponent[:-1].any()
         self.y_as_is = y.dtype == np.float64 and not shift[-1] and not exponent[-1]
-        if not self.X_as_is:
-            shape = (self.block_rows, self.features)
-            self.deviations = np.empty(shape) if X.flags.c_contiguous else np.empty(shape, order="F")
-            # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat.
-            flat = X.flags.c_contiguous and not exponent[:-1].any()
-            self.flat_shift = np.tile(shift[:-1], self.block_rows) if flat else None
+        self.by_row = bool(X.flags.c_contiguous)
         self.ones, self.target = np.ones(self.block_rows), np.empty(self.block_rows)
+        if self.features == 1:
+            self.deviations = np.empty((self.block_rows, 1))
+            return
+        self.columns = np.ones((self.block_rows, self.features + 2), order="C" if self.by_row else "F")
+        if self.by_row:
+            self.deviations = np.empty((self.block_rows, self.features))
+            # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat, and whole rows
+            # copied as one value each.
+            self.flat_shift = None if exponent[:-1].any() else np.tile(shift[:-1], self.block_rows)
+            row = np.dtype((np.void, 8 * self.features))
+            self.packed = np.ndarray(
+                self.block_rows, row, self.columns.data, offset=8, strides=self.columns.strides[:1]
+            )
 
     def gram(self) -> Floats:
         """Return the part's sum, of shape (d + 2, d + 2)."""
@@ -106,20 +114,16 @@ class _Part:
         return self._sum(start, middle) + self._sum(middle, stop)
 
     def _several(self, start: int, stop: int) -> Floats:
-        x, y, ones = self._x(start, stop), self._y(start, stop), self.ones[: stop - start]
-        sums, corner = np.empty((self.features + 2, self.features + 2)), slice(None, None, self.features + 1)
-        if self.weight is None:
-            sum_y = y.sum()
-            sums[1:-1, 1:-1] = x.T @ x
-            sums[0, 1:-1], sums[-1, 1:-1] = _column_sums(x, ones), y @ x
-            sums[corner, corner] = [[stop - start, sum_y], [sum_y, y.dot(y)]]
+        """Multiply the columns (1, x, y) side by side: a matrix with itself is half the work of two."""
+        z = self.columns[: stop - start]
+        if self.by_row:
+            x = self._x(start, stop)
+            self.packed[: stop - start] = x.view(self.packed.dtype)[:, 0]
         else:
-            weight = self.weight[start:stop]
-            sums[1:-1, 1:-1] = x.T @ (x * weight[:, np.newaxis])
-            sums[0, 1:-1], sums[-1, 1:-1] = weight @ x, (weight * y) @ x
-            sum_y = y.dot(weight)
-            sums[corner, corner] = [[weight.sum(), sum_y], [sum_y, y.dot(weight * y)]]
-        sums[1:-1, corner] = sums[corner, 1:-1].T
+            _subtract(self.X[start:stop], self.shift[:-1], self.exponent[:-1], out=z[:, 1:-1])
+        _subtract(self.y[start:stop], self.shift[-1], self.exponent[-1], out=z[:, -1])
+        # Unlike @, dot releases the interpreter's lock: the parts really run side by side.
+        sums: Floats = np.dot(z.T, z if self.weight is None else z * self.weight[start:stop, np.newaxis])
         return sums
 
     def _single(self, start: int, stop: int) -> Floats:
@@ -135,7 +139,7 @@ class _Part:
         if self.X_as_is:
             return self.X[start:stop]
         deviations = self.deviations[: stop - start]
-        if self.flat_shift is None:
+        if self.features == 1 or self.flat_shift is None:
             _subtract(self.X[start:stop], self.shift[:-1], self.exponent[:-1], out=deviations)
         else:
             flat = deviations.reshape(-1)
@@ -148,16 +152,6 @@ class _Part:
         target = self.target[: stop - start]
         _subtract(self.y[start:stop], self.shift[-1], self.exponent[-1], out=target)
         return target
-
-
-def _column_sums(x: Floats, ones: Floats) -> Floats:
-    """Sum the columns, many short rows as one long row at a time: the longer, the less each costs."""
-    rows = x.shape[0] // FOLD * FOLD
-    if not (x.flags.c_contiguous and rows):
-        return ones @ x
-    folded = ones[: rows // FOLD] @ x[:rows].reshape(-1, FOLD * x.shape[1])
-    sums: Floats = folded.reshape(FOLD, -1).sum(axis=0) + x[rows:].sum(axis=0)
-    return sums
 
 
 def _subtract(values: NDArray[Any], shift: Any, exponent: Any, out: Floats) -> None:
