@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     max_connections: Positive = 12_000
     """Open connections; one more is told 503 and closed."""
 
-    max_memory_bytes: Positive = 96 * 2**20
+    max_memory_bytes: Positive = 64 * 2**20
     """What the bodies under way may take together, answers included; beyond it 503 with Retry-After."""
 
     inline_bytes: Positive = 64 * 2**10

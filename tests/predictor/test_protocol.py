@@ -63,7 +63,7 @@ class Connection:
             self.application, http=made, interface="asgi3", log_config=None, timeout_keep_alive=5
         )
         self.wire: FastProtocol = made(config, ServerState(), {}, loop)
-        self.wire.connection_made(self.transport)  # type: ignore[arg-type]
+        self.wire.connection_made(self.transport)
         self.loop = loop
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
@@ -100,7 +100,7 @@ def connection(one_feature: LinearModel, tmp_path: Path) -> Iterator[Connection]
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set by the test."""
     now = [100.0]
-    monkeypatch.setattr(protocol.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("predictor.protocol.time.monotonic", lambda: now[0])
     return now
 
 
