@@ -114,7 +114,7 @@ def _bound(served: Served, body: bytes | bytearray, share: int = 1) -> None:
     Only a body that is long enough to hold too many is looked at.
     """
     if len(body) * share > served.max_rows:
-        served.bound(body.count(b",") // served.require().scorer.width, share)
+        served.bound(json_codec.commas(body) // served.require().scorer.width, share)
 
 
 def _value(text: str) -> Any:

@@ -133,7 +133,7 @@ def _read(
             )
         document, raw = body[:length], view[length:]
     if len(document) > served.max_rows:
-        served.bound(document.count(b",") // width)
+        served.bound(json_codec.commas(document) // width)
     if len(document) > json_codec.PIECE:
         short, lifted = _lift(document, width)
         if len(short) > json_codec.PIECE:

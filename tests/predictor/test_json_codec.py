@@ -142,3 +142,20 @@ def test_a_document_is_read_as_the_careful_reader_does(value: Any) -> None:
     fast = json_codec.document(body)
     exact = json_exact.document(body)
     assert repr(fast) == repr(exact) or fast == exact or "Unrepresentable" in repr(exact)
+
+
+@pytest.mark.parametrize("size", [3, 2**20])
+def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_codec, "PIECE", size)
+    assert json_codec.commas(b"[1,2, 3,,]") == 4
+    assert json_codec.commas(bytearray(b"1")) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["[[1, 2], []]", "[[], [1]]", "[[1], [[2]]]", "[[[1]], [2]]", "[[1], 2]", "[[1], [true]]", "[[]]"]
+)
+@pytest.mark.parametrize("between", [", ", ","])
+def test_rows_that_only_add_up_to_one_number_each_are_refused(text: str, between: str) -> None:
+    body = b'%b{"instances": %b}' % (b" " * json_codec.SMALL, text.replace(", ", between).encode())
+    with pytest.raises(InvalidInput, match="instances"):
+        json_codec.instances(body, 1)
