@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.installers import NAME, ROOT, STORE
 from tests.cluster.kube import Object, get, kubectl, run
@@ -17,7 +18,7 @@ HOST = "rollout.example.com"
 REGISTRY = "s3://registry"
 CANARY = f"{NAME}-canary"
 JOB = f"system:serviceaccount:{NAMESPACE}:{NAME}-rollout"
-POLICY = {
+POLICY: dict[str, Any] = {
     "steps": [{"weight": 20, "seconds": 6}, {"weight": 50, "seconds": 6}],
     "requests": 40,
     "errorRatio": 0.02,

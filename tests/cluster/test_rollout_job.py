@@ -262,7 +262,7 @@ def test_a_canary_that_loses_its_pods_costs_its_share_for_five_seconds_at_most(
     make_champion(registry, 10)
     with load:
         process = job.start("canary")
-        wait_for("a weight", lambda: rollouts.weights() == {50}, 180, pause=0.1)
+        wait_for("a weight", lambda: rollouts.weights() == {50}, 400, pause=0.1)
         kubectl("-n", NAMESPACE, "delete", "pod", "-l", SELECTOR, "--force", "--grace-period=0")
         said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -285,7 +285,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(job: Job, registry: Regis
         assert "is under way, by" in "".join(said) or "at the same moment" in "".join(said)
 
 
-FORBIDDEN = {
+FORBIDDEN: dict[str, tuple[str, list[Object]]] = {
     "another image": (
         "servingruntime",
         [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}],

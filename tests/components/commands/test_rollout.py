@@ -71,8 +71,8 @@ class Handler(BaseHTTPRequestHandler):
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     """A kubeconfig that leads to the cluster in memory, whose registry is the one in memory."""
     world = World()
-    handler = type("Bound", (Handler,), {"world": world, "tokens": set()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Handler.world, Handler.tokens = world, set()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     config = {
         "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
@@ -86,7 +86,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setattr(registries, "open_registry", lambda *_: world.registry)
     (tmp_path / "policy.json").write_text(json.dumps(POLICY))
     yield world
-    assert handler.tokens == {"Bearer secret"}
+    assert Handler.tokens == {"Bearer secret"}
     server.shutdown()
     server.server_close()
 

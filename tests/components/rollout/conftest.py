@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from components.register.folders import Folders
 from components.register.index import CHAMPION, Version
 from components.register.registry import Registry
 from components.rollout.errors import ApiError
@@ -208,8 +207,8 @@ class Index:
         self.versions[number] = Version(number, {**old.tags, key: value}, old.created)
 
 
-class Places(Folders):
-    """Where versions would stand."""
+class Places:
+    """Where versions would stand; a rollout reads and writes none."""
 
     def uri(self, number: int) -> str:
         return f"s3://bucket/models/lr/{number}"

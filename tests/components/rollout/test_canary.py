@@ -73,7 +73,7 @@ def test_too_little_data_begins_the_step_again_and_never_passes(world: World) ->
 
 def test_a_canary_without_pods_loses_its_weight_at_the_next_look(world: World) -> None:
     world.make_champion(2)
-    lost = []
+    lost: list[float] = []
 
     def lose() -> None:
         if world.cluster.weights() == {50} and not lost:

@@ -79,7 +79,7 @@ def test_what_only_the_whole_window_tells_is_waited_for(change: dict[str, float]
 
 @pytest.mark.parametrize("change", [{"errors": 5}, {"not_finite": 1}])
 def test_what_is_wrong_beyond_doubt_ends_the_window_at_once(change: dict[str, int]) -> None:
-    assert judge(POLICY, replace(GOOD, **change), over=False).outcome is Outcome.ROLL_BACK  # type: ignore[arg-type]
+    assert judge(POLICY, replace(GOOD, **change), over=False).outcome is Outcome.ROLL_BACK
 
 
 def test_all_reasons_are_told() -> None:

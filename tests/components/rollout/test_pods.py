@@ -56,7 +56,7 @@ def test_what_will_not_pass_by_waiting_is_trouble(group: str) -> None:
 )
 def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> None:
     with pytest.raises(ApiError, match="p does not say what it serves"):
-        pods.report(Reach(status, content), POD)  # type: ignore[arg-type]
+        pods.report(Reach(status, content), POD)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> 
     ],
 )
 def test_what_a_probe_makes_of_an_answer(status: int, content: bytes, value: float | None) -> None:
-    with Prober(Reach(status, content), rate=1000).running([(0.0, 1.0)]) as probes:  # type: ignore[arg-type]
+    with Prober(Reach(status, content), rate=1000).running([(0.0, 1.0)]) as probes:
         probes.aim([POD], [POD])
         while len(probes.seen()) < 20:
             pass
@@ -81,7 +81,7 @@ def test_what_a_probe_makes_of_an_answer(status: int, content: bytes, value: flo
 
 
 def test_without_pods_a_probe_fails() -> None:
-    with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:  # type: ignore[arg-type]
+    with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
         probes.aim([POD], [])
         while not probes.seen():
             pass
@@ -97,7 +97,7 @@ def test_instances_lie_in_the_ranges_of_training() -> None:
             return self.answer
 
     reach = Listening(200, b'{"prediction": 1}')
-    with Prober(reach, rate=1000).running([(0.0, 1.0), (5.0, 6.0)]) as probes:  # type: ignore[arg-type]
+    with Prober(reach, rate=1000).running([(0.0, 1.0), (5.0, 6.0)]) as probes:
         probes.aim([POD], [POD])
         while len(probes.seen()) < 20:
             pass
