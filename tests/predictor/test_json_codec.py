@@ -152,7 +152,7 @@ def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "text", ["[[1, 2], []]", "[[], [1]]", "[[1], [[2]]]", "[[[1]], [2]]", "[[1], 2]", "[[1], [true]]", "[[]]"]
+    "text", ["[[1, 2], []]", "[[], [1]]", "[[1], [[2]]]", "[[[1]], [2]]", "[[1], [true]]", "[[]]"]
 )
 @pytest.mark.parametrize("between", [", ", ","])
 def test_rows_that_only_add_up_to_one_number_each_are_refused(text: str, between: str) -> None:
