@@ -3,73 +3,18 @@
 import contextlib
 import signal
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING
 
-import httpx
+from tests.hold.balancer import REQUEST, Balancer
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import Server, StartServer
-
-REQUEST = b'POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"instance":0.5}'
-
-
-class Balancer:
-    """Sends requests over kept connections to the servers that are ready, and never again what failed."""
-
-    def __init__(self, *servers: "Server") -> None:
-        self.servers = servers
-        self.ready = {server.port: True for server in servers}
-        self.stopped = threading.Event()
-        self.answered = {server.port: 0 for server in servers}
-        self.lost: list[str] = []
-
-    def probe(self) -> None:
-        while not self.stopped.is_set():
-            for server in self.servers:
-                try:
-                    self.ready[server.port] = httpx.get(f"{server.url}/v2/health/ready").status_code == 200
-                except httpx.TransportError:
-                    self.ready[server.port] = False
-            self.stopped.wait(0.05)
-
-    def load(self) -> None:
-        wires: dict[int, socket.socket] = {}
-        turn = 0
-        while not self.stopped.is_set():
-            turn += 1
-            ports = [port for port, ready in self.ready.items() if ready]
-            port = ports[turn % len(ports)]
-            try:
-                wire = wires.get(port) or socket.create_connection(("127.0.0.1", port), timeout=30)
-                wire.sendall(REQUEST)
-                answer = b""
-                while not answer.endswith(b'{"prediction":621.125}'):
-                    if not (more := wire.recv(65536)):
-                        raise ConnectionError(f"closed after {answer!r}")
-                    answer += more
-            except OSError as error:
-                self.lost.append(f"{port}: {error}")
-                wires.pop(port, None)
-                continue
-            self.answered[port] += 1
-            if b"connection: close" in answer:
-                wire.close()
-                wires.pop(port, None)
-            else:
-                wires[port] = wire
+    from tests.contract.conftest import StartServer
 
 
 def test_no_request_is_lost_when_one_of_two_servers_ends_under_load(start_server: "StartServer") -> None:
-    with start_server(drain_seconds=3) as staying, start_server(drain_seconds=3) as leaving:
-        balancer = Balancer(staying, leaving)
-        threads = [
-            threading.Thread(target=balancer.probe),
-            *(threading.Thread(target=balancer.load) for _ in range(4)),
-        ]
-        for thread in threads:
-            thread.start()
+    with start_server(drain_seconds=5) as staying, start_server(drain_seconds=5) as leaving:
+        balancer = Balancer(staying.port, leaving.port)
         while min(balancer.answered.values()) < 200:
             time.sleep(0.01)
         leaving.process.send_signal(signal.SIGTERM)
@@ -77,9 +22,7 @@ def test_no_request_is_lost_when_one_of_two_servers_ends_under_load(start_server
         before = balancer.answered[staying.port]
         while balancer.answered[staying.port] < before + 200:
             time.sleep(0.01)
-        balancer.stopped.set()
-        for thread in threads:
-            thread.join()
+        balancer.stop()
         assert balancer.lost == []
 
 

@@ -131,8 +131,8 @@ def encodings(client: Client, count: int, number: int) -> None:
 
 def bombs(client: Client, count: int, _number: int) -> None:
     """Compressed bodies beyond every limit."""
+    found = bodies.bombs(BODY_LIMIT)
     for i in range(count):
-        found = bodies.bombs(BODY_LIMIT)
         coding, media, body = found[i % len(found)]
         answer = client.post("/batch", body, content_encoding=coding, content_type=media)
         if answer.status not in (400, 413):

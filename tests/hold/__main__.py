@@ -1,0 +1,132 @@
+"""``python -m tests.hold [ending | connections]``: what is shown by doing it often, or on a large scale.
+
+Prints what it saw, and exits non-zero where a request was lost or a bound was broken.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from predictor import artifact
+from tests.fuzz.__main__ import MODELS, model
+from tests.hold.balancer import ANSWER, REQUEST, Balancer
+
+ROOT = Path(__file__).parents[2]
+MEMORY = 256 * 2**20
+"""Bytes that connections and bodies may take beside what the idle process has."""
+
+
+class Predictor:
+    """A predictor in a process of its own."""
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        place = Path(self.folder.name) / "7"
+        artifact.write(model(*MODELS[0]), place)
+        self.port, grpc_port = _free_port(), _free_port()
+        command = [sys.executable, "-m", "predictor", "--model_dir", str(place)]
+        command += ["--http_port", str(self.port), "--grpc_port", str(grpc_port)]
+        environment = os.environ | {f"PREDICTOR_{name.upper()}": value for name, value in settings.items()}
+        self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+        while not self._answers():
+            time.sleep(0.05)
+
+    def memory(self) -> int:
+        """The resident bytes of the process."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> int:
+        """End it as a cluster does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(120)
+        self.folder.cleanup()
+        return code
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError("the predictor ended at once")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as wire:
+                wire.sendall(REQUEST)
+                return wire.recv(65536).endswith(ANSWER)
+        except OSError:
+            return False
+
+
+def ending(rounds: int) -> bool:
+    """Replace one of two servers under load, again and again; tells whether no request was lost."""
+    staying = Predictor(drain_seconds="5")
+    balancer = Balancer(staying.port)
+    codes = []
+    for _ in range(rounds):
+        coming = Predictor(drain_seconds="5")
+        balancer.add(coming.port)
+        while balancer.answered[coming.port] < 200 and not balancer.lost:
+            time.sleep(0.01)
+        codes.append(staying.end())
+        balancer.remove(staying.port)
+        staying = coming
+    balancer.stop()
+    staying.end()
+    total = sum(balancer.answered.values())
+    print(f"ending: {rounds} rounds, {total:,} requests, {len(balancer.lost)} lost, exit codes {set(codes)}")
+    for lost in balancer.lost[:10]:
+        print(lost)
+    return not balancer.lost and set(codes) == {0}
+
+
+def connections(count: int) -> bool:
+    """Keep many connections, each used both ways and then stuck in a head, within the bound on memory."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    count = min(count, most - 1000)
+    server = Predictor(drain_seconds="0")
+    idle, seen, right = server.memory(), 0, 0
+    wires = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(count)]
+    for request in (REQUEST, b"GET /stream/0.5 HTTP/1.1\r\nhost: x\r\n\r\n"):
+        for wire in wires:
+            wire.sendall(request)
+            right += wire.recv(65536).endswith(ANSWER)
+        seen = max(seen, server.memory() - idle)
+    for wire in wires:
+        wire.sendall(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 100)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as other:
+        other.sendall(REQUEST)
+        alive = other.recv(65536).endswith(ANSWER)
+    seen = max(seen, server.memory() - idle)
+    for wire in wires:
+        wire.close()
+    server.end()
+    grown = f"{idle / 2**20:.0f} {seen / 2**20:+.0f} MiB"
+    print(f"connections: {count:,}, {right:,} right answers, memory {grown}")
+    return alive and right == 2 * count and seen < MEMORY
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> int:
+    """Run what is named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.hold", description=__doc__)
+    parser.add_argument("part", nargs="*", default=["ending", "connections"])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--connections", type=int, default=10_000)
+    options = parser.parse_args()
+    held = [ending(options.rounds)] if "ending" in options.part else []
+    held += [connections(options.connections)] if "connections" in options.part else []
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
