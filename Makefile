@@ -10,6 +10,8 @@ BUILD ?= docker build
 TAG ?= 0.1.0
 PREDICTOR_IMAGE ?= linear-regressor/predictor:$(TAG)
 PREDICTOR_IMAGE_NEXT ?= linear-regressor/predictor:next
+PIPELINE_IMAGE ?= linear-regressor/pipeline:$(TAG)
+REGISTRY_IMAGE ?= linear-regressor/registry:$(TAG)
 NAMESPACE ?= linear-regressor
 PORT ?= 8080
 GRPC_PORT ?= 8081
@@ -19,10 +21,10 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short status
+.PHONY: help install run test fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short e2e-lifecycle status
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## Make the environment .venv from the locks
 
@@ -101,6 +103,13 @@ e2e: $(READY) ## The deployment on the cluster of KUBECONFIG, through INGRESS (E
 SHORT := helm and (serving or policies or new_model_version or does_not_exist or nothing_is_left)
 e2e-short: ## The part of make e2e that runs in a few minutes
 	@$(MAKE) e2e E2E='-k "$(SHORT)"'
+
+# From data to a served model and back: needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
+LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py rollout_job.py))
+e2e-lifecycle: $(READY) ## Runs of the pipeline, rollouts, canaries and rollbacks on the cluster (E2E: options for pytest)
+	PREDICTOR_IMAGE=$(PREDICTOR_IMAGE) PREDICTOR_IMAGE_NEXT=$(PREDICTOR_IMAGE_NEXT) \
+	PIPELINE_IMAGE=$(PIPELINE_IMAGE) REGISTRY_IMAGE=$(REGISTRY_IMAGE) \
+		$(VENV)/bin/python -m pytest $(LIFECYCLE) -v --durations=0 $(E2E)
 
 status: ## Which pod serves which version, and which one fails and why (NAMESPACE)
 	@python3 manifests/status.py --namespace $(NAMESPACE)

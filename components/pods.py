@@ -1,5 +1,7 @@
 """What the pod of a step is like on a cluster. A run on one machine knows nothing of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kfp import kubernetes
@@ -24,5 +26,21 @@ def prepare(task: Any) -> None:
     kubernetes.set_timeout(task, TIMEOUT_SECONDS)
     kubernetes.set_image_pull_policy(task, "IfNotPresent")
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    kubernetes.use_field_path_as_env(task, "NAMESPACE", "metadata.namespace")
     # As files: before KFP 2.15 a Secret that is to be the environment is never optional.
     kubernetes.use_secret_as_volume(task, SECRET, str(SECRET_FOLDER), optional=True)
+
+
+@contextmanager
+def tried_once(pipeline: Any) -> Iterator[None]:
+    """Have the steps of a pipeline fail at once: on one machine a second try would end as the first did."""
+    spec = pipeline.pipeline_spec
+    whole = type(spec)()
+    whole.CopyFrom(spec)
+    for part in (spec.root, *spec.components.values()):
+        for task in part.dag.tasks.values():
+            task.ClearField("retry_policy")
+    try:
+        yield
+    finally:
+        spec.CopyFrom(whole)

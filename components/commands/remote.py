@@ -25,14 +25,14 @@ class Project:
     Attributes:
         name: of the pipeline and its experiment.
         kinds: KFP's type of each parameter.
-        compile_to: writes the pipeline to a file, for steps that run in an image.
+        compile_to: writes the pipeline to a file, for steps that run in an image, with caching or without.
         connect: opens a client for a host and a namespace.
         commit: of the code.
     """
 
     name: str
     kinds: Callable[[], dict[str, str]]
-    compile_to: Callable[[Path, str], None]
+    compile_to: Callable[..., None]
     connect: Callable[[str, str | None], Any]
     commit: Callable[[], str]
 
@@ -51,6 +51,7 @@ def add(
     started = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, host])
     started.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
     started.add_argument("--service-account", help="of the pods")
+    started.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
 
     def command(work: Callable[..., int], parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
         parser = commands.add_parser(
@@ -167,7 +168,7 @@ def _job(client: Any, options: argparse.Namespace, project: Project, name: str) 
     parameters = {"git_commit": project.commit(), "reason": options.reason, **given}
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        project.compile_to(package, options.image)
+        project.compile_to(package, options.image, caching=not options.no_cache)
         pipeline_id, version_id = cluster.upload(client, project.name, package, options.namespace)
     return {
         "experiment_id": _experiment(client, options, project),

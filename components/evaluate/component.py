@@ -29,14 +29,16 @@ def evaluate(
         tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
         model_name: of the registered model.
     """
+    from components import step
+
+    step.begin()
+
     import math
     from dataclasses import asdict
 
-    from components import step
     from components.evaluate.evaluate import evaluate
     from components.register.registry import open_registry
 
-    step.begin()
     registry = open_registry(registry_root, tracking_uri, model_name)
     result = evaluate(dataset.path, model.path, registry, report.path, page.path)
     for name, value in asdict(result)["candidate"]["scores"].items():

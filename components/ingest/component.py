@@ -39,11 +39,13 @@ def ingest(
         units: of the columns that have one, by column.
     """
     from components import step
+
+    step.begin()
+
     from components.ingest.ingestion import ingest
     from components.ingest.plan import Shard
     from components.ingest.settings import Settings
 
-    step.begin()
     settings = Settings(features, target, test_rows, test_share, seed, duplicates, kept_rows, ranges, units)
     done = ingest(Shard.from_json(shard), dataset.path, settings, report.path)
     # As text: KFP would return integers as floats.

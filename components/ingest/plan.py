@@ -22,12 +22,14 @@ class Shard:
         first: how many rows stand before them, in the shards before.
         rows: how many they are; None if that isn't known, with a single shard.
         total: how many rows all shards have together; None for a single one.
+        state: of the source, see ``components.ingest.state``; nothing is read by it.
     """
 
     source: str | Sequence[str]
     first: int = 0
     rows: int | None = None
     total: int | None = None
+    state: str | None = None
 
     def problems(self, rows: int) -> Iterator[Problem]:
         """Find a source that has not as many rows as were counted."""

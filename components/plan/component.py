@@ -25,9 +25,15 @@ def plan(
         Of each shard, as JSON, its source, how many rows stand before it, and how many are in it and in all.
     """
     from components import step
-    from components.ingest.plan import plan
-    from components.ingest.settings import Settings
 
     step.begin()
+
+    from dataclasses import replace
+
+    from components.ingest.plan import plan
+    from components.ingest.settings import Settings
+    from components.ingest.state import state
+
     settings = Settings(features, target, duplicates=duplicates)
-    return [shard.to_json() for shard in plan(source, settings)]
+    shards = plan(source, settings)
+    return [replace(shard, state=state(shard.source)).to_json() for shard in shards]

@@ -52,15 +52,17 @@ def register(
         The candidate's version and where it stands, whether it became the champion and why, and where
         the champion now stands (empty without one).
     """
+    from components import step
+
+    step.begin()
+
     import os
     from pathlib import Path
 
-    from components import step
     from components.register.gate import Policy
     from components.register.register import Run, describe, register
     from components.register.registry import open_registry
 
-    step.begin()
     registry = open_registry(registry_root, tracking_uri, model_name)
     run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason)
     policy = Policy(floor_r2, minimum_improvement, incomparable)

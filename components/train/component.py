@@ -38,16 +38,18 @@ def train(
         search: values to choose from on a part of the kept rows, by parameter of the estimator, such as
             {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
+    from components import step
+
+    step.begin()
+
     from pathlib import Path
 
     from components import dataset as datasets
-    from components import step
     from components.shards import merge
     from components.train import training
     from components.train.report import report as describe
     from components.train.search import Search
 
-    step.begin()
     whole = merge([datasets.read(shard.path) for shard in shards], dataset.path)
     dataset.metadata.update(source=whole.source, fingerprint=whole.fingerprint)
     result = training.train(

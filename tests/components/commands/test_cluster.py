@@ -185,17 +185,13 @@ def test_why_a_run_was_started_goes_into_its_lineage(client: Mock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "status"),
-    [
-        (started("SUCCEEDED", 59), 3),
-        (started("RUNNING", 1), 3),
-        (started("SUCCEEDED", 61), 0),
-        (started("FAILED", 1), 0),
-        (started("CANCELED", 1), 0),
-    ],
+    ("state", "minutes_ago", "status"),
+    [("SUCCEEDED", 30, 3), ("RUNNING", 0, 3), ("SUCCEEDED", 90, 0), ("FAILED", 1, 0), ("CANCELED", 1, 0)],
 )
-def test_a_run_too_soon_after_another_is_not_started(client: Mock, run: Record, status: int) -> None:
-    client.list_runs.return_value = Record(runs=[run])
+def test_a_run_too_soon_after_another_is_not_started(
+    client: Mock, state: str, minutes_ago: int, status: int
+) -> None:
+    client.list_runs.return_value = Record(runs=[started(state, minutes_ago)])
     assert main(["submit", *HOST, *ROOT, "--at-most-every", "1h"]) == status
     assert client.run_pipeline.called is (status == 0)
 
