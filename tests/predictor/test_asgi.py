@@ -1,0 +1,56 @@
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from predictor.answer import Answer, Head
+from predictor.artifact import LinearModel
+from predictor.asgi import Layer
+from predictor.scorer import Scorer
+from predictor.served import Loaded, Served
+from predictor.service import Service
+from predictor.settings import Settings
+
+INLINE = 256
+
+
+async def elsewhere(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("the request was handed on")
+
+
+@pytest.fixture
+def service(one_feature: LinearModel) -> Service:
+    served = Served("linear-regressor", Path("models/7"))
+    served.loaded = Loaded(one_feature, "digest", Scorer(one_feature), 0.0)
+    return Service(served, Settings(model_dir=Path("models/7"), inline_bytes=INLINE))
+
+
+@pytest.mark.parametrize(("size", "in_a_thread"), [(INLINE, False), (INLINE + 1, True)])
+def test_bodies_beyond_the_inline_size_are_answered_in_a_thread(
+    service: Service, monkeypatch: pytest.MonkeyPatch, size: int, in_a_thread: bool
+) -> None:
+    threads: list[threading.Thread] = []
+    compute = service.compute
+
+    def watched(handler: Any, head: Head, body: bytes | bytearray) -> Answer:
+        threads.append(threading.current_thread())
+        return compute(handler, head, body)
+
+    monkeypatch.setattr(service, "compute", watched)
+    body = b'{"instances":[0]}'.ljust(size)
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(app=Layer(elsewhere, service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.post("/batch", content=body)
+
+    answer = asyncio.run(post())
+    assert answer.json() == {"predictions": [one_feature_intercept(service)]}
+    assert [thread is not threading.main_thread() for thread in threads] == [in_a_thread]
+
+
+def one_feature_intercept(service: Service) -> float:
+    return service.served.require().scorer.intercept
