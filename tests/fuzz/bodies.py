@@ -5,6 +5,7 @@ import gzip
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,7 @@ def _deflate(body: bytes) -> bytes:
 
 def compressed(inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
     """A content coding, and a body that is that, or was."""
-    makers = {
+    makers: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
         "zstd": _zstd,
         "x-gzip": gzip.compress,

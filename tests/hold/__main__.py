@@ -4,6 +4,7 @@ Prints what it saw, and exits non-zero where a request was lost or a bound was b
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import signal
@@ -26,15 +27,18 @@ MEMORY = 256 * 2**20
 class Predictor:
     """A predictor in a process of its own."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, stack: contextlib.ExitStack, **settings: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
         place = Path(self.folder.name) / "7"
         artifact.write(model(*MODELS[0]), place)
         self.port, grpc_port = _free_port(), _free_port()
         command = [sys.executable, "-m", "predictor", "--model_dir", str(place)]
         command += ["--http_port", str(self.port), "--grpc_port", str(grpc_port)]
+        # Opening and using thousands of connections one by one may take longer than they may be idle.
+        command += ["--timeout-keep-alive", "3600"]
         environment = os.environ | {f"PREDICTOR_{name.upper()}": value for name, value in settings.items()}
         self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+        stack.callback(self.process.kill)
         while not self._answers():
             time.sleep(0.05)
 
@@ -61,19 +65,22 @@ class Predictor:
             return False
 
 
-def ending(rounds: int) -> bool:
+def ending(rounds: int, stack: contextlib.ExitStack) -> bool:
     """Replace one of two servers under load, again and again; tells whether no request was lost."""
-    staying = Predictor(drain_seconds="5")
+    staying = Predictor(stack, drain_seconds="5")
     balancer = Balancer(staying.port)
+    stack.callback(balancer.stop)
     codes = []
-    for _ in range(rounds):
-        coming = Predictor(drain_seconds="5")
+    for i in range(rounds):
+        coming = Predictor(stack, drain_seconds="5")
         balancer.add(coming.port)
         while balancer.answered[coming.port] < 200 and not balancer.lost:
             time.sleep(0.01)
         codes.append(staying.end())
         balancer.remove(staying.port)
         staying = coming
+        total = sum(balancer.answered.values())
+        print(f"round {i + 1}: {total:,} requests, {len(balancer.lost)} lost", flush=True)
     balancer.stop()
     staying.end()
     total = sum(balancer.answered.values())
@@ -83,12 +90,12 @@ def ending(rounds: int) -> bool:
     return not balancer.lost and set(codes) == {0}
 
 
-def connections(count: int) -> bool:
+def connections(count: int, stack: contextlib.ExitStack) -> bool:
     """Keep many connections, each used both ways and then stuck in a head, within the bound on memory."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     count = min(count, most - 1000)
-    server = Predictor(drain_seconds="0")
+    server = Predictor(stack, drain_seconds="0")
     idle, seen, right = server.memory(), 0, 0
     wires = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(count)]
     for request in (REQUEST, b"GET /stream/0.5 HTTP/1.1\r\nhost: x\r\n\r\n"):
@@ -123,8 +130,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--connections", type=int, default=10_000)
     options = parser.parse_args()
-    held = [ending(options.rounds)] if "ending" in options.part else []
-    held += [connections(options.connections)] if "connections" in options.part else []
+    with contextlib.ExitStack() as stack:
+        held = [ending(options.rounds, stack)] if "ending" in options.part else []
+        held += [connections(options.connections, stack)] if "connections" in options.part else []
     return 0 if all(held) else 1
 
 

@@ -1,10 +1,16 @@
 import hashlib
+import http.server
+import json
+import threading
 from pathlib import Path
+from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
-from predictor.auth import SCOPES, Gate, Keys, credential_of
+from predictor.auth import SCOPES, Gate, Keys, Tokens, credential_of, jwks_reader
 from predictor.errors import NotFound, Unauthorized
 from predictor.settings import Settings
 
@@ -58,3 +64,120 @@ def test_settings_that_would_let_nobody_or_anybody_in_are_refused() -> None:
         Settings(auth="required")
     with pytest.raises(ValidationError, match="jwt_issuer and jwt_audience"):
         Settings(auth="required", jwks="keys.json")
+
+
+ISSUER, AUDIENCE = "https://issuer.example", "predictor"
+
+
+class Issuer:
+    """Signs tokens, and answers with the keys for them, or fails to."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, rsa.RSAPrivateKey] = {}
+        self.fails = False
+        self.asked = 0
+
+    def add(self, name: str) -> None:
+        self.keys[name] = rsa.generate_private_key(65537, 2048)
+
+    def document(self) -> dict[str, Any]:
+        self.asked += 1
+        if self.fails:
+            raise OSError("unreachable")
+        public = {
+            name: jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()) for name, key in self.keys.items()
+        }
+        return {"keys": [json.loads(key) | {"kid": name, "alg": "RS256"} for name, key in public.items()]}
+
+    def token(self, name: str, **changes: Any) -> bytes:
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "me", "scope": "predict", "exp": 4e9} | changes
+        return jwt.encode(claims, self.keys[name], algorithm="RS256", headers={"kid": name}).encode()
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    made = Issuer()
+    made.add("old")
+    return made
+
+
+def tokens(issuer: Issuer) -> Tokens:
+    return Tokens(issuer.document, ISSUER, AUDIENCE, ("RS256",))
+
+
+def test_a_token_of_a_new_key_asks_for_the_keys_to_be_read_again(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    issuer.add("new")
+    assert known.find(issuer.token("new")) is None
+    missed = known.missed
+    known.refresh()
+    assert (missed, known.missed) == (True, False)
+    assert known.find(issuer.token("new")) == ("me", frozenset({"predict"}), 4e9)
+
+
+def test_keys_that_were_taken_away_let_nobody_in_who_was_known(issuer: Issuer) -> None:
+    known, token = tokens(issuer), issuer.token("old")
+    assert known.find(token) is not None
+    before = known.generation
+    issuer.add("new")
+    del issuer.keys["old"]
+    known.refresh()
+    assert known.find(token) is None
+    assert known.generation == before + 1
+
+
+def test_an_issuer_that_can_not_be_reached_changes_nothing(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    issuer.fails = True
+    known.refresh()
+    assert known.find(issuer.token("old")) is not None
+
+
+def test_keys_that_are_as_before_forget_nobody(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    before = known.generation
+    known.refresh()
+    assert (issuer.asked, known.generation) == (2, before)
+
+
+def test_verified_tokens_are_remembered_up_to_a_bound(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    known.kept = 3
+    for i in range(10):
+        assert known.find(issuer.token("old", sub=str(i))) is not None
+    assert len(known._verified) == 3
+
+
+@pytest.mark.parametrize(
+    "claims", [{"exp": 10**400}, {"exp": "soon"}, {"scope": 7}, {"scope": [[]]}, {"scope": None}, {"aud": {}}]
+)
+def test_a_token_with_claims_that_mean_nothing_is_refused(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert tokens(issuer).find(issuer.token("old", **claims)) is None
+
+
+@pytest.mark.parametrize("junk", [b"", b".", b"a.b.c", b"\xff.\xff.\xff", b"e30.e30.", b"." * 5000])
+def test_what_is_no_token_is_refused(issuer: Issuer, junk: bytes) -> None:
+    assert tokens(issuer).find(junk) is None
+
+
+def test_keys_come_from_a_url_which_may_fail_or_send_too_much(issuer: Issuer) -> None:
+    answers = [json.dumps(issuer.document()).encode(), b" " * (2**20 + 1), b"[]", b"\xff"]
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answers[int(self.path[1:])])
+
+        def log_message(self, *_arguments: Any) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert jwks_reader(f"{url}/0")() == issuer.document()
+        for path in ("1", "2", "3"):
+            with pytest.raises(ValueError, match=r"."):
+                jwks_reader(f"{url}/{path}")()
+        server.shutdown()
+    with pytest.raises(OSError, match=r"."):
+        jwks_reader(f"{url}/0")()
