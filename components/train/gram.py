@@ -85,13 +85,14 @@ class _Part:
         self.X_as_is = X.dtype == np.float64 and not shift[:-1].any() and not exponent[:-1].any()
         self.y_as_is = y.dtype == np.float64 and not shift[-1] and not exponent[-1]
         self.by_row = bool(X.flags.c_contiguous)
-        self.ones, self.target = np.ones(self.block_rows), np.empty(self.block_rows)
+        if (self.features == 1 or self.by_row) and not self.X_as_is:
+            self.deviations = np.empty((self.block_rows, self.features))
         if self.features == 1:
-            self.deviations = np.empty((self.block_rows, 1))
+            self.ones = np.ones(self.block_rows)
+            self.target = np.empty(0 if self.y_as_is else self.block_rows)
             return
         self.columns = np.ones((self.block_rows, self.features + 2), order="C" if self.by_row else "F")
         if self.by_row:
-            self.deviations = np.empty((self.block_rows, self.features))
             # A ufunc's inner loop over a short row costs more than the arithmetic: hence flat, and whole rows
             # copied as one value each.
             self.flat_shift = None if exponent[:-1].any() else np.tile(shift[:-1], self.block_rows)
