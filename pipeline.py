@@ -5,7 +5,6 @@
 
 import argparse
 import contextlib
-import logging
 import os
 import secrets
 import subprocess
@@ -23,7 +22,7 @@ from components import pods
 from components.commands import monitor, remote, rollout
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
-from components.commands.progress import Progress
+from components.commands.progress import shown
 from components.commands.remote import Project
 from components.commands.serving import become_predictor, check_ports, port, usage
 from components.evaluate.component import evaluate
@@ -213,9 +212,7 @@ def run_locally(parameters: Mapping[str, Any], folder: Path) -> Registered:
     # The steps import what is installed, whatever lies in the current directory.
     os.environ["PYTHONSAFEPATH"] = "1"
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        progress = Progress(sys.stdout, log)
-        logging.getLogger().addFilter(progress)
+    with (folder / "log.txt").open("w", encoding="utf-8") as log, shown(sys.stdout, log) as progress:
         try:
             with contextlib.redirect_stdout(log), pods.tried_once(linear_regressor):
                 outputs = linear_regressor(**parameters).outputs
@@ -223,8 +220,6 @@ def run_locally(parameters: Mapping[str, Any], folder: Path) -> Registered:
             raise CommandError(
                 f"{progress.step} failed. {progress.reason()}\nThe whole log: {log.name}"
             ) from error
-        finally:
-            logging.getLogger().removeFilter(progress)
     return Registered(*(outputs[name] for name in Registered._fields))
 
 

@@ -1,12 +1,37 @@
 """One line a step on the screen, everything the steps say in a log."""
 
+import builtins
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 ROUND_OFF = 10
+
+
+@contextmanager
+def shown(screen: TextIO, log: TextIO) -> Iterator["Progress"]:
+    """Show the steps of a local run as they go.
+
+    For each step kfp.local replaces ``print`` and the root logger's level and handlers, and puts back what it
+    found; shards, in threads, find what the others put there. So the level is the wanted one beforehand, and
+    all three are put right at the end.
+    """
+    root = logging.getLogger()
+    level, handlers, said = root.level, root.handlers[:], builtins.print
+    progress = Progress(screen, log)
+    root.addFilter(progress)
+    root.setLevel(logging.INFO)
+    try:
+        yield progress
+    finally:
+        root.removeFilter(progress)
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        builtins.print = said
 
 
 class Progress(logging.Filter):
@@ -31,14 +56,19 @@ class Progress(logging.Filter):
             self.step, self._start = started[1], self._log.tell()
             self._running[record.thread] = (self.step, time.monotonic(), self._start)
             if self._screen.isatty():
-                print(f"{self.step:<10} ...", end="\r", file=self._screen, flush=True)
+                self._show(f"{self.step:<10} ...\r")
         elif ended := re.match(r"Task '.+' finished with status (SUCCESS|FAILURE)", message):
             step, since, start = self._running.pop(record.thread, (self.step, time.monotonic(), self._start))
             outcome = ""
             if ended[1] == "FAILURE":
                 self.step, self._start, outcome = step, start, "  failed"
-            print(f"{step:<10}{time.monotonic() - since:6.1f} s{outcome}", file=self._screen, flush=True)
+            self._show(f"{step:<10}{time.monotonic() - since:6.1f} s{outcome}\n")
         return False
+
+    def _show(self, text: str) -> None:
+        """Write at once, and not by ``print``, which kfp.local replaces."""
+        self._screen.write(text)
+        self._screen.flush()
 
     def reason(self) -> str:
         """The message of the exception that ended the present step, or the last it said."""
