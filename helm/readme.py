@@ -20,7 +20,7 @@ TEXT = """# linear-regressor
 kubectl create namespace linear-regressor
 kubectl label namespace linear-regressor pod-security.kubernetes.io/enforce=restricted
 helm install linear-regressor helm/linear-regressor -n linear-regressor \\
-  --set model.storageUri=s3://BUCKET/linear-regressor/1 --set storage.secretName=SECRET
+  --set model.storageUri=s3://BUCKET/linear-regressor/1/ --set storage.secretName=SECRET
 helm test linear-regressor -n linear-regressor
 ```
 
