@@ -15,9 +15,6 @@ equal fingerprints mean equal data, split the same way.
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.train.moments import Moments, merge
-from predictor.artifact import Column, Distribution
+from predictor.artifact import Column, Distribution, new_folder
 
 FORMAT_VERSION = 2
 TRAIN_FILE = "train.parquet"
@@ -174,8 +171,6 @@ def assemble(
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; a dataset folder is never overwritten")
     *features, target = map(_encode, columns)
     document = {
         "format_version": FORMAT_VERSION,
@@ -185,21 +180,11 @@ def assemble(
         "moments": moments and json.loads(moments.to_json()),
         "distributions": {name: asdict(distribution) for name, distribution in seen.items()},
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with new_folder(folder) as staging:
         fill(staging)
         document["files"] = {name: _file_digest(staging / name) for name in (TRAIN_FILE, TEST_FILE)}
         document["sha256"] = _digest(_dump(document))
         (staging / DATASET_FILE).write_bytes(_dump(document))
-        for path in (*staging.iterdir(), staging):
-            _sync(path)
-        staging.chmod(0o755)
-        staging.rename(folder)
-        _sync(folder.parent)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
     return _decode(folder, document)
 
 
@@ -325,11 +310,3 @@ def _digest(content: bytes) -> str:
 def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
