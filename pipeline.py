@@ -20,7 +20,7 @@ from kfp import compiler, dsl, local
 
 from components import pods
 from components.commands import monitor, remote, rollout
-from components.commands.errors import CommandError
+from components.commands.errors import CommandError, carry_out
 from components.commands.parameters import parse
 from components.commands.progress import shown
 from components.commands.remote import Project
@@ -135,13 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     warnings.filterwarnings("ignore", module="kfp")
-    try:
-        return int(options.command(options))
-    except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return carry_out(options)
 
 
 def compile_command(options: argparse.Namespace) -> int:

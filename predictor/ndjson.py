@@ -13,8 +13,6 @@ from predictor import json_codec
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 
-_NUMBERS = {float, int}
-
 
 class TooLong(InvalidInput):
     """A record without an end within the limit; nothing after it can be told apart."""
@@ -86,7 +84,7 @@ class Records:
             kinds = set(map(type, values))
         elif width != 1:
             return None
-        if not kinds <= _NUMBERS:
+        if not kinds <= json_codec.NUMBERS:
             return None
         try:
             return self.scorer.rows(np.array(values, dtype=np.float64).reshape(-1, width))

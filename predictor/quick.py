@@ -11,6 +11,7 @@ from typing import Any
 from orjson import dumps, loads
 
 from predictor import tensors
+from predictor.json_codec import NUMBERS
 from predictor.scorer import Scorer
 from predictor.served import Served
 
@@ -19,9 +20,6 @@ Found = tuple[bytes, int] | None
 
 SMALL = 1024
 """Bytes of a body up to which Python objects are quicker than arrays."""
-
-NUMBERS = frozenset((float, int))
-"""The types that orjson reads a number into; a bool is neither."""
 
 # What a body holds that names nothing twice and nothing else: orjson would hide a key that stands twice, but
 # its quotes are there. A string with a quote in it has more, and so goes to the full reader.

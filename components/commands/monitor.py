@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from components.commands.errors import CommandError
+from components.commands.registered import add_options, open_named
 
 if TYPE_CHECKING:
-    from components.monitor.due import Decision
     from components.register.index import Version
     from components.register.registry import Registry
 
-NAME = "linear-regressor"
 NOT_DUE = 4
 """What ``due`` exits with where nothing is, so that a script or a CronJob can go on by it."""
 
@@ -23,9 +22,7 @@ def add(commands: Any) -> None:
     kept.add_argument(
         "--feedback", required=True, metavar="URL", help="where the predictor keeps what it saw"
     )
-    kept.add_argument("--registry-root", required=True, help="where the models are kept: s3://bucket/prefix")
-    kept.add_argument("--tracking-uri", default="", help="of the MLflow server")
-    kept.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")
+    add_options(kept)
 
     def command(work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
@@ -79,13 +76,6 @@ def collect(options: argparse.Namespace) -> int:
 
 def due(options: argparse.Namespace) -> int:
     """Tell whether a retraining is due, and why; exits with 4 where it is not."""
-    decision = decide(options)
-    print(*decision.reasons, sep="\n")
-    return 0 if decision.due else NOT_DUE
-
-
-def decide(options: argparse.Namespace) -> "Decision":
-    """Look at the last days with the champion's eyes, and decide by the options."""
     from components.monitor import due as judge
     from components.monitor.watch import look
 
@@ -99,13 +89,13 @@ def decide(options: argparse.Namespace) -> "Decision":
         held_out_mse=float(version.tags.get("metric.mse", math.nan)),
         registered=version.created,
     )
-    return judge.decide(seen, policy)
+    decision = judge.decide(seen, policy)
+    print(*decision.reasons, sep="\n")
+    return 0 if decision.due else NOT_DUE
 
 
 def _champion(options: argparse.Namespace) -> tuple["Registry", "Version"]:
-    from components.register.registry import open_registry
-
-    registry = open_registry(options.registry_root, options.tracking_uri, options.model_name)
+    registry = open_named(options)
     version = registry.champion()
     if version is None:
         raise CommandError(f"{options.model_name} has no champion yet")

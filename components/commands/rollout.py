@@ -12,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.commands.errors import CommandError
+from components.commands.errors import CommandError, carry_out
+from components.commands.registered import NAME, add_options, open_named
 
 if TYPE_CHECKING:
     from components.rollout.policy import Policy
     from components.rollout.site import Site
-
-NAME = "linear-regressor"
 
 
 def add(commands: Any) -> None:
@@ -26,9 +25,7 @@ def add(commands: Any) -> None:
     site = argparse.ArgumentParser(add_help=False)
     site.add_argument("--namespace", default=NAME, help="of the InferenceService (%(default)s)")
     site.add_argument("--name", default=NAME, help="of the InferenceService (%(default)s)")
-    site.add_argument("--registry-root", required=True, help="where the models are kept: s3://bucket/prefix")
-    site.add_argument("--tracking-uri", default="", help="of the MLflow server")
-    site.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")
+    add_options(site)
     site.add_argument(
         "--policy", type=Path, metavar="FILE", help="JSON: the canary's steps, and what it has to show"
     )
@@ -129,7 +126,6 @@ def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Nam
 
 
 def _site(options: argparse.Namespace) -> tuple["Site", "Policy"]:
-    from components.register.registry import open_registry
     from components.rollout import policy as policies
     from components.rollout.api import connect
     from components.rollout.clock import Clock
@@ -143,9 +139,9 @@ def _site(options: argparse.Namespace) -> tuple["Site", "Policy"]:
 
     try:
         policy = policies.read(options.policy) if options.policy else policies.Policy()
-        registry = open_registry(options.registry_root, options.tracking_uri, options.model_name)
     except (ValueError, OSError) as error:
         raise CommandError(str(error)) from error
+    registry = open_named(options)
     api, clock = connect(), Clock()
     inside = "KUBERNETES_SERVICE_HOST" in os.environ
     reach = (
@@ -170,14 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="rollout", description=__doc__)
     add(parser.add_subparsers(required=True, metavar="COMMAND"))
-    options = parser.parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return carry_out(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":
