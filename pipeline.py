@@ -75,7 +75,15 @@ def linear_regressor(
     reason: str = "by hand",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
-    planned = plan(source=source, features=features, target=target, duplicates=duplicates)
+    planned = plan(
+        source=source,
+        features=features,
+        target=target,
+        test_rows=test_rows,
+        test_share=test_share,
+        duplicates=duplicates,
+        kept_rows=kept_rows,
+    )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
             shard=shard,

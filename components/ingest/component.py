@@ -33,7 +33,7 @@ def ingest(
         test_share: if positive, this share of the rows is held out at random instead.
         seed: of that random choice.
         duplicates: report, drop or fail, when a row repeats the features and target of an earlier one.
-        kept_rows: of more training rows than this, so many at random go on to train, for a search and for the
+        kept_rows: of more rows than this, at most so many at random go on to train, for a search and for the
             distributions; the fit itself is to all.
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.

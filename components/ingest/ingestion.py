@@ -56,13 +56,13 @@ def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Datas
     repeated = frame.duplicated().to_numpy()
     if settings.duplicates == "drop":
         frame = frame[~repeated]
-    held_out, kept = settings.split(len(frame), shard.first, shard.total)
+    held_out, kept = settings.split(len(frame), shard.first, shard.after, shard.kept_share)
     problems = [*rows.problems, *shard.problems(len(frame))]
     if rows.columns:
         # pandera takes half a second to import, which a misspelt column need not wait for.
         from components.ingest.validation import validate
 
-        problems += validate(rows, frame, held_out, settings, whole=shard.total is None)
+        problems += validate(rows, frame, held_out, settings, whole=shard.whole)
     if problems:
         raise InvalidDataError(rows.source, problems)
     dataset = datasets.write(

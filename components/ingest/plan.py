@@ -17,19 +17,29 @@ COUNTED_AT_ONCE = 8
 class Shard:
     """Where some of the rows are, and which they are among all.
 
+    It says of the other shards what its own rows depend on, and no more: while that and its source stay the
+    same, what was read of it holds, whatever comes after it.
+
     Attributes:
         source: see ``components.ingest.source.read``.
         first: how many rows stand before them, in the shards before.
-        rows: how many they are; None if that isn't known, with a single shard.
-        total: how many rows all shards have together; None for a single one.
+        rows: how many they are; None if that isn't known, where they are all.
+        after: how many stand after them, as far as it matters; see ``Settings.split``.
+        kept_share: of the rows of all shards; None where these are all.
         state: of the source, see ``components.ingest.state``; nothing is read by it.
     """
 
     source: str | Sequence[str]
     first: int = 0
     rows: int | None = None
-    total: int | None = None
+    after: int = 0
+    kept_share: float | None = None
     state: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all rows there are."""
+        return self.rows is None
 
     def problems(self, rows: int) -> Iterator[Problem]:
         """Find a source that has not as many rows as were counted."""
@@ -49,7 +59,8 @@ class Shard:
 def plan(source: str, settings: Settings) -> list[Shard]:
     """List the shards of a source, in their order.
 
-    The rows of several are counted, so that the same rows are held out as if they stood in one file. To
+    The rows of several are counted, so that the same rows are held out as if they stood in one file. So are
+    those of a single file that a pattern or a list names, for there may be more of them the next time. To
     drop or refuse duplicates all rows must be seen at once: then there is one shard, of all files.
 
     Args:
@@ -63,16 +74,19 @@ def plan(source: str, settings: Settings) -> list[Shard]:
     """
     if problems := settings.problems():
         raise InvalidDataError("the settings", problems)
-    uris = [uri for named in listed(source) for uri in sources.expand(named)]
-    if len(uris) == 1:
+    named = listed(source)
+    uris = [uri for name in named for uri in sources.expand(name)]
+    if named == [source] and not sources.is_pattern(source):
         return [Shard(uris[0])]
     if settings.duplicates != "report":
-        return [Shard(uris)]
+        return [Shard(uris if len(uris) > 1 else uris[0])]
     with ThreadPoolExecutor(COUNTED_AT_ONCE) as pool:
         counts = list(pool.map(lambda uri: sources.count(uri, settings.columns), uris))
-    firsts = accumulate(counts, initial=0)
+    total, kept_share = sum(counts), settings.kept_share(sum(counts))
+    mattering = 0 if settings.test_share else settings.test_rows
     return [
-        Shard(uri, first, rows, sum(counts)) for uri, first, rows in zip(uris, firsts, counts, strict=False)
+        Shard(uri, end - rows, rows, min(total - end, mattering), kept_share)
+        for uri, rows, end in zip(uris, counts, accumulate(counts), strict=True)
     ]
 
 

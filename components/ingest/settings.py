@@ -16,8 +16,8 @@ Mask = NDArray[np.bool_]
 DUPLICATES = ("report", "drop", "fail")
 MIN_TRAIN_ROWS = 10
 MIN_TEST_ROWS = 2
-# Rows are chosen at random within blocks of so many, so that a shard need not know of the others' choices.
-BLOCK_ROWS = 65_536
+# Random numbers are drawn in blocks of so many, so that a shard begins with the block that it needs.
+BLOCK_DRAWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class Settings:
             columns equal rows are to be expected of honest measurements (the diabetes data has two by bmi and
             target, from different people), and leaving them out would bias the fit. So they are only
             reported unless told otherwise.
-        kept_rows: of more training rows than this, so many at random are what a search compares candidates on
-            and what the distributions are of. The fit itself is to the moments of all.
+        kept_rows: of more rows than this, at most so many at random, and at least half as many, are what a
+            search compares candidates on and what the distributions are of. The fit itself is to the moments
+            of all.
         ranges: (lowest, highest) allowed value by column, either may be ``None``.
         units: of the columns that have one.
     """
@@ -56,34 +57,39 @@ class Settings:
         """The features in their order, then the target."""
         return (*self.features, self.target)
 
-    def split(self, rows: int, first: int = 0, total: int | None = None) -> tuple[Mask, Mask]:
+    def kept_share(self, total: int) -> float:
+        """The share of all rows that is kept: all, or the half, quarter … that is at most ``kept_rows``.
+
+        So it stays the same while the rows double, and with it what was kept of earlier ones.
+        """
+        share = 1.0
+        while total * share > self.kept_rows:
+            share /= 2
+        return share
+
+    def split(
+        self, rows: int, first: int = 0, after: int = 0, kept_share: float | None = None
+    ) -> tuple[Mask, Mask]:
         """Choose the rows to hold out, and the training rows to keep, the same wherever this runs.
+
+        Of a share, which rows are held out does not change when others come after them: what a model was
+        never trained on stays so in every later training.
 
         Args:
             rows: how many there are here.
             first: how many stand before them in other shards.
-            total: how many there are in all shards; without it, these are all.
+            after: how many stand after them; ``test_rows`` of them matter, or none if a share is held out.
+            kept_share: see above, of all shards; by default these are all rows.
 
         Returns:
             Two masks of shape (rows,): held out, and kept.
         """
-        total = first + rows if total is None else total
-        held_out, kept = np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_)
-        keeping = min(self.kept_rows / max(total, 1), 1.0)
-        if self.test_share == 0:
-            held_out[max(total - self.test_rows - first, 0) :] = True
-        for start in range(first // BLOCK_ROWS * BLOCK_ROWS, first + rows, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, total)
-            # Numpy promises the same stream in all releases for this generator, not for default_rng.
-            order = np.random.RandomState((self.seed + start // BLOCK_ROWS) % 2**32).permutation(stop - start)
-            tested = _quota(self.test_share, start, stop)
-            for mask, chosen in (
-                (held_out, order[:tested]),
-                (kept, order[tested:][: _quota(keeping, start, stop)]),
-            ):
-                here = chosen + (start - first)
-                mask[here[(here >= 0) & (here < rows)]] = True
-        return held_out, kept & ~held_out
+        kept_share = self.kept_share(rows) if kept_share is None else kept_share
+        if self.test_share:
+            held_out = _chosen(self.test_share, rows, first, (self.seed, 0))
+        else:
+            held_out = np.arange(rows) >= rows + after - self.test_rows
+        return held_out, _chosen(kept_share, rows, first, (self.seed, 1)) & ~held_out
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
@@ -135,9 +141,30 @@ def too_few(train: int, test: int, features: int) -> str | None:
     return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
 
 
-def _quota(share: float, start: int, stop: int) -> int:
-    """How many of the rows from start to stop are chosen, so that all blocks together have their share."""
-    return round(stop * share) - round(start * share)
+def _chosen(share: float, rows: int, first: int, key: tuple[int, int]) -> Mask:
+    """Choose a share of the rows from ``first`` on: of every 1 / share successive ones one, at random.
+
+    Returns:
+        A mask of shape (rows,). A row is chosen or not by its place alone.
+    """
+    if share > 1 / 2:
+        return ~_chosen(1 - share, rows, first, key)
+    mask = np.zeros(rows, dtype=np.bool_)
+    if share > 0:
+        # One stratum more on either side: rounding may move an edge by a row.
+        start, stop = max(int(first * share) - 1, 0), int((first + rows) * share) + 2
+        edges = np.ceil(np.round(np.arange(start, stop + 1) / share, 6))
+        picks = edges[:-1] + np.floor(_uniform(start, stop, key) * np.diff(edges)) - first
+        mask[picks[(picks >= 0) & (picks < rows)].astype(np.intp)] = True
+    return mask
+
+
+def _uniform(start: int, stop: int, key: tuple[int, int]) -> NDArray[np.float64]:
+    """The numbers from ``start`` to ``stop`` of an endless row of random ones."""
+    blocks = range(start // BLOCK_DRAWS, -(-stop // BLOCK_DRAWS))
+    # Numpy promises the same stream in all releases for this generator, not for default_rng.
+    drawn = [np.random.RandomState([*key, block]).random_sample(BLOCK_DRAWS) for block in blocks]
+    return np.concatenate(drawn)[start - blocks.start * BLOCK_DRAWS :][: stop - start]
 
 
 def _is_range(bounds: object) -> bool:

@@ -94,6 +94,18 @@ def expand(uri: str) -> list[str]:
         return [*paths] if local else [uri.removesuffix(path) + match for match in paths]
 
 
+def is_pattern(uri: str) -> bool:
+    """Tell whether what ``uri`` stands for is found by a pattern.
+
+    Raises:
+        SourceError: the file system is not known.
+    """
+    if uri.startswith((SCIKIT_LEARN, *WEB)):
+        return False
+    with _named_in_errors(uri):
+        return _is_pattern(*url_to_fs(uri))
+
+
 def count(uri: str, wanted: Sequence[str]) -> int:
     """Count the rows of one file as ``read`` does; of a Parquet file only the end is read.
 
@@ -198,16 +210,20 @@ def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
 
 
 def _matches(shown: str, system: AbstractFileSystem, path: str) -> list[str]:
-    """List the files that a path matches, by name; a file may really be called data[1].csv."""
-    local = isinstance(system, LocalFileSystem)
-    if has_magic(path) and not (local and system.exists(path)):
+    """List the files that a path matches, by name."""
+    if _is_pattern(system, path):
         paths = sorted(match for match in system.glob(path) if system.isfile(match))
         if not paths:
             raise SourceError(f"{shown} matches no file")
         return paths
-    if local and system.isdir(path):
+    if isinstance(system, LocalFileSystem) and system.isdir(path):
         raise SourceError(f"{shown} is a folder; name its files, as in {shown.rstrip('/')}/*.parquet")
     return [path]
+
+
+def _is_pattern(system: AbstractFileSystem, path: str) -> bool:
+    """Tell a pattern from a name; a file may really be called data[1].csv."""
+    return bool(has_magic(path)) and not (isinstance(system, LocalFileSystem) and system.exists(path))
 
 
 def _http_options() -> dict[str, Any]:

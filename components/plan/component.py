@@ -10,7 +10,10 @@ def plan(
     source: str = "sklearn://diabetes",
     features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
     target: str = "target",
+    test_rows: int = 20,
+    test_share: float = 0.0,
     duplicates: str = "report",
+    kept_rows: int = 1000000,
 ) -> list:  # type: ignore[type-arg]
     """List the shards of the source, each to be ingested by itself.
 
@@ -19,10 +22,13 @@ def plan(
             pattern such as s3://bucket/2024-*.parquet; or a JSON list of these.
         features: the columns to learn from.
         target: the column to predict.
+        test_rows: how many of the last rows of all shards are held out.
+        test_share: if positive, this share of the rows is held out at random instead.
         duplicates: report, drop or fail; to drop or refuse them all files are read as one shard.
+        kept_rows: of more rows than this, at most so many at random go on to train.
 
     Returns:
-        Of each shard, as JSON, its source, how many rows stand before it, and how many are in it and in all.
+        Of each shard, as JSON, its source, which rows it has, and what its split depends on of the others.
     """
     from components import step
 
@@ -34,6 +40,6 @@ def plan(
     from components.ingest.settings import Settings
     from components.ingest.state import state
 
-    settings = Settings(features, target, duplicates=duplicates)
+    settings = Settings(features, target, test_rows, test_share, duplicates=duplicates, kept_rows=kept_rows)
     shards = plan(source, settings)
     return [replace(shard, state=state(shard.source)).to_json() for shard in shards]

@@ -127,7 +127,7 @@ def test_too_few_rows_are_refused(write_csv: Callable[..., str], refusal: Callab
         "too few rows: 0 to learn from, 3 held out; needed are 10 and 2"
     ]
     assert refusal(write_csv(good=30), Settings(test_share=0.01)) == [
-        "too few rows: 30 to learn from, 0 held out; needed are 10 and 2"
+        "too few rows: 29 to learn from, 1 held out; needed are 10 and 2"
     ]
     assert refusal(write_csv(good=0)) == ["too few rows: 0 to learn from, 0 held out; needed are 10 and 2"]
 

@@ -21,7 +21,7 @@ def files(write_csv: Callable[..., str]) -> list[str]:
 
 
 def places(shards: list[Shard]) -> list[tuple[Any, ...]]:
-    return [(shard.source, shard.first, shard.rows, shard.total) for shard in shards]
+    return [(shard.source, shard.first, shard.rows, shard.after) for shard in shards]
 
 
 def test_one_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_one_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_pattern_is_a_shard_for_each_file(tmp_path: Path, files: list[str]) -> None:
-    planned = [(files[0], 0, 3, 9), (files[1], 3, 1, 9), (files[2], 4, 5, 9)]
+    planned = [(files[0], 0, 3, 6), (files[1], 3, 1, 5), (files[2], 4, 5, 0)]
     assert places(plan(f"{tmp_path}/*.csv", Settings())) == planned
     assert places(plan(f"file://{tmp_path}/*.csv", Settings())) == planned
 
@@ -43,7 +43,24 @@ def test_a_list_keeps_its_order_and_may_hold_patterns(tmp_path: Path, files: lis
     assert [shard.source for shard in plan(listed, Settings(features=["bmi"]))] == [
         files[2], files[0], files[1], "sklearn://diabetes",
     ]  # fmt: skip
-    assert plan(json.dumps([files[0]]), Settings()) == [Shard(files[0])]
+
+
+@pytest.mark.parametrize("form", ['["{}"]', "{}*"])
+def test_where_more_may_come_a_single_file_is_counted_too(files: list[str], form: str) -> None:
+    assert plan(form.format(files[0]), Settings()) == [Shard(files[0], 0, 3, 0, 1.0)]
+    assert plan(form.format(files[0]), Settings(duplicates="fail")) == [Shard(files[0])]
+
+
+def test_a_shard_is_the_same_whatever_comes_after_it(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    by_share, by_rows = Settings(test_share=0.2), Settings(test_rows=4)
+    for name in "ab":
+        write_csv(name=f"{name}.csv", good=30)
+    before = [plan(f"{tmp_path}/*.csv", settings) for settings in (by_share, by_rows)]
+    write_csv(name="c.csv", good=50)
+    after = [plan(f"{tmp_path}/*.csv", settings) for settings in (by_share, by_rows)]
+    assert after[0][:2] == before[0]
+    # The last rows of b were held out, and are no more.
+    assert (after[1][0], after[1][1].after) == (before[1][0], 4)
 
 
 def test_paths_are_found_from_where_one_stands(
@@ -61,8 +78,8 @@ def test_files_elsewhere_are_listed_by_their_uris_and_counted() -> None:
             pq.write_table(pa.table({"bmi": range(rows), "target": range(rows)}), file)
     try:
         assert places(plan("memory://plan/*.parquet", Settings())) == [
-            ("memory://plan/x.parquet", 0, 4, 6),
-            ("memory://plan/y.parquet", 4, 2, 6),
+            ("memory://plan/x.parquet", 0, 4, 2),
+            ("memory://plan/y.parquet", 4, 2, 0),
         ]
     finally:
         memory.rm("/plan", recursive=True)
@@ -115,7 +132,7 @@ def test_settings_are_refused_before_a_source_is_sought() -> None:
 def test_a_shard_comes_back_from_json(files: list[str], tmp_path: Path) -> None:
     for shard in (*plan(f"{tmp_path}/*.csv", Settings()), Shard("a.csv"), Shard(files)):
         assert Shard.from_json(shard.to_json()) == shard
-    assert Shard("a.csv").to_json() == '{"source": "a.csv", "first": 0}'
+    assert Shard("a.csv").to_json() == '{"source": "a.csv", "first": 0, "after": 0}'
 
 
 def test_a_file_that_changed_after_it_was_counted_is_refused(

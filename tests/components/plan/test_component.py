@@ -12,8 +12,8 @@ def test_the_component_lists_shards_as_ingest_takes_them(tmp_path: Path) -> None
     shards = [Shard.from_json(text) for text in planned]
     assert len({shard.state for shard in shards} - {None}) == 2
     assert [replace(shard, state=None) for shard in shards] == [
-        Shard(f"{tmp_path}/a.csv", 0, 2, 5),
-        Shard(f"{tmp_path}/b.csv", 2, 3, 5),
+        Shard(f"{tmp_path}/a.csv", 0, 2, 3, 1.0),
+        Shard(f"{tmp_path}/b.csv", 2, 3, 0, 1.0),
     ]
 
 
