@@ -60,7 +60,7 @@ spec:
     deploymentStrategy:
       type: RollingUpdate
       rollingUpdate:
-        maxSurge: 1
+        maxSurge: {{ $values.replicas.surge }}
         maxUnavailable: 0
     topologySpreadConstraints:
       # Each rollout is spread by itself, and a node that takes no pods is no place to count.
