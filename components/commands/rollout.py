@@ -8,7 +8,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from components.commands.errors import CommandError, carry_out
 from components.commands.registered import NAME, add_options, open_named
 
 if TYPE_CHECKING:
+    from components.rollout.clock import Clock
     from components.rollout.policy import Policy
+    from components.rollout.release import Release
     from components.rollout.site import Site
 
 
@@ -29,11 +32,16 @@ def add(commands: Any) -> None:
     site.add_argument(
         "--policy", type=Path, metavar="FILE", help="JSON: the canary's steps, and what it has to show"
     )
+    site.add_argument(
+        "--file",
+        type=Path,
+        help="where Git is the owner: the values or the patch that say the version, to print its change",
+    )
     for command in (promote, canary, rollback, reconcile):
         parser = commands.add_parser(
             command.__name__, parents=[site], help=str(command.__doc__).splitlines()[0]
         )
-        parser.set_defaults(command=lambda options, command=command: _guarded(command, options))
+        parser.set_defaults(command=lambda options, command=command: _carry_out(command, options))
         if command is rollback:
             parser.add_argument("--to", type=int, metavar="VERSION", help="the champion before, by default")
             parser.add_argument("--reason", default="by hand", help="for the registry (%(default)s)")
@@ -41,94 +49,114 @@ def add(commands: Any) -> None:
             parser.add_argument(
                 "--without-canary", action="store_true", help="serve a new champion to all at once"
             )
+            parser.add_argument(
+                "--wait",
+                type=float,
+                default=0.0,
+                metavar="SECONDS",
+                help="stand by for so long while another rollout is under way (%(default)g)",
+            )
 
 
-def promote(options: argparse.Namespace) -> int:
+def promote(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
     """Have the registry's champion served by every pod, without a canary."""
     from components.rollout.promote import promote as do
 
-    site, policy = _site(options)
-    if site.lease.owner() == "git":
-        return _differs(options, site)
-    print(f"every pod serves {do(site, policy.ready_seconds)}")
-    return 0
+    return do(site, policy.ready_seconds)
 
 
-def canary(options: argparse.Namespace) -> int:
+def canary(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
     """Give the registry's champion a growing share of the requests, watched; roll it back, or promote it."""
     from components.rollout.canary import canary as do
 
-    site, policy = _site(options)
-    if site.lease.owner() == "git":
-        return _differs(options, site)
-    print(f"every pod serves {do(site, policy)}")
-    return 0
+    return do(site, policy)
 
 
-def rollback(options: argparse.Namespace) -> int:
+def rollback(options: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
     """Put back an earlier version; no later run undoes it."""
-    from components.rollout.promote import earlier
     from components.rollout.promote import rollback as do
 
-    site, policy = _site(options)
-    if site.lease.owner() == "git":
-        site.registry.restore(earlier(site, options.to), options.reason)
-        return _differs(options, site)
-    print(f"every pod serves {do(site, options.to, options.reason, policy.ready_seconds)}")
-    return 0
+    return do(site, options.to, options.reason, policy.ready_seconds)
 
 
-def reconcile(options: argparse.Namespace) -> int:
+def reconcile(options: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
     """Compare what is served with the registry's champion, and repair it."""
-    from components.rollout.errors import BusyError
     from components.rollout.reconcile import reconcile as do
 
-    site, policy = _site(options)
-    if site.lease.owner() == "git":
-        return _differs(options, site)
-    try:
-        print(f"every pod serves {do(site, None if options.without_canary else policy)}")
-    except BusyError as error:
-        print(f"nothing to do now: {error}")
-    return 0
+    return do(site, None if options.without_canary else policy, options.wait)
 
 
-def _differs(options: argparse.Namespace, site: "Site") -> int:
-    """Where Git is the owner nothing is changed: what a commit would have to change is printed."""
-    from components.rollout.git import difference
+def _carry_out(
+    command: Callable[[argparse.Namespace, "Site", "Policy"], "Release"], options: argparse.Namespace
+) -> int:
+    """Do it where the job is the owner; where Git is, say what a commit would have to change."""
+    from components.rollout.clock import Clock
+    from components.rollout.errors import BusyError, RolloutError
+    from components.rollout.promote import earlier
+
+    clock = Clock()
+    with _heeding(clock):
+        try:
+            site, policy = _site(options, clock)
+            if site.lease.owner() == "job":
+                print(f"every pod serves {command(options, site, policy)}")
+                return 0
+            if command is rollback:
+                site.registry.restore(earlier(site, options.to), options.reason)
+            return _propose(options, site)
+        except BusyError as error:
+            if command is not reconcile:
+                raise CommandError(str(error)) from error
+            print(f"nothing to do now: {error}")
+            return 0
+        except RolloutError as error:
+            raise CommandError(str(error)) from error
+
+
+def _propose(options: argparse.Namespace, site: "Site") -> int:
+    """Print the diff, and nothing else on the standard output: ``git apply`` takes it."""
+    from components.rollout.git import difference, example
     from components.rollout.reconcile import differences
 
     release = site.champion()
     found = differences(site, release)
     if not found:
-        print(f"every pod serves {release}")
+        print(f"every pod serves {release}", file=sys.stderr)
         return 0
-    print(*found, sep="\n")
-    print("Git says here what is served, and nothing was changed. A commit would have to:\n")
-    print(difference(options.name, site.stable.wanted(), release), end="")
+    print(*found, sep="\n", file=sys.stderr)
+    print("Git says here what is served: nothing was changed. To be committed:", file=sys.stderr, flush=True)
+    try:
+        if options.file:
+            print(difference(str(options.file), options.file.read_text(encoding="utf-8"), release), end="")
+        else:
+            print(example(site.stable.wanted(), release), end="")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(str(error)) from error
     return 1
 
 
-def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Carry it out; being told to end takes the canary's weight back on the way."""
-    from components.rollout.errors import RolloutError
+@contextmanager
+def _heeding(clock: "Clock") -> Iterator[None]:
+    """Have the clock told when the process is told to end: the canary's weight is then taken back on the way.
 
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
+    Told twice, it ends at once.
+    """
 
-    before = signal.signal(signal.SIGTERM, end)
+    def end(number: int, _: object) -> None:
+        clock.end()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return command(options)
-    except RolloutError as error:
-        raise CommandError(str(error)) from error
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _site(options: argparse.Namespace) -> tuple["Site", "Policy"]:
+def _site(options: argparse.Namespace, clock: "Clock") -> tuple["Site", "Policy"]:
     from components.rollout import policy as policies
     from components.rollout.api import connect
-    from components.rollout.clock import Clock
     from components.rollout.journal import Journal
     from components.rollout.lease import Lease
     from components.rollout.pods import Direct, ThroughApi
@@ -142,7 +170,7 @@ def _site(options: argparse.Namespace) -> tuple["Site", "Policy"]:
     except (ValueError, OSError) as error:
         raise CommandError(str(error)) from error
     registry = open_named(options)
-    api, clock = connect(), Clock()
+    api = connect()
     inside = "KUBERNETES_SERVICE_HOST" in os.environ
     reach = (
         Direct(os.environ.get("ROLLOUT_AUTHORIZATION", "")) if inside else ThroughApi(api, options.namespace)

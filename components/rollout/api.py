@@ -83,6 +83,8 @@ def connect() -> Api:
     from kubernetes import client, config
 
     configuration = client.Configuration()
+    # Probes are asked by threads, each over a connection of its own while it waits.
+    configuration.connection_pool_maxsize = 64
     try:
         try:
             config.load_incluster_config(client_configuration=configuration)

@@ -4,18 +4,21 @@ No controller: a job does it, and one that was killed is followed by another, wh
 Whatever ends a step, its weight is taken back first.
 """
 
+from collections.abc import Sequence
+
 from components.rollout.errors import BusyError, RolloutError
 from components.rollout.judge import Outcome, Verdict, judge, summarise
+from components.rollout.lease import SECONDS
 from components.rollout.pods import Pod
 from components.rollout.policy import Policy, Step
-from components.rollout.promote import await_served, before_this, give_up, serve_or_restore, stop_canary
+from components.rollout.promote import before_this, bring, give_up, serve_or_restore, stop_canary
 from components.rollout.release import Release
 from components.rollout.routes import Progress
 from components.rollout.site import Site
 
 POLL_SECONDS = 0.5
-# Beyond its window a weight may stand for as long as it takes to judge and to write.
-MARGIN_SECONDS = 15.0
+# A weight may outlive its window by what another needs to find that this job is gone, and to write.
+MARGIN_SECONDS = SECONDS + 5.0
 
 
 class RolledBackError(RolloutError):
@@ -87,11 +90,12 @@ def _step(site: Site, policy: Policy, progress: Progress) -> Progress:
     step, release = policy.steps[progress.step], progress.release
     begun = progress.but(attempts=progress.attempts + 1)
     _prepare(site, policy, begun)
+    ranges = site.stable.report(_first(site)).features
     site.lease.check()
     deadline = site.clock.now() + step.seconds + MARGIN_SECONDS
     site.routes.weigh(step.weight, begun.but(deadline=deadline))
     site.journal.say("CanaryStep", f"{release} has {step.weight} % for {step.seconds:g} s")
-    verdict = _observe(site, policy, step)
+    verdict = _observe(site, policy, step, ranges)
     why = "; ".join(verdict.reasons)
     if verdict.outcome is Outcome.ROLL_BACK:
         _fail(site, begun, f"at {step.weight} %: {why}")
@@ -111,15 +115,11 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
         return
     site.lease.check()
     site.routes.weigh(0, progress)
-    if site.canary.wanted() != release:
-        site.canary.serve(release)
-        site.journal.say("CanaryStarted", f"{release} from {release.uri}")
-    if why := await_served(site, site.canary, release, policy.ready_seconds):
+    if why := bring(site, site.canary, release, policy.ready_seconds, "CanaryStarted"):
         _fail(site, progress, f"its pods did not come: {why}")
 
 
-def _observe(site: Site, policy: Policy, step: Step) -> Verdict:
-    ranges = site.stable.report(_first(site)).features
+def _observe(site: Site, policy: Policy, step: Step, ranges: Sequence[tuple[float, float]]) -> Verdict:
     end = site.clock.now() + step.seconds
     with site.prober.running(ranges) as probes:
         while True:
@@ -150,5 +150,6 @@ def _fail(site: Site, progress: Progress, reason: str) -> None:
     if fallback is None:
         raise RolloutError(f"{progress.release} is not to be served, and nothing else is: {reason}")
     told = give_up(site, progress.release, fallback, reason)
+    site.lease.check()
     site.routes.weigh(0, None)
     raise RolledBackError(told)

@@ -23,3 +23,7 @@ class BusyError(RolloutError):
 
 class RefusedError(RolloutError):
     """It is not for this job to do."""
+
+
+class EndedError(RolloutError):
+    """Somebody told the job to end."""

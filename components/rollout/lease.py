@@ -42,17 +42,18 @@ class Lease:
         return str(owner)
 
     @contextmanager
-    def held(self, what: str, *, force: bool = False) -> Iterator["Lease"]:
+    def held(self, what: str, *, force: bool = False, patience: float = 0.0) -> Iterator["Lease"]:
         """Hold it, renewing it meanwhile.
 
         Args:
             what: is done under it, for others to read.
             force: take it from a holder that lives; that one then stops, and writes nothing more.
+            patience: for how many seconds to stand by while another one holds it.
 
         Raises:
             BusyError: another holds it.
         """
-        self._take(what, force=force)
+        self._take(what, force=force, patience=patience)
         ended = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(ended,), daemon=True)
         renewing.start()
@@ -73,28 +74,28 @@ class Lease:
         if self._lost.is_set() or holder != self.identity:
             raise BusyError(f"{holder or 'nobody'} took over; this one stops, and changes nothing more")
 
-    def _take(self, what: str, *, force: bool) -> None:
-        seen = self._get()
-        if not force:
-            end = self._clock.now() + SECONDS
-            while seen["spec"].get("holderIdentity"):
-                if self._clock.now() >= end:
-                    break
-                self._clock.sleep(1)
-                before, seen = seen, self._get()
-                if seen["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
-                    holder = seen["spec"].get("holderIdentity")
-                    if holder:
-                        doing = (
-                            seen["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
-                        )
-                        raise BusyError(f"{doing} is under way, by {holder}")
+    def _take(self, what: str, *, force: bool, patience: float) -> None:
+        seen = self._get() if force else self._await_free(patience)
         try:
             self._put(seen, self.identity, what)
         except ApiError as error:
             if error.status == 409:
                 raise BusyError("another rollout began at the same moment") from error
             raise
+
+    def _await_free(self, patience: float) -> Object:
+        seen = self._get()
+        begun = changed = self._clock.now()
+        while seen["spec"].get("holderIdentity") and self._clock.now() < changed + SECONDS:
+            self._clock.sleep(1)
+            before, seen = seen, self._get()
+            if seen["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:
+                continue
+            changed = self._clock.now()
+            if (holder := seen["spec"].get("holderIdentity")) and changed >= begun + patience:
+                doing = seen["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
+                raise BusyError(f"{doing} is under way, by {holder}")
+        return seen
 
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(RENEW_SECONDS):

@@ -78,7 +78,7 @@ class Direct(Reach):
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if authorization:
             self._headers["Authorization"] = authorization
-        self._pool = urllib3.PoolManager(num_pools=64, maxsize=8)
+        self._pool = urllib3.PoolManager(num_pools=64, maxsize=64)
 
     def ask(
         self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0

@@ -1,12 +1,13 @@
 """From the registry's champion to every pod, and back to an earlier version."""
 
+from components.register.index import Version
 from components.rollout.errors import RolloutError
 from components.rollout.journal import SERVED
 from components.rollout.predictor import Predictor
 from components.rollout.release import Release
 from components.rollout.site import Site
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 # A store that hiccups restarts an initialiser once or twice.
 HOPELESS_SECONDS = 30.0
 
@@ -57,11 +58,10 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
         site.registry.restore(target, reason)
         release = site.release(site.registry.version(target))
         site.journal.say("RollingBack", f"to {release}: {reason}", warning=True)
-        site.lease.check()
-        if site.stable.wanted() != release:
-            site.stable.serve(release)
-        if why := await_served(site, site.stable, release, seconds):
+        if why := bring(site, site.stable, release, seconds, "PuttingBack"):
             raise RolloutError(f"{release} does not come: {why}. The pods that stood go on serving")
+        # Whoever was overtaken between its look at the lease and its write has written by now.
+        stop_canary(site)
         _await_alone(site, release, seconds)
         site.journal.record(release.version, SERVED, reason)
         site.journal.say("RolledBack", f"every pod serves {release}: {reason}")
@@ -80,47 +80,65 @@ def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
         site.journal.record(release.version, SERVED)
         return
     fallback = before_this(site, release)
-    if before != release:
-        site.lease.check()
-        stable.serve(release)
-        site.journal.say("Promoting", f"{release} from {release.uri}")
-    why = await_served(site, stable, release, seconds)
+    why = bring(site, stable, release, seconds, "Promoting")
     if not why:
         site.journal.record(release.version, SERVED)
         site.journal.say("Promoted", f"every pod serves {release}")
         return
     if fallback is None:
-        raise RolloutError(f"{release} does not come, and nothing stood before: {why}")
+        raise RolloutError(f"{release} does not come, and there is nothing to put back: {why}")
     told = give_up(site, release, fallback, f"its pods did not come: {why}")
-    site.lease.check()
-    stable.serve(fallback)
-    if problem := await_served(site, stable, fallback, seconds):
+    if problem := bring(site, stable, fallback, seconds, "PuttingBack"):
         told += f"; and it does not come back: {problem}"
     raise RolloutError(told)
 
 
 def before_this(site: Site, release: Release) -> Release | None:
-    """What served before a release: the pods tell, also after a crash; else the InferenceService."""
+    """What served before a release: the pods tell, also after a crash; else the InferenceService.
+
+    None where there was nothing, or what somebody withdrew.
+    """
     wanted = site.stable.wanted()
-    return site.stable.standing(other_than=release) or (wanted if wanted != release else None)
+    before = site.stable.standing(other_than=release) or (wanted if wanted != release else None)
+    return before if before and not withdrawn(site, before) else None
+
+
+def withdrawn(site: Site, release: Release) -> bool:
+    """Whether the registry knows a release, and has taken it out of use."""
+    known = _registered(site, release)
+    return known is not None and bool(known.withdrawn)
 
 
 def give_up(site: Site, release: Release, fallback: Release, reason: str) -> str:
     """Withdraw a release in the registry in favour of another, and tell why; returns what was told."""
-    numbered = int(fallback.version) if fallback.version.isdecimal() else 0
-    successor = numbered if numbered and site.registry.has(numbered) else None
-    site.registry.withdraw(int(release.version), reason, successor)
+    successor = _registered(site, fallback)
+    site.lease.check()
+    site.registry.withdraw(int(release.version), reason, successor.number if successor else None)
     site.journal.record(release.version, "rolled back", reason)
     told = f"{release} is rolled back to {fallback}: {reason}"
     site.journal.say("RolledBack", told, warning=True)
     return told
 
 
-def await_served(site: Site, predictor: Predictor, release: Release, seconds: float) -> str:
-    """Wait until a predictor serves a release; returns why it does not, or nothing when it does."""
+def bring(site: Site, predictor: Predictor, release: Release, seconds: float, what: str) -> str:
+    """Have a predictor serve a release, and wait until it does.
+
+    It is told again where it was told something else meanwhile: one that was overtaken between its look at
+    the lease and its write may still have written.
+
+    Args:
+        site: what is touched.
+        predictor: the stable one, or the canary.
+        release: what it should serve.
+        seconds: how long the pods may take.
+        what: is being done, in one word for the Event.
+
+    Returns:
+        Why it does not serve it; nothing when it does.
+    """
     end = site.clock.now() + seconds
     hopeless_since: float | None = None
-    while missing := predictor.pending(release):
+    while missing := _lacking(site, predictor, release, what):
         trouble = predictor.trouble(release)
         hopeless_since = None if not trouble else hopeless_since or site.clock.now()
         hopeless = hopeless_since is not None and site.clock.now() - hopeless_since >= HOPELESS_SECONDS
@@ -128,6 +146,14 @@ def await_served(site: Site, predictor: Predictor, release: Release, seconds: fl
             return trouble or "; ".join(missing)
         site.clock.sleep(POLL_SECONDS)
     return ""
+
+
+def _lacking(site: Site, predictor: Predictor, release: Release, what: str) -> tuple[str, ...]:
+    if predictor.wanted() != release:
+        site.lease.check()
+        predictor.serve(release)
+        site.journal.say(what, f"{release} from {release.uri}")
+    return predictor.pending(release)
 
 
 def stop_canary(site: Site) -> None:
@@ -153,6 +179,11 @@ def earlier(site: Site, version: int | None) -> int:
     if before is None:
         raise RolloutError("there was no champion before this one; --to names a version")
     return int(before)
+
+
+def _registered(site: Site, release: Release) -> Version | None:
+    number = int(release.version) if release.version.isdecimal() else 0
+    return site.registry.version(number) if site.registry.has(number) else None
 
 
 def _await_alone(site: Site, release: Release, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from components.rollout.canary import watch
 from components.rollout.journal import SERVED
 from components.rollout.policy import Policy
-from components.rollout.promote import serve_or_restore, stop_canary
+from components.rollout.promote import serve_or_restore, stop_canary, withdrawn
 from components.rollout.release import Release
 from components.rollout.site import Site
 
@@ -16,7 +16,7 @@ def differences(site: Site, release: Release) -> tuple[str, ...]:
     return site.stable.pending(release)
 
 
-def reconcile(site: Site, policy: Policy | None) -> Release:
+def reconcile(site: Site, policy: Policy | None, patience: float = 0.0) -> Release:
     """Bring what is served to the registry's champion, and take away weights that outlived their job.
 
     A champion that was served before is put back at once, and so is one that replaces a withdrawn version;
@@ -25,6 +25,7 @@ def reconcile(site: Site, policy: Policy | None) -> Release:
     Args:
         site: what is touched.
         policy: of the canary; None to serve without one.
+        patience: for how many seconds to stand by while another rollout is under way.
 
     Returns:
         The champion, which every pod serves.
@@ -33,7 +34,7 @@ def reconcile(site: Site, policy: Policy | None) -> Release:
         BusyError: a rollout is under way.
         RolloutError: it can't be served; the message says what is.
     """
-    with site.lease.held("a reconciliation"):
+    with site.lease.held("a reconciliation", patience=patience):
         _sweep(site)
         release = site.champion()
         found = differences(site, release)
@@ -70,5 +71,4 @@ def _comparable(site: Site, release: Release) -> bool:
     standing = site.stable.standing(other_than=release)
     if standing is None or site.stable.wanted() == release or not site.canary.exists():
         return False
-    number = int(standing.version) if standing.version.isdecimal() else 0
-    return not (site.registry.has(number) and site.registry.version(number).withdrawn)
+    return not withdrawn(site, standing)

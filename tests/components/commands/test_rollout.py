@@ -1,11 +1,14 @@
 """The commands of a rollout, over HTTP to a cluster in memory, through the official client's connection."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -144,9 +147,63 @@ def test_where_git_is_the_owner_nothing_is_patched(command: str, cluster: World,
     done = run(command, *(["--to", "3"] if command == "rollback" else []))
     wanted = "3" if command == "rollback" else "2"
     assert done.status == 1
-    assert f'+    version: "{wanted}"' in done.said
+    assert f'+  version: "{wanted}"' in done.said
+    assert "nothing was changed" in done.error
     assert cluster.cluster.served() == {"1"}
     assert not cluster.cluster.history
+
+
+def test_where_git_is_the_owner_the_change_of_a_file_is_all_that_is_printed(
+    cluster: World, run: Run, tmp_path: Path
+) -> None:
+    lease = cluster.cluster.objects["leases/lr-rollout"]["metadata"]
+    lease["annotations"]["linear-regressor/owner"] = "git"
+    cluster.make_champion(2)
+    values = tmp_path / "values.yaml"
+    values.write_text("model:\n  storageUri: s3://bucket/models/lr/1/\n")
+    said = run("reconcile", "--file", str(values)).said
+    assert [line[0] for line in said.splitlines()] == ["-", "+", "@", " ", "-", "+"]
+    assert said.endswith("+  storageUri: s3://bucket/models/lr/2/\n")
+    assert run("reconcile", "--file", str(tmp_path / "missing.yaml")).error.endswith("missing.yaml'\n")
+
+
+def test_told_to_end_it_takes_the_weight_back_and_says_so(
+    cluster: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.make_champion(2)
+    patch = cluster.cluster._patch
+
+    def tell(key: str, change: Any) -> Any:
+        result = patch(key, change)
+        if cluster.cluster.weights() == {10}:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(cluster.cluster, "_patch", tell)
+    before = signal.getsignal(signal.SIGTERM)
+    done = run("canary")
+    assert done.status == 1
+    assert "told to end" in done.error
+    assert cluster.cluster.weights() == {0}
+    assert cluster.cluster.memory()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_another_rollout_is_no_error_of_a_reconciliation_and_one_of_a_promotion(
+    cluster: World, run: Run
+) -> None:
+    cluster.cluster.objects["leases/lr-rollout"]["spec"]["holderIdentity"] = "another"
+    get = cluster.cluster.get
+
+    def renewed(path: str) -> Any:
+        cluster.cluster.renew()
+        return get(path)
+
+    cluster.cluster.get = renewed  # type: ignore[method-assign]
+    done = run("reconcile")
+    assert (done.status, done.said) == (0, "nothing to do now: a rollout is under way, by another\n")
+    done = run("promote")
+    assert (done.status, done.error) == (1, "error: a rollout is under way, by another\n")
 
 
 def test_a_policy_that_makes_no_sense_is_refused(cluster: World, run: Run, tmp_path: Path) -> None:

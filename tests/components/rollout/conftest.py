@@ -71,6 +71,7 @@ class Time:
         self.life.live()
         self.seconds += seconds
         self.meanwhile()
+        self.life.live()
 
 
 class Cluster:

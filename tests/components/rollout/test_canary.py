@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from components.rollout.canary import RolledBackError, canary
-from components.rollout.errors import BusyError, RolloutError
+from components.rollout.errors import BusyError, EndedError, RolloutError
 from components.rollout.judge import Answer
 from components.rollout.policy import Policy, Step
 from components.rollout.reconcile import reconcile
@@ -111,10 +111,10 @@ def test_a_job_told_to_end_takes_the_weight_back_on_its_way(world: World) -> Non
 
     def told_to_end() -> None:
         if world.cluster.weights() == {10}:
-            raise KeyboardInterrupt
+            raise EndedError("told to end")
 
     world.time.meanwhile = told_to_end
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(EndedError):
         canary(world.site(), POLICY)
     assert world.cluster.weights() == {0}
     assert world.cluster.memory()

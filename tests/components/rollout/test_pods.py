@@ -2,6 +2,7 @@
 
 import json
 import math
+from threading import Event
 from typing import Any
 
 import pytest
@@ -65,6 +66,9 @@ def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> 
         (200, b'{"prediction": 1.5}', 1.5),
         (200, b'{"prediction": NaN}', math.nan),
         (200, b'{"prediction": null}', None),
+        (200, b'{"prediction": "1.5"}', None),
+        (200, b'{"prediction": true}', None),
+        (200, b'{"prediction": -1' + 400 * b"0" + b"}", -math.inf),
         (200, b"oops", None),
         (200, b'{"predictions": [1]}', None),
         (500, b'{"prediction": 1.5}', None),
@@ -78,6 +82,24 @@ def test_what_a_probe_makes_of_an_answer(status: int, content: bytes, value: flo
             pass
     for exchange in probes.seen():
         assert repr(exchange.canary.value) == repr(exchange.stable.value) == repr(value)
+
+
+def test_answers_that_do_not_come_slow_no_question_down_and_hold_up_no_end() -> None:
+    asked: list[int] = []
+    answered = Event()
+
+    class Silent(Reach):
+        def ask(self, *_: Any) -> tuple[int, bytes]:
+            asked.append(1)
+            answered.wait()
+            return self.answer
+
+    with Prober(Silent(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
+        probes.aim([POD], [POD])
+        while len(asked) < 40:
+            pass
+        assert not probes.seen()
+    answered.set()
 
 
 def test_without_pods_a_probe_fails() -> None:

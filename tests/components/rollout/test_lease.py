@@ -1,0 +1,125 @@
+"""One at a time: who acts, who stands by, and what those who were overtaken still write."""
+
+from typing import Any
+
+import pytest
+
+from components.rollout.canary import MARGIN_SECONDS, canary
+from components.rollout.errors import BusyError, RolloutError
+from components.rollout.lease import SECONDS
+from components.rollout.policy import Policy, Step
+from components.rollout.promote import promote, rollback
+from components.rollout.reconcile import reconcile
+from components.rollout.routes import Progress
+from tests.components.rollout.conftest import Killed, World
+
+POLICY = Policy(steps=(Step(10, 8), Step(50, 8)), requests=50, ready_seconds=60)
+
+
+def test_one_that_stands_by_waits_while_the_other_lives_and_then_says_who_it_is(world: World) -> None:
+    world.cluster.objects["leases/lr-rollout"]["spec"]["holderIdentity"] = "another"
+    world.time.meanwhile = world.cluster.renew
+    begun = world.time.now()
+    with pytest.raises(BusyError, match="a rollout is under way, by another"):
+        reconcile(world.site(), POLICY, patience=40)
+    assert world.time.now() - begun >= 40
+
+
+def test_one_that_stands_by_goes_on_when_the_other_is_through(world: World) -> None:
+    world.make_champion(2)
+    spec = world.cluster.objects["leases/lr-rollout"]["spec"]
+    spec["holderIdentity"] = "another"
+    begun = world.time.now()
+
+    def renew_for_a_while() -> None:
+        world.cluster.renew()
+        if world.time.now() > begun + 20:
+            spec["holderIdentity"] = None
+            world.time.meanwhile = lambda: None
+
+    world.time.meanwhile = renew_for_a_while
+    reconcile(world.site(), POLICY, patience=40)
+    assert world.cluster.served() == {"2"}
+
+
+def test_one_that_stands_by_takes_the_weight_of_a_dead_one_before_its_window_is_over(world: World) -> None:
+    world.make_champion(2)
+
+    def die() -> None:
+        if world.cluster.weights() == {50}:
+            world.life.over = True
+
+    world.time.meanwhile = die
+    with pytest.raises(Killed):
+        canary(world.site(), POLICY)
+    died, changed = world.time.now(), []
+    patch = world.cluster._patch
+
+    def watched(key: str, change: Any) -> Any:
+        if key.endswith("routes/lr"):
+            changed.append(world.time.now())
+        return patch(key, change)
+
+    world.cluster._patch = watched  # type: ignore[method-assign]
+    world.time.meanwhile = lambda: None
+    reconcile(world.site(), POLICY, patience=50)
+    assert changed[1] - died <= SECONDS + 2 < MARGIN_SECONDS, "the GRPCRoute's weight, and the HTTPRoute's"
+    assert [weight for weight, _ in world.cluster.history[-5:]] == [50, 0, 50, 0, 0]
+    assert world.champion() == 2
+    assert world.cluster.served() == {"2"}
+
+
+def test_a_weight_written_by_one_that_was_overtaken_is_taken_back(world: World) -> None:
+    world.make_champion(2)
+    slow = world.site()
+
+    def write_late() -> None:
+        slow.routes.weigh(50, Progress(slow.champion()))
+        world.time.meanwhile = lambda: None
+
+    world.cluster.never_ready = set()
+    promote(world.site(), 60)
+    site = world.site()
+    say = site.journal.say
+
+    def overtaken(reason: str, message: str, *, warning: bool = False) -> None:
+        say(reason, message, warning=warning)
+        if reason == "RollingBack":
+            write_late()
+
+    site.journal.say = overtaken  # type: ignore[method-assign]
+    rollback(site, 1, "now", 60)
+    assert world.cluster.weights() == {0}
+    assert not world.cluster.memory()
+
+
+def test_a_version_written_by_one_that_was_overtaken_is_written_over(world: World) -> None:
+    world.make_champion(2)
+    bad = world.site().champion()
+    site = world.site()
+    pending, late = site.stable.pending, [bad]
+
+    def overtaken(release: object) -> tuple[str, ...]:
+        if late:
+            site.stable.serve(late.pop())
+        return pending(release)  # type: ignore[arg-type]
+
+    object.__setattr__(site.stable, "pending", overtaken)
+    rollback(site, 1, "now", 60)
+    assert (world.champion(), world.cluster.served()) == (1, {"1"})
+
+
+def test_what_was_withdrawn_is_not_put_back_for_one_that_does_not_come(world: World) -> None:
+    world.make_champion(2)
+    promote(world.site(), 60)
+    world.cluster.never_ready = {"1"}
+    with pytest.raises(RolloutError, match=r"version 1 does not come: .* The pods that stood go on serving"):
+        rollback(world.site(), 1, "2 is bad", 60)
+    for _ in range(2):
+        with pytest.raises(RolloutError, match="there is nothing to put back"):
+            reconcile(world.site(), POLICY)
+    assert (world.champion(), world.cluster.served()) == (1, {"2"})
+    world.cluster.never_ready = set()
+    world.cluster._roll("lr")
+    reconcile(world.site(), POLICY)
+    assert (world.champion(), world.cluster.served()) == (1, {"1"})
