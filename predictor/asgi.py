@@ -30,6 +30,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+ADMITTED = "linear_regressor.admitted"
+"""The extension of a scope that says that there is room for the body."""
+
 _CLOSE = (b"connection", b"close")
 _SLICE = 2**18
 _CUT_SHORT = frozenset((408, 413, 503))
@@ -92,6 +95,7 @@ class _Exchange:
         self.receive = receive
         self.send = send
         self.share = Share(service.memory)
+        self.admitted = ADMITTED in (scope.get("extensions") or {})
         self.complete = False
         self.received = 0
 
@@ -208,9 +212,8 @@ class _Exchange:
         announced = int(self.headers.get(b"content-length", b"0"))
         if announced > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
-        if announced > self.service.settings.inline_bytes:
-            self.service.workers.check()
-            self.service.memory.check(2 * announced)
+        if not self.admitted:
+            self.service.expect(announced)
 
     async def _more(self) -> bytes:
         message = await self.receive()

@@ -42,11 +42,12 @@ class Workers:
     async def run(self, work: Callable[[], T]) -> T:
         """Do ``work`` in a thread.
 
+        It is taken on even where there is no place any more: what arrived while there was one has cost its
+        reading, and is bounded by the memory that bodies may take.
+
         Raises:
-            Busy: there is no place for it.
             DeadlineExceeded: it took too long; its place is kept until it ends.
         """
-        self.check()
         self.taken += 1
         job = _Job(work)
         future = asyncio.get_running_loop().run_in_executor(self.pool, job)

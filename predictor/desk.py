@@ -102,31 +102,35 @@ class Desk:
             self.log.append((time(), "POST", plan.path, 200, body, content))
         return (self._heads.get(len(content)) or self._head(len(content))) + content
 
-    def refusal(
-        self, url: bytes, fields: list[tuple[bytes, bytes]], default_headers: DefaultHeaders
-    ) -> bytes | None:
-        """What a large body is answered at its head while too many wait; None where it may come.
+    def large_body(self, url: bytes, fields: list[tuple[bytes, bytes]]) -> int:
+        """The length of a body that would be answered in a thread; 0 for whatever is not one for sure."""
+        headers = dict(fields)
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or not _ELSEWHERE.isdisjoint(headers):
+            return 0
+        if not self.service.settings.inline_bytes < int(length) <= _PASSED_OVER:
+            return 0
+        route = self._route(url)
+        return 0 if route is None or route.name not in _LARGE or is_cloud_event(headers) else int(length)
+
+    def refusal(self, url: bytes, length: int, default_headers: DefaultHeaders) -> bytes | None:
+        """What such a body is answered at its head while there is no room for it; None where it may come.
 
         Costs a tenth of what it would by the application, so that refusing many leaves the time to answer.
         """
-        workers, headers = self.service.workers, dict(fields)
-        length = headers.get(b"content-length", b"")
-        if workers.taken < workers.places or not length.isdigit() or not _ELSEWHERE.isdisjoint(headers):
-            return None
-        route = self.service.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
-        if route is None or route.name not in _LARGE or is_cloud_event(headers):
-            return None
-        if not self.service.settings.inline_bytes < int(length) <= _PASSED_OVER:
-            return None
-        if default_headers is not self._default_headers:
-            self._renew(default_headers)
         try:
-            workers.check()
+            self.service.expect(length)
         except Unavailable as error:
+            if default_headers is not self._default_headers:
+                self._renew(default_headers)
             answer = self.service.refuse(error)
-            self.service.metrics.series(route.name).observe(answer.status, 0, 0)
+            if route := self._route(url):
+                self.service.metrics.series(route.name).observe(answer.status, 0, 0)
             return self._response(answer)
         return None
+
+    def _route(self, url: bytes) -> Route | None:
+        return self.service.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
 
     def _finish(self, plan: Plan, body: bytes, answer: Answer, started: float) -> bytes:
         plan.series.observe(answer.status, perf_counter() - started, answer.rows)

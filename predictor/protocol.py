@@ -13,8 +13,10 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from predictor.asgi import ADMITTED
 from predictor.desk import Desk, Plan
 from predictor.service import Service
+from predictor.sink import WORTH, Sink
 
 FITS = ("0.54.0", "0.9.0")
 """The versions of uvicorn and httptools that this was written for."""
@@ -49,6 +51,8 @@ class FastProtocol(HttpToolsProtocol):
         self._head_since = 0.0
         self._too_long = self._too_many = self._ended = False
         self._passing_over = False
+        self._unread = 0
+        self._sink: Sink | None = None
         self._answering: RequestResponseCycle | None = None
         self._active = self._answered = time.monotonic()
         self._unsent, self._unsent_since = 0, 0.0
@@ -67,6 +71,8 @@ class FastProtocol(HttpToolsProtocol):
             self._head_received += len(data)
             if self._head_received > self.desk.service.settings.max_header_bytes:
                 self._refuse_head()
+        if self._passing_over and self._unread >= WORTH and self.scheme == "http":
+            self._sink = Sink(self.loop, self.transport, self._unread, self._passed_over)
 
     def _at_boundary(self) -> bool:
         """Whether the next byte begins a request, with none before it that is not answered."""
@@ -132,26 +138,35 @@ class FastProtocol(HttpToolsProtocol):
             self._too_many = True
             self.pipeline[0][0].keep_alive = False
             raise ValueError("too many requests wait for those before them")
-        if not self._refuse_large():
+        plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
+        length = self.desk.large_body(self.url, self.headers) if plain and self._all_answered() else 0
+        if not length or not self._refuse_large(length):
             super().on_headers_complete()
 
-    def _refuse_large(self) -> bool:
+    def _refuse_large(self, length: int) -> bool:
         """Refuse a large body while too many wait; what comes of it is passed over unread."""
-        plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-        if not plain or not self._all_answered():
-            return False
-        refusal = self.desk.refusal(self.url, self.headers, self.server_state.default_headers)
+        refusal = self.desk.refusal(self.url, length, self.server_state.default_headers)
         if refusal is None:
+            self.scope["extensions"] = {ADMITTED: {}}
             return False
         self.transport.write(refusal)
         self.server_state.total_requests += 1
         self._answered = time.monotonic()
-        self._passing_over = True
+        self._passing_over, self._unread = True, length
         return True
+
+    def _passed_over(self) -> None:
+        """Begin anew behind a body of which the parser saw only a part."""
+        self._within_message = self._passing_over = False
+        self._sink = None
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body, unless it was refused."""
-        if not self._passing_over:
+        if self._passing_over:
+            self._unread -= len(body)
+        else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -181,6 +196,8 @@ class FastProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the connection."""
+        if self._sink:
+            self._sink.close()
         self._give_up()
         super().connection_lost(exc)
 

@@ -95,6 +95,17 @@ class Service:
             audit.info("admitted", extra={"client": client, "endpoint": route.name, "who": principal.name})
         return Pass(generation, principal.expires if principal else float("inf"))
 
+    def expect(self, length: int) -> None:
+        """Tell, before any of it is read, whether there is room for a body.
+
+        Raises:
+            Busy: too many large ones are waiting.
+            OutOfMemory: it and its answer would take more memory than is left.
+        """
+        if length > self.settings.inline_bytes:
+            self.workers.check()
+            self.memory.check(2 * length)
+
     def compute(self, handler: Handler, head: Head, body: bytes | bytearray) -> Answer:
         """Answer a request whose body is here. Whatever goes wrong becomes an answer too."""
         try:

@@ -138,12 +138,32 @@ def test_what_bodies_take_together_is_bounded(start_server: "StartServer") -> No
         with connect(server, chunked + part):
             while f"inference_memory_bytes {float(0xF0000)}" not in client.get("/metrics").text:
                 pass
-            answer = everything(connect(server, head(600_000)))
+            with connect(server, head(600_000)) as wire:
+                answer = wire.recv(65536)
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"retry-after: 1" in answer
         while "inference_memory_bytes 0.0" not in client.get("/metrics").text:
             pass
         assert client.post("/batch", content=b'{"instances":[0]' + b" " * 600_000 + b"}").status_code == 200
+
+
+def test_a_connection_goes_on_behind_a_large_body_that_was_refused(start_server: "StartServer") -> None:
+    """However much of it the server has read itself, and whatever comes behind it."""
+    request = b"GET /stream/0 HTTP/1.1\r\nhost: x\r\n\r\n"
+    with start_server(max_memory_bytes=100_000) as server:
+        for length in (70_000, 300_000, 4_000_000):
+            with connect(server) as wire:
+                wire.sendall(head(length) + b"x" * 1000)
+                assert wire.recv(65536).startswith(b"HTTP/1.1 503 ")
+                wire.sendall(b"x" * (length - 1000) + request * 2)
+                answers = b""
+                while answers.count(b'{"prediction":152.0}') < 2:
+                    answers += wire.recv(65536)
+                wire.sendall(request.replace(b"host", b"connection: close\r\nhost"))
+                assert everything(wire).endswith(b'{"prediction":152.0}')
+            with connect(server, head(length) + b"x" * (length // 2)):
+                pass
+        assert alive(server)
 
 
 def test_probes_are_answered_while_large_requests_wait_and_too_many_are_refused(

@@ -122,3 +122,24 @@ def test_a_stream_ends_at_a_record_and_says_where_when_the_server_ends(start_ser
         stream.wire.sendall(b"0\r\n\r\n")
         assert stream.receive() == []
         assert server.process.wait(30) == 0
+
+
+def test_a_stream_that_ended_goes_on_elsewhere(start_server: "StartServer") -> None:
+    """Every record is answered once: the last line of the first server says how many were."""
+    records = [b'{"instance":%d}\n' % i for i in range(5000)]
+    with start_server() as ending, start_server() as staying:
+        stream = Stream(ending)
+        stream.send(b"".join(records[:2000]) + b'{"inst')
+        answers = stream.receive()
+        ending.process.terminate()
+        while "end" not in answers[-1]:
+            answers += stream.receive()
+        answered = answers.pop()["records"]
+        assert len(answers) == answered == 2000
+        stream = Stream(staying)
+        sender = threading.Thread(target=stream.send, args=(b"".join(records[answered:]),))
+        sender.start()
+        while len(answers) < len(records):
+            answers += stream.receive()
+        sender.join()
+        assert [answer["prediction"] for answer in answers] == [938.25 * i + 152 for i in range(5000)]

@@ -1,0 +1,91 @@
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+
+from predictor.capacity import Busy, Memory, OutOfMemory, Share, Workers
+from predictor.errors import DeadlineExceeded
+
+
+def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
+    async def run() -> None:
+        workers = Workers(threads=1, queue=0, seconds=60)
+        assert await workers.run(threading.current_thread) is not threading.main_thread()
+        with pytest.raises(ZeroDivisionError):
+            await workers.run(lambda: 1 // 0)
+        assert workers.taken == 0
+
+    asyncio.run(run())
+
+
+def test_places_are_those_at_work_and_those_that_wait() -> None:
+    async def run() -> None:
+        workers, hold = Workers(threads=1, queue=1, seconds=60), threading.Event()
+        asked = []
+        for taken in (1, 2):
+            workers.check()
+            asked.append(asyncio.create_task(workers.run(hold.wait)))
+            await asyncio.sleep(0)
+            assert workers.taken == taken
+        with pytest.raises(Busy) as refused:
+            workers.check()
+        assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
+        hold.set()
+        assert await asyncio.gather(*asked) == [True, True]
+        workers.check()
+
+    asyncio.run(run())
+
+
+def test_what_has_arrived_is_answered_though_every_place_is_taken() -> None:
+    async def run() -> list[int]:
+        workers = Workers(threads=1, queue=0, seconds=60)
+        return await asyncio.gather(*(workers.run(partial(int, i)) for i in range(20)))
+
+    assert asyncio.run(run()) == list(range(20))
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_then() -> None:
+    begun: list[str] = []
+
+    async def run() -> None:
+        workers, hold = Workers(threads=1, queue=1, seconds=0.05), threading.Event()
+        first = asyncio.create_task(workers.run(hold.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineExceeded) as late:
+            await workers.run(lambda: begun.append("second"))
+        assert late.value.status == 504
+        with pytest.raises(DeadlineExceeded):
+            await first
+        assert workers.taken == 2
+        hold.set()
+        assert await workers.run(lambda: "third") == "third"
+        assert workers.taken == 0
+
+    asyncio.run(run())
+    assert begun == []
+
+
+def test_memory_is_given_up_to_its_limit_and_given_back() -> None:
+    memory = Memory(100)
+    first, second = Share(memory), Share(memory)
+    first.grow(60)
+    with pytest.raises(OutOfMemory):
+        second.grow(41)
+    second.grow(40)
+    assert memory.taken == 100
+    first.release()
+    first.release()
+    assert memory.taken == 40
+    memory.check(60)
+
+
+def test_an_answer_that_is_made_is_kept_beyond_the_limit() -> None:
+    memory = Memory(100)
+    share = Share(memory)
+    share.hold(150)
+    with pytest.raises(OutOfMemory):
+        memory.check(0)
+    share.release()
+    assert memory.taken == 0
