@@ -11,32 +11,28 @@ the server took, rather than for each second: the same where the server has its 
 import argparse
 import asyncio
 import contextlib
-import io
-import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-import nanoarrow
 import numpy as np
 import orjson
 import simdjson
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
-from nanoarrow.ipc import StreamWriter
 
-from tests.benchmarks import open_loop, overload
+from tests.benchmarks import bodies, open_loop, overload
 from tests.benchmarks.servers import CLIENT_CORE, KEY, NAME, SERVER_CORE, Server, running
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
+from tests.benchmarks.table import Table, ratio_of
 
 V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 JSON = {"Content-Type": "application/json"}
@@ -47,37 +43,6 @@ _TAIL = 5
 ONE = b'{"instance": 0.5}'
 
 Measure = Callable[[], float]
-
-
-class Table:
-    """The rows that were measured."""
-
-    def __init__(self) -> None:
-        self.missed: list[str] = []
-
-    def row(
-        self,
-        work: str,
-        pairs: Sequence[tuple[float, float]],
-        *,
-        least: float | None = None,
-        most: float | None = None,
-        void: bool = False,
-    ) -> float:
-        """Print medians and the median ratio of pairs measured in turn, and note whether the row was missed.
-
-        A row is void where its control is beyond the threshold too. Returns our median.
-        """
-        ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = _ratio(pairs)
-        beyond = (least is not None and ratio < least) or (most is not None and ratio > most)
-        missed = beyond and not void
-        threshold = f">= {least:g}" if least is not None else f"<= {most:g}" if most is not None else ""
-        mark = "  missed" if missed else "  void" if beyond else ""
-        print(f"{work:58} {ours:12.4g} {theirs:12.4g} {ratio:8.2f} {threshold:>9}{mark}", flush=True)
-        if missed:
-            self.missed.append(work)
-        return ours
 
 
 GROUPS = ("memory", "one", "token", "many", "records", "latency", "overload", "grpc", "start")
@@ -177,7 +142,7 @@ class Bench:
     def one_row(self) -> None:
         """One row a request."""
         ours, stock, plain, nginx = self.ours, self.stock, self.start("plain"), self.start("nginx")
-        v1, v2 = b'{"instances": [[0.5]]}', _v2_json()
+        v1, v2 = b'{"instances": [[0.5]]}', bodies.v2_json()
         stream = self.rate(ours, "/stream", ONE, JSON)
         stock_v1 = self.rate(stock, V1, v1, JSON)
         self.pair("/stream | stock V1", stream, stock_v1, least=15)
@@ -215,11 +180,11 @@ class Bench:
         arrow = {"Content-Type": "application/vnd.apache.arrow.stream"}
         self.pair(
             "/batch, 100,000 rows of Arrow | of JSON",
-            self.rate(ours, "/batch", _arrow(values), arrow),
+            self.rate(ours, "/batch", bodies.arrow(values), arrow),
             batch,
             least=3,
         )
-        binary, headers = _v2_binary(values)
+        binary, headers = bodies.v2_binary(values)
         tensor, stock_tensor = self.rate(ours, V2, binary, headers), self.rate(stock, V2, binary, headers)
         self.pair("V2, binary tensor of 100,000 rows | stock V2", tensor, stock_tensor, least=3)
 
@@ -251,7 +216,7 @@ class Bench:
             "/stream at half its peak, p99 ms | median ms",
             [tail for tail, _ in rounds],
             most=_TAIL,
-            void=_ratio(control) > _TAIL,
+            void=ratio_of(control) > _TAIL,
         )
         p99 = [(tail[0], other[0]) for tail, other in rounds]
         self.table.row("/stream at half its peak, p99 ms | nginx's p99 ms", p99, most=2)
@@ -308,10 +273,6 @@ def starting(table: Table, rounds: int) -> None:
     table.row("start to first right answer, s | import kserve, s", results, most=1.3)
 
 
-def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    return statistics.median(ours / theirs for ours, theirs in pairs)
-
-
 def _wall_time(_server: Server | None) -> float:
     return time.perf_counter()
 
@@ -353,35 +314,6 @@ def duplex(port: int, request: bytes) -> bytes:
         answer = b"".join(iter(lambda: wire.recv(2**20), b""))
         sender.join()
         return answer
-
-
-def _v2_json() -> bytes:
-    tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}
-    return json.dumps({"inputs": [tensor]}).encode()
-
-
-def _v2_binary(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[bytes, dict[str, str]]:
-    raw = values.tobytes()
-    tensor = {
-        "name": "instances",
-        "shape": [len(values), 1],
-        "datatype": "FP64",
-        "parameters": {"binary_data_size": len(raw)},
-    }
-    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
-    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
-    return head + raw, headers
-
-
-def _arrow(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> bytes:
-    column = nanoarrow.c_array_from_buffers(nanoarrow.float64(), len(values), [None, values], null_count=0)
-    schema = nanoarrow.struct({"bmi": nanoarrow.float64()})
-    out = io.BytesIO()
-    with StreamWriter.from_writable(out) as writer:
-        writer.write_array(
-            nanoarrow.c_array_from_buffers(schema, len(values), [None], null_count=0, children=[column])
-        )
-    return out.getvalue()
 
 
 def _grpc(server: Server, seconds: float) -> float:
