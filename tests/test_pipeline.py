@@ -4,9 +4,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from sklearn.datasets import load_diabetes
@@ -23,6 +27,8 @@ from components.register.registry import open_registry
 from components.train.component import train
 from pipeline import kinds, main
 from predictor import artifact
+from predictor.recorder import Predicted, Recorder, Truth
+from predictor.store import open_store
 
 SCRIPT = Path(pipeline.__file__).resolve()
 GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
@@ -162,6 +168,38 @@ def test_a_pattern_or_a_list_of_sources_gives_the_model_of_one_piece(
             assert ours == pytest.approx(theirs, rel=1e-12)
         source = tags_of(tmp_path / place, 1)["data_source"]
         assert source == f"{tmp_path / shards[0]} … {tmp_path / shards[3]} (4 sources)"
+
+
+def test_drift_starts_a_retraining_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was asked lately, of larger houses that cost more, becomes a file beside the first one."""
+    random = np.random.RandomState(0)
+    size, larger = random.normal(100, 10, 1000), random.normal(140, 10, 500)
+    (tmp_path / "data").mkdir()
+    price = 3 * size + 20 + random.normal(0, 5, 1000)
+    pq.write_table(pa.table({"size": size, "price": price}), tmp_path / "data" / "2026-01-01.parquet")
+    place, kept = tmp_path / "here", tmp_path / "kept"
+    given = [f"source={tmp_path}/data/*.parquet", 'features=["size"]', "target=price", "test_share=0.2"]
+    words = [word for text in given for word in ("--param", text)]
+    assert run(place, *words).returncode == 0
+    model, _ = artifact.read(place / "models" / "linear-regressor" / "1")
+
+    recorder = Recorder(open_store(str(kept)), 2**20, 3600)
+    rows = larger[:, np.newaxis]
+    recorder.predicted(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    stored = recorder.came_true([Truth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())])
+    assert stored is not None
+    stored.result(60)
+    recorder.close()
+
+    about = ["--feedback", str(kept), "--registry-root", str(place)]
+    assert main(["due", *about]) == 0
+    reason = capsys.readouterr().out.strip()
+    assert reason.startswith("drift: ")
+    assert main(["collect", *about, "--to", str(tmp_path / "data")]) == 0
+    done = run(place, *words, "--param", f"reason={reason}")
+    assert "Version 2 is the champion now" in done.stdout, done.stderr
+    assert tags_of(place, 2)["reason"] == reason
+    assert champion_of(place) == 2
 
 
 def test_a_shard_that_is_refused_is_named(tmp_path: Path) -> None:

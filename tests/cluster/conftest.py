@@ -30,6 +30,9 @@ from tests.cluster.installers import (
     remains,
 )
 from tests.cluster.kube import CommandError, get, kubectl, run, wait_for
+from tests.cluster.pipelines import NEEDED as PIPELINES_NEEDED
+from tests.cluster.pipelines import Pipelines
+from tests.cluster.pipelines import installed as installed_pipelines
 from tests.cluster.service import Service, X
 
 HERE = Path(__file__).parent
@@ -150,3 +153,10 @@ def installed(installer: Installer, service: Service, image: str) -> Settings:
     installer.apply(settings)
     service.settle("1", pods=2)
     return settings
+
+
+@pytest.fixture(scope="module")
+def pipelines() -> Iterator[Pipelines]:
+    """An empty registry, an empty place for models, and the address of Kubeflow Pipelines."""
+    with installed_pipelines(*(os.environ[name] for name in PIPELINES_NEEDED)) as made:
+        yield made

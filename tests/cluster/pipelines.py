@@ -6,11 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
+
+import pytest
 
 from components.register.folders import FolderError
 from components.register.index import Index, Version, open_index
@@ -150,21 +153,35 @@ def install_registry(image: str, registry_image: str) -> None:
 
 @contextmanager
 def forwarded() -> Iterator[str]:
-    """The registry's address on this machine, for as long as its pod lives."""
+    """The registry's address on this machine, whichever pod it has."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["kubectl", "-n", NAMESPACE, "port-forward", f"svc/{NAME}-mlflow", f"{port}:5000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said.startswith("Forwarding"), said
-        # Its pipe is emptied, so that it never waits for a reader.
-        Thread(target=process.stdout.read, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
+    ended, standing = Event(), Event()
+    processes: list[subprocess.Popen[str]] = []
+
+    def forward() -> None:
+        # It ends with the pod that it leads to.
+        while not ended.wait(0.2):
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ) as one:
+                processes.append(one)
+                for line in one.stdout or ():
+                    if line.startswith("Forwarding"):
+                        standing.set()
+
+    thread = Thread(target=forward, daemon=True)
+    thread.start()
+    try:
+        assert standing.wait(60), f"{' '.join(command)} leads nowhere"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        ended.set()
+        for process in processes:
             process.terminate()
+        thread.join(10)
 
 
 @dataclass
@@ -176,6 +193,7 @@ class Pipelines:
         image: of the steps.
         root: where the models are.
         address: of the registry, on this machine.
+        tracking_uri: the registry's address in the cluster.
     """
 
     host: str
@@ -183,7 +201,6 @@ class Pipelines:
     root: str
     address: str
     tracking_uri: str = f"http://{NAME}-mlflow.{NAMESPACE}:5000"
-    runs: list[str] = field(default_factory=list)
 
     def command(self, name: str, *words: str) -> list[str]:
         """One of the commands of pipeline.py."""
@@ -216,6 +233,10 @@ class Pipelines:
         """The registry's index."""
         return open_index(self.address, NAME, None)
 
+    def version(self, run: str) -> Version:
+        """The version that a run made."""
+        return next(version for version in self.index.latest() if version.tags["run_id"] == run)
+
     def champion(self) -> Version:
         """The champion, after its folder in the store was read and verified."""
         champion = self.registry.champion()
@@ -237,6 +258,11 @@ def workers(run: str, phase: str = "Running") -> list[tuple[str, str]]:
         if path[-1].startswith("executor") and pod["status"]["phase"] == phase:
             found.append((path[-2], pod["metadata"]["name"]))
     return found
+
+
+def is_at(run: str, step: str) -> bool:
+    """Whether a pod of a run's step is running."""
+    return any(name == step for name, _ in workers(run))
 
 
 def kill_each_step_once(process: "subprocess.Popen[str]", run: str) -> list[str]:
@@ -283,16 +309,28 @@ def watched(pipelines: Pipelines) -> Iterator[list[str]]:
     assert reads[0] > 0, "the champion was never read"
 
 
+@contextmanager
+def installed(kubeflow: str, store: str, image: str, registry_image: str) -> Iterator[Pipelines]:
+    """An empty registry and an empty place for models, which this machine reaches too."""
+    install_registry(image, registry_image)
+    with pytest.MonkeyPatch.context() as patch, forwarded() as address:
+        for name, value in environment(store).items():
+            patch.setenv(name, value)
+        yield Pipelines(kubeflow, image, f"s3://{BUCKET}/tests-{uuid.uuid4().hex[:8]}", address)
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
 def environment(store: str) -> dict[str, str]:
     """The variables with which this machine reaches the store and the registry."""
     known = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     return {**store_credentials(), **known, "AWS_ENDPOINT_URL": store}
 
 
-def needed() -> list[str]:
-    """The variables that must be set and are not."""
-    names = ("PIPELINES", "S3", "PIPELINE_IMAGE", "REGISTRY_IMAGE")
-    return [name for name in names if not os.environ.get(name)]
+NEEDED = ("PIPELINES", "S3", "PIPELINE_IMAGE", "REGISTRY_IMAGE")
+MISSING = ", ".join(name for name in NEEDED if not os.environ.get(name))
+needs_pipelines = pytest.mark.skipif(
+    bool(MISSING), reason=f"LEFT OUT, no pipeline ran on a cluster: {MISSING} not set (docs/pipelines.md)"
+)
 
 
 def write_shards(folder: Path, root: str, count: int) -> tuple[Path, str]:

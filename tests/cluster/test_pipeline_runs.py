@@ -1,11 +1,10 @@
 """The pipeline on a cluster's Kubeflow Pipelines, with models in S3 and MLflow as the registry."""
 
 import json
-import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import kfp
@@ -16,25 +15,19 @@ from predictor import artifact
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import kubectl, run, wait_for
 from tests.cluster.pipelines import (
-    BUCKET,
     KUBEFLOW,
     NAMESPACE,
     Pipelines,
-    environment,
-    forwarded,
-    install_registry,
+    is_at,
     kill_each_step_once,
-    needed,
+    needs_pipelines,
     run_id,
     watched,
     workers,
     write_shards,
 )
 
-pytestmark = pytest.mark.skipif(
-    bool(needed()),
-    reason=f"LEFT OUT, no pipeline ran on a cluster: {', '.join(needed())} not set (docs/pipelines.md)",
-)
+pytestmark = needs_pipelines
 BETTER = 'features=["bmi", "bp", "s5"]'
 # All that a step talks to but the store, whose port is 9000.
 WITHOUT_STORE = """
@@ -60,17 +53,40 @@ spec:
 """
 
 
-@pytest.fixture(scope="module")
-def pipelines() -> Iterator[Pipelines]:
-    """An empty registry, an empty place for models, and the address of Kubeflow Pipelines."""
-    image = os.environ["PIPELINE_IMAGE"]
-    install_registry(image, os.environ["REGISTRY_IMAGE"])
-    with pytest.MonkeyPatch.context() as patch, forwarded() as address:
-        for name, value in environment(os.environ["S3"]).items():
-            patch.setenv(name, value)
-        root = f"s3://{BUCKET}/tests-{uuid.uuid4().hex[:8]}"
-        yield Pipelines(os.environ["PIPELINES"], image, root, address)
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+CLIENT = '{linear-regressor/registry-client: "true"}'
+STRANGER = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: stranger
+  labels: {labels}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile:
+      type: RuntimeDefault
+  containers:
+    - name: ask
+      image: {image}
+      imagePullPolicy: IfNotPresent
+      command:
+        - python
+        - -c
+        - |
+          import time, urllib.error, urllib.request
+          time.sleep(3)  # until the network knows the pod
+          try:
+              print(urllib.request.urlopen("{address}", timeout=5).status)
+          except urllib.error.URLError:
+              print("nothing")
+      securityContext:
+        allowPrivilegeEscalation: false
+        capabilities:
+          drop: [ALL]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +120,18 @@ def test_without_a_user_the_registry_says_nothing(pipelines: Pipelines, first: s
     command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"]
     asked = f"{pipelines.address}/api/2.0/mlflow/registered-models/get?name={NAME}"
     assert run(*command, asked) == "401"
+
+
+@pytest.mark.parametrize(("labels", "answer"), [("{}", "nothing"), (CLIENT, "200")])
+def test_only_its_clients_reach_the_registry(
+    pipelines: Pipelines, first: str, labels: str, answer: str
+) -> None:
+    kubectl("-n", NAMESPACE, "delete", "pod", "stranger", "--ignore-not-found")
+    pod = STRANGER.format(labels=labels, image=pipelines.image, address=f"{pipelines.tracking_uri}/health")
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=pod)
+    ended = "--for=jsonpath={.status.phase}=Succeeded"
+    kubectl("-n", NAMESPACE, "wait", ended, "pod/stranger", "--timeout=120s")
+    assert kubectl("-n", NAMESPACE, "logs", "stranger").strip() == answer
 
 
 def test_the_same_again_with_every_step_killed_once_leaves_the_champion_as_it_is(
@@ -144,8 +172,7 @@ def test_shards_give_the_weights_of_one_piece(pipelines: Pipelines, first: str, 
     features = 'features=["bmi", "s5"]'
     # The champion knows a feature that these rows have not.
     said = pipelines.submit(f"source={shards}", features, "incomparable=keep")
-    known = {version.tags["run_id"]: version for version in pipelines.index.latest()}
-    sharded = pipelines.registry.entry(known[run_id(said)]).model
+    sharded = pipelines.registry.entry(pipelines.version(run_id(said))).model
     local = [sys.executable, str(ROOT / "pipeline.py"), "run", "--local", str(tmp_path / "local")]
     run(*local, "--param", f"source={whole}", "--param", features)
     one, _ = artifact.read(tmp_path / "local" / "models" / NAME / "1")
@@ -159,7 +186,7 @@ def test_a_store_that_is_away_for_a_minute_costs_no_more_than_time(pipelines: Pi
     assert process.stdout is not None
     identity = run_id(next(line for line in process.stdout if line.startswith("run ")))
     policy = WITHOUT_STORE.format(run=identity)
-    wait_for("train", lambda: any(step == "train" for step, _ in workers(identity)), 600, pause=0.2)
+    wait_for("train", partial(is_at, identity, "train"), 600, pause=0.2)
     kubectl("-n", KUBEFLOW, "apply", "-f", "-", stdin=policy)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
@@ -169,6 +196,23 @@ def test_a_store_that_is_away_for_a_minute_costs_no_more_than_time(pipelines: Pi
     said, _ = process.communicate(timeout=1500)
     assert process.returncode == 0, said
     assert pipelines.champion().number == before
+
+
+def test_a_registry_that_is_killed_in_the_middle_of_a_run_costs_no_more_than_time(
+    pipelines: Pipelines, first: str
+) -> None:
+    before = pipelines.champion()
+    process = pipelines.start("iterations=7", options=("--no-cache",))
+    assert process.stdout is not None
+    identity = run_id(next(line for line in process.stdout if line.startswith("run ")))
+    for step in ("evaluate", "register"):
+        wait_for(step, partial(is_at, identity, step), 600, pause=0.2)
+        # Its process and its database at once: they are one pod.
+        kubectl("-n", NAMESPACE, "delete", "pod", "--all", "--force", "--grace-period=0")
+    said, _ = process.communicate(timeout=1500)
+    assert process.returncode == 0, said
+    assert pipelines.champion().number == before.number
+    assert '"promote"' in pipelines.index.version(1).tags[run_tag(identity)]
 
 
 def test_a_registry_that_does_not_answer_fails_the_run_and_says_so(pipelines: Pipelines, first: str) -> None:
