@@ -96,7 +96,7 @@ kind: ## A cluster in Docker with all that make e2e needs, the images loaded
 	tests/cluster/kind.sh linear-regressor/predictor:$(TAG)
 
 # From data to a served model and back; it needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
-LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py rollout_job.py))
+LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py retraining.py rollout_job.py))
 
 e2e: $(READY) ## The deployment on the cluster of KUBECONFIG, through INGRESS (E2E: options for pytest)
 	PREDICTOR_IMAGE=$(PREDICTOR_IMAGE) PREDICTOR_IMAGE_NEXT=$(PREDICTOR_IMAGE_NEXT) \
