@@ -269,8 +269,12 @@ class _Exchange:
         if head.encoding:
             raise UnsupportedMedia("a stream of records can't have a content encoding")
         service = self.service
-        records = Records(service.served.require().scorer, service.settings.max_record_bytes)
+        scorer = service.served.require().scorer
+        name, keep = service.keeper(head.request_id)
+        records = Records(scorer, service.settings.max_record_bytes, keep)
         headers = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        if keep:
+            headers.append((b"x-request-id", name.encode()))
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         ending = asyncio.create_task(service.ending.wait())
         try:

@@ -25,8 +25,6 @@ _KNOWN = 1024
 _LONGEST = 2048
 _HOT = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
 _LARGE = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
-_PASSED_OVER = 2**22
-"""Bytes of a refused body that are cheaper to pass over than a new connection."""
 _ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
 DefaultHeaders = list[tuple[bytes, bytes]]
@@ -108,7 +106,8 @@ class Desk:
         length = headers.get(b"content-length", b"")
         if not length.isdigit() or not _ELSEWHERE.isdisjoint(headers):
             return 0
-        if not self.service.settings.inline_bytes < int(length) <= _PASSED_OVER:
+        settings = self.service.settings
+        if not settings.inline_bytes < int(length) <= settings.max_body_bytes:
             return 0
         route = self._route(url)
         return 0 if route is None or route.name not in _LARGE or is_cloud_event(headers) else int(length)

@@ -10,6 +10,7 @@ from predictor.recorder import Truth
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _MANY = 100_000
+LAST_ROW = 2**53
 
 
 def request_id(given: bytes | str | None) -> str:
@@ -20,6 +21,8 @@ def request_id(given: bytes | str | None) -> str:
 
 def read(body: bytes | bytearray) -> list[Truth]:
     """Read ``{"id": ..., "target": y}``, ``{"id": ..., "targets": [...]}``, or ``{"feedback": [...]}``.
+
+    Beside an id a ``row`` may say for which row of the request, from 0, the first value is.
 
     Raises:
         InvalidInput: it is none of these.
@@ -41,10 +44,14 @@ def _truth(item: Any, where: str) -> Truth:
     name = item.get("id")
     if not isinstance(name, str) or not _ID.fullmatch(name):
         raise InvalidInput(f"{where}: id: expected the id of a request, as its answer gave it")
-    keys = set(item) - {"id"}
+    first = json_exact.number(item.get("row", 0.0), f"{where}: row")
+    if not (first.is_integer() and 0 <= first <= LAST_ROW):
+        raise InvalidInput(f"{where}: row: expected an integer from 0, got {first:g}")
+    keys = set(item) - {"id", "row"}
     if keys == {"target"}:
-        return Truth(name, (json_exact.number(item["target"], f"{where}: target"),))
+        return Truth(name, (json_exact.number(item["target"], f"{where}: target"),), int(first))
     if keys == {"targets"} and isinstance(item["targets"], list) and item["targets"]:
-        targets = enumerate(item["targets"])
-        return Truth(name, [json_exact.number(value, f"{where}: targets[{i}]") for i, value in targets])
+        numbered = enumerate(item["targets"])
+        targets = [json_exact.number(value, f"{where}: targets[{i}]") for i, value in numbered]
+        return Truth(name, targets, int(first))
     raise InvalidInput(f'{where}: expected "target", a number, or "targets", a list of numbers, beside "id"')

@@ -5,6 +5,8 @@ the stream goes on: whoever feeds a connection for hours should not lose it, nor
 record.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -12,6 +14,10 @@ from numpy.typing import NDArray
 from predictor import json_codec
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
+
+
+Keep = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
+"""Takes the place of a record, the rows from it on, of shape (n, d), and their predictions, of shape (n,)."""
 
 
 class TooLong(InvalidInput):
@@ -25,9 +31,10 @@ class Records:
         count: records answered so far; where a client that is cut off goes on.
     """
 
-    def __init__(self, scorer: Scorer, longest: int) -> None:
+    def __init__(self, scorer: Scorer, longest: int, keep: Keep | None = None) -> None:
         self.scorer = scorer
         self.longest = longest
+        self.keep = keep
         self.count = 0
         self._rest = bytearray()
 
@@ -87,16 +94,22 @@ class Records:
         if not kinds <= json_codec.NUMBERS:
             return None
         try:
-            return self.scorer.rows(np.array(values, dtype=np.float64).reshape(-1, width))
+            return self._predict(np.array(values, dtype=np.float64).reshape(-1, width), self.count)
         except InvalidInput:
             return None
+
+    def _predict(self, X: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+        values = self.scorer.rows(X)
+        if self.keep:
+            self.keep(place, X, values)
+        return values
 
     def _one(self, line: bytes) -> bytes:
         place = self.count
         self.count += 1
         try:
             X = np.array([json_codec.instance(line, self.scorer.width)], dtype=np.float64)
-            return json_codec.prediction(float(self.scorer.rows(X)[0])) + b"\n"
+            return json_codec.prediction(float(self._predict(X, place)[0])) + b"\n"
         except InvalidInput as error:
             message = str(error).replace("the body", "it").replace("instances[0]", "instance")
             return orjson.dumps({"error": f"record {place}: {message}"}) + b"\n"

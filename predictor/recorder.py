@@ -31,7 +31,10 @@ _CLOSING_SECONDS = 5.0
 
 
 class Predicted(NamedTuple):
-    """Rows of one request, of shape (n, d), and their predictions, of shape (n,); who predicted, and when."""
+    """Rows of one request, of shape (n, d), and their predictions, of shape (n,); who predicted, and when.
+
+    ``first`` is the place of the first of them: a stream of records is kept as it comes.
+    """
 
     id: str
     seconds: float
@@ -39,13 +42,15 @@ class Predicted(NamedTuple):
     version: str
     rows: NDArray[np.float64]
     values: NDArray[np.float64]
+    first: int = 0
 
 
 class Truth(NamedTuple):
-    """The true values for the rows of one request."""
+    """The true values for the rows of one request, from the place ``first`` on."""
 
     id: str
     targets: Sequence[float]
+    first: int = 0
 
 
 class Truths(NamedTuple):
@@ -101,7 +106,7 @@ class Recorder:
             "truths",
             {
                 "_id": _repeated([truth.id for _, truth in truths], lengths),
-                "_row": _places(lengths),
+                "_row": _places([truth.first for _, truth in truths], lengths),
                 "_time": _times([seconds for seconds, _ in truths], lengths),
                 "_target": np.concatenate([np.asarray(truth.targets, np.float64) for _, truth in truths]),
             },
@@ -131,7 +136,7 @@ def _columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]
     rows = np.concatenate([item.rows for item in items])
     return {
         "_id": _repeated([item.id for item in items], lengths),
-        "_row": _places(lengths),
+        "_row": _places([item.first for item in items], lengths),
         "_time": _times([item.seconds for item in items], lengths),
         "_version": _repeated([item.version for item in items], lengths),
         **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
@@ -143,8 +148,9 @@ def _repeated(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
     return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
 
 
-def _places(lengths: Sequence[int]) -> NDArray[np.int32]:
-    return np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+def _places(firsts: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:
+    parts = zip(firsts, lengths, strict=True)
+    return np.concatenate([np.arange(first, first + length, dtype=np.int64) for first, length in parts])
 
 
 def _times(seconds: Sequence[float], lengths: Sequence[int]) -> NDArray[np.int64]:

@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
 from predictor import encoding, feedback
@@ -20,6 +22,7 @@ from predictor.errors import (
     Unauthorized,
 )
 from predictor.metrics import Metrics
+from predictor.ndjson import Keep
 from predictor.pages import Site
 from predictor.recorder import Predicted, Recorder
 from predictor.request_log import RequestLog
@@ -130,14 +133,22 @@ class Service:
 
     def remember(self, seen: Seen, given: bytes | str | None) -> str:
         """Keep what a request had predicted; returns the id that it has, its own or a new one."""
-        name = feedback.request_id(seen.id or given)
-        loaded = self.served.loaded
-        if self.recorder and loaded:
-            version = self.served.version or ""
-            self.recorder.predicted(
-                Predicted(name, time.time(), loaded.scorer.names, version, seen.rows, seen.values)
-            )
+        name, keep = self.keeper(seen.id or given)
+        if keep:
+            keep(0, seen.rows, seen.values)
         return name
+
+    def keeper(self, given: bytes | str | None) -> tuple[str, Keep | None]:
+        """The id of a request, its own or a new one, and what keeps its rows; None where nothing is kept."""
+        name, recorder, loaded = feedback.request_id(given), self.recorder, self.served.loaded
+        if not (recorder and loaded):
+            return name, None
+        names, version = loaded.scorer.names, self.served.version or ""
+
+        def keep(place: int, rows: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+            recorder.predicted(Predicted(name, time.time(), names, version, rows, values, place))
+
+        return name, keep
 
     def broken(self, error: Exception) -> Answer:
         """The answer for an error of our own; the log says more than the client is told."""

@@ -19,6 +19,7 @@ from predictor.seen import called
 from predictor.served import Served
 from predictor.tensors import Tensor
 
+_COMMAS = 16
 _FEW = 64
 _SPACE = rb"[ \t\r\n]*"
 _DATA = re.compile(rb'"data"%b:%b\[%b(\[?)' % (_SPACE, _SPACE, _SPACE))
@@ -80,12 +81,14 @@ class _Inputs:
         shape = tensors.shape(item.get("shape"), f"{where}.shape")
         dtype = tensors.datatype(item.get("datatype"), f"{where}.datatype")
         size = _parameters(item, where).get("binary_data_size")
+        columns = self.served.require().scorer.width if name == tensors.INPUT else 1
         if size is not None and "data" not in item:
             content = self._take(size, where)
-            columns = self.served.require().scorer.width if name == tensors.INPUT else 1
             self.served.bound(len(content) // dtype.itemsize // columns)
             return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
-        return Tensor(name, shape, self._data(item, dtype, where))
+        values = self._data(item, dtype, where)
+        self.served.bound(len(values) // columns)
+        return Tensor(name, shape, values)
 
     def finish(self) -> None:
         if len(self.raw):
@@ -133,7 +136,8 @@ def _read(
             )
         document, raw = body[:length], view[length:]
     if len(document) > served.max_rows:
-        served.bound(json_codec.commas(document) // width)
+        # Before it is parsed, and so by what is sure to be too much: a tensor has commas beside its data too.
+        served.bound((json_codec.commas(document) - _COMMAS * (width + 1)) // width)
     if len(document) > json_codec.PIECE:
         short, lifted = _lift(document, width)
         if len(short) > json_codec.PIECE:

@@ -1,11 +1,19 @@
 """What came true, for the next training."""
 
+from predictor.feedback import LAST_ROW
 from predictor.openapi.build import JSON, WITH_BODY, Json, answer, array, body, media, operation, record
 from predictor.openapi.native import PREDICT
 
 _ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@-]{1,128}$"}
-_ONE = record({"id": _ID, "target": {"type": "number"}}, additionalProperties=False)
-_MANY = record({"id": _ID, "targets": array({"type": "number"}, minItems=1)}, additionalProperties=False)
+_ROW: Json = {"type": "integer", "minimum": 0, "maximum": LAST_ROW, "default": 0}
+
+
+def _told(name: str, schema: Json) -> Json:
+    return record({"id": _ID, "row": _ROW, name: schema}, optional=["row"], additionalProperties=False)
+
+
+_ONE = _told("target", {"type": "number"})
+_MANY = _told("targets", array({"type": "number"}, minItems=1))
 
 
 def paths() -> dict[str, Json]:
@@ -27,8 +35,8 @@ def paths() -> dict[str, Json]:
                 ),
                 *WITH_BODY,
                 description="The true values for a request that was answered here, by the id in the answer's"
-                " header x-request-id, which is the request's own where it had one. The last word on a row"
-                " counts.",
+                " header x-request-id, which is the request's own where it had one; from the place `row` on,"
+                " such as that of a record in a stream. The last word on a row counts.",
                 scope="feedback",
                 requestBody=body({JSON: media({"oneOf": [_ONE, _MANY, several]}, told=told)}),
             )

@@ -76,6 +76,23 @@ def test_every_way_in_is_kept_by_its_id(keeping: "Server", store: Path) -> None:
         assert row["_prediction"] == 938.25 * row["bmi"] + 152.0
 
 
+def test_records_of_a_stream_are_kept_by_their_place(keeping: "Server", store: Path) -> None:
+    lines = b'{"instance": 0.25}\n{"instance": 0.5}\nnonsense\n{"instance": 0.75}\n'
+    headers = {"content-type": "application/x-ndjson", "x-request-id": "sensor-3"}
+    with keeping.http as client:
+        answer = client.post("/stream", content=iter([lines[:30], lines[30:]]), headers=headers)
+        assert answer.headers["x-request-id"] == "sensor-3"
+        assert len(answer.text.splitlines()) == 4
+        told = {"id": "sensor-3", "row": 3, "target": 900}
+        assert client.post("/feedback", json=told).json() == {"stored": 1}
+    keeping.process.terminate()
+    assert keeping.process.wait(60) == 0
+    found = kept(store, "predictions")
+    assert {place: row["bmi"] for (_, place), row in found.items()} == {0: 0.25, 1: 0.5, 3: 0.75}
+    assert {row["_prediction"] for row in found.values()} == {938.25 * x + 152 for x in (0.25, 0.5, 0.75)}
+    assert kept(store, "truths")["sensor-3", 3]["_target"] == 900.0
+
+
 def test_what_is_refused_is_not_kept(keeping: "Server", store: Path) -> None:
     with keeping.http as client:
         answer = client.post("/stream", json={"instance": "high"})

@@ -151,7 +151,7 @@ def test_a_connection_goes_on_behind_a_large_body_that_was_refused(start_server:
     """However much of it the server has read itself, and whatever comes behind it."""
     request = b"GET /stream/0 HTTP/1.1\r\nhost: x\r\n\r\n"
     with start_server(max_memory_bytes=100_000) as server:
-        for length in (70_000, 300_000, 4_000_000):
+        for length in (70_000, 300_000, 30_000_000):
             with connect(server) as wire:
                 wire.sendall(head(length) + b"x" * 1000)
                 assert wire.recv(65536).startswith(b"HTTP/1.1 503 ")
@@ -217,4 +217,7 @@ def test_more_rows_than_may_be_are_refused_whatever_they_are_written_in(start_se
             ), path
         most = client.post("/batch", json={"instances": [0] * 100})
         assert most.json() == {"predictions": [152.0] * 100}
+        for rows, status in ((100, 200), (101, 413)):
+            inputs = {"name": "instances", "shape": [rows, 1], "datatype": "FP64", "data": [0] * rows}
+            assert client.post(v2, json={"inputs": [inputs]}).status_code == status
         assert client.post("/batch", content="0\n" * 100, headers={"content-type": "text/csv"}).is_success

@@ -1,68 +1,20 @@
-"""``python -m tests.hold [ending | connections]``: what is shown by doing it often, or on a large scale.
+"""``python -m tests.hold [ending | connections | bodies | probes]``: what is shown often or on a large scale.
 
 Prints what it saw, and exits non-zero where a request was lost or a bound was broken.
 """
 
 import argparse
 import contextlib
-import os
 import resource
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from predictor import artifact
-from tests.fuzz.__main__ import MODELS, model
 from tests.hold.balancer import ANSWER, REQUEST, Balancer
+from tests.hold.large import bodies, probes
+from tests.hold.process import MEMORY, Predictor
 
-ROOT = Path(__file__).parents[2]
-MEMORY = 256 * 2**20
-"""Bytes that connections and bodies may take beside what the idle process has."""
-
-
-class Predictor:
-    """A predictor in a process of its own."""
-
-    def __init__(self, stack: contextlib.ExitStack, **settings: str) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        place = Path(self.folder.name) / "7"
-        artifact.write(model(*MODELS[0]), place)
-        self.port, grpc_port = _free_port(), _free_port()
-        command = [sys.executable, "-m", "predictor", "--model_dir", str(place)]
-        command += ["--http_port", str(self.port), "--grpc_port", str(grpc_port)]
-        # Opening and using thousands of connections one by one may take longer than they may be idle.
-        command += ["--timeout-keep-alive", "3600"]
-        environment = os.environ | {f"PREDICTOR_{name.upper()}": value for name, value in settings.items()}
-        self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-        stack.callback(self.process.kill)
-        while not self._answers():
-            time.sleep(0.05)
-
-    def memory(self) -> int:
-        """The resident bytes of the process."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def end(self) -> int:
-        """End it as a cluster does; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(120)
-        self.folder.cleanup()
-        return code
-
-    def _answers(self) -> bool:
-        if self.process.poll() is not None:
-            raise RuntimeError("the predictor ended at once")
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as wire:
-                wire.sendall(REQUEST)
-                return wire.recv(65536).endswith(ANSWER)
-        except OSError:
-            return False
+PARTS = ("ending", "connections", "bodies", "probes")
 
 
 def ending(rounds: int, stack: contextlib.ExitStack) -> bool:
@@ -117,22 +69,18 @@ def connections(count: int, stack: contextlib.ExitStack) -> bool:
     return alive and right == 2 * count and seen < MEMORY
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> int:
     """Run what is named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.hold", description=__doc__)
-    parser.add_argument("part", nargs="*", default=["ending", "connections"])
+    parser.add_argument("part", nargs="*", default=PARTS)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--connections", type=int, default=10_000)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         held = [ending(options.rounds, stack)] if "ending" in options.part else []
         held += [connections(options.connections, stack)] if "connections" in options.part else []
+        held += [bodies(stack)] if "bodies" in options.part else []
+        held += [probes(stack)] if "probes" in options.part else []
     return 0 if all(held) else 1
 
 

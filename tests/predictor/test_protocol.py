@@ -143,7 +143,7 @@ def test_a_large_body_is_refused_at_its_head_while_too_many_wait_and_then_passed
     "head",
     [
         large(1000),
-        large(2**22 + 1),
+        large(2**25 + 1),
         large(100_000, b"/stream"),
         large(100_000, more=b"expect: 100-continue\r\n"),
         large(100_000, more=b"connection: close\r\n"),

@@ -114,6 +114,8 @@ def test_a_store_is_named_by_its_url(tmp_path: Path) -> None:
     [
         (b'{"id": "a", "target": 1}', [Truth("a", (1.0,))]),
         (b'{"id": "a", "targets": [1, 2.5]}', [Truth("a", [1.0, 2.5])]),
+        (b'{"id": "a", "row": 7, "target": 1}', [Truth("a", (1.0,), 7)]),
+        (b'{"id": "a", "row": 0, "targets": [1]}', [Truth("a", [1.0])]),
         (
             b'{"feedback": [{"id": "a", "target": 1}, {"id": "b", "targets": [2]}]}',
             [Truth("a", (1.0,)), Truth("b", [2.0])],
@@ -133,6 +135,11 @@ def test_what_came_true_is_read(body: bytes, truths: list[Truth]) -> None:
         (b'{"id": "a", "target": "high"}', 'target: expected a number, got the string "high"'),
         (b'{"id": "a", "target": 1e999}', "target: 1e999 is not a number that a double can hold"),
         (b'{"id": "a", "target": 1, "targets": [1]}', 'expected "target", a number, or "targets"'),
+        (b'{"id": "a", "row": -1, "target": 1}', "row: expected an integer from 0, got -1"),
+        (b'{"id": "a", "row": 0.5, "target": 1}', "row: expected an integer from 0, got 0.5"),
+        (b'{"id": "a", "row": 1e16, "target": 1}', r"row: expected an integer from 0, got 1e\+16"),
+        (b'{"id": "a", "row": "one", "target": 1}', "row: expected a number"),
+        (b'{"id": "a", "row": 1}', 'expected "target", a number, or "targets"'),
         (b'{"id": "a", "targets": []}', 'expected "target", a number, or "targets"'),
         (b'{"feedback": []}', "feedback: expected a list of 1 to 100000"),
         (b'{"feedback": [{"id": "a"}]}', r'feedback\[0\]: expected "target"'),
