@@ -1,6 +1,5 @@
 """From the registry's champion to every pod, and back to an earlier version."""
 
-from components.register.index import Version
 from components.rollout.errors import RolloutError
 from components.rollout.journal import SERVED
 from components.rollout.predictor import Predictor
@@ -105,13 +104,13 @@ def before_this(site: Site, release: Release) -> Release | None:
 
 def withdrawn(site: Site, release: Release) -> bool:
     """Whether the registry knows a release, and has taken it out of use."""
-    known = _registered(site, release)
+    known = site.registered(release)
     return known is not None and bool(known.withdrawn)
 
 
 def give_up(site: Site, release: Release, fallback: Release, reason: str) -> str:
     """Withdraw a release in the registry in favour of another, and tell why; returns what was told."""
-    successor = _registered(site, fallback)
+    successor = site.registered(fallback)
     site.lease.check()
     site.registry.withdraw(int(release.version), reason, successor.number if successor else None)
     site.journal.record(release.version, "rolled back", reason)
@@ -179,11 +178,6 @@ def earlier(site: Site, version: int | None) -> int:
     if before is None:
         raise RolloutError("there was no champion before this one; --to names a version")
     return int(before)
-
-
-def _registered(site: Site, release: Release) -> Version | None:
-    number = int(release.version) if release.version.isdecimal() else 0
-    return site.registry.version(number) if site.registry.has(number) else None
 
 
 def _await_alone(site: Site, release: Release, seconds: float) -> None:

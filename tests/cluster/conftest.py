@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,42 +86,54 @@ def _namespace(name: str) -> None:
     kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
 
 
-def put(models: Path) -> None:
-    """Copy the folders of the versions into the store."""
+def put(namespace: str, folders: Mapping[str, Path]) -> None:
+    """Copy folders into a store, each to a place that begins with the name of a bucket."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(models, arcname=f"models/{NAME}")
+        for place, folder in folders.items():
+            tar.add(folder, arcname=place)
     unpack = (
         "import sys, tarfile\n"
         "tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall('/data', filter='data')"
     )
-    kubectl("-n", STORE, "exec", "-i", "deploy/store", "--", "python", "-c", unpack, stdin=packed.getvalue())
+    program = ("--", "python", "-c", unpack)
+    kubectl("-n", namespace, "exec", "-i", "deploy/store", *program, stdin=packed.getvalue())
+
+
+def make_store(namespace: str, image: str) -> None:
+    """Make an empty S3 store, in a namespace of its own."""
+    _namespace(namespace)
+    kubectl("-n", namespace, "create", "configmap", "store", f"--from-file={HERE / 'store.py'}")
+    oldest = min(get("nodes")["items"], key=lambda node: str(node["metadata"]["creationTimestamp"]))
+    node = oldest["metadata"]["labels"]["kubernetes.io/hostname"]
+    manifest = (HERE / "store.yaml").read_text().replace("STORE_IMAGE", image).replace("STORE_NODE", node)
+    kubectl("-n", namespace, "apply", "-f", "-", stdin=manifest)
+    kubectl("-n", namespace, "rollout", "status", "deploy/store", "--timeout=120s", timeout=130)
 
 
 @pytest.fixture(scope="session")
 def store(image: str, models: Path) -> None:
     """An S3 store with the versions."""
-    _namespace(STORE)
-    kubectl("-n", STORE, "create", "configmap", "store", f"--from-file={HERE / 'store.py'}")
-    oldest = min(get("nodes")["items"], key=lambda node: str(node["metadata"]["creationTimestamp"]))
-    node = oldest["metadata"]["labels"]["kubernetes.io/hostname"]
-    manifest = (HERE / "store.yaml").read_text().replace("STORE_IMAGE", image).replace("STORE_NODE", node)
-    kubectl("-n", STORE, "apply", "-f", "-", stdin=manifest)
-    kubectl("-n", STORE, "rollout", "status", "deploy/store", "--timeout=120s", timeout=130)
-    put(models)
+    make_store(STORE, image)
+    put(STORE, {f"models/{NAME}": models})
 
 
 @pytest.fixture(scope="session")
 def namespace(store: None) -> str:
     """The namespace of the deployment, with the Secret of the store's credentials."""
     _namespace(NAMESPACE)
-    keys = ("--from-literal=AWS_ACCESS_KEY_ID=tests", "--from-literal=AWS_SECRET_ACCESS_KEY=tests")
-    kubectl("-n", NAMESPACE, "create", "secret", "generic", STORE, *keys)
-    endpoint = (f"s3-endpoint=store.{STORE}:9000", "s3-usehttps=0", "s3-region=us-east-1")
-    kubectl(
-        "-n", NAMESPACE, "annotate", "secret", STORE, *(f"serving.kserve.io/{entry}" for entry in endpoint)
-    )
+    make_credentials(NAMESPACE, STORE)
     return NAMESPACE
+
+
+def make_credentials(namespace: str, store: str) -> None:
+    """Make the Secret with which KServe reaches a store."""
+    keys = ("--from-literal=AWS_ACCESS_KEY_ID=tests", "--from-literal=AWS_SECRET_ACCESS_KEY=tests")
+    kubectl("-n", namespace, "create", "secret", "generic", STORE, *keys)
+    endpoint = (f"s3-endpoint=store.{store}:9000", "s3-usehttps=0", "s3-region=us-east-1")
+    kubectl(
+        "-n", namespace, "annotate", "secret", STORE, *(f"serving.kserve.io/{entry}" for entry in endpoint)
+    )
 
 
 @pytest.fixture(scope="module", params=["helm", "kustomize"])

@@ -2,11 +2,13 @@
 
 import os
 import random
-import time
+from concurrent.futures import Future
+from threading import Timer
 
 from predictor import inference
 from predictor.__main__ import main
 from predictor.answer import Answer, Head
+from predictor.desk import Desk
 from predictor.errors import Unavailable
 from predictor.served import Served
 
@@ -20,10 +22,15 @@ def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
         raise Unavailable("a fault of the test")
     if version == "5":
         return Answer(b'{"prediction":NaN}')
+    answer = plain(served, head, body)
     if version == "6":
-        time.sleep(1.5)
-    return plain(served, head, body)
+        late: Future[None] = Future()
+        Timer(1.5, late.set_result, [None]).start()
+        return answer._replace(waits=late)
+    return answer
 
 
 inference.stream = stream
+# Every request goes by the application, which asks the function above.
+Desk.find = lambda *_: None  # type: ignore[method-assign]
 main()

@@ -152,12 +152,12 @@ def install_registry(image: str, registry_image: str) -> None:
 
 
 @contextmanager
-def forwarded() -> Iterator[str]:
+def forwarded(namespace: str = NAMESPACE) -> Iterator[str]:
     """The registry's address on this machine, whichever pod it has."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["kubectl", "-n", NAMESPACE, "port-forward", f"svc/{NAME}-mlflow", f"{port}:5000"]
+    command = ["kubectl", "-n", namespace, "port-forward", f"svc/{NAME}-mlflow", f"{port}:5000"]
     ended, standing = Event(), Event()
     processes: list[subprocess.Popen[str]] = []
 

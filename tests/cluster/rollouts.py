@@ -1,16 +1,22 @@
-"""An installation of its own whose version the rollout job owns, with a registry of its own."""
+"""An installation of its own whose version the rollout job owns, with a registry of its own.
+
+``PIPELINE_IMAGE`` and ``REGISTRY_IMAGE`` are images that the nodes have or can pull.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.cluster.installers import NAME, ROOT, STORE
-from tests.cluster.kube import Object, get, kubectl, run
+from tests.cluster.kube import Object, get, kubectl, run, wait_for
 
 NAMESPACE = f"{NAME}-rollout"
 OWN_STORE = f"{NAMESPACE}-store"
@@ -31,25 +37,85 @@ POLICY: dict[str, Any] = {
 }
 
 
-def install(image: str, pods: int = 2) -> None:
-    """Install the chart with canary and job; the CronJob sleeps, for each test runs the job itself."""
-    repository, _, tag = image.rpartition(":")
+NEEDED = ("PIPELINE_IMAGE", "REGISTRY_IMAGE")
+MISSING = ", ".join(name for name in NEEDED if not os.environ.get(name))
+NEVER = "0 0 29 2 *"
+CHART = str(ROOT / "helm" / NAME)
+
+
+def install(image: str) -> None:
+    """Install the chart with canary and job; the CronJob sleeps, for most tests run the job themselves."""
     store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": OWN_STORE}}}]
     values = {
-        "image": {"repository": repository, "tag": tag},
+        "image": _image(image),
         "storage": {"secretName": STORE},
         "model": {"storageUri": f"{REGISTRY}/models/{NAME}/1/"},
-        "replicas": {"min": pods, "max": pods},
+        "replicas": {"min": 2, "max": 2},
         "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
         "autoscaling": {"type": "none"},
         "scheduling": {"whenUnsatisfiable": "ScheduleAnyway"},
         "routing": {"host": HOST, "grpcHost": f"grpc.{HOST}"},
         "canary": {"enabled": True, "storageUri": f"{REGISTRY}/models/{NAME}/1/"},
-        "rollout": {"enabled": True, "schedule": "0 0 29 2 *"},
+        "rollout": {
+            "enabled": True,
+            "schedule": NEVER,
+            "image": _image(os.environ["PIPELINE_IMAGE"]),
+            "registry": {"root": REGISTRY},
+        },
         "networkPolicy": {"store": {"to": store, "port": 9000}},
     }
-    chart = str(ROOT / "helm" / NAME)
-    run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
+    run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
+
+
+def _image(name: str) -> dict[str, str]:
+    repository, _, tag = name.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def start_registry() -> None:
+    """Install the chart's MLflow, which keeps what it knows in its pod: the cluster need not have volumes."""
+    values = json.dumps({"mlflow": {"enabled": True, "image": _image(os.environ["REGISTRY_IMAGE"])}})
+    words = (
+        "helm",
+        "template",
+        NAME,
+        CHART,
+        "-n",
+        NAMESPACE,
+        "--show-only",
+        "templates/mlflow.yaml",
+        "-f",
+        "-",
+    )
+    for item in yaml.safe_load_all(run(*words, stdin=values)):
+        if item["kind"] == "PersistentVolumeClaim":
+            continue
+        if item["kind"] == "Deployment":
+            (volume,) = (one for one in item["spec"]["template"]["spec"]["volumes"] if one["name"] == "data")
+            del volume["persistentVolumeClaim"]
+            volume["emptyDir"] = {}
+        kubectl("apply", "-f", "-", stdin=json.dumps(item))
+    kubectl("-n", NAMESPACE, "rollout", "status", f"deploy/{NAME}-mlflow", "--timeout=300s", timeout=310)
+
+
+def scale(count: int) -> None:
+    """Have so many pods of the stable version, and wait for them."""
+    number = {"spec": {"predictor": {"minReplicas": count, "maxReplicas": count}}}
+    kubectl("-n", NAMESPACE, "patch", "inferenceservice", NAME, "--type=merge", "-p", json.dumps(number))
+
+    def stand() -> bool:
+        standing = [pod["metadata"]["name"] for pod in pods()]
+        return len(standing) == count and all(map(told, standing))
+
+    wait_for(f"{count} pods", stand, 180, pause=2)
+
+
+def schedule(when: str, policy: Mapping[str, Any]) -> None:
+    """Have the CronJob run at other times, with another policy."""
+    texts = {"data": {"policy.json": json.dumps(policy)}}
+    kubectl("-n", NAMESPACE, "patch", "configmap", f"{NAME}-rollout", "--type=merge", "-p", json.dumps(texts))
+    spec = json.dumps({"spec": {"schedule": when}})
+    kubectl("-n", NAMESPACE, "patch", "cronjob", f"{NAME}-rollout", "--type=merge", "-p", spec)
 
 
 def credentials(folder: Path) -> Path:
@@ -82,19 +148,20 @@ class Job:
     """The rollout job, run by this machine as its ServiceAccount.
 
     Attributes:
-        folder: where registry and kubeconfig are.
+        folder: where kubeconfig and policy are.
+        address: of the registry.
         predictions: for each version, what it answers for X.
     """
 
     folder: Path
+    address: str
     predictions: dict[str, str]
 
     def command(self, what: str, *options: str) -> list[str]:
         """The words of a command."""
         policy = self.folder / "policy.json"
         policy.write_text(json.dumps(POLICY))
-        index = f"sqlite:///{self.folder / 'mlflow.db'}"
-        site = ["--namespace", NAMESPACE, "--registry-root", REGISTRY, "--tracking-uri", index]
+        site = ["--namespace", NAMESPACE, "--registry-root", REGISTRY, "--tracking-uri", self.address]
         module = "components.commands.rollout"
         return [sys.executable, "-m", module, what, *site, "--policy", str(policy), *options]
 
@@ -164,6 +231,22 @@ def progress() -> str:
     """What the HTTPRoute remembers of a canary."""
     annotations = get("-n", NAMESPACE, "httproute", NAME)["metadata"].get("annotations", {})
     return str(annotations.get("linear-regressor/rollout", ""))
+
+
+def deadline() -> float:
+    """Until when the weight that stands may stand, in seconds since the epoch."""
+    return float(json.loads(progress())["deadline"])
+
+
+def holder() -> str:
+    """Who holds the lease; empty where nobody does."""
+    return str(get("-n", NAMESPACE, "lease", f"{NAME}-rollout")["spec"].get("holderIdentity", ""))
+
+
+def job_pods() -> dict[str, str]:
+    """The pods of the CronJob, and which of their phases each is in."""
+    found = get("-n", NAMESPACE, "pods", "-l", "app.kubernetes.io/component=rollout")["items"]
+    return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in found}
 
 
 def events() -> str:
