@@ -55,7 +55,7 @@ fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FU
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-hold: $(READY) ## Twenty replacements under load, and 10,000 connections (HOLD: ending or connections)
+hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
 lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows

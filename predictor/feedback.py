@@ -10,7 +10,7 @@ from predictor.recorder import Truth
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _MANY = 100_000
-LAST_ROW = 2**53
+LAST_ROW = 2**53 - 1
 
 
 def request_id(given: bytes | str | None) -> str:

@@ -15,7 +15,6 @@ from predictor import json_codec
 from predictor.errors import InvalidInput
 from predictor.scorer import Scorer
 
-
 Keep = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
 """Takes the place of a record, the rows from it on, of shape (n, d), and their predictions, of shape (n,)."""
 

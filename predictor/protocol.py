@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from predictor.asgi import ADMITTED
 from predictor.desk import Desk, Plan
+from predictor.quick import SMALL
 from predictor.service import Service
 from predictor.sink import WORTH, Sink
 
@@ -58,14 +59,23 @@ class FastProtocol(HttpToolsProtocol):
         self._unsent, self._unsent_since = 0, 0.0
         self._quiet = True
         self._plan: Plan | None = None
+        self._kept = b""
 
     def data_received(self, data: bytes) -> None:
         """Answer what is known; give the rest to uvicorn."""
         self._quiet = False
+        if self._kept:
+            data, self._kept = self._kept + data, b""
         if self._at_boundary():
             data = self._answer_known(data)
             if not data:
                 return
+            if self._plan and self._plan.size - self._plan.begin <= SMALL:
+                self._kept = data
+                return
+        self._hand_on(data)
+
+    def _hand_on(self, data: bytes) -> None:
         super().data_received(data)
         if self._within_head and not self.transport.is_closing():
             self._head_received += len(data)
@@ -89,7 +99,10 @@ class FastProtocol(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _answer_known(self, data: bytes) -> bytes:
-        """Answer requests from the beginning of ``data``; returns what is left."""
+        """Answer requests from the beginning of ``data``; returns what is left.
+
+        Then there is a plan if that begins with a head that is known: the body may come in the next packet.
+        """
         desk, plan = self.desk, self._plan
         start, end = 0, len(data)
         while start < end:
@@ -184,8 +197,20 @@ class FastProtocol(HttpToolsProtocol):
         if self._ended and self._all_answered():
             self.transport.close()
 
+    def shutdown(self) -> None:
+        """End, when what is under way is answered."""
+        self._let_go()
+        super().shutdown()
+
+    def _let_go(self) -> None:
+        """Give to uvicorn what was kept for a body that may take longer."""
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            self._hand_on(kept)
+
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open for answers that are under way: a client that sends no more may well read on."""
+        self._let_go()
         self._ended = True
         if self._all_answered():
             return False
@@ -235,7 +260,9 @@ class FastProtocol(HttpToolsProtocol):
         client takes nothing of what it was sent is cut off.
         """
         settings = self.desk.service.settings
-        if not self._quiet:  # cheaper than a look at the clock for each request
+        if self._quiet:
+            self._let_go()
+        else:  # cheaper than a look at the clock for each request
             self._quiet, self._active = True, now
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent or not unsent:

@@ -114,6 +114,39 @@ def test_a_small_request_is_answered_within_the_call_that_brings_it(connection: 
     assert connection.asked == []
 
 
+def test_a_body_may_come_in_the_packet_after_its_head(connection: Connection) -> None:
+    head, body = SMALL[:-16], SMALL[-16:]
+    for pieces in ((head, body), (head, body[:3], body[3:]), (SMALL + head, body + SMALL)):
+        answers = [connection.send(piece) for piece in pieces]
+        assert b"".join(answers).count(PREDICTION) == b"".join(pieces).count(body)
+        assert answers[-1].endswith(PREDICTION)
+    assert connection.asked == []
+
+
+def test_a_body_that_does_not_come_soon_is_waited_for_by_the_application(connection: Connection) -> None:
+    assert connection.send(SMALL[:-1]) == b""
+    assert connection.tend(100) == ""
+    assert connection.asked == []
+    assert connection.tend(101) == ""
+    assert connection.send(SMALL[-1:]).endswith(b"ok")
+    assert connection.asked == ["/stream"]
+
+
+@pytest.mark.parametrize("end", ["eof_received", "shutdown"])
+def test_what_was_kept_is_not_lost_when_the_connection_or_the_server_ends(
+    connection: Connection, end: str
+) -> None:
+    connection.send(SMALL[:-1])
+    getattr(connection.wire, end)()
+    connection.send(b"")
+    assert connection.asked == ["/stream"]
+
+
+def test_no_more_is_kept_than_a_small_body(connection: Connection) -> None:
+    connection.send(large(2000, b"/stream") + b"x" * 10)
+    assert connection.asked == ["/stream"]
+
+
 def test_whatever_is_not_known_goes_on_to_the_application(connection: Connection) -> None:
     assert connection.send(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").endswith(b"ok")
     assert connection.send(SMALL).endswith(PREDICTION)
@@ -142,7 +175,7 @@ def test_a_large_body_is_refused_at_its_head_while_too_many_wait_and_then_passed
 @pytest.mark.parametrize(
     "head",
     [
-        large(1000),
+        large(2000),
         large(2**25 + 1),
         large(100_000, b"/stream"),
         large(100_000, more=b"expect: 100-continue\r\n"),
