@@ -99,7 +99,14 @@ def before_this(site: Site, release: Release) -> Release | None:
     """
     wanted = site.stable.wanted()
     before = site.stable.standing(other_than=release) or (wanted if wanted != release else None)
-    return before if before and not withdrawn(site, before) else None
+    known = site.registered(before) if before else None
+    if known is None:
+        return before
+    if known.withdrawn:
+        return None
+    # The digest beside it may be an earlier version's: who says a version by hand need not say one.
+    registered = site.release(known)
+    return registered if registered == before else before
 
 
 def withdrawn(site: Site, release: Release) -> bool:

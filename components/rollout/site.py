@@ -47,7 +47,7 @@ class Site:
         return Release(str(version.number), version.digest, uri)
 
     def registered(self, release: Release) -> Version | None:
-        """The version of the registry that has a release's number; None for what somebody put there by hand."""
+        """The version with a release's number; None for what somebody put there by hand."""
         number = int(release.version) if release.version.isdecimal() else 0
         return self.registry.version(number) if self.registry.has(number) else None
 

@@ -72,6 +72,12 @@ def _image(name: str) -> dict[str, str]:
     return {"repository": repository, "tag": tag}
 
 
+def own(owner: str) -> None:
+    """Have version and weights owned by the job, or by Git, and nothing else changed."""
+    chosen = ("--reuse-values", "--set", f"rollout.owner={owner}")
+    run("helm", "upgrade", NAME, CHART, "-n", NAMESPACE, *chosen)
+
+
 def start_registry() -> None:
     """Install the chart's MLflow, which keeps what it knows in its pod: the cluster need not have volumes."""
     values = json.dumps({"mlflow": {"enabled": True, "image": _image(os.environ["REGISTRY_IMAGE"])}})
@@ -167,11 +173,10 @@ class Job:
 
     def start(self, what: str, *options: str) -> "subprocess.Popen[str]":
         """Begin a command."""
-        environment = os.environ | {"KUBECONFIG": str(self.folder / "kubeconfig.json")}
         return subprocess.Popen(
             self.command(what, *options),
             cwd=ROOT,
-            env=environment,
+            env=self._environment(),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -183,6 +188,23 @@ class Job:
         said, _ = process.communicate(timeout=400)
         assert process.returncode == status, said
         return said
+
+    def proposal(self, folder: Path, what: str, *options: str) -> str:
+        """What a command has to say on its standard output, run in a folder."""
+        done = subprocess.run(
+            self.command(what, *options),
+            cwd=folder,
+            env=self._environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            check=False,
+            timeout=100,
+        )
+        assert done.returncode == 1
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"KUBECONFIG": str(self.folder / "kubeconfig.json")}
 
     def kill_when(self, process: "subprocess.Popen[str]", phrase: str) -> str:
         """Kill a command, as a lost node does, as soon as it said something; returns what it said."""

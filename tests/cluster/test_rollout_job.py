@@ -19,8 +19,8 @@ from components.register.registry import Registry, open_registry
 from predictor import artifact
 from tests.cluster import rollouts
 from tests.cluster.conftest import _namespace, make_credentials, make_store, put
-from tests.cluster.installers import NAME
-from tests.cluster.kube import CommandError, Object, get, kubectl, wait_for
+from tests.cluster.installers import NAME, ROOT
+from tests.cluster.kube import CommandError, Object, get, kubectl, run, wait_for
 from tests.cluster.load import Load
 from tests.cluster.pipelines import forwarded
 from tests.cluster.rollouts import CANARY, HOST, NAMESPACE, OWN_STORE, REGISTRY, Job
@@ -400,22 +400,38 @@ def patch_as(kind: str, change: list[Object], who: str | None = ROLLOUT, *option
     kubectl(*words, *([who] if who else []), *options)
 
 
-def test_where_git_owns_the_version_the_job_prints_what_a_commit_would_change(
-    job: Job, registry: Registry
-) -> None:
+@pytest.fixture
+def git(job: Job, registry: Registry) -> Iterator[int]:
+    """Git owns the version; the one that is served, which is the champion again afterwards."""
     served = champion(registry)
-    kubectl("-n", NAMESPACE, "annotate", "lease", f"{NAME}-rollout", *OWNER, "--overwrite")
-    try:
-        registry._index.point(CHAMPION, 1)
-        for command in ("promote", "reconcile"):
-            said = job.run(command, status=1)
-            assert f"the InferenceService names version {served}, and the champion is version 1" in said
-            assert '+    version: "1"' in said
-        assert rollouts.served() == {str(served)}
-    finally:
-        registry._index.point(CHAMPION, served)
-        kubectl("-n", NAMESPACE, "annotate", "lease", f"{NAME}-rollout", *BACK, "--overwrite")
+    rollouts.own("git")
+    yield served
+    rollouts.own("job")
+    registry._index.point(CHAMPION, served)
+    job.run("reconcile", "--without-canary")
 
 
-OWNER = ("linear-regressor/owner=git",)
-BACK = ("linear-regressor/owner=job",)
+def test_where_git_owns_the_version_the_job_changes_nothing_and_a_commit_of_its_diff_does(
+    job: Job, registry: Registry, git: int, tmp_path: Path
+) -> None:
+    registry._index.point(CHAMPION, 1)
+    for command in ("promote", "reconcile"):
+        said = job.run(command, status=1)
+        assert f"the InferenceService names version {git}, and the champion is version 1" in said
+        assert '+  version: "1"' in said
+    uri = "/spec/predictor/model/storageUri"
+    mine: list[Object] = [{"op": "replace", "path": uri, "value": f"{REGISTRY}/models/{NAME}/1/"}]
+    with pytest.raises(CommandError, match=r"Forbidden|owns the version"):
+        patch_as("inferenceservice", mine, ROLLOUT)
+    assert rollouts.served() == {str(git)}
+    file = tmp_path / "version.yaml"
+    text = (ROOT / "manifests" / "version.yaml").read_text()
+    file.write_text(
+        text.replace('"1"', f'"{git}"').replace("s3://models/linear-regressor/1/", f"{REGISTRY}/x/")
+    )
+    change = job.proposal(tmp_path, "reconcile", "--file", file.name)
+    run("git", "-C", str(tmp_path), "apply", "-", stdin=change)
+    service = ("patch", "inferenceservice", NAME, "--type=merge", "--patch-file", str(file))
+    wait_for("the policy's change", lambda: kubectl("-n", NAMESPACE, *service), 30)
+    wait_for("what was committed", lambda: rollouts.served() == {"1"}, 240)
+    wait_for("the job's word", lambda: "every pod serves version 1" in job.run("reconcile"), 60)

@@ -46,6 +46,17 @@ def test_a_version_that_does_not_come_is_put_back_and_withdrawn(world: World) ->
     assert "its pods did not come" in world.index.version(2).withdrawn
 
 
+def test_what_is_put_back_has_the_digest_that_the_registry_knows(world: World) -> None:
+    world.make_champion(2)
+    for pod in world.cluster.pods["lr"]:
+        pod["metadata"]["annotations"]["linear-regressor/model-digest"] = "an earlier version's"
+    world.cluster.never_ready = {"2"}
+    with pytest.raises(RolloutError, match="its pods did not come"):
+        promote(world.site(), SECONDS)
+    marks = world.cluster.objects["inferenceservices/lr"]["metadata"]["annotations"]
+    assert marks["linear-regressor/model-digest"] == "digest-1"
+
+
 def test_where_nothing_stood_before_nothing_is_withdrawn(world: World) -> None:
     world.make_champion(2)
     world.cluster.pods["lr"] = []
