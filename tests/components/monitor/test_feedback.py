@@ -71,6 +71,18 @@ def test_new_data_is_a_file_of_each_day(keep: Keep, tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "new").iterdir()] == [f"{day}.parquet"]
 
 
+def test_what_is_told_anew_on_another_day_moves_there(keep: Keep, tmp_path: Path) -> None:
+    keep([("a", 0.5, 150.0), ("b", 0.25, 140.0)], [("a", 1.0), ("b", 2.0)])
+    truths = tmp_path / "truths"
+    (truths / today(tmp_path)).rename(truths / "2026-01-01")
+    keep(told=[("a", 3.0)])
+    day = max(path.name for path in truths.iterdir())
+    to = tmp_path / "new"
+    assert feedback.collect(str(tmp_path), str(to), ["bmi"], "target") == {"2026-01-01": 1, day: 1}
+    assert pq.read_table(to / "2026-01-01.parquet").to_pydict() == {"bmi": [0.25], "target": [2.0]}
+    assert pq.read_table(to / f"{day}.parquet").to_pydict() == {"bmi": [0.5], "target": [3.0]}
+
+
 def test_a_bucket_takes_new_data_too(keep: Keep, tmp_path: Path) -> None:
     keep([("a", 0.5, 150.0)], [("a", 151.0)])
     feedback.collect(str(tmp_path), "memory://bucket/new", ["bmi"], "target")
@@ -89,7 +101,9 @@ def test_other_days_are_left_alone(keep: Keep, tmp_path: Path) -> None:
 def test_nothing_kept_is_nothing_joined(tmp_path: Path) -> None:
     assert feedback.predictions(str(tmp_path)).num_rows == 0
     assert feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path))).num_rows == 0
-    assert feedback.collect(str(tmp_path / "away"), str(tmp_path / "new"), ["bmi"], "target") == {}
+    (tmp_path / "truths" / "2026-01-01").mkdir(parents=True)
+    for url in (tmp_path, tmp_path / "away"):
+        assert feedback.collect(str(url), str(tmp_path / "new"), ["bmi"], "target") == {}
 
 
 def test_a_truth_without_its_prediction_joins_with_nothing(keep: Keep, tmp_path: Path) -> None:
