@@ -1,6 +1,7 @@
 """The Kubernetes API as it is: paths and JSON, through the connection that the official client sets up."""
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from components.rollout.errors import ApiError
@@ -13,6 +14,9 @@ Object = dict[str, Any]
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TIMEOUT = 10.0
+PAUSE = 0.5
+# No answer, and those that a server gives that begins, ends or has too much to do.
+PASSING = (0, 429, 500, 502, 503, 504)
 
 
 class Api:
@@ -26,7 +30,13 @@ class Api:
         self._client = client
 
     def get(self, path: str) -> Object:
-        """Read an object or a list."""
+        """Read an object or a list; a server that is away for a moment is asked once more."""
+        try:
+            return self._object("GET", path)
+        except ApiError as error:
+            if error.status not in PASSING:
+                raise
+        time.sleep(PAUSE)
         return self._object("GET", path)
 
     def patch(self, path: str, change: Object | list[Object]) -> Object:

@@ -70,6 +70,11 @@ class Policy:
         for name in ("error_ratio", "quantile"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share from 0 to below 1, not {getattr(self, name)}")
+        shortest = min(step.seconds for step in self.steps)
+        if self.requests > self.rate * shortest:
+            raise ValueError(
+                f"{self.requests} requests do not fit into a step of {shortest:g} s at {self.rate:g} a second"
+            )
         if not (math.isfinite(self.shift) and self.shift >= 0):
             raise ValueError(f"shift is a number from 0, not {self.shift}")
 

@@ -16,7 +16,7 @@ from kubernetes.config import kube_config
 
 from components.commands import rollout
 from components.register import registry as registries
-from components.rollout import pods
+from components.rollout import api, pods
 from components.rollout.errors import ApiError
 from tests.components.rollout.conftest import World
 
@@ -204,6 +204,22 @@ def test_another_rollout_is_no_error_of_a_reconciliation_and_one_of_a_promotion(
     assert (done.status, done.said) == (0, "nothing to do now: a rollout is under way, by another\n")
     done = run("promote")
     assert (done.status, done.error) == (1, "error: a rollout is under way, by another\n")
+
+
+def test_an_api_server_that_is_away_for_a_moment_is_asked_once_more(
+    cluster: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAUSE", 0.0)
+    get, asked = cluster.cluster.get, [0]
+
+    def now_and_then(path: str) -> Any:
+        asked[0] += 1
+        if asked[0] % 2:
+            raise ApiError(503, "it begins")
+        return get(path)
+
+    cluster.cluster.get = now_and_then  # type: ignore[method-assign]
+    assert run("reconcile").status == 0
 
 
 def test_a_policy_that_makes_no_sense_is_refused(cluster: World, run: Run, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_what_is_not_said_keeps_its_default() -> None:
-    read = policy.parse({"errorRatio": 0.05, "steps": [{"weight": 1, "seconds": 2}]})
-    assert read == Policy(error_ratio=0.05, steps=(Step(1, 2),))
+    read = policy.parse({"errorRatio": 0.05, "steps": [{"weight": 1, "seconds": 10}]})
+    assert read == Policy(error_ratio=0.05, steps=(Step(1, 10),))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_what_is_not_said_keeps_its_default() -> None:
         ({"requests": "many"}, "of a wrong type"),
         ({"errorRatio": 1}, "error_ratio is a share from 0 to below 1"),
         ({"shift": float("nan")}, "shift is a number from 0"),
+        ({"requests": 1201}, "1201 requests do not fit into a step of 60 s at 20 a second"),
         ({"latencyRatio": float("inf")}, "latency_ratio must be above 0"),
     ],
 )
