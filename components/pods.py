@@ -13,7 +13,8 @@ USER = 65532
 # credentials, or know the pod by its ServiceAccount.
 SECRET = "linear-regressor-pipeline"  # noqa: S105 - its name
 TIMEOUT_SECONDS = 3600
-RETRIES = 2
+# With their pauses they last longer than a store or a registry that is away for a minute.
+RETRIES = 3
 
 
 def prepare(task: Any) -> None:

@@ -1,6 +1,7 @@
 """Kubeflow Pipelines and a registry on the cluster, as a user and as an operator see them."""
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -107,6 +108,18 @@ def store_credentials() -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://minio-service.{KUBEFLOW}:9000",
     }
+
+
+@contextmanager
+def store_away() -> Iterator[None]:
+    """Let nobody reach the store: whoever connects is refused at once."""
+    service = ("-n", KUBEFLOW, "patch", "service", "minio-service", "--type=merge", "-p")
+    selector = get("-n", KUBEFLOW, "service", "minio-service")["spec"]["selector"]
+    kubectl(*service, json.dumps({"spec": {"selector": {"away": "for-a-while"}}}))
+    try:
+        yield
+    finally:
+        kubectl(*service, json.dumps({"spec": {"selector": {"away": None, **selector}}}))
 
 
 def make_secret(namespace: str, name: str, **values: str) -> None:

@@ -22,6 +22,7 @@ from tests.cluster.pipelines import (
     kill_each_step_once,
     needs_pipelines,
     run_id,
+    store_away,
     watched,
     workers,
     write_shards,
@@ -29,30 +30,6 @@ from tests.cluster.pipelines import (
 
 pytestmark = needs_pipelines
 BETTER = 'features=["bmi", "bp", "s5"]'
-# All that a step talks to but the store, whose port is 9000.
-WITHOUT_STORE = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: the-store-is-away
-spec:
-  podSelector:
-    matchLabels:
-      pipeline/runid: {run}
-  policyTypes: [Egress]
-  egress:
-    - ports:
-        - {{protocol: UDP, port: 53}}
-        - {{protocol: TCP, port: 53}}
-        - {{protocol: TCP, port: 443}}
-        - {{protocol: TCP, port: 6443}}
-        - {{protocol: TCP, port: 5000}}
-        - {{protocol: TCP, port: 8080}}
-        - {{protocol: TCP, port: 8887}}
-        - {{protocol: TCP, port: 8888}}
-"""
-
-
 CLIENT = '{linear-regressor/registry-client: "true"}'
 STRANGER = """
 apiVersion: v1
@@ -185,14 +162,9 @@ def test_a_store_that_is_away_for_a_minute_costs_no_more_than_time(pipelines: Pi
     process = pipelines.start("iterations=7", options=("--no-cache",))
     assert process.stdout is not None
     identity = run_id(next(line for line in process.stdout if line.startswith("run ")))
-    policy = WITHOUT_STORE.format(run=identity)
     wait_for("train", partial(is_at, identity, "train"), 600, pause=0.2)
-    kubectl("-n", KUBEFLOW, "apply", "-f", "-", stdin=policy)
-    try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(60)
-    finally:
-        kubectl("-n", KUBEFLOW, "delete", "networkpolicy", "the-store-is-away")
+    with store_away(), pytest.raises(subprocess.TimeoutExpired):
+        process.wait(60)
     said, _ = process.communicate(timeout=1500)
     assert process.returncode == 0, said
     assert pipelines.champion().number == before
