@@ -54,10 +54,10 @@ test: $(READY) ## The tests, with branch coverage
 fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
-ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

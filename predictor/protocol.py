@@ -17,7 +17,7 @@ from predictor.asgi import ADMITTED
 from predictor.desk import Desk, Plan
 from predictor.quick import SMALL
 from predictor.service import Service
-from predictor.sink import WORTH, Sink
+from predictor.sink import Sink
 
 FITS = ("0.54.0", "0.9.0")
 """The versions of uvicorn and httptools that this was written for."""
@@ -51,7 +51,7 @@ class FastProtocol(HttpToolsProtocol):
         self._head_bytes = self._head_received = 0
         self._head_since = 0.0
         self._too_long = self._too_many = self._ended = False
-        self._passing_over = False
+        self._refused = self._passing_over = False
         self._unread = 0
         self._sink: Sink | None = None
         self._answering: RequestResponseCycle | None = None
@@ -81,8 +81,16 @@ class FastProtocol(HttpToolsProtocol):
             self._head_received += len(data)
             if self._head_received > self.desk.service.settings.max_header_bytes:
                 self._refuse_head()
-        if self._passing_over and self._unread >= WORTH and self.scheme == "http":
-            self._sink = Sink(self.loop, self.transport, self._unread, self._passed_over)
+        if self._refused and self.scheme == "http":
+            self._refused = False
+            self._throw_away()
+
+    def _throw_away(self) -> None:
+        """Have the kernel take the rest of a refused body, and look at the next head before more is read."""
+        if self._sink is None or self._sink.released:
+            self._sink = Sink(self.loop, self.transport, self.data_received, self._passed_over)
+        if self._passing_over:
+            self._sink.take(self._unread)
 
     def _at_boundary(self) -> bool:
         """Whether the next byte begins a request, with none before it that is not answered."""
@@ -165,13 +173,13 @@ class FastProtocol(HttpToolsProtocol):
         self.transport.write(refusal)
         self.server_state.total_requests += 1
         self._answered = time.monotonic()
-        self._passing_over, self._unread = True, length
+        self._refused = self._passing_over = True
+        self._unread = length
         return True
 
     def _passed_over(self) -> None:
         """Begin anew behind a body of which the parser saw only a part."""
         self._within_message = self._passing_over = False
-        self._sink = None
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
@@ -203,10 +211,12 @@ class FastProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def _let_go(self) -> None:
-        """Give to uvicorn what was kept for a body that may take longer."""
+        """Give to uvicorn what was kept for a body that may take longer, and to the transport its reading."""
         if self._kept:
             kept, self._kept = self._kept, b""
             self._hand_on(kept)
+        if self._sink and not self._sink.left:
+            self._sink.release()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open for answers that are under way: a client that sends no more may well read on."""
@@ -222,7 +232,7 @@ class FastProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the connection."""
         if self._sink:
-            self._sink.close()
+            self._sink.release()
         self._give_up()
         super().connection_lost(exc)
 

@@ -1,52 +1,87 @@
-"""Takes what a client still sends of a refused body out of its socket, without a copy of it being made."""
+"""Throws away bodies that were refused, without reading them: the kernel does it.
+
+While more comes than can be answered, what a refusal costs decides how much is left for answers. A transport
+would copy a quarter of a megabyte twice before the head in it could be looked at.
+"""
 
 import asyncio
 import mmap
 import socket
 from collections.abc import Callable
 
-WORTH = 2**17
-"""Bytes from which on a sink costs less than to read them."""
-
 # Never written to where the kernel discards (Linux), and so no memory; elsewhere overwritten again and again.
 _VOID = mmap.mmap(-1, 2**22)
+_HEAD = 4096
 
 
 class Sink:
-    """Empties a socket of some bytes, and hands it back to its transport."""
+    """Reads in the place of a transport: throws bodies away, and hands on what begins behind them.
+
+    Args:
+        transport: what reads otherwise.
+        received: takes what comes behind a body; it calls ``take`` if that is to be refused as well.
+        passed: is called behind a body.
+
+    Attributes:
+        left: bytes that are to be thrown away.
+        released: that the transport reads again.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         transport: asyncio.Transport,
-        left: int,
-        done: Callable[[], None],
+        received: Callable[[bytes], None],
+        passed: Callable[[], None],
     ) -> None:
-        self._loop, self._transport, self._left, self._done = loop, transport, left, done
+        self.left = 0
+        self.released = False
+        self._loop, self._transport, self._received, self._passed = loop, transport, received, passed
         # A second number for the socket: the first one is watched by the transport.
         self._socket = transport.get_extra_info("socket").dup()
         transport.pause_reading()
-        loop.add_reader(self._socket, self._take)
-        self._take()
+        loop.add_reader(self._socket, self._ready)
 
-    def close(self) -> None:
-        """Leave the rest where it is."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
+    def take(self, size: int) -> None:
+        """Throw away some bytes."""
+        self.left = size
+        self._discard()
 
-    def _take(self) -> None:
+    def release(self) -> None:
+        """Let the transport read again."""
+        if self.released:
+            return
+        self.released = True
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _ready(self) -> None:
+        if self.left:
+            self._discard()
+            return
         try:
-            taken = self._socket.recv_into(_VOID, min(self._left, len(_VOID)), socket.MSG_TRUNC)
+            data = self._socket.recv(_HEAD)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._received(data)
+        if not self.left:
+            # Not refused, or the client's end, which the transport finds by itself.
+            self.release()
+
+    def _discard(self) -> None:
+        try:
+            taken = self._socket.recv_into(_VOID, min(self.left, len(_VOID)), socket.MSG_TRUNC)
         except BlockingIOError:
             return
         except OSError:
             taken = 0
-        self._left -= taken
-        if taken and self._left:
-            return
-        # At its end, or the client's: the transport finds the latter by itself.
-        self.close()
-        self._transport.resume_reading()
-        if not self._left:
-            self._done()
+        self.left -= taken
+        if not taken:
+            self.release()
+        elif not self.left:
+            self._passed()

@@ -1,6 +1,7 @@
 """A connection of uvicorn's protocol with the desk before it, on a transport that only takes notes."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ class Transport:
         self.written = b""
         self.closed = ""
         self.unsent = 0
+        self.socket, self.client = socket.socketpair()
+        self.socket.setblocking(False)
 
-    def get_extra_info(self, _name: str) -> None:
-        return None
+    def get_extra_info(self, name: str) -> Any:
+        return self.socket if name == "socket" else None
 
     def write(self, data: bytes) -> None:
         self.written += data

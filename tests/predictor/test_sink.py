@@ -29,14 +29,15 @@ class Reader(asyncio.Protocol):
             self.kept += data
         else:
             loop = asyncio.get_running_loop()
-            self.sink = Sink(loop, self.transport, LENGTH - len(data), self.finished)
+            self.sink = Sink(loop, self.transport, self.data_received, self.finished)
+            self.sink.take(LENGTH - len(data))
             self.begun.set()
 
     def finished(self) -> None:
         self.done = True
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self.sink.close()
+        self.sink.release()
         self.lost.set()
 
 
@@ -67,15 +68,14 @@ def test_what_comes_behind_the_bytes_is_read_as_ever(
         runner.run(run())
 
 
-def test_a_sink_may_be_closed_twice_and_leaves_the_socket_to_its_transport() -> None:
+def test_a_sink_may_be_released_twice_and_leaves_the_socket_to_its_transport() -> None:
     async def run() -> None:
         reader, server, writer = await meet()
         async with server:
             writer.write(b"x")
             await reader.begun.wait()
-            reader.sink.close()
-            reader.sink.close()
-            reader.transport.resume_reading()
+            reader.sink.release()
+            reader.sink.release()
             writer.write(b"more")
             writer.close()
             await reader.lost.wait()
