@@ -60,9 +60,9 @@ def watch(site: Site, policy: Policy) -> Release:
         except (BusyError, RolledBackError):
             raise
         except BaseException:
-            # Also when this job is told to end: its successor begins the step again.
+            # Also when this job is told to end: its successor goes on from what the routes remember.
             site.lease.check()
-            site.routes.weigh(0, progress)
+            site.routes.weigh(0, site.routes.read().progress)
             raise
     site.lease.check()
     site.routes.weigh(0, progress)

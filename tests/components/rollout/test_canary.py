@@ -154,6 +154,33 @@ def test_a_job_killed_at_any_write_is_followed_by_one_that_ends_well(sound: bool
     assert points > 10, "it was killed at each write, one after the other"
 
 
+def test_a_version_that_failed_is_given_no_weight_again_where_nothing_can_be_put_back(world: World) -> None:
+    world.make_champion(2)
+    world.registry.withdraw(1, "it is bad too", None)
+    world.canary["2"] = FAULTS["errs"]
+    for _ in range(3):
+        with pytest.raises(RolloutError, match="version 2 is not to be served, and nothing else is: at 10 %"):
+            canary(world.site(), POLICY)
+    assert [weight for weight, _ in world.cluster.history if weight] == [10]
+    assert world.cluster.weights() == {0}
+
+
+def test_a_step_that_a_job_was_told_to_leave_was_begun(world: World) -> None:
+    world.make_champion(2)
+
+    def told() -> None:
+        if world.cluster.weights() == {10}:
+            raise EndedError("told to end")
+
+    world.time.meanwhile = told
+    for _ in range(POLICY.attempts):
+        with pytest.raises(EndedError):
+            canary(world.site(), POLICY)
+    with pytest.raises(RolledBackError, match="step 1 was begun 3 times"):
+        canary(world.site(), POLICY)
+    in_order(world)
+
+
 def test_a_weight_that_outlived_its_window_is_taken_back(world: World) -> None:
     world.make_champion(2)
 
