@@ -57,6 +57,14 @@ class Plan:
     known: Pass | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A body that would be answered in a thread, by its head."""
+
+    length: int
+    series: Series
+
+
 class Desk:
     """Knows heads, and answers the requests that have them; one for all connections."""
 
@@ -66,6 +74,7 @@ class Desk:
         self.served = service.served
         self.log = service.log.entries
         self.plans: dict[bytes, Plan | None] = {}
+        self.refused: dict[bytes, Large] = {}
         self._default_headers: DefaultHeaders = []
         self._common = b""
         self._heads: dict[int, bytes] = {}
@@ -100,36 +109,40 @@ class Desk:
             self.log.append((time(), "POST", plan.path, 200, body, content))
         return (self._heads.get(len(content)) or self._head(len(content))) + content
 
-    def large_body(self, url: bytes, fields: list[tuple[bytes, bytes]]) -> int:
-        """The length of a body that would be answered in a thread; 0 for whatever is not one for sure."""
+    def large(self, url: bytes, fields: list[tuple[bytes, bytes]]) -> Large | None:
+        """The body that a head announces, if a thread would answer it; None where that is not sure."""
         headers = dict(fields)
         length = headers.get(b"content-length", b"")
-        if not length.isdigit() or not _ELSEWHERE.isdisjoint(headers):
-            return 0
         settings = self.service.settings
-        if not settings.inline_bytes < int(length) <= settings.max_body_bytes:
-            return 0
-        route = self._route(url)
-        return 0 if route is None or route.name not in _LARGE or is_cloud_event(headers) else int(length)
+        if not length.isdigit() or not settings.inline_bytes < int(length) <= settings.max_body_bytes:
+            return None
+        route = self.service.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
+        known = route is not None and route.name in _LARGE and _ELSEWHERE.isdisjoint(headers)
+        if route is None or not known or is_cloud_event(headers):
+            return None
+        return Large(int(length), self.service.metrics.series(route.name))
 
-    def refusal(self, url: bytes, length: int, default_headers: DefaultHeaders) -> bytes | None:
+    def refusal(self, large: Large, default_headers: DefaultHeaders) -> bytes | None:
         """What such a body is answered at its head while there is no room for it; None where it may come.
 
         Costs a tenth of what it would by the application, so that refusing many leaves the time to answer.
         """
         try:
-            self.service.expect(length)
+            self.service.expect(large.length)
         except Unavailable as error:
             if default_headers is not self._default_headers:
                 self._renew(default_headers)
             answer = self.service.refuse(error)
-            if route := self._route(url):
-                self.service.metrics.series(route.name).observe(answer.status, 0, 0)
+            large.series.observe(answer.status, 0, 0)
             return self._response(answer)
         return None
 
-    def _route(self, url: bytes) -> Route | None:
-        return self.service.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
+    def remember(self, head: bytes, large: Large) -> None:
+        """Know the head of a body that was refused, should it come again."""
+        if len(head) <= _LONGEST:
+            if len(self.refused) >= _KNOWN:
+                self.refused.clear()
+            self.refused[head] = large
 
     def _finish(self, plan: Plan, body: bytes, answer: Answer, started: float) -> bytes:
         plan.series.observe(answer.status, perf_counter() - started, answer.rows)

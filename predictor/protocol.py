@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from predictor.asgi import ADMITTED
-from predictor.desk import Desk, Plan
+from predictor.desk import Desk, Large, Plan
 from predictor.quick import SMALL
 from predictor.service import Service
 from predictor.sink import Sink
@@ -53,6 +53,7 @@ class FastProtocol(HttpToolsProtocol):
         self._too_long = self._too_many = self._ended = False
         self._refused = self._passing_over = False
         self._unread = 0
+        self._large: Large | None = None
         self._sink: Sink | None = None
         self._answering: RequestResponseCycle | None = None
         self._active = self._answered = time.monotonic()
@@ -88,9 +89,28 @@ class FastProtocol(HttpToolsProtocol):
     def _throw_away(self) -> None:
         """Have the kernel take the rest of a refused body, and look at the next head before more is read."""
         if self._sink is None or self._sink.released:
-            self._sink = Sink(self.loop, self.transport, self.data_received, self._passed_over)
+            self._sink = Sink(self.loop, self.transport, self._received_behind, self._passed_over)
         if self._passing_over:
             self._sink.take(self._unread)
+
+    def _received_behind(self, data: bytes) -> None:
+        """Take what begins behind a refused body; the same again is refused without a look at each field."""
+        head = data[: data.find(b"\r\n\r\n") + 4]
+        large = self.desk.refused.get(head) if self._at_boundary() else None
+        refusal = self.desk.refusal(large, self.server_state.default_headers) if large else None
+        if large and refusal:
+            self._write_refusal(refusal)
+            if self._sink:
+                self._sink.take(max(0, large.length - len(data) + len(head)))
+        else:
+            self._just_refused()
+            self.data_received(data)
+            if large := self._just_refused():
+                self.desk.remember(head, large)
+
+    def _just_refused(self) -> Large | None:
+        large, self._large = self._large, None
+        return large
 
     def _at_boundary(self) -> bool:
         """Whether the next byte begins a request, with none before it that is not answered."""
@@ -160,25 +180,30 @@ class FastProtocol(HttpToolsProtocol):
             self.pipeline[0][0].keep_alive = False
             raise ValueError("too many requests wait for those before them")
         plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-        length = self.desk.large_body(self.url, self.headers) if plain and self._all_answered() else 0
-        if not length or not self._refuse_large(length):
+        large = self.desk.large(self.url, self.headers) if plain and self._all_answered() else None
+        if large is None or not self._refuse(large):
             super().on_headers_complete()
 
-    def _refuse_large(self, length: int) -> bool:
-        """Refuse a large body while too many wait; what comes of it is passed over unread."""
-        refusal = self.desk.refusal(self.url, length, self.server_state.default_headers)
+    def _refuse(self, large: Large) -> bool:
+        """Refuse a large body while there is no room; what comes of it is passed over unread."""
+        refusal = self.desk.refusal(large, self.server_state.default_headers)
         if refusal is None:
             self.scope["extensions"] = {ADMITTED: {}}
             return False
+        self._write_refusal(refusal)
+        self._refused = self._passing_over = True
+        self._large, self._unread = large, large.length
+        return True
+
+    def _write_refusal(self, refusal: bytes) -> None:
         self.transport.write(refusal)
         self.server_state.total_requests += 1
         self._answered = time.monotonic()
-        self._refused = self._passing_over = True
-        self._unread = length
-        return True
 
     def _passed_over(self) -> None:
         """Begin anew behind a body of which the parser saw only a part."""
+        if not self._passing_over:
+            return
         self._within_message = self._passing_over = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)

@@ -56,7 +56,7 @@ class Quick:
             return None
         scorer = loaded.scorer
         values = [_predict(scorer, instance) for instance in instances]
-        if not values or None in values:
+        if not values or None in values or len(values) > self.served.max_rows:
             return None
         return b'{"predictions":%b}' % dumps(values), len(values)
 
@@ -77,7 +77,7 @@ class Quick:
         if not plain or width != scorer.width or rows * width != len(data):
             return None
         values = [_predict(scorer, data[start : start + width]) for start in range(0, len(data), width)]
-        if not values or None in values:
+        if not values or None in values or len(values) > self.served.max_rows:
             return None
         content = b'%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
             _identity(self.served.name, self.served.version),

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     max_memory_bytes: Positive = 64 * 2**20
     """What the bodies under way may take together, answers included; beyond it 503 with Retry-After."""
 
-    inline_bytes: Positive = 64 * 2**10
+    inline_bytes: Positive = 2**18
     """Bodies up to this size are answered on the event loop, longer ones in a thread."""
 
     workers: Positive = 1

@@ -35,7 +35,7 @@ class Sink:
         passed: Callable[[], None],
     ) -> None:
         self.left = 0
-        self.released = False
+        self.released = self._again = False
         self._loop, self._transport, self._received, self._passed = loop, transport, received, passed
         # A second number for the socket: the first one is watched by the transport.
         self._socket = transport.get_extra_info("socket").dup()
@@ -44,8 +44,9 @@ class Sink:
 
     def take(self, size: int) -> None:
         """Throw away some bytes."""
-        self.left = size
-        self._discard()
+        self.left, self._again = size, True
+        if size:
+            self._discard()
 
     def release(self) -> None:
         """Let the transport read again."""
@@ -67,9 +68,10 @@ class Sink:
             return
         except OSError:
             data = b""
+        self._again = False
         if data:
             self._received(data)
-        if not self.left:
+        if not self._again:
             # Not refused, or the client's end, which the transport finds by itself.
             self.release()
 

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from predictor import json_codec, json_exact, tensors
 from predictor.answer import BINARY, JSON, Answer, Head
 from predictor.errors import InvalidInput
-from predictor.scorer import Scorer
 from predictor.seen import called
 from predictor.served import Served
 from predictor.tensors import Tensor
 
 _COMMAS = 16
-_FEW = 64
 _SPACE = rb"[ \t\r\n]*"
 _DATA = re.compile(rb'"data"%b:%b\[%b(\[?)' % (_SPACE, _SPACE, _SPACE))
 _FLAT_END = re.compile(rb"\]")
@@ -37,8 +35,6 @@ def infer(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     scorer = served.require().scorer
     head.require(JSON, BINARY)
     request, lifted, raw = _read(served, head, body, scorer.width)
-    if (few := _few(request, scorer)) is not None:
-        return _write(served, request, few)
     inputs = json_exact.member(request, "inputs", others=True)
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInput(f"inputs: expected a list of tensors, got {json_exact.describe(inputs)}")
@@ -46,22 +42,6 @@ def infer(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     X = tensors.matrix([read.tensor(item, f"inputs[{i}]") for i, item in enumerate(inputs)], scorer.names)
     read.finish()
     return _write(served, request, scorer.rows(X))
-
-
-def _few(request: Any, scorer: Scorer) -> list[float] | None:
-    """Predictions for the plainest of small requests, without arrays; None where it is not one."""
-    try:
-        (item,) = request["inputs"]
-        name, sizes, data = item["name"], item["shape"], item["data"]
-        plain = item["datatype"] == "FP64" and name == tensors.INPUT and len(item) == 4
-        rows, width = sizes
-    except (KeyError, TypeError, ValueError):
-        return None
-    numbers = type(data) is list and 0 < len(data) <= _FEW and json_codec.NUMBERS.issuperset(map(type, data))
-    if not (plain and numbers and type(rows) is int and width == scorer.width and rows * width == len(data)):
-        return None
-    values = [scorer.row(data[start : start + width]) for start in range(0, len(data), width)]
-    return values if all(value - value == 0 for value in values) else None
 
 
 class _Inputs:
@@ -179,7 +159,7 @@ def _parameters(item: dict[str, Any], where: str) -> dict[str, Any]:
     return parameters
 
 
-def _write(served: Served, request: dict[str, Any], values: NDArray[np.float64] | list[float]) -> Answer:
+def _write(served: Served, request: dict[str, Any], values: NDArray[np.float64]) -> Answer:
     answer: dict[str, Any] = {"model_name": served.name}
     if served.version is not None:
         answer["model_version"] = served.version

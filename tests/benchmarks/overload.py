@@ -20,13 +20,14 @@ class Outcome:
 
     Attributes:
         seconds: how long requests were begun.
-        right: how many were answered rightly within that time.
+        right, late: how many were answered rightly, within that time and after it.
         refused: how long each took that was refused, in seconds.
         closed: connections that ended with an answer, as it said.
     """
 
     seconds: float = 0.0
     right: int = 0
+    late: int = 0
     refused: list[float] = field(default_factory=list)
     closed: int = 0
 
@@ -87,7 +88,7 @@ class _Generator:
         right = self.outcome.right
         while len(self.free) < len(self.clients):
             self.step()
-        self.outcome.right = right
+        self.outcome.late, self.outcome.right = self.outcome.right - right, right
         for client in self.clients.values():
             client.wire.close()
 

@@ -125,7 +125,7 @@ def running(name: str, folder: Path) -> Iterator[Server]:
 
 def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[str], dict[str, str]]:
     ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
-    if name in ("predictor", "predictor, JWT"):
+    if name.startswith("predictor"):
         model, keys = folder / "model" / "1", folder / "keys"
         if not model.exists():
             artifact.write(_model(), model)
@@ -137,6 +137,8 @@ def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[s
         }
         if name == "predictor, JWT":
             settings |= _tokens(folder)
+        if name == "predictor, threads":
+            settings |= {"PREDICTOR_INLINE_BYTES": "1"}
         return [sys.executable, "-m", "predictor", "--model_dir", str(model), *ports], settings
     if name == "stock":
         return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports], {}

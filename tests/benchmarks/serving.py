@@ -37,6 +37,7 @@ from tests.benchmarks.table import Table, ratio_of
 V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 JSON = {"Content-Type": "application/json"}
 ROWS = 100_000
+FEWER = 10_000
 RECORDS = 1_000_000
 OVERLOAD_ROWS = (2_000, 20_000, 100_000)
 _TAIL = 5
@@ -177,6 +178,13 @@ class Bench:
         for name, measure in (("/batch", batch), ("V1", predict)):
             work = f"{name}, 100,000 rows of JSON | its parts in process"
             self.pair(work, measure, lambda: _parts(rows, self.seconds, self.clock), least=0.5)
+        few = orjson.dumps({"instances": values[:FEWER].reshape(-1, 1)}, option=orjson.OPT_SERIALIZE_NUMPY)
+        self.pair(
+            f"/batch, {FEWER:,} rows of JSON on the loop | in a thread",
+            self.rate(ours, "/batch", few, JSON),
+            self.rate(self.start("predictor, threads"), "/batch", few, JSON),
+            least=1,
+        )
         arrow = {"Content-Type": "application/vnd.apache.arrow.stream"}
         self.pair(
             "/batch, 100,000 rows of Arrow | of JSON",
