@@ -9,27 +9,21 @@ the server took, rather than for each second: the same where the server has its 
 """
 
 import argparse
-import asyncio
 import contextlib
-import os
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import orjson
 import simdjson
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from tests.benchmarks import bodies, open_loop, overload
+from tests.benchmarks import bodies, clients, open_loop, overload
+from tests.benchmarks.clients import on_core
 from tests.benchmarks.servers import CLIENT_CORE, KEY, NAME, SERVER_CORE, Server, running
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
 from tests.benchmarks.table import Table, ratio_of
@@ -204,7 +198,7 @@ class Bench:
         stream = self.rate(self.ours, "/stream", ONE, JSON)
         self.pair(
             "NDJSON records/s | /stream, one request each",
-            self.timed(self.ours, lambda: _records(self.ours.port, head.encode() + body)),
+            self.timed(self.ours, lambda: clients.records(self.ours.port, head.encode() + body, RECORDS)),
             stream,
             least=5,
         )
@@ -233,7 +227,7 @@ class Bench:
         """The 99th percentile and the median of the latency of ``/stream``, in milliseconds."""
         head = f"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: {KEY}\r\n"
         request = f"{head}Content-Length: {len(ONE)}\r\n\r\n".encode() + ONE
-        with _on_core(CLIENT_CORE):
+        with on_core(CLIENT_CORE):
             latencies = open_loop.run(server.port, request, rate=rate, seconds=self.seconds, connections=32)
         p99, median = np.quantile(latencies, (0.99, 0.5)) * 1e3
         return float(p99), float(median)
@@ -249,7 +243,7 @@ class Bench:
             request = head.encode() + body
             pairs, refused = [], []
             for _ in range(self.rounds):
-                with _on_core(CLIENT_CORE):
+                with on_core(CLIENT_CORE):
                     peak = overload.offer(self.ours.port, request, seconds=self.seconds, connections=4)
                     most = overload.offer(
                         self.ours.port, request, rate=4 * peak.rate, seconds=self.seconds, connections=64
@@ -263,8 +257,8 @@ class Bench:
         """One row by gRPC."""
         self.pair(
             "gRPC, one row | stock gRPC",
-            self.timed(self.ours, lambda: _grpc(self.ours, self.seconds)),
-            self.timed(self.stock, lambda: _grpc(self.stock, self.seconds)),
+            self.timed(self.ours, lambda: clients.calls(self.ours, self.seconds)),
+            self.timed(self.stock, lambda: clients.calls(self.stock, self.seconds)),
             least=0.95,
         )
 
@@ -294,7 +288,7 @@ def _parts(body: bytes, seconds: float, clock: Callable[[Server | None], float])
     """Parse into a buffer, multiply and add, write: a second, in this process, on the servers' core."""
     parser = simdjson.Parser()
     count, started, end = 0, clock(None), time.perf_counter() + seconds
-    with _on_core(SERVER_CORE):
+    with on_core(SERVER_CORE):
         while time.perf_counter() < end:
             document: Any = parser.parse(body)
             instances = document["instances"]
@@ -303,54 +297,3 @@ def _parts(body: bytes, seconds: float, clock: Callable[[Server | None], float])
             orjson.dumps({"predictions": values * WEIGHT + INTERCEPT}, option=orjson.OPT_SERIALIZE_NUMPY)
             count += 1
     return count / (clock(None) - started)
-
-
-def _records(port: int, request: bytes) -> float:
-    """Answer records on one connection; how many."""
-    with _on_core(CLIENT_CORE):
-        answered = duplex(port, request).count(b"}\n")
-    if answered != RECORDS:
-        raise RuntimeError(f"{answered} of {RECORDS} records were answered")
-    return answered
-
-
-def duplex(port: int, request: bytes) -> bytes:
-    """Send a request and read its answer at the same time: it is longer than every buffer on the way."""
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as wire:
-        sender = threading.Thread(target=wire.sendall, args=(request,))
-        sender.start()
-        answer = b"".join(iter(lambda: wire.recv(2**20), b""))
-        sender.join()
-        return answer
-
-
-def _grpc(server: Server, seconds: float) -> float:
-    """Calls in some seconds, 16 at a time."""
-    tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": {"fp64_contents": [0.5]}}
-    request = pb.ModelInferRequest(model_name=NAME, inputs=[tensor])
-    end = time.perf_counter() + seconds
-
-    async def caller(stub: GRPCInferenceServiceStub) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            await stub.ModelInfer(request, metadata=(("x-api-key", KEY),))
-            count += 1
-        return count
-
-    async def drive() -> int:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-            stub = GRPCInferenceServiceStub(channel)
-            return sum(await asyncio.gather(*(caller(stub) for _ in range(16))))
-
-    with _on_core(CLIENT_CORE):
-        return asyncio.run(drive())
-
-
-@contextlib.contextmanager
-def _on_core(core: str) -> Iterator[None]:
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {int(core)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
