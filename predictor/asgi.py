@@ -176,7 +176,7 @@ class _Exchange:
         if len(body) <= self.service.settings.inline_bytes and not head.encoding:
             answer = work()
         else:
-            answer = await self.service.workers.run(work)
+            answer = await self.service.workers.run(work, len(body))
         if answer.waits:
             await self._settled(answer.waits)
         return answer

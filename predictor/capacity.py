@@ -6,6 +6,7 @@ What can't be taken on is refused at once, in constant time, before its body is 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 from predictor.errors import DeadlineExceeded, Unavailable
@@ -24,23 +25,25 @@ class OutOfMemory(Unavailable):
 class Workers:
     """Threads for what would keep the event loop too long."""
 
-    def __init__(self, threads: int, queue: int, seconds: float) -> None:
+    def __init__(self, threads: int, queue: int, queue_bytes: int, seconds: float) -> None:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="answer")
         self.places = threads + queue
         self.taken = 0
+        self.most_bytes = queue_bytes
+        self.bytes = 0
         self.seconds = seconds
 
-    def check(self) -> None:
-        """Tell whether there is a place.
+    def check(self, size: int) -> None:
+        """Tell whether there is a place for a body; the first may have any size.
 
         Raises:
             Busy: there is none.
         """
-        if self.taken >= self.places:
+        if self.taken >= self.places or (self.taken and self.bytes + size > self.most_bytes):
             raise Busy("too many large requests are waiting", retry_after=1)
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do ``work`` in a thread.
+    async def run(self, work: Callable[[], T], size: int) -> T:
+        """Do ``work`` on a body of some bytes in a thread.
 
         It is taken on even where there is no place any more: what arrived while there was one has cost its
         reading, and is bounded by the memory that bodies may take.
@@ -49,17 +52,19 @@ class Workers:
             DeadlineExceeded: it took too long; its place is kept until it ends.
         """
         self.taken += 1
+        self.bytes += size
         job = _Job(work)
         future = asyncio.get_running_loop().run_in_executor(self.pool, job)
-        future.add_done_callback(self._free)
+        future.add_done_callback(partial(self._free, size))
         try:
             return await asyncio.wait_for(asyncio.shield(future), self.seconds)
         except TimeoutError as error:
             job.work = None
             raise DeadlineExceeded(f"the answer took longer than {self.seconds:g} s") from error
 
-    def _free(self, future: "asyncio.Future[T]") -> None:
+    def _free(self, size: int, future: "asyncio.Future[T]") -> None:
         self.taken -= 1
+        self.bytes -= size
         if not future.cancelled():
             future.exception()  # after a deadline nobody else asks for it
 

@@ -53,7 +53,9 @@ class Service:
         self.settings = settings
         self.gate = make_gate(settings)
         self.log = RequestLog(settings.request_log_size)
-        self.workers = Workers(settings.workers, settings.queue, settings.answer_seconds)
+        self.workers = Workers(
+            settings.workers, settings.queue, settings.queue_bytes, settings.answer_seconds
+        )
         self.memory = Memory(settings.max_memory_bytes)
         self.recorder = make_recorder(settings)
         self.metrics = Metrics(served, self.memory, self.recorder)
@@ -106,7 +108,7 @@ class Service:
             OutOfMemory: it and its answer would take more memory than is left.
         """
         if length > self.settings.inline_bytes:
-            self.workers.check()
+            self.workers.check(length)
             self.memory.check(2 * length)
 
     def compute(self, handler: Handler, head: Head, body: bytes | bytearray) -> Answer:

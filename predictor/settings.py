@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     queue: Positive = 16
     """Large requests that may wait for a thread; beyond it 503 with Retry-After."""
 
+    queue_bytes: Positive = 16 * 2**20
+    """What large requests may have in all while one waits: how long it waits follows from that."""
+
     head_seconds: Seconds = 10
     """How long the head of a request may take to arrive."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 # Never written to where the kernel discards (Linux), and so no memory; elsewhere overwritten again and again.
 _VOID = mmap.mmap(-1, 2**22)
 _HEAD = 4096
+_WAKE = 2**19
 
 
 class Sink:
@@ -35,6 +36,7 @@ class Sink:
         passed: Callable[[], None],
     ) -> None:
         self.left = 0
+        self._waking_at = 1
         self.released = self._again = False
         self._loop, self._transport, self._received, self._passed = loop, transport, received, passed
         # A second number for the socket: the first one is watched by the transport.
@@ -53,6 +55,7 @@ class Sink:
         if self.released:
             return
         self.released = True
+        self._wake_at(1)
         self._loop.remove_reader(self._socket)
         self._socket.close()
         if not self._transport.is_closing():
@@ -79,11 +82,22 @@ class Sink:
         try:
             taken = self._socket.recv_into(_VOID, min(self.left, len(_VOID)), socket.MSG_TRUNC)
         except BlockingIOError:
+            self._wake_at(min(self.left, _WAKE))
             return
         except OSError:
             taken = 0
         self.left -= taken
-        if not taken:
+        if taken and self.left >= _WAKE:
+            self._wake_at(_WAKE)
+        elif not taken:
             self.release()
-        elif not self.left:
-            self._passed()
+        else:
+            self._wake_at(max(1, self.left))
+            if not self.left:
+                self._passed()
+
+    def _wake_at(self, size: int) -> None:
+        """Be told of bytes when there are so many, rather than of each packet."""
+        if size != self._waking_at:
+            self._waking_at = size
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

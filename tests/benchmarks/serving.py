@@ -251,7 +251,8 @@ class Bench:
                 pairs.append((most.rate, peak.rate))
                 refused += most.refused
             self.table.row(f"/batch, {rows:,} rows, at 4 times its peak | its peak", pairs, least=0.9)
-            print(f"# {len(refused):,} refused within {np.quantile(refused, 0.99) * 1e3:.0f} ms (p99)")
+            slowest = np.quantile(refused, 0.99) * 1e3 if refused else 0.0
+            print(f"# {len(refused):,} refused, 99 of 100 within {slowest:.0f} ms")
 
     def grpc(self) -> None:
         """One row by gRPC."""

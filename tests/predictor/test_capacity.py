@@ -10,10 +10,10 @@ from predictor.errors import DeadlineExceeded
 
 def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
     async def run() -> None:
-        workers = Workers(threads=1, queue=0, seconds=60)
-        assert await workers.run(threading.current_thread) is not threading.main_thread()
+        workers = Workers(threads=1, queue=0, queue_bytes=100, seconds=60)
+        assert await workers.run(threading.current_thread, 1) is not threading.main_thread()
         with pytest.raises(ZeroDivisionError):
-            await workers.run(lambda: 1 // 0)
+            await workers.run(lambda: 1 // 0, 1)
         assert workers.taken == 0
 
     asyncio.run(run())
@@ -21,27 +21,43 @@ def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
 
 def test_places_are_those_at_work_and_those_that_wait() -> None:
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, seconds=60), threading.Event()
+        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
         asked = []
         for taken in (1, 2):
-            workers.check()
-            asked.append(asyncio.create_task(workers.run(hold.wait)))
+            workers.check(1)
+            asked.append(asyncio.create_task(workers.run(hold.wait, 1)))
             await asyncio.sleep(0)
             assert workers.taken == taken
         with pytest.raises(Busy) as refused:
-            workers.check()
+            workers.check(1)
         assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
         hold.set()
         assert await asyncio.gather(*asked) == [True, True]
-        workers.check()
+        workers.check(1)
+
+    asyncio.run(run())
+
+
+def test_who_waits_does_so_behind_no_more_than_so_many_bytes() -> None:
+    async def run() -> None:
+        workers, hold = Workers(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
+        workers.check(1000)
+        first = asyncio.create_task(workers.run(hold.wait, 60))
+        await asyncio.sleep(0)
+        workers.check(40)
+        with pytest.raises(Busy):
+            workers.check(41)
+        hold.set()
+        await first
+        assert workers.bytes == 0
 
     asyncio.run(run())
 
 
 def test_what_has_arrived_is_answered_though_every_place_is_taken() -> None:
     async def run() -> list[int]:
-        workers = Workers(threads=1, queue=0, seconds=60)
-        return await asyncio.gather(*(workers.run(partial(int, i)) for i in range(20)))
+        workers = Workers(threads=1, queue=0, queue_bytes=100, seconds=60)
+        return await asyncio.gather(*(workers.run(partial(int, i), 1) for i in range(20)))
 
     assert asyncio.run(run()) == list(range(20))
 
@@ -50,17 +66,17 @@ def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_t
     begun: list[str] = []
 
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, seconds=0.05), threading.Event()
-        first = asyncio.create_task(workers.run(hold.wait))
+        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
+        first = asyncio.create_task(workers.run(hold.wait, 1))
         await asyncio.sleep(0)
         with pytest.raises(DeadlineExceeded) as late:
-            await workers.run(lambda: begun.append("second"))
+            await workers.run(lambda: begun.append("second"), 1)
         assert late.value.status == 504
         with pytest.raises(DeadlineExceeded):
             await first
         assert workers.taken == 2
         hold.set()
-        assert await workers.run(lambda: "third") == "third"
+        assert await workers.run(lambda: "third", 1) == "third"
         assert workers.taken == 0
 
     asyncio.run(run())
