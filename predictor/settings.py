@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     max_memory_bytes: Positive = 64 * 2**20
     """What the bodies under way may take together, answers included; beyond it 503 with Retry-After."""
 
-    inline_bytes: Positive = 2**18
+    inline_bytes: Positive = 2**19
     """Bodies up to this size are answered on the event loop, longer ones in a thread."""
 
     workers: Positive = 1
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     queue: Positive = 16
     """Large requests that may wait for a thread; beyond it 503 with Retry-After."""
 
-    queue_bytes: Positive = 16 * 2**20
+    queue_bytes: Positive = 8 * 2**20
     """What large requests may have in all while one waits: how long it waits follows from that."""
 
     head_seconds: Seconds = 10

@@ -33,7 +33,7 @@ JSON = {"Content-Type": "application/json"}
 ROWS = 100_000
 FEWER = 10_000
 RECORDS = 1_000_000
-OVERLOAD_ROWS = (2_000, 20_000, 100_000)
+OVERLOAD_ROWS = (2_000, 20_000, 50_000, 100_000)
 _TAIL = 5
 ONE = b'{"instance": 0.5}'
 
@@ -207,7 +207,8 @@ class Bench:
         """The tail at half of the peak, timed from when each request should have been sent.
 
         nginx at the same rate is the control: a machine that itself stands still now and then, as one that is
-        shared does, gives any server a long tail. Where it gives nginx one, the first row says nothing.
+        shared does, gives any server a long tail. Where it gives nginx one, the first row says nothing; and who
+        is busy half of the time needs as long again to work off what came meanwhile, nginx a third.
         """
         ours, nginx = self.ours, self.start("nginx")
         rate = ours.rate("/stream", ONE, JSON, self.folder, self.seconds) / 2
@@ -221,7 +222,7 @@ class Bench:
             void=ratio_of(control) > _TAIL,
         )
         p99 = [(tail[0], other[0]) for tail, other in rounds]
-        self.table.row("/stream at half its peak, p99 ms | nginx's p99 ms", p99, most=2)
+        self.table.row("/stream at half its peak, p99 ms | nginx's p99 ms", p99, most=3)
 
     def _tail(self, server: Server, rate: float) -> tuple[float, float]:
         """The 99th percentile and the median of the latency of ``/stream``, in milliseconds."""

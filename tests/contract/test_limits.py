@@ -150,8 +150,8 @@ def test_what_bodies_take_together_is_bounded(start_server: "StartServer") -> No
 def test_a_connection_goes_on_behind_a_large_body_that_was_refused(start_server: "StartServer") -> None:
     """However much of it the server has read itself, and whatever comes behind it."""
     request = b"GET /stream/0 HTTP/1.1\r\nhost: x\r\n\r\n"
-    with start_server(max_memory_bytes=300_000) as server:
-        for length in (270_000, 700_000, 30_000_000):
+    with start_server(max_memory_bytes=600_000) as server:
+        for length in (530_000, 900_000, 30_000_000):
             with connect(server) as wire:
                 wire.sendall(head(length) + b"x" * 1000)
                 assert wire.recv(65536).startswith(b"HTTP/1.1 503 ")

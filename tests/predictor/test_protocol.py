@@ -171,29 +171,29 @@ def test_a_large_body_is_refused_at_its_head_while_too_many_wait_and_then_passed
 ) -> None:
     workers = connection.service.workers
     workers.taken = workers.places
-    answer = connection.send(large(300_000) + b"x" * 1000)
+    answer = connection.send(large(600_000) + b"x" * 1000)
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"retry-after: 1\r\n" in answer
     assert answer.endswith(b'{"error":"too many large requests are waiting"}')
-    assert connection.pour(b"x" * 299_000) == b""
+    assert connection.pour(b"x" * 599_000) == b""
     assert connection.pour(SMALL).endswith(PREDICTION)
     assert connection.send(SMALL).endswith(PREDICTION)
     assert connection.service.metrics.rejected["busy"] == 1
     assert connection.asked == []
     workers.taken = 0
-    assert connection.send(large(300_000)).endswith(b"ok")
+    assert connection.send(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
 
 
 def test_the_same_head_behind_a_refused_body_is_refused_as_the_first_was(connection: Connection) -> None:
     workers = connection.service.workers
     workers.taken = workers.places
-    whole = large(300_000) + b"x" * 300_000
+    whole = large(600_000) + b"x" * 600_000
     first = connection.send(whole)
     assert [connection.pour(whole) for _ in range(3)] == [first] * 3
     assert connection.service.metrics.rejected["busy"] == 4
     workers.taken = 0
-    assert connection.pour(large(300_000)).endswith(b"ok")
+    assert connection.pour(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
 
 
@@ -202,11 +202,11 @@ def test_the_same_head_behind_a_refused_body_is_refused_as_the_first_was(connect
     [
         large(2000),
         large(2**25 + 1),
-        large(300_000, b"/stream"),
-        large(300_000, more=b"expect: 100-continue\r\n"),
-        large(300_000, more=b"connection: close\r\n"),
-        large(300_000, more=b"ce-specversion: 1.0\r\n"),
-        b"PUT" + large(300_000)[4:],
+        large(600_000, b"/stream"),
+        large(600_000, more=b"expect: 100-continue\r\n"),
+        large(600_000, more=b"connection: close\r\n"),
+        large(600_000, more=b"ce-specversion: 1.0\r\n"),
+        b"PUT" + large(600_000)[4:],
     ],
 )
 def test_what_is_no_plain_large_request_is_left_to_the_application_even_then(
@@ -249,7 +249,7 @@ def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(
 
 def test_the_rest_of_a_refused_body_is_not_waited_for(connection: Connection, clock: list[float]) -> None:
     connection.service.workers.taken = connection.service.workers.places
-    connection.send(large(300_000))
+    connection.send(large(600_000))
     clock[0] = 102.9
     connection.send(b"x")
     assert connection.tend(103) == ""
