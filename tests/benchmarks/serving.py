@@ -207,7 +207,7 @@ class Bench:
         """The tail at half of the peak, timed from when each request should have been sent.
 
         nginx at the same rate is the control: a machine that itself stands still now and then, as one that is
-        shared does, gives any server a long tail. Where it gives nginx one, the first row says nothing; and who
+        shared does, gives any server a long tail. Where it gives nginx one, the first row says nothing; who
         is busy half of the time needs as long again to work off what came meanwhile, nginx a third.
         """
         ours, nginx = self.ours, self.start("nginx")
