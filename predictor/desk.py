@@ -74,7 +74,7 @@ class Desk:
         self.served = service.served
         self.log = service.log.entries
         self.plans: dict[bytes, Plan | None] = {}
-        self.refused: dict[bytes, Large] = {}
+        self.larges: dict[bytes, Large | None] = {}
         self._default_headers: DefaultHeaders = []
         self._common = b""
         self._heads: dict[int, bytes] = {}
@@ -122,6 +122,18 @@ class Desk:
             return None
         return Large(int(length), self.service.metrics.series(route.name))
 
+    def find_large(self, head: bytes) -> Large | None:
+        """The same, of a head by its bytes, which is read when it is first seen."""
+        if head in self.larges:
+            return self.larges[head]
+        if len(head) > _LONGEST:
+            return None
+        if len(self.larges) >= _KNOWN:
+            self.larges.clear()
+        read = _read(head)
+        large = self.larges[head] = self.large(read.url, read.headers) if read and read.plain else None
+        return large
+
     def refusal(self, large: Large, default_headers: DefaultHeaders) -> bytes | None:
         """What such a body is answered at its head while there is no room for it; None where it may come.
 
@@ -136,13 +148,6 @@ class Desk:
             large.series.observe(answer.status, 0, 0)
             return self._response(answer)
         return None
-
-    def remember(self, head: bytes, large: Large) -> None:
-        """Know the head of a body that was refused, should it come again."""
-        if len(head) <= _LONGEST:
-            if len(self.refused) >= _KNOWN:
-                self.refused.clear()
-            self.refused[head] = large
 
     def _finish(self, plan: Plan, body: bytes, answer: Answer, started: float) -> bytes:
         plan.series.observe(answer.status, perf_counter() - started, answer.rows)
@@ -179,22 +184,15 @@ class Desk:
         self._heads.clear()
 
     def _make(self, head: bytes) -> Plan | None:
-        seen = _Seen()
-        parser = httptools.HttpRequestParser(seen)
+        seen = _read(head)
+        if seen is None:
+            return None
         try:
-            parser.feed_data(head)
             path = httptools.parse_url(seen.url).path.decode("ascii")
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, UnicodeDecodeError):
+        except (httptools.HttpParserError, UnicodeDecodeError):
             return None
         headers = dict(seen.headers)
-        plain = (
-            seen.heads == 1
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and _ELSEWHERE.isdisjoint(headers)
-            and not is_cloud_event(headers)
-        )
+        plain = seen.plain and _ELSEWHERE.isdisjoint(headers) and not is_cloud_event(headers)
         route = self.service.routes.exact.get(path) if plain else None
         length = headers.get(b"content-length", b"")
         if route is None or route.name not in _HOT or not length.isdigit():
@@ -226,13 +224,27 @@ class Desk:
         return head.plain and length <= SMALL and self.service.recorder is None
 
 
+def _read(head: bytes) -> "_Seen | None":
+    """What httptools finds in a head; None where it finds fault with it."""
+    seen = _Seen()
+    parser = httptools.HttpRequestParser(seen)
+    try:
+        parser.feed_data(head)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    kept = parser.get_http_version() == "1.1" and parser.should_keep_alive()
+    seen.plain = seen.heads == 1 and parser.get_method() == b"POST" and kept
+    return seen
+
+
 class _Seen:
-    """Collects what httptools finds in a head."""
+    """A head: what it asks for, its fields, and whether it is one POST, to be kept alive, and no more."""
 
     def __init__(self) -> None:
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.heads = 0
+        self.plain = False
 
     def on_url(self, url: bytes) -> None:
         self.url += url

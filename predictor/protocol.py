@@ -53,7 +53,6 @@ class FastProtocol(HttpToolsProtocol):
         self._too_long = self._too_many = self._ended = False
         self._refused = self._passing_over = False
         self._unread = 0
-        self._large: Large | None = None
         self._sink: Sink | None = None
         self._answering: RequestResponseCycle | None = None
         self._active = self._answered = time.monotonic()
@@ -96,21 +95,16 @@ class FastProtocol(HttpToolsProtocol):
     def _received_behind(self, data: bytes) -> None:
         """Take what begins behind a refused body; the same again is refused without a look at each field."""
         head = data[: data.find(b"\r\n\r\n") + 4]
-        large = self.desk.refused.get(head) if self._at_boundary() else None
-        refusal = self.desk.refusal(large, self.server_state.default_headers) if large else None
-        if large and refusal:
+        large = self.desk.find_large(head) if self._at_boundary() else None
+        unread = large.length - (len(data) - len(head)) if large else 0
+        refusal = (
+            self.desk.refusal(large, self.server_state.default_headers) if large and unread > 0 else None
+        )
+        if refusal and self._sink:
             self._write_refusal(refusal)
-            if self._sink:
-                self._sink.take(max(0, large.length - len(data) + len(head)))
+            self._sink.take(unread)
         else:
-            self._just_refused()
             self.data_received(data)
-            if large := self._just_refused():
-                self.desk.remember(head, large)
-
-    def _just_refused(self) -> Large | None:
-        large, self._large = self._large, None
-        return large
 
     def _at_boundary(self) -> bool:
         """Whether the next byte begins a request, with none before it that is not answered."""
@@ -192,7 +186,7 @@ class FastProtocol(HttpToolsProtocol):
             return False
         self._write_refusal(refusal)
         self._refused = self._passing_over = True
-        self._large, self._unread = large, large.length
+        self._unread = large.length
         return True
 
     def _write_refusal(self, refusal: bytes) -> None:

@@ -192,6 +192,10 @@ def test_the_same_head_behind_a_refused_body_is_refused_as_the_first_was(connect
     first = connection.send(whole)
     assert [connection.pour(whole) for _ in range(3)] == [first] * 3
     assert connection.service.metrics.rejected["busy"] == 4
+    mixed = connection.pour(SMALL + whole)
+    assert mixed.index(PREDICTION) < mixed.index(b"503")
+    assert connection.pour(SMALL).endswith(PREDICTION)
+    connection.send(whole)
     workers.taken = 0
     assert connection.pour(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
