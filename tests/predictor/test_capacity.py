@@ -76,6 +76,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_t
             await first
         assert workers.taken == 2
         hold.set()
+        workers.seconds = 60
         assert await workers.run(lambda: "third", 1) == "third"
         assert workers.taken == 0
 
