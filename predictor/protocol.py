@@ -104,6 +104,8 @@ class FastProtocol(HttpToolsProtocol):
             self._write_refusal(refusal)
             self._sink.take(unread)
         else:
+            if self._sink:  # before it is read, which may pause the transport for reasons of its own
+                self._sink.release()
             self.data_received(data)
 
     def _at_boundary(self) -> bool:
@@ -193,6 +195,7 @@ class FastProtocol(HttpToolsProtocol):
         self.transport.write(refusal)
         self.server_state.total_requests += 1
         self._answered = time.monotonic()
+        self._quiet = False
 
     def _passed_over(self) -> None:
         """Begin anew behind a body of which the parser saw only a part."""

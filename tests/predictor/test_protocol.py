@@ -181,7 +181,7 @@ def test_a_large_body_is_refused_at_its_head_while_too_many_wait_and_then_passed
     assert connection.service.metrics.rejected["busy"] == 1
     assert connection.asked == []
     workers.taken = 0
-    assert connection.send(large(600_000)).endswith(b"ok")
+    assert connection.pour(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
 
 
@@ -196,6 +196,9 @@ def test_the_same_head_behind_a_refused_body_is_refused_as_the_first_was(connect
     assert mixed.index(PREDICTION) < mixed.index(b"503")
     assert connection.pour(SMALL).endswith(PREDICTION)
     connection.send(whole)
+    assert connection.tend(1000) == ""
+    assert connection.pour(whole) == first
+    assert connection.tend(1008) == "", "a client that is refused again and again is not idle"
     workers.taken = 0
     assert connection.pour(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
