@@ -181,7 +181,7 @@ def test_a_large_body_is_refused_at_its_head_while_too_many_wait_and_then_passed
     assert connection.service.metrics.rejected["busy"] == 1
     assert connection.asked == []
     workers.taken = 0
-    assert connection.pour(large(600_000)).endswith(b"ok")
+    assert connection.send(large(600_000)).endswith(b"ok")
     assert connection.asked == ["/batch"]
 
 
