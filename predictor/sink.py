@@ -47,8 +47,7 @@ class Sink:
     def take(self, size: int) -> None:
         """Throw away some bytes."""
         self.left, self._again = size, True
-        if size:
-            self._discard()
+        self._discard()
 
     def release(self) -> None:
         """Let the transport read again."""

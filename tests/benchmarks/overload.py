@@ -20,16 +20,13 @@ class Outcome:
 
     Attributes:
         seconds: how long requests were begun.
-        right, late: how many were answered rightly, within that time and after it.
+        right: how many were answered rightly within that time.
         refused: how long each took that was refused, in seconds.
-        closed: connections that ended with an answer, as it said.
     """
 
     seconds: float = 0.0
     right: int = 0
-    late: int = 0
     refused: list[float] = field(default_factory=list)
-    closed: int = 0
 
     @property
     def rate(self) -> float:
@@ -88,7 +85,7 @@ class _Generator:
         right = self.outcome.right
         while len(self.free) < len(self.clients):
             self.step()
-        self.outcome.late, self.outcome.right = self.outcome.right - right, right
+        self.outcome.right = right
         for client in self.clients.values():
             client.wire.close()
 
@@ -103,7 +100,6 @@ class _Generator:
     def _free(self, client: "_Client") -> None:
         client.idle = False
         if client.closing:
-            self.outcome.closed += 1
             del self.clients[client.number]
             client.wire.close()
             self._connect()

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-from tests.hold.balancer import ANSWER, REQUEST, Balancer
+from tests.hold.balancer import REQUEST, Balancer, is_right
 from tests.hold.large import bodies, probes
 from tests.hold.process import MEMORY, Predictor
 
@@ -52,12 +52,12 @@ def connections(count: int, stack: contextlib.ExitStack) -> bool:
     wires = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(count)]
     for request in (REQUEST, b"GET /stream/0.5 HTTP/1.1\r\nhost: x\r\n\r\n"):
         for wire in wires:
-            right += _is_right(wire, request)
+            right += is_right(wire, request)
         seen = max(seen, server.memory() - idle)
     for wire in wires:
         wire.sendall(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 100)
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as other:
-        alive = _is_right(other, REQUEST)
+        alive = is_right(other)
     seen = max(seen, server.memory() - idle)
     for wire in wires:
         wire.close()
@@ -65,15 +65,6 @@ def connections(count: int, stack: contextlib.ExitStack) -> bool:
     grown = f"{idle / 2**20:.0f} {seen / 2**20:+.0f} MiB"
     print(f"connections: {count:,}, {right:,} right answers, memory {grown}")
     return alive and right == 2 * count and seen < MEMORY
-
-
-def _is_right(wire: socket.socket, request: bytes) -> bool:
-    """Whether a request is answered rightly, in however many packets."""
-    wire.sendall(request)
-    answer = b""
-    while not answer.endswith(ANSWER) and (part := wire.recv(65536)):
-        answer += part
-    return answer.endswith(ANSWER)
 
 
 def main() -> int:

@@ -8,6 +8,15 @@ REQUEST = b'POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"inst
 ANSWER = b'{"prediction":621.125}'
 
 
+def is_right(wire: socket.socket, request: bytes = REQUEST) -> bool:
+    """Whether a request is answered rightly, in however many packets."""
+    wire.sendall(request)
+    answer = b""
+    while not answer.endswith(ANSWER) and (part := wire.recv(65536)):
+        answer += part
+    return answer.endswith(ANSWER)
+
+
 class Balancer:
     """Sends requests to the servers that are ready, from several threads, until it is stopped.
 

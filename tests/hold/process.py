@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from predictor import artifact
+from tests.benchmarks.servers import free_port
 from tests.fuzz.__main__ import MODELS, model
-from tests.hold.balancer import ANSWER, REQUEST
+from tests.hold.balancer import is_right
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 256 * 2**20
@@ -26,7 +27,7 @@ class Predictor:
         self.folder = tempfile.TemporaryDirectory()
         place = Path(self.folder.name) / "7"
         artifact.write(model(*MODELS[0]), place)
-        self.port, grpc_port = _free_port(), _free_port()
+        self.port, grpc_port = free_port(), free_port()
         command = [sys.executable, "-m", "predictor", "--model_dir", str(place)]
         command += ["--http_port", str(self.port), "--grpc_port", str(grpc_port)]
         # Opening and using thousands of connections one by one may take longer than they may be idle.
@@ -54,13 +55,6 @@ class Predictor:
             raise RuntimeError("the predictor ended at once")
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=60) as wire:
-                wire.sendall(REQUEST)
-                return wire.recv(65536).endswith(ANSWER)
+                return is_right(wire)
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
