@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import kfp
 from kfp import compiler, dsl, local
+from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
 
 from components import pods
-from components.commands import monitor, remote, rollout
+from components.commands import monitor, remote, retraining, rollout
 from components.commands.errors import CommandError, carry_out
 from components.commands.parameters import parse
 from components.commands.progress import shown
@@ -250,8 +251,14 @@ def _git_commit() -> str:
 
 
 def _connect(host: str, namespace: str | None) -> kfp.Client:
-    token = os.environ.get("KFP_TOKEN")
-    return kfp.Client(host=host, namespace=namespace or "kubeflow", existing_token=token)
+    # Beside an address kfp reads the token of a pod's ServiceAccount only when it is told to.
+    projected = KF_PIPELINES_SA_TOKEN_ENV in os.environ
+    return kfp.Client(
+        host=host,
+        namespace=namespace or "kubeflow",
+        existing_token=os.environ.get("KFP_TOKEN"),
+        credentials=ServiceAccountTokenVolumeCredentials() if projected else None,
+    )
 
 
 def kinds() -> dict[str, str]:
@@ -293,6 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     remote.add(commands, project, packaging, parametric)
     rollout.add(commands)
     monitor.add(commands)
+    retraining.add(commands, project, packaging, parametric)
     return parser
 
 

@@ -9,6 +9,7 @@ from components.commands.errors import CommandError
 from components.commands.registered import add_options, open_named
 
 if TYPE_CHECKING:
+    from components.monitor.due import Decision
     from components.register.index import Version
     from components.register.registry import Registry
 
@@ -18,24 +19,39 @@ NOT_DUE = 4
 
 def add(commands: Any) -> None:
     """Add the commands to a parser's subcommands."""
-    kept = argparse.ArgumentParser(add_help=False)
-    kept.add_argument(
-        "--feedback", required=True, metavar="URL", help="where the predictor keeps what it saw"
-    )
-    add_options(kept)
 
-    def command(work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = commands.add_parser(
-            work.__name__, parents=[kept], help=str(work.__doc__).splitlines()[0].rstrip(".")
+    def command(work: Callable[[argparse.Namespace], int], own: argparse.ArgumentParser) -> None:
+        parser = commands.add_parser(
+            work.__name__, parents=[kept(), own], help=str(work.__doc__).splitlines()[0].rstrip(".")
         )
         parser.set_defaults(command=lambda options: _guarded(work, options))
-        return parser
 
-    parser = command(collect)
+    command(collect, joined())
+    command(due, policy())
+
+
+def kept() -> argparse.ArgumentParser:
+    """The options that say where the predictor keeps what it saw, and whose champion it is."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--feedback", required=True, metavar="URL", help="where the predictor keeps what it saw"
+    )
+    add_options(parser)
+    return parser
+
+
+def joined() -> argparse.ArgumentParser:
+    """The options that say what is made of what came true."""
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--to", required=True, metavar="URL", help="a folder; a Parquet file for each day")
     parser.add_argument("--first-day", default="", metavar="DAY", help="of the truths: 2026-01-31")
     parser.add_argument("--last-day", default="9999", metavar="DAY", help="of the truths")
-    parser = command(due)
+    return parser
+
+
+def policy() -> argparse.ArgumentParser:
+    """The options that say what makes a retraining due."""
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--days", type=int, default=7, help="that are looked at, today included (%(default)s)"
     )
@@ -56,6 +72,7 @@ def add(commands: Any) -> None:
         metavar="TRUTHS",
         help="told since the champion was registered that are a reason by themselves (none are)",
     )
+    return parser
 
 
 def collect(options: argparse.Namespace) -> int:
@@ -76,10 +93,22 @@ def collect(options: argparse.Namespace) -> int:
 
 def due(options: argparse.Namespace) -> int:
     """Tell whether a retraining is due, and why; exits with 4 where it is not."""
-    from components.monitor import due as judge
+    decision = judge(options)
+    print(*decision.reasons, sep="\n")
+    return 0 if decision.due else NOT_DUE
+
+
+def judge(options: argparse.Namespace) -> "Decision":
+    """Decide by the options whether a retraining is due.
+
+    Raises:
+        CommandError: there is no champion to compare with.
+        ValueError: the policy makes no sense, or the champion has features that were not kept.
+    """
+    from components.monitor.due import Policy, decide
     from components.monitor.watch import look
 
-    policy = judge.Policy(options.drift, options.quality, options.rows, options.news)
+    limits = Policy(options.drift, options.quality, options.rows, options.news)
     registry, version = _champion(options)
     seen = look(
         options.feedback,
@@ -89,16 +118,16 @@ def due(options: argparse.Namespace) -> int:
         held_out_mse=float(version.tags.get("metric.mse", math.nan)),
         registered=version.created,
     )
-    decision = judge.decide(seen, policy)
-    print(*decision.reasons, sep="\n")
-    return 0 if decision.due else NOT_DUE
+    return decide(seen, limits)
 
 
 def _champion(options: argparse.Namespace) -> tuple["Registry", "Version"]:
     registry = open_named(options)
     version = registry.champion()
     if version is None:
-        raise CommandError(f"{options.model_name} has no champion yet")
+        raise CommandError(
+            f"{options.model_name} has no champion yet in {options.registry_root}: submit a first run"
+        )
     return registry, version
 
 

@@ -44,14 +44,7 @@ def add(
     parametric: argparse.ArgumentParser,
 ) -> None:
     """Add the commands to a parser's subcommands; the two parsers hold what other commands take too."""
-    host = argparse.ArgumentParser(add_help=False)
-    host.add_argument(
-        "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
-    )
-    started = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, host])
-    started.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
-    started.add_argument("--service-account", help="of the pods")
-    started.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
+    started = starting(packaging, parametric)
 
     def command(work: Callable[..., int], parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
         parser = commands.add_parser(
@@ -75,23 +68,54 @@ def add(
     parser.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")
     parser.add_argument("--reason", default="schedule", help="for the model's lineage (%(default)s)")
     for work in (status, logs_of):
-        known = argparse.ArgumentParser(add_help=False, parents=[host])
+        known = argparse.ArgumentParser(add_help=False, parents=[_host()])
         known.add_argument("--namespace", help="the namespace")
         parser = command(work, known)
         parser.add_argument("run", nargs="?", help="its id; the newest, by default")
     parser.add_argument("--step", help="one step; those that failed, by default")
 
 
+def starting(
+    packaging: argparse.ArgumentParser, parametric: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    """The options of every command that starts runs."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, _host()])
+    parser.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
+    parser.add_argument("--service-account", help="of the pods")
+    parser.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
+    return parser
+
+
+def _host() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
+    )
+    return parser
+
+
 def submit(options: argparse.Namespace, project: Project) -> int:
     """Start a run on a cluster, show its steps, and end as it ends."""
     client = project.connect(options.host, options.namespace)
     job = _job(client, options, project, f"{project.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    if options.at_most_every and (run := cluster.recent(client, job["experiment_id"], options.at_most_every)):
-        print(f"none started: run {run.run_id} is of {run.created_at:%Y-%m-%d %H:%M:%S}Z")
+    if _too_soon(client, job["experiment_id"], options.at_most_every):
         return TOO_SOON
     run_id = client.run_pipeline(**job).run_id
     print(f"run {run_id} started", flush=True)
     return 0 if options.no_wait or cluster.follow(client, run_id) else 1
+
+
+def too_soon(options: argparse.Namespace, project: Project) -> bool:
+    """Tell whether another run puts this one off, as `submit` would, before anything is done for it."""
+    client = project.connect(options.host, options.namespace)
+    return _too_soon(client, _experiment(client, options, project), options.at_most_every)
+
+
+def _too_soon(client: Any, experiment_id: str, apart: timedelta | None) -> bool:
+    run = apart and cluster.recent(client, experiment_id, apart)
+    if run:
+        print(f"too soon, none started: run {run.run_id} is of {run.created_at:%Y-%m-%d %H:%M:%S}Z")
+    return bool(run)
 
 
 def schedule(options: argparse.Namespace, project: Project) -> int:

@@ -2,9 +2,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace as Record
 from typing import Any
-from unittest.mock import Mock, create_autospec
+from unittest.mock import Mock
 
-import kfp
 import pytest
 
 from components.commands import cluster, messages
@@ -14,25 +13,6 @@ from pipeline import main
 
 HOST = ["--host", "http://kfp.example"]
 ROOT = ["--param", "registry_root=s3://models"]
-
-
-@pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """Kubeflow Pipelines with nothing in it, whose methods take what the real ones take."""
-    client: Mock = create_autospec(kfp.Client, instance=True)
-    client.get_pipeline_id.return_value = None
-    client.upload_pipeline.return_value = Record(pipeline_id="p1")
-    client.list_pipeline_versions.return_value = Record(pipeline_versions=None)
-    client.upload_pipeline_version.return_value = Record(pipeline_version_id="v1")
-    client.create_experiment.return_value = Record(experiment_id="e1")
-    client.run_pipeline.return_value = Record(run_id="r1")
-    client.get_run.return_value = ended("SUCCEEDED")
-    client.list_recurring_runs.return_value = Record(recurring_runs=None)
-    client.create_recurring_run.return_value = Record(recurring_run_id="s1")
-    client.list_runs.return_value = Record(runs=None)
-    monkeypatch.setattr("kfp.Client", create_autospec(kfp.Client, return_value=client))
-    monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
-    return client
 
 
 def ended(state: str, tasks: list[Any] | None = None, error: str = "") -> Record:

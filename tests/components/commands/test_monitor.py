@@ -1,7 +1,6 @@
 """New data from what was kept, and whether a retraining is due, by their commands."""
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +9,7 @@ import pytest
 
 from components.commands import monitor
 from components.commands.errors import CommandError
-from components.register.gate import Decision
-from components.register.registry import open_registry
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
-from predictor.recorder import Predicted, Recorder, Truth
-from predictor.store import open_store
-
-TRAINED = np.random.default_rng(0).normal(size=1000)
-MODEL = LinearModel(
-    weights=(2.0,),
-    intercept=1.0,
-    features=(Column("bmi", -3.0, 3.0),),
-    target=Column("progression", 0.0, 1.0),
-    reference=Reference(1000, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
-)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry whose champion is version 1, with a mean squared error of 4."""
-    place = tmp_path_factory.mktemp("registry")
-    artifact.write(MODEL, place / "model")
-    passed = Decision(promote=True, reasons=("the first",))
-    open_registry(place).register(place / "model", "run-1", {"metric.mse": "4.0"}, lambda _: passed)
-    return place
-
-
-def keep(folder: Path, bmi: np.ndarray, errors: np.ndarray) -> None:
-    recorder = Recorder(open_store(str(folder)), 2**20, 3600)
-    recorder.predicted(Predicted("many", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
-    stored = recorder.came_true([Truth("many", (2 * bmi + 1 + errors).tolist())])
-    assert stored is not None
-    stored.result(60)
-    recorder.close()
+from tests.components.commands.conftest import TRAINED, keep
 
 
 def run(*arguments: str) -> int:

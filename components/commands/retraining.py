@@ -1,0 +1,85 @@
+"""A retraining when it is due: what a CronJob calls, of `due`, `collect` and `submit`.
+
+Called again at any time it does no harm. One that was killed after it joined the data joins it again, to the
+same files; one that was killed after it started a run finds that run, and starts none. Two at the very same
+moment may both start one: the registry puts the runs in order, and the second finds the version of the first.
+"""
+
+import argparse
+from typing import Any
+
+from components.commands import monitor, remote
+from components.commands.errors import during
+from components.commands.remote import Project
+
+APART = "6h"
+
+
+def add(
+    commands: Any,
+    project: Project,
+    packaging: argparse.ArgumentParser,
+    parametric: argparse.ArgumentParser,
+) -> None:
+    """Add the command to a parser's subcommands; the two parsers hold what other commands take too."""
+    parser = commands.add_parser(
+        retrain.__name__,
+        parents=[monitor.kept(), monitor.policy(), monitor.joined(), remote.starting(packaging, parametric)],
+        help=str(retrain.__doc__).splitlines()[0].rstrip("."),
+    )
+    parser.set_defaults(command=lambda options: retrain(options, project))
+    parser.add_argument(
+        "--at-most-every",
+        type=remote.duration,
+        default=APART,
+        metavar="TIME",
+        help="start none if one ran or runs since then (%(default)s)",
+    )
+    parser.add_argument(
+        "--wait",
+        dest="no_wait",
+        action="store_false",
+        help="show the steps of a run that was started, and end as it ends",
+    )
+
+
+def retrain(options: argparse.Namespace, project: Project) -> int:
+    """Start a run if a retraining is due, on what came true and for the reason that was found.
+
+    Nothing due, or a run not long ago, is no failure: the status is 0, and the reason is printed. Data and
+    registry of the run are those that were judged, unless a parameter says otherwise.
+
+    Raises:
+        CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
+    """
+    # Asked first: what a run under way reads is not written anew.
+    with during("asking Kubeflow Pipelines for its runs"):
+        if remote.too_soon(options, project):
+            return 0
+    with during("judging what was kept"):
+        decision = monitor.judge(options)
+    print(
+        "a retraining is due:" if decision.due else "no retraining is due:",
+        *decision.reasons,
+        sep="\n",
+        flush=True,
+    )
+    if not decision.due:
+        return 0
+    with during("joining what came true"):
+        monitor.collect(options)
+    with during("starting or following the run"):
+        status = remote.submit(_of(options, "\n".join(decision.reasons)), project)
+    return 0 if status == remote.TOO_SOON else status
+
+
+def _of(options: argparse.Namespace, reason: str) -> argparse.Namespace:
+    """The options of `submit`."""
+    judged = {
+        "registry_root": options.registry_root,
+        "tracking_uri": options.tracking_uri,
+        "model_name": options.model_name,
+        "source": f"{options.to.rstrip('/')}/*.parquet",
+    }
+    given = [f"{name}={value}" for name, value in judged.items()]
+    return argparse.Namespace(**{**vars(options), "reason": reason, "param": [*given, *options.param]})
