@@ -53,12 +53,18 @@ def helm() -> Render:
 
 
 @pytest.fixture(scope="session")
-def kustomize() -> Render:
+def build() -> Callable[[Path], list[Object]]:
+    """Render the kustomization of a folder."""
+    return lambda folder: _objects(_run("kubectl", "kustomize", str(folder)))
+
+
+@pytest.fixture(scope="session")
+def kustomize(build: Callable[[Path], list[Object]]) -> Render:
     """Render an overlay by its name, with what is applied beside it."""
 
     def render(overlay: str) -> list[Object]:
         folders = sorted(file.parent for file in (OVERLAYS / overlay).rglob("kustomization.yaml"))
-        return [item for folder in folders for item in _objects(_run("kubectl", "kustomize", str(folder)))]
+        return [item for folder in folders for item in build(folder)]
 
     return render
 

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 
+from components.commands.parameters import parse
 from helm import readme
+from pipeline import _parser, kinds
 from tests.manifests.conftest import CHART
 
 Object = dict[str, Any]
@@ -117,6 +120,64 @@ def test_the_registry_uses_a_volume_that_is_there(helm: Render, one: One) -> Non
     assert "PersistentVolumeClaim" not in {item["kind"] for item in objects}
 
 
+def arguments_of_the_retraining(objects: list[Object], one: One) -> list[str]:
+    job = one(objects, "CronJob", "linear-regressor-retraining")["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    return [str(argument) for argument in container["args"]]
+
+
+def test_the_command_knows_every_argument_of_the_retraining(helm: Render, one: One) -> None:
+    values = {
+        "enabled": True,
+        "namespace": "team",
+        "pipelineRoot": "s3://runs",
+        "runsAs": "trainer",
+        "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30},
+        "atMostEvery": "90m",
+    }
+    options = _parser().parse_args(arguments_of_the_retraining(helm({"retraining": values}), one))
+    judged = (options.rows, options.news, options.drift, options.quality, options.days)
+    assert judged == (2_000_000, 1_000_000, 0.1, 2.0, 30)
+    assert (options.namespace, options.pipeline_root, options.service_account) == (
+        "team",
+        "s3://runs",
+        "trainer",
+    )
+    assert (options.at_most_every, options.no_wait) == (timedelta(minutes=90), True)
+
+
+def test_what_the_charts_retraining_takes_for_due_is_what_the_command_does(helm: Render, one: One) -> None:
+    given = arguments_of_the_retraining(helm({"retraining": {"enabled": True}}), one)
+    needed = [word for word in given if word.startswith(("--host", "--feedback", "--registry-root", "--to"))]
+    names = ("days", "drift", "quality", "rows", "news", "at_most_every", "image")
+    charts, own = (vars(_parser().parse_args(words)) for words in (given, ["retrain", *needed]))
+    assert {name: charts[name] for name in names} == {name: own[name] for name in names}
+
+
+def test_parameters_of_the_retraining_are_read_as_they_are_meant(helm: Render, one: One) -> None:
+    parameters: Object = {
+        "features": ["size", "rooms"],
+        "target": "price: in €",
+        "test_share": 0.2,
+        "iterations": 1_500_000,
+        "search": {"penalty": ["l2"], "alpha": [0, 0.1]},
+    }
+    values = {"retraining": {"enabled": True, "parameters": parameters}}
+    options = _parser().parse_args(arguments_of_the_retraining(helm(values), one))
+    assert parse(options.param, kinds()) == parameters
+
+
+def test_a_retraining_in_another_namespace_names_the_registry_from_there(helm: Render, one: One) -> None:
+    objects = helm(
+        {"fullnameOverride": "prices", "retraining": {"enabled": True}, "mlflow": {"enabled": True}}
+    )
+    cron = one(objects, "CronJob", "prices-retraining")
+    pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert "--tracking-uri=http://prices-mlflow.$(NAMESPACE):5000" in pod["containers"][0]["args"]
+    assert one(objects, "ServiceAccount", pod["serviceAccountName"])
+    assert one(objects, "Service", "prices-mlflow")
+
+
 def test_settings_and_secrets_go_into_the_environment(helm: Render, one: One) -> None:
     entry = {"name": "PREDICTOR_ADMIN_TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "admin"}}}
     assert entry in one(helm({"env": [entry]}), "ServingRuntime")["spec"]["containers"][0]["env"]
@@ -147,6 +208,12 @@ def test_the_test_pod_is_let_through_by_the_policies(helm: Render, one: One) -> 
         {"pipeline": {"subjects": [{"name": "runner"}]}},
         {"mlflow": {"database": {"type": "mysql"}}},
         {"mlflow": {"artifacts": {"destination": "/data"}}},
+        {"retraining": {"policy": {"quality": 0.5}}},
+        {"retraining": {"policy": {"days": 0}}},
+        {"retraining": {"atMostEvery": "6 h"}},
+        {"retraining": {"data": "/data"}},
+        {"retraining": {"host": "ml-pipeline:8888"}},
+        {"retraining": {"source": "s3://data"}},
     ],
 )
 def test_the_schema_refuses_a_wrong_key_type_or_value(helm: Render, values: Object) -> None:

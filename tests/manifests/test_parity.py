@@ -1,8 +1,12 @@
 """The chart and the overlays are the same deployment, written twice."""
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 Object = dict[str, Any]
 Render = Callable[..., list[Object]]
@@ -39,6 +43,23 @@ def test_the_chart_renders_what_the_overlay_does(
     assert chart.keys() == overlaid.keys()
     for identity, item in chart.items():
         assert item == overlaid[identity], identity
+
+
+def test_the_token_of_the_retraining_is_the_same_in_both(
+    tmp_path: Path, helm: Render, build: Render, values_of: Callable[[str], Path]
+) -> None:
+    manifests = os.path.relpath(CHARTS.parents[2] / "manifests", tmp_path.resolve())
+    kustomization = {
+        "resources": [f"{manifests}/overlays/retraining"],
+        "components": [f"{manifests}/components/retraining-token"],
+    }
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization))
+    values = yaml.safe_load(values_of("retraining").read_text())
+    values["retraining"]["token"] = True
+    chart = by_identity(helm(values))
+    assert chart == by_identity(build(tmp_path))
+    job = chart["batch/v1", "CronJob", "linear-regressor", "linear-regressor-retraining"]
+    assert "pipelines.kubeflow.org" in json.dumps(job)
 
 
 def test_every_set_of_values_has_its_overlay() -> None:

@@ -60,6 +60,29 @@ def test_the_registrys_pod_may_do_no_more_than_the_predictors(objects: list[Obje
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
+def test_a_scheduled_job_may_do_no_more_than_the_predictors_pods(objects: list[Object]) -> None:
+    for cron in of_kind(objects, "CronJob"):
+        job = cron["spec"]["jobTemplate"]["spec"]
+        pod = job["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        # Only the rollout's job asks the API server for anything.
+        assert pod["automountServiceAccountToken"] is (cron["metadata"]["name"] == "linear-regressor-rollout")
+        assert job["ttlSecondsAfterFinished"] > 0
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["runAsUser"] >= 10_000
+            assert "memory" in container["resources"]["limits"]
+        labels = job["template"]["metadata"]["labels"].items()
+        policies = [
+            policy["spec"]["podSelector"]["matchLabels"] for policy in of_kind(objects, "NetworkPolicy")
+        ]
+        assert any(policy.items() <= labels for policy in policies)
+
+
 def test_no_password_stands_in_a_pod(objects: list[Object]) -> None:
     for deployment in of_kind(objects, "Deployment"):
         for container in deployment["spec"]["template"]["spec"]["containers"]:
