@@ -15,16 +15,19 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from components.commands.cluster import follow
 from components.commands.monitor import NOT_DUE
-from components.commands.remote import TOO_SOON
 from components.register.index import run_tag
 from components.register.registry import open_registry
+from pipeline import _connect
 from predictor import artifact
 from tests.cluster.conftest import _namespace
 from tests.cluster.installers import NAME, ROOT
-from tests.cluster.kube import kubectl, run, wait_for
+from tests.cluster.kube import get, kubectl, run, wait_for
 from tests.cluster.pipelines import (
+    BUCKET,
     KUBEFLOW,
+    PASSWORD,
     Pipelines,
     make_secret,
     needs_pipelines,
@@ -32,13 +35,18 @@ from tests.cluster.pipelines import (
     store_credentials,
     workers,
 )
+from tests.cluster.pipelines import NAMESPACE as REGISTRY
+from tests.cluster.rollouts import NEVER
 from tests.cluster.service import Service
 
 pytestmark = needs_pipelines
 
 NAMESPACE = f"{NAME}-feedback"
 HOST = "feedback.example.com"
-SETTINGS = ('features=["size"]', "target=price", "test_share=0.2")
+PARAMETERS = {"features": ["size"], "target": "price", "test_share": 0.2}
+SETTINGS = tuple(
+    f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in PARAMETERS.items()
+)
 Rows = NDArray[np.float64]
 
 
@@ -93,6 +101,46 @@ class Town:
         )
         return done.returncode, done.stdout + done.stderr
 
+    def allow(self, at_most_every: str) -> None:
+        """Install the CronJob beside the registry, or change how often it may start a run."""
+        repository, _, tag = self.pipelines.image.rpartition(":")
+        kubeflow = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": KUBEFLOW}}}]
+        values = {
+            "rollout": {
+                "image": {"repository": repository, "tag": tag},
+                "registry": {"root": self.pipelines.root},
+            },
+            "retraining": {
+                "enabled": True,
+                "schedule": NEVER,
+                "feedback": f"{self.pipelines.root}/kept",
+                "data": self.data,
+                "pipelineRoot": f"s3://{BUCKET}/runs",
+                "parameters": PARAMETERS,
+                "atMostEvery": at_most_every,
+                "egress": [{"to": kubeflow, "ports": [{"port": port} for port in (8888, 9000)]}],
+                "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+            },
+        }
+        chart, only = str(ROOT / "helm" / NAME), ("--show-only", "templates/retraining.yaml")
+        rendered = run(
+            "helm", "template", NAME, chart, "-n", REGISTRY, *only, "-f", "-", stdin=json.dumps(values)
+        )
+        kubectl("apply", "-f", "-", stdin=rendered)
+
+    def retrain(self, name: str) -> str:
+        """Have the CronJob do now what it does at its time; returns what it said."""
+        kubectl("-n", REGISTRY, "create", "job", name, f"--from=cronjob/{NAME}-retraining")
+
+        def status() -> dict[str, int]:
+            told: dict[str, int] = get("-n", REGISTRY, "job", name)["status"]
+            return told if told.get("succeeded") or told.get("failed") else {}
+
+        ended = wait_for(f"the job {name}", status, 600, pause=2)
+        said = kubectl("-n", REGISTRY, "logs", f"job/{name}")
+        assert ended.get("succeeded"), said
+        return said
+
 
 @pytest.fixture(scope="module")
 def town(pipelines: Pipelines, image: str) -> Iterator[Town]:
@@ -102,6 +150,10 @@ def town(pipelines: Pipelines, image: str) -> Iterator[Town]:
     pipelines.submit(f"source={town.data}/*.parquet", *SETTINGS, options=("--reason", "new data"))
     assert pipelines.champion().number == 1
     _serve(pipelines, image)
+    known = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+    make_secret(REGISTRY, f"{NAME}-pipeline", **store_credentials(), **known)
+    # The first run was a moment ago.
+    town.allow("1s")
     wait_for("the predictor", lambda: town.service.ask("GET", "/v2", host=HOST).status == 200, 300)
     yield town
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
@@ -152,6 +204,9 @@ def test_as_long_as_all_is_as_usual_no_retraining_is_due(town: Town) -> None:
         return said if "quality holds" in said else ""
 
     assert "no drift" in wait_for("what was kept", judged, 60, pause=2)
+    said = town.retrain("calm")
+    assert "no retraining is due:\nno drift" in said
+    assert "started" not in said
 
 
 def test_drift_starts_a_retraining_that_reads_only_what_is_new_and_says_why(
@@ -165,13 +220,13 @@ def test_drift_starts_a_retraining_that_reads_only_what_is_new_and_says_why(
         return said.strip() if status == 0 and "drift" in said and "quality" in said else ""
 
     reason = wait_for("drift", due, 60, pause=2)
-    status, said = town.command("collect", "--to", town.data)
-    assert (status, said.split()[-2:]) == (0, ["1000", "rows"])
-    source = f"source={town.data}/*.parquet"
-    why = ("--reason", reason)
-    too_soon = pipelines.submit(source, *SETTINGS, status=TOO_SOON, options=(*why, "--at-most-every", "6h"))
-    assert "none started" in too_soon
-    identity = run_id(pipelines.submit(source, *SETTINGS, options=why))
+    said = town.retrain("drift")
+    assert reason in said
+    assert ".parquet: 1000 rows" in said
+    identity = run_id(said)
+    town.allow("6h")
+    assert f"too soon, none started: run {identity}" in town.retrain("again")
+    assert follow(_connect(pipelines.host, None), identity)
     champion = pipelines.champion()
     assert (champion.number, champion.tags["run_id"]) == (2, identity)
     assert champion.tags["reason"] == reason
@@ -180,7 +235,8 @@ def test_drift_starts_a_retraining_that_reads_only_what_is_new_and_says_why(
     assert sorted(steps) == ["evaluate", "ingest", "plan", "register", "train"], "one file of two was read"
 
     here = [sys.executable, str(ROOT / "pipeline.py"), "run", "--local", str(tmp_path)]
-    run(*here, *(word for text in (source, *SETTINGS) for word in ("--param", text)))
+    given = (f"source={town.data}/*.parquet", *SETTINGS)
+    run(*here, *(word for text in given for word in ("--param", text)))
     grown = pipelines.registry.entry(champion).model
     whole, _ = artifact.read(open_registry(tmp_path).uri(open_registry(tmp_path).version(1)))
     assert grown.weights == pytest.approx(whole.weights, rel=1e-12)
