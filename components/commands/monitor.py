@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from components.register.registry import Registry
 
 NOT_DUE = 4
-"""What ``due`` exits with where nothing is, so that a script or a CronJob can go on by it."""
+"""What ``due`` exits with where nothing is, so that a script can go on by it."""
 
 
 def add(commands: Any) -> None:
