@@ -222,8 +222,12 @@ class Pipelines:
     def start(
         self, *params: str, name: str = "submit", options: tuple[str, ...] = ()
     ) -> "subprocess.Popen[str]":
-        """Start a command that starts runs; a later parameter wins over an earlier one."""
-        given = [f"registry_root={self.root}", f"tracking_uri={self.tracking_uri}", *params]
+        """Start a command that starts runs; a later parameter wins over an earlier one.
+
+        The models of the tests know different features: a champion that can't be compared is kept.
+        """
+        where = [f"registry_root={self.root}", f"tracking_uri={self.tracking_uri}"]
+        given = [*where, "incomparable=keep", *params]
         words = [word for text in given for word in ("--param", text)]
         place = ("--image", self.image, "--pipeline-root", f"s3://{BUCKET}/runs")
         command = self.command(name, *place, *words, *options)

@@ -147,8 +147,7 @@ def test_of_two_runs_at_once_both_are_recorded_and_the_better_is_champion(
 def test_shards_give_the_weights_of_one_piece(pipelines: Pipelines, first: str, tmp_path: Path) -> None:
     whole, shards = write_shards(tmp_path, pipelines.root, 3)
     features = 'features=["bmi", "s5"]'
-    # The champion knows a feature that these rows have not.
-    said = pipelines.submit(f"source={shards}", features, "incomparable=keep")
+    said = pipelines.submit(f"source={shards}", features)
     sharded = pipelines.registry.entry(pipelines.version(run_id(said))).model
     local = [sys.executable, str(ROOT / "pipeline.py"), "run", "--local", str(tmp_path / "local")]
     run(*local, "--param", f"source={whole}", "--param", features)
