@@ -121,18 +121,18 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
 
 def _observe(site: Site, policy: Policy, step: Step, ranges: Sequence[tuple[float, float]]) -> Verdict:
     end = site.clock.now() + step.seconds
+    verdict = Verdict(Outcome.WAIT, ())
     with site.prober.running(ranges) as probes:
-        while True:
-            pods = site.canary.serving()
-            if not pods:
-                return Verdict(Outcome.AGAIN, ("it lost all its pods",))
+        # They are looked at before a verdict counts: what fails as pods go says nothing of the version.
+        while pods := site.canary.serving():
+            if verdict.outcome is not Outcome.WAIT:
+                return verdict
             probes.aim(site.stable.serving(), pods)
             site.clock.sleep(POLL_SECONDS)
             site.lease.check()
             window = summarise(probes.seen(), policy.quantile)
             verdict = judge(policy, window, over=site.clock.now() >= end)
-            if verdict.outcome is not Outcome.WAIT:
-                return verdict
+    return Verdict(Outcome.AGAIN, ("it lost all its pods",))
 
 
 def _first(site: Site) -> Pod:

@@ -236,9 +236,17 @@ def told(pod: str) -> str:
 
 
 def served(*, ending: bool = False) -> set[str]:
-    """The versions that pods say they serve; those that were told to end only where asked for."""
-    asked = [pod["metadata"] for pod in pods() if ending or "deletionTimestamp" not in pod["metadata"]]
-    return {told(meta["name"]) for meta in asked}
+    """The versions that pods say they serve: those that are ready, and where asked for those told to end."""
+    return {
+        told(pod["metadata"]["name"])
+        for pod in pods()
+        if (ending if "deletionTimestamp" in pod["metadata"] else _ready(pod))
+    }
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def weights() -> set[int]:

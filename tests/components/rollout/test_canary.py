@@ -71,7 +71,10 @@ def test_too_little_data_begins_the_step_again_and_never_passes(world: World) ->
     assert [weight for weight, _ in world.cluster.history if weight] == [10, 10, 10]
 
 
-def test_a_canary_without_pods_loses_its_weight_at_the_next_look(world: World) -> None:
+@pytest.mark.parametrize("seen", [True, False], ids=["and probes fail", "before any probe fails"])
+def test_a_canary_without_pods_loses_its_weight_at_the_next_look_and_begins_again(
+    seen: bool, world: World
+) -> None:
     world.make_champion(2)
     lost: list[float] = []
 
@@ -80,9 +83,11 @@ def test_a_canary_without_pods_loses_its_weight_at_the_next_look(world: World) -
             lost.append(world.time.now())
             world.cluster.pods["lr-canary"] = []
             world.cluster.never_ready = {"2"}
+            world.canary |= {"2": FAULTS["errs"]} if seen else {}
         elif lost and world.cluster.weights() == {0} and len(lost) == 1:
             lost.append(world.time.now())
             world.cluster.never_ready = set()
+            world.canary.pop("2", None)
             world.cluster._roll("lr-canary")
 
     world.time.meanwhile = lose
