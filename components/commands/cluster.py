@@ -3,16 +3,45 @@
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from kfp_server_api.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from components.commands.errors import CommandError, during
 from components.commands.steps import describe, steps
 
 # Every state of a run that does not change any more.
 FINISHED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 120.0
 LATEST = "created_at desc"
+
+
+@contextmanager
+def asking(host: str) -> Iterator[None]:
+    """Tell in one line what Kubeflow Pipelines refuses, or that it can't be reached.
+
+    Raises:
+        CommandError: it refused, or something else outside failed.
+    """
+    with during(f"Kubeflow Pipelines at {host}"):
+        try:
+            yield
+        except ApiException as error:
+            raise CommandError(f"Kubeflow Pipelines at {host}: {error.status}: {_message(error)}") from error
+
+
+def _message(error: ApiException) -> str:
+    """The message of the server, or of the proxy before it."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, LookupError, TypeError):
+        return str(error.reason)
 
 
 def upload(client: Any, name: str, package: Path, namespace: str | None) -> tuple[str, str]:
@@ -35,7 +64,7 @@ def follow(client: Any, run_id: str) -> bool:
     """Show each step of a run as it changes, until the run has ended; returns whether it succeeded."""
     shown: dict[str, str] = {}
     while True:
-        run = client.get_run(run_id)
+        run = _patiently(client, run_id)
         for step in steps(run):
             if shown.get(step.name) != (said := describe(step)):
                 shown[step.name] = said
@@ -44,6 +73,19 @@ def follow(client: Any, run_id: str) -> bool:
             reason = f": {run.error.message}" if run.error else ""
             print(f"run {run_id} {run.state.lower()}{reason}")
             return bool(run.state == "SUCCEEDED")
+        time.sleep(POLL_SECONDS)
+
+
+def _patiently(client: Any, run_id: str) -> Any:
+    """A run. It goes on while the server is away for a moment, and so does whoever follows it."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return client.get_run(run_id)
+        except (ApiException, HTTPError) as error:
+            refused = isinstance(error, ApiException) and error.status and error.status < 500
+            if refused or time.monotonic() > until:
+                raise
         time.sleep(POLL_SECONDS)
 
 

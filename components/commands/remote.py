@@ -50,7 +50,7 @@ def add(
         parser = commands.add_parser(
             work.__name__, parents=[parent], help=str(work.__doc__).splitlines()[0].rstrip(".")
         )
-        parser.set_defaults(command=lambda options: work(options, project))
+        parser.set_defaults(command=lambda options: _carry_out(work, options, project))
         return parser
 
     parser = command(submit, started)
@@ -92,6 +92,11 @@ def _host() -> argparse.ArgumentParser:
         "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
     )
     return parser
+
+
+def _carry_out(work: Callable[..., int], options: argparse.Namespace, project: Project) -> int:
+    with cluster.asking(options.host):
+        return work(options, project)
 
 
 def submit(options: argparse.Namespace, project: Project) -> int:

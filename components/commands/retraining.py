@@ -8,7 +8,7 @@ moment may both start one: the registry puts the runs in order, and the second f
 import argparse
 from typing import Any
 
-from components.commands import monitor, remote
+from components.commands import cluster, monitor, remote
 from components.commands.errors import during
 from components.commands.remote import Project
 
@@ -53,7 +53,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
         CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
     """
     # Asked first: what a run under way reads is not written anew.
-    with during("asking Kubeflow Pipelines for its runs"):
+    with cluster.asking(options.host):
         if remote.too_soon(options, project):
             return 0
     with during("judging what was kept"):
@@ -68,7 +68,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
         return 0
     with during("joining what came true"):
         monitor.collect(options)
-    with during("starting or following the run"):
+    with cluster.asking(options.host):
         status = remote.submit(_of(options, "\n".join(decision.reasons)), project)
     return 0 if status == remote.TOO_SOON else status
 

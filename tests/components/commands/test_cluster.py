@@ -5,6 +5,8 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from kfp_server_api.exceptions import ApiException
+from urllib3.exceptions import MaxRetryError
 
 from components.commands import cluster, messages
 from components.commands.messages import NODE
@@ -72,6 +74,46 @@ def test_the_steps_are_shown_as_they_change(client: Mock, capsys: pytest.Capture
         ["train", "succeeded"],
         ["run", "r1", "succeeded"],
     ]
+
+
+AWAY = MaxRetryError(Mock(), "/apis/v2beta1/runs/r1")
+
+
+def refusal(status: int, reason: str, body: str = "") -> ApiException:
+    error = ApiException(status, reason)
+    error.body = body
+    return error
+
+
+def test_a_server_that_is_away_for_a_moment_does_not_end_who_follows_a_run(client: Mock) -> None:
+    client.get_run.side_effect = [AWAY, refusal(503, "Service Unavailable"), ended("SUCCEEDED")]
+    assert cluster.follow(client, "r1")
+
+
+def test_a_server_that_stays_away_ends_it_in_one_line(
+    client: Mock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", -1)
+    client.get_run.side_effect = AWAY
+    assert main(["submit", *HOST, *ROOT]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: Kubeflow Pipelines at {HOST[1]}: MaxRetryError: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (refusal(404, "Not Found", '{"code": 5, "message": "Run r7 not found"}'), "404: Run r7 not found"),
+        (refusal(401, "Unauthorized", "<html>log in</html>"), "401: Unauthorized"),
+    ],
+)
+def test_what_is_refused_is_told_in_one_line(
+    error: ApiException, told: str, client: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.list_runs.return_value = Record(runs=[started("SUCCEEDED", 1)])
+    client.get_run.side_effect = error
+    assert main(["status", *HOST, "r7"]) == 1
+    assert capsys.readouterr().err == f"error: Kubeflow Pipelines at {HOST[1]}: {told}\n"
 
 
 def test_what_was_uploaded_is_not_uploaded_again(client: Mock, tmp_path: Path) -> None:

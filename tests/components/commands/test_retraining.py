@@ -131,7 +131,7 @@ def test_one_that_ended_before_it_started_a_run_goes_on_from_the_same_data(
 ) -> None:
     client.run_pipeline.side_effect = [OSError("away"), Record(run_id="r1")]
     assert main(arguments) == 1
-    assert "error: starting or following the run: OSError: away" in capsys.readouterr().err
+    assert "error: Kubeflow Pipelines at http://kfp.example: OSError: away" in capsys.readouterr().err
     before = digests(tmp_path / "data")
     assert main(arguments) == 0
     assert digests(tmp_path / "data") == before
@@ -168,7 +168,7 @@ def test_kubeflow_pipelines_out_of_reach_is_a_failure_in_one_line(
 ) -> None:
     assert main([*arguments, "--host", NOWHERE]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: asking Kubeflow Pipelines for its runs: MaxRetryError: ")
+    assert line.startswith(f"error: Kubeflow Pipelines at {NOWHERE}: MaxRetryError: ")
     assert "refused" in line
 
 
@@ -240,4 +240,4 @@ def test_kubeflow_pipelines_is_shown_a_token_from_the_environment_or_a_file(
     monkeypatch.setenv(variable, "KFP" if variable == "KFP_TOKEN" else str(tmp_path / "token"))
     assert main([*arguments, "--host", host, "--namespace", "team"]) == 1
     assert set(seen) == {sent}
-    assert "ApiException: (401)" in capsys.readouterr().err
+    assert f"Kubeflow Pipelines at {host}: 401: " in capsys.readouterr().err
