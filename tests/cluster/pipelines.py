@@ -20,7 +20,7 @@ from components.register.folders import FolderError
 from components.register.index import Index, Version, open_index
 from components.register.registry import Registry, open_registry
 from tests.cluster.installers import NAME, ROOT
-from tests.cluster.kube import CommandError, get, kubectl, run
+from tests.cluster.kube import CommandError, Object, get, kubectl, run
 
 KUBEFLOW = "kubeflow"
 NAMESPACE = "linear-regressor-registry"
@@ -112,14 +112,18 @@ def store_credentials() -> dict[str, str]:
 
 @contextmanager
 def store_away() -> Iterator[None]:
-    """Let nobody reach the store: whoever connects is refused at once."""
-    service = ("-n", KUBEFLOW, "patch", "service", "minio-service", "--type=merge", "-p")
-    selector = get("-n", KUBEFLOW, "service", "minio-service")["spec"]["selector"]
-    kubectl(*service, json.dumps({"spec": {"selector": {"away": "for-a-while"}}}))
+    """Let no pod reach the store, wherever it stands: its Service has another port."""
+    service = ("-n", KUBEFLOW, "patch", "service", "minio-service", "--type=json", "-p")
+    ports = get("-n", KUBEFLOW, "service", "minio-service")["spec"]["ports"]
+
+    def listen(ports: list[Object]) -> None:
+        kubectl(*service, json.dumps([{"op": "replace", "path": "/spec/ports", "value": ports}]))
+
+    listen([{"name": "away", "port": 9}])
     try:
         yield
     finally:
-        kubectl(*service, json.dumps({"spec": {"selector": {"away": None, **selector}}}))
+        listen(ports)
 
 
 def make_secret(namespace: str, name: str, **values: str) -> None:

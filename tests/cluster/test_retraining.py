@@ -26,7 +26,6 @@ from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import get, kubectl, run, wait_for
 from tests.cluster.pipelines import (
     BUCKET,
-    KUBEFLOW,
     PASSWORD,
     Pipelines,
     make_secret,
@@ -104,7 +103,6 @@ class Town:
     def allow(self, at_most_every: str) -> None:
         """Install the CronJob beside the registry, or change how often it may start a run."""
         repository, _, tag = self.pipelines.image.rpartition(":")
-        kubeflow = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": KUBEFLOW}}}]
         values = {
             "rollout": {
                 "image": {"repository": repository, "tag": tag},
@@ -118,7 +116,8 @@ class Town:
                 "pipelineRoot": f"s3://{BUCKET}/runs",
                 "parameters": PARAMETERS,
                 "atMostEvery": at_most_every,
-                "egress": [{"to": kubeflow, "ports": [{"port": port} for port in (8888, 9000)]}],
+                # Kubeflow Pipelines and its store may stand in the cluster or outside of it.
+                "egress": [{"ports": [{"port": port} for port in (8888, 9000)]}],
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
             },
         }
@@ -184,12 +183,7 @@ def _serve(pipelines: Pipelines, image: str) -> None:
                 for name in store
             ),
         ],
-        "networkPolicy": {
-            "store": {
-                "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": KUBEFLOW}}}],
-                "port": 9000,
-            }
-        },
+        "networkPolicy": {"store": {"port": 9000}},
     }
     chart = str(ROOT / "helm" / NAME)
     run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
