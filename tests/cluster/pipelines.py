@@ -281,9 +281,9 @@ def workers(run: str, phase: str = "Running") -> list[tuple[str, str]]:
     return found
 
 
-def is_at(run: str, step: str) -> bool:
-    """Whether a pod of a run's step is running."""
-    return any(name == step for name, _ in workers(run))
+def is_at(run: str, step: str, phase: str = "Running") -> bool:
+    """Whether a pod of a run's step is in a phase."""
+    return any(name == step for name, _ in workers(run, phase))
 
 
 def kill_each_step_once(process: "subprocess.Popen[str]", run: str) -> list[str]:

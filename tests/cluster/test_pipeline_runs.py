@@ -161,7 +161,8 @@ def test_a_store_that_is_away_for_a_minute_costs_no_more_than_time(pipelines: Pi
     process = pipelines.start("iterations=7", options=("--no-cache",))
     assert process.stdout is not None
     identity = run_id(next(line for line in process.stdout if line.startswith("run ")))
-    wait_for("train", partial(is_at, identity, "train"), 600, pause=0.2)
+    # Before it has a connection, which would outlive the Service's port.
+    wait_for("train's pod", partial(is_at, identity, "train", phase="Pending"), 600, pause=0.1)
     with store_away(), pytest.raises(subprocess.TimeoutExpired):
         process.wait(60)
     said, _ = process.communicate(timeout=1500)
