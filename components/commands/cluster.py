@@ -125,8 +125,20 @@ def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> 
         )
     for old in standing:
         if old.recurring_run_id != kept.recurring_run_id:
-            client.delete_recurring_run(old.recurring_run_id)
+            _retire(client, old)
     return str(kept.recurring_run_id)
+
+
+def _retire(client: Any, standing: Any) -> None:
+    """Let a schedule start no more runs.
+
+    One that is under way would go with its schedule, which is disabled then; the next call deletes it.
+    """
+    runs = latest(client, standing.experiment_id, 50)
+    if any(run.recurring_run_id == standing.recurring_run_id and run.state not in FINISHED for run in runs):
+        client.disable_recurring_run(standing.recurring_run_id)
+    else:
+        client.delete_recurring_run(standing.recurring_run_id)
 
 
 def _says(standing: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> bool:

@@ -145,6 +145,7 @@ def standing(identity: str = "s0", cron: str = "0 0 3 * * *", **changes: Any) ->
     """A schedule as the cluster tells it, made by ``schedule --cron '0 3 * * *'``."""
     told = {
         "recurring_run_id": identity,
+        "experiment_id": "e1",
         "status": "ENABLED",
         "trigger": Record(cron_schedule=Record(cron=cron)),
         "no_catchup": True,
@@ -197,6 +198,17 @@ def test_two_schedules_left_by_a_crash_become_one(client: Mock) -> None:
     assert main(SCHEDULE) == 0
     client.create_recurring_run.assert_not_called()
     client.delete_recurring_run.assert_called_once_with("s1")
+
+
+@pytest.mark.parametrize(("state", "retired"), [("RUNNING", "disable"), ("SUCCEEDED", "delete")])
+def test_a_schedule_that_is_replaced_while_its_run_is_under_way_stays_disabled_for_it(
+    client: Mock, state: str, retired: str
+) -> None:
+    client.list_recurring_runs.return_value = Record(recurring_runs=[standing("s7", cron="0 0 4 * * *")])
+    client.list_runs.return_value = Record(runs=[Record(recurring_run_id="s7", state=state)])
+    assert main(SCHEDULE) == 0
+    calls = [call[0] for call in client.method_calls if call.args == ("s7",)]
+    assert calls == [f"{retired}_recurring_run"]
 
 
 def test_why_a_run_was_started_goes_into_its_lineage(client: Mock) -> None:
