@@ -49,7 +49,7 @@ class Server:
     first_answer: float
 
     def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: int) -> float:
-        """Right answers a second over 16 connections, over 4 where a body is large.
+        """Right answers a second over 16 connections; over 3 where a body is large, as many as may wait.
 
         Raises:
             RuntimeError: an answer that was not 2xx, or a connection that failed.
@@ -67,7 +67,7 @@ class Server:
             CLIENT_CORE,
             "wrk",
             "-t1",
-            f"-c{16 if len(body) < _LARGE else 4}",
+            f"-c{16 if len(body) < _LARGE else 3}",
             f"-d{seconds}s",
             "--timeout",
             "30s",
