@@ -2,19 +2,30 @@
 {{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Labels that never change with the chart's version: KServe copies an InferenceService's into its pods. */}}
-{{- define "linear-regressor.stableLabels" -}}
-app.kubernetes.io/component: predictor
-app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
+{{/* Labels of a component that never change with the chart's version: selectors match them. Of (list $ "name"). */}}
+{{- define "linear-regressor.componentStableLabels" -}}
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/instance: {{ include "linear-regressor.fullname" (index . 0) }}
 app.kubernetes.io/name: linear-regressor
 {{- end -}}
 
-{{/* Labels of everything that KServe does not copy. */}}
+{{/* Labels of a component's objects. Of (list $ "name"). */}}
+{{- define "linear-regressor.componentLabels" -}}
+{{- $root := index . 0 -}}
+{{ include "linear-regressor.componentStableLabels" . }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The predictor's that never change with the chart's version: KServe copies an InferenceService's into its pods. */}}
+{{- define "linear-regressor.stableLabels" -}}
+{{ include "linear-regressor.componentStableLabels" (list . "predictor") }}
+{{- end -}}
+
+{{/* Labels of everything of the predictor that KServe does not copy. */}}
 {{- define "linear-regressor.labels" -}}
-{{ include "linear-regressor.stableLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "linear-regressor.componentLabels" (list . "predictor") }}
 {{- end -}}
 
 {{- define "linear-regressor.image" -}}
@@ -69,12 +80,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .version | default (splitList "/" (trimSuffix "/" .storageUri) | last) -}}
 {{- end -}}
 
-{{- define "linear-regressor.testLabels" -}}
-app.kubernetes.io/component: test
-app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
-app.kubernetes.io/name: linear-regressor
-{{- end -}}
-
 {{/* storageUri and version to render: what was said, else what stands in the cluster, else nothing. */}}
 {{- define "linear-regressor.served" -}}
 {{- $uri := .model.storageUri -}}
@@ -86,17 +91,4 @@ app.kubernetes.io/name: linear-regressor
 {{- end -}}
 storageUri: {{ $uri | quote }}
 version: {{ $version | quote }}
-{{- end -}}
-
-{{- define "linear-regressor.mlflowStableLabels" -}}
-app.kubernetes.io/component: mlflow
-app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
-app.kubernetes.io/name: linear-regressor
-{{- end -}}
-
-{{- define "linear-regressor.mlflowLabels" -}}
-{{ include "linear-regressor.mlflowStableLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}

@@ -1,16 +1,3 @@
-{{- define "linear-regressor.rolloutStableLabels" -}}
-app.kubernetes.io/component: rollout
-app.kubernetes.io/instance: {{ include "linear-regressor.fullname" . }}
-app.kubernetes.io/name: linear-regressor
-{{- end -}}
-
-{{- define "linear-regressor.rolloutLabels" -}}
-{{ include "linear-regressor.rolloutStableLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- end -}}
-
 {{- define "linear-regressor.rolloutImage" -}}
 {{- $image := .Values.rollout.image -}}
 {{- if $image.digest -}}
