@@ -8,6 +8,7 @@ be kept alive, and nothing that needs an ASGI application.
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter, time
+from typing import TypeVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -27,6 +28,7 @@ _HOT = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
 _LARGE = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
 _ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
+T = TypeVar("T")
 DefaultHeaders = list[tuple[bytes, bytes]]
 Client = tuple[str, int] | None
 
@@ -81,14 +83,7 @@ class Desk:
 
     def find(self, head: bytes) -> Plan | None:
         """What a head asks for, or None where it is not for here."""
-        if head in self.plans:
-            return self.plans[head]
-        if len(head) > _LONGEST:
-            return None
-        if len(self.plans) >= _KNOWN:
-            self.plans.clear()
-        plan = self.plans[head] = self._make(head)
-        return plan
+        return self.plans[head] if head in self.plans else _learn(self.plans, head, self._make)
 
     def answer(self, plan: Plan, body: bytes, client: Client, default_headers: DefaultHeaders) -> bytes:
         """A whole response to a request."""
@@ -124,15 +119,7 @@ class Desk:
 
     def find_large(self, head: bytes) -> Large | None:
         """The same, of a head by its bytes, which is read when it is first seen."""
-        if head in self.larges:
-            return self.larges[head]
-        if len(head) > _LONGEST:
-            return None
-        if len(self.larges) >= _KNOWN:
-            self.larges.clear()
-        read = _read(head)
-        large = self.larges[head] = self.large(read.url, read.headers) if read and read.plain else None
-        return large
+        return self.larges[head] if head in self.larges else _learn(self.larges, head, self._make_large)
 
     def refusal(self, large: Large, default_headers: DefaultHeaders) -> bytes | None:
         """What such a body is answered at its head while there is no room for it; None where it may come.
@@ -219,9 +206,23 @@ class Desk:
             series=self.service.metrics.series(route.name),
         )
 
+    def _make_large(self, head: bytes) -> Large | None:
+        read = _read(head)
+        return self.large(read.url, read.headers) if read and read.plain else None
+
     def _may_be_quick(self, head: Head, length: int) -> bool:
         """Whether nothing but the answer itself is asked for; what is kept goes by the full readers."""
         return head.plain and length <= SMALL and self.service.recorder is None
+
+
+def _learn(known: dict[bytes, T | None], head: bytes, make: Callable[[bytes], T | None]) -> T | None:
+    """What a head that was not seen before asks for, from now on known by its bytes."""
+    if len(head) > _LONGEST:
+        return None
+    if len(known) >= _KNOWN:
+        known.clear()
+    made = known[head] = make(head)
+    return made
 
 
 def _read(head: bytes) -> "_Seen | None":
