@@ -297,10 +297,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
 
     project = Project(NAME, kinds, compile_to, _connect, _git_commit)
-    remote.add(commands, project, packaging, parametric)
+    started = remote.starting(packaging, parametric)
+    remote.add(commands, project, started)
     rollout.add(commands)
     monitor.add(commands)
-    retraining.add(commands, project, packaging, parametric)
+    retraining.add(commands, project, started)
     return parser
 
 

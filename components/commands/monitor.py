@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from components.commands.errors import CommandError
 from components.commands.registered import add_options, open_named
+from components.commands.subcommand import add_command
 
 if TYPE_CHECKING:
     from components.monitor.due import Decision
     from components.register.index import Version
-    from components.register.registry import Registry
+    from predictor.artifact import LinearModel
 
 NOT_DUE = 4
 """What ``due`` exits with where nothing is, so that a script can go on by it."""
@@ -19,15 +20,8 @@ NOT_DUE = 4
 
 def add(commands: Any) -> None:
     """Add the commands to a parser's subcommands."""
-
-    def command(work: Callable[[argparse.Namespace], int], own: argparse.ArgumentParser) -> None:
-        parser = commands.add_parser(
-            work.__name__, parents=[kept(), own], help=str(work.__doc__).splitlines()[0].rstrip(".")
-        )
-        parser.set_defaults(command=lambda options: _guarded(work, options))
-
-    command(collect, joined())
-    command(due, policy())
+    add_command(commands, collect, lambda options: _guarded(collect, options), kept(), joined())
+    add_command(commands, due, lambda options: _guarded(due, options), kept(), policy())
 
 
 def kept() -> argparse.ArgumentParser:
@@ -77,10 +71,15 @@ def policy() -> argparse.ArgumentParser:
 
 def collect(options: argparse.Namespace) -> int:
     """Join what was predicted with what came true, as sources for the next training."""
+    model, _ = champion(options)
+    join(options, model)
+    return 0
+
+
+def join(options: argparse.Namespace, model: "LinearModel") -> None:
+    """Join what was predicted with what came true, as a source for a model; prints what was written."""
     from components.monitor import feedback
 
-    registry, version = _champion(options)
-    model = registry.entry(version).model
     features = [feature.name for feature in model.features]
     days = (options.first_day, options.last_day)
     written = feedback.collect(options.feedback, options.to, features, model.target.name, *days)
@@ -88,31 +87,28 @@ def collect(options: argparse.Namespace) -> int:
         print(f"{options.to.rstrip('/')}/{day}.parquet: {rows} rows")
     if not written:
         print("nothing that was predicted has come true")
-    return 0
 
 
 def due(options: argparse.Namespace) -> int:
     """Tell whether a retraining is due, and why; exits with 4 where it is not."""
-    decision = judge(options)
+    decision = judge(options, *champion(options))
     print(*decision.reasons, sep="\n")
     return 0 if decision.due else NOT_DUE
 
 
-def judge(options: argparse.Namespace) -> "Decision":
-    """Decide by the options whether a retraining is due.
+def judge(options: argparse.Namespace, model: "LinearModel", version: "Version") -> "Decision":
+    """Decide by the options whether a retraining of the champion is due.
 
     Raises:
-        CommandError: there is no champion to compare with.
         ValueError: the policy makes no sense, or the champion has features that were not kept.
     """
     from components.monitor.due import Policy, decide
     from components.monitor.watch import look
 
     limits = Policy(options.drift, options.quality, options.rows, options.news)
-    registry, version = _champion(options)
     seen = look(
         options.feedback,
-        registry.entry(version).model,
+        model,
         str(version.number),
         days=options.days,
         held_out_mse=float(version.tags.get("metric.mse", math.nan)),
@@ -121,14 +117,19 @@ def judge(options: argparse.Namespace) -> "Decision":
     return decide(seen, limits)
 
 
-def _champion(options: argparse.Namespace) -> tuple["Registry", "Version"]:
+def champion(options: argparse.Namespace) -> tuple["LinearModel", "Version"]:
+    """The champion's model, read and verified, and what the registry says of it.
+
+    Raises:
+        CommandError: there is none, or the registry can't be opened.
+    """
     registry = open_named(options)
     version = registry.champion()
     if version is None:
         raise CommandError(
             f"{options.model_name} has no champion yet in {options.registry_root}: submit a first run"
         )
-    return registry, version
+    return registry.entry(version).model, version
 
 
 def _guarded(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:

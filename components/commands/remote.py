@@ -13,6 +13,7 @@ from components.commands import cluster, messages
 from components.commands.errors import CommandError
 from components.commands.parameters import parse
 from components.commands.steps import describe, steps
+from components.commands.subcommand import add_command
 
 TOO_SOON = 3
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -37,21 +38,11 @@ class Project:
     commit: Callable[[], str]
 
 
-def add(
-    commands: Any,
-    project: Project,
-    packaging: argparse.ArgumentParser,
-    parametric: argparse.ArgumentParser,
-) -> None:
-    """Add the commands to a parser's subcommands; the two parsers hold what other commands take too."""
-    started = starting(packaging, parametric)
+def add(commands: Any, project: Project, started: argparse.ArgumentParser) -> None:
+    """Add the commands to a parser's subcommands; ``started`` has the options of those that start runs."""
 
     def command(work: Callable[..., int], parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        parser = commands.add_parser(
-            work.__name__, parents=[parent], help=str(work.__doc__).splitlines()[0].rstrip(".")
-        )
-        parser.set_defaults(command=lambda options: _carry_out(work, options, project))
-        return parser
+        return add_command(commands, work, lambda options: _carry_out(work, options, project), parent)
 
     parser = command(submit, started)
     parser.add_argument("--reason", default="by hand", help="for the model's lineage (%(default)s)")

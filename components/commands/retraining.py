@@ -11,23 +11,15 @@ from typing import Any
 from components.commands import cluster, monitor, remote
 from components.commands.errors import during
 from components.commands.remote import Project
+from components.commands.subcommand import add_command
 
 APART = "6h"
 
 
-def add(
-    commands: Any,
-    project: Project,
-    packaging: argparse.ArgumentParser,
-    parametric: argparse.ArgumentParser,
-) -> None:
-    """Add the command to a parser's subcommands; the two parsers hold what other commands take too."""
-    parser = commands.add_parser(
-        retrain.__name__,
-        parents=[monitor.kept(), monitor.policy(), monitor.joined(), remote.starting(packaging, parametric)],
-        help=str(retrain.__doc__).splitlines()[0].rstrip("."),
-    )
-    parser.set_defaults(command=lambda options: retrain(options, project))
+def add(commands: Any, project: Project, started: argparse.ArgumentParser) -> None:
+    """Add the command to a parser's subcommands; ``started`` has the options of those that start runs."""
+    parents = (monitor.kept(), monitor.policy(), monitor.joined(), started)
+    parser = add_command(commands, retrain, lambda options: retrain(options, project), *parents)
     parser.add_argument(
         "--at-most-every",
         type=remote.duration,
@@ -57,7 +49,8 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
         if remote.too_soon(options, project):
             return 0
     with during("judging what was kept"):
-        decision = monitor.judge(options)
+        model, version = monitor.champion(options)
+        decision = monitor.judge(options, model, version)
     print(
         "a retraining is due:" if decision.due else "no retraining is due:",
         *decision.reasons,
@@ -67,7 +60,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
     if not decision.due:
         return 0
     with during("joining what came true"):
-        monitor.collect(options)
+        monitor.join(options, model)
     with cluster.asking(options.host):
         status = remote.submit(_of(options, "\n".join(decision.reasons)), project)
     return 0 if status == remote.TOO_SOON else status

@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.commands.errors import CommandError, carry_out
 from components.commands.registered import NAME, add_options, open_named
+from components.commands.subcommand import add_command
 
 if TYPE_CHECKING:
     from components.rollout.clock import Clock
@@ -38,10 +40,7 @@ def add(commands: Any) -> None:
         help="where Git is the owner: the values or the patch that say the version, to print its change",
     )
     for command in (promote, canary, rollback, reconcile):
-        parser = commands.add_parser(
-            command.__name__, parents=[site], help=str(command.__doc__).splitlines()[0]
-        )
-        parser.set_defaults(command=lambda options, command=command: _carry_out(command, options))
+        parser = add_command(commands, command, partial(_carry_out, command), site)
         if command is rollback:
             parser.add_argument("--to", type=int, metavar="VERSION", help="the champion before, by default")
             parser.add_argument("--reason", default="by hand", help="for the registry (%(default)s)")

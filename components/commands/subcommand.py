@@ -1,0 +1,25 @@
+"""How a function becomes a command: by its name, and by the first line of what it says of itself."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def add_command(
+    commands: Any,
+    work: Callable[..., Any],
+    call: Callable[[argparse.Namespace], int],
+    *parents: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """Add a command to a parser's subcommands.
+
+    Args:
+        commands: the subcommands.
+        work: what is done, after which the command is named and described.
+        call: does it with the options; returns the exit status.
+        parents: hold the options that it shares with others.
+    """
+    summary = str(work.__doc__).splitlines()[0]
+    parser: argparse.ArgumentParser = commands.add_parser(work.__name__, parents=parents, help=summary)
+    parser.set_defaults(command=call)
+    return parser
