@@ -27,6 +27,7 @@ NAMESPACE = "linear-regressor-registry"
 BUCKET = "mlpipeline"
 DISK = "/var/tmp/linear-regressor-registry"
 PASSWORD = "only-for-tests-0123456789"
+REGISTRY_CREDENTIALS = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
 
 # A volume on the oldest node, where the cluster makes none by itself; the script makes it anew, and writable.
 VOLUME = """
@@ -133,6 +134,11 @@ def make_secret(namespace: str, name: str, **values: str) -> None:
     kubectl("-n", namespace, "create", "secret", "generic", name, *literals)
 
 
+def make_run_secret(namespace: str) -> None:
+    """Make the Secret with which the pods of a run, and whoever starts one, reach store and registry."""
+    make_secret(namespace, f"{NAME}-pipeline", **store_credentials(), **REGISTRY_CREDENTIALS)
+
+
 def install_registry(image: str, registry_image: str) -> None:
     """Install the chart's MLflow, with users and its database on a volume; an old one is gone first."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
@@ -150,8 +156,7 @@ def install_registry(image: str, registry_image: str) -> None:
     users = {"username": "admin", "password": PASSWORD, "secret-key": PASSWORD}
     make_secret(NAMESPACE, f"{NAME}-mlflow-authentication", **users)
     make_secret(NAMESPACE, f"{NAME}-mlflow-store", **store)
-    known = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    make_secret(KUBEFLOW, f"{NAME}-pipeline", **store, **known)
+    make_run_secret(KUBEFLOW)
     repository, _, tag = registry_image.rpartition(":")
     settings = {
         "mlflow.enabled": "true",
@@ -343,8 +348,7 @@ def installed(kubeflow: str, store: str, image: str, registry_image: str) -> Ite
 
 def environment(store: str) -> dict[str, str]:
     """The variables with which this machine reaches the store and the registry."""
-    known = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    return {**store_credentials(), **known, "AWS_ENDPOINT_URL": store}
+    return {**store_credentials(), **REGISTRY_CREDENTIALS, "AWS_ENDPOINT_URL": store}
 
 
 NEEDED = ("PIPELINES", "S3", "PIPELINE_IMAGE", "REGISTRY_IMAGE")

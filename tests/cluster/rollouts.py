@@ -17,6 +17,7 @@ import yaml
 
 from tests.cluster.installers import NAME, ROOT, STORE
 from tests.cluster.kube import Object, get, kubectl, run, wait_for
+from tests.cluster.service import is_ready
 
 NAMESPACE = f"{NAME}-rollout"
 OWN_STORE = f"{NAMESPACE}-store"
@@ -47,7 +48,7 @@ def install(image: str) -> None:
     """Install the chart with canary and job; the CronJob sleeps, for most tests run the job themselves."""
     store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": OWN_STORE}}}]
     values = {
-        "image": _image(image),
+        "image": image_values(image),
         "storage": {"secretName": STORE},
         "model": {"storageUri": f"{REGISTRY}/models/{NAME}/1/"},
         "replicas": {"min": 2, "max": 2},
@@ -59,7 +60,7 @@ def install(image: str) -> None:
         "rollout": {
             "enabled": True,
             "schedule": NEVER,
-            "image": _image(os.environ["PIPELINE_IMAGE"]),
+            "image": image_values(os.environ["PIPELINE_IMAGE"]),
             "registry": {"root": REGISTRY},
         },
         "networkPolicy": {"store": {"to": store, "port": 9000}},
@@ -67,7 +68,8 @@ def install(image: str) -> None:
     run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
 
 
-def _image(name: str) -> dict[str, str]:
+def image_values(name: str) -> dict[str, str]:
+    """An image as the chart's values name it."""
     repository, _, tag = name.rpartition(":")
     return {"repository": repository, "tag": tag}
 
@@ -80,7 +82,7 @@ def own(owner: str) -> None:
 
 def start_registry() -> None:
     """Install the chart's MLflow, which keeps what it knows in its pod: the cluster need not have volumes."""
-    values = json.dumps({"mlflow": {"enabled": True, "image": _image(os.environ["REGISTRY_IMAGE"])}})
+    values = json.dumps({"mlflow": {"enabled": True, "image": image_values(os.environ["REGISTRY_IMAGE"])}})
     words = (
         "helm",
         "template",
@@ -240,13 +242,8 @@ def served(*, ending: bool = False) -> set[str]:
     return {
         told(pod["metadata"]["name"])
         for pod in pods()
-        if (ending if "deletionTimestamp" in pod["metadata"] else _ready(pod))
+        if is_ready(pod) or (ending and "deletionTimestamp" in pod["metadata"])
     }
-
-
-def _ready(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def weights() -> set[int]:

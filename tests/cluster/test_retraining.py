@@ -26,8 +26,8 @@ from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import get, kubectl, run, wait_for
 from tests.cluster.pipelines import (
     BUCKET,
-    PASSWORD,
     Pipelines,
+    make_run_secret,
     make_secret,
     needs_pipelines,
     run_id,
@@ -35,7 +35,7 @@ from tests.cluster.pipelines import (
     workers,
 )
 from tests.cluster.pipelines import NAMESPACE as REGISTRY
-from tests.cluster.rollouts import NEVER
+from tests.cluster.rollouts import NEVER, image_values
 from tests.cluster.service import Service
 
 pytestmark = needs_pipelines
@@ -102,10 +102,9 @@ class Town:
 
     def allow(self, at_most_every: str) -> None:
         """Install the CronJob beside the registry, or change how often it may start a run."""
-        repository, _, tag = self.pipelines.image.rpartition(":")
         values = {
             "rollout": {
-                "image": {"repository": repository, "tag": tag},
+                "image": image_values(self.pipelines.image),
                 "registry": {"root": self.pipelines.root},
             },
             "retraining": {
@@ -149,8 +148,7 @@ def town(pipelines: Pipelines, image: str) -> Iterator[Town]:
     pipelines.submit(f"source={town.data}/*.parquet", *SETTINGS, options=("--reason", "new data"))
     assert pipelines.champion().number == 1
     _serve(pipelines, image)
-    known = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    make_secret(REGISTRY, f"{NAME}-pipeline", **store_credentials(), **known)
+    make_run_secret(REGISTRY)
     # The first run was a moment ago.
     town.allow("1s")
     wait_for("the predictor", lambda: town.service.ask("GET", "/v2", host=HOST).status == 200, 300)
@@ -165,10 +163,9 @@ def _serve(pipelines: Pipelines, image: str) -> None:
     endpoint = store["AWS_ENDPOINT_URL"].removeprefix("http://")
     marks = (f"s3-endpoint={endpoint}", "s3-usehttps=0", "s3-region=us-east-1")
     kubectl("-n", NAMESPACE, "annotate", "secret", "store", *(f"serving.kserve.io/{mark}" for mark in marks))
-    repository, _, tag = image.rpartition(":")
     kept = {"PREDICTOR_FEEDBACK_URL": f"{pipelines.root}/kept", "PREDICTOR_FEEDBACK_SECONDS": "1"}
     values = {
-        "image": {"repository": repository, "tag": tag},
+        "image": image_values(image),
         "model": {"storageUri": f"{pipelines.root}/models/{NAME}/1/"},
         "storage": {"secretName": "store"},
         "replicas": {"min": 1, "max": 1},

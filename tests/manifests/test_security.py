@@ -44,19 +44,25 @@ def test_pods_have_a_seccomp_profile_and_no_token(objects: list[Object]) -> None
         assert account["automountServiceAccountToken"] is False
 
 
+def check_confined(pod: Object) -> None:
+    """What holds of every pod that is ours alone."""
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["runAsUser"] >= 10_000
+        assert "memory" in container["resources"]["limits"]
+
+
 def test_the_registrys_pod_may_do_no_more_than_the_predictors(objects: list[Object]) -> None:
     for deployment in of_kind(objects, "Deployment"):
         pod = deployment["spec"]["template"]["spec"]
+        check_confined(pod)
         assert pod["automountServiceAccountToken"] is False
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
-            context = container["securityContext"]
-            assert context["capabilities"] == {"drop": ["ALL"]}
-            assert context["allowPrivilegeEscalation"] is False
-            assert context["readOnlyRootFilesystem"] is True
-            assert context["runAsUser"] >= 10_000
-            assert "memory" in container["resources"]["limits"]
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
@@ -64,18 +70,10 @@ def test_a_scheduled_job_may_do_no_more_than_the_predictors_pods(objects: list[O
     for cron in of_kind(objects, "CronJob"):
         job = cron["spec"]["jobTemplate"]["spec"]
         pod = job["template"]["spec"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        check_confined(pod)
         # Only the rollout's job asks the API server for anything.
         assert pod["automountServiceAccountToken"] is (cron["metadata"]["name"] == "linear-regressor-rollout")
         assert job["ttlSecondsAfterFinished"] > 0
-        for container in pod["containers"]:
-            context = container["securityContext"]
-            assert context["capabilities"] == {"drop": ["ALL"]}
-            assert context["allowPrivilegeEscalation"] is False
-            assert context["readOnlyRootFilesystem"] is True
-            assert context["runAsUser"] >= 10_000
-            assert "memory" in container["resources"]["limits"]
         labels = job["template"]["metadata"]["labels"].items()
         policies = [
             policy["spec"]["podSelector"]["matchLabels"] for policy in of_kind(objects, "NetworkPolicy")
