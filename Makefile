@@ -21,7 +21,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run test test-slow test-all fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short e2e-lifecycle status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,16 @@ $(READY): requirements/dev.txt pyproject.toml
 run: $(READY) ## Data to served model: train, gate, register, then serve until Ctrl-C (PORT, GRPC_PORT)
 	@exec $(VENV)/bin/python pipeline.py run --serve --port $(PORT) --grpc-port $(GRPC_PORT)
 
-test: $(READY) ## The tests, with branch coverage
-	$(VENV)/bin/python -m pytest --cov --cov-report=term
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+TEST_PROCESSES ?= auto
+
+test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
+	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
+
+test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
+	$(PYTEST) -m "slow or network" $(TEST)
+
+test-all: test test-slow ## Both
 
 fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
