@@ -115,13 +115,12 @@ def make(
     return server
 
 
-def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> None:
-    """Open the port, with the same certificates as HTTP where there are any."""
+def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> int:
+    """Bind the port, with the same certificates as HTTP where there are any; returns the port."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if tls:
-        server.add_secure_port(address, tls.for_grpc())
-    else:
-        server.add_insecure_port(address)
+        return server.add_secure_port(address, tls.for_grpc())
+    return server.add_insecure_port(address)
 
 
 def _told(error: Exception) -> tuple[int, str]:

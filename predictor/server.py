@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from socket import socket
 
 import grpc
 import uvicorn
@@ -41,6 +42,15 @@ logger = logging.getLogger(__name__)
 
 class HttpServer(uvicorn.Server):
     """uvicorn's server, ended by us: it takes no signals of its own, and exits 0."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start to listen, and report the port: port 0 leaves the choice to the system."""
+        await super().startup(sockets)
+        self._on_listening(self.servers[0].sockets[0].getsockname()[1])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -78,8 +88,14 @@ class Predictor:
         for kind in (HTTPException, PredictorError, *KSERVE_STATUS):
             kserve_app.add_exception_handler(kind, _refuse)
         kserve_app.add_exception_handler(Exception, _broken)
-        http = self._http(service)
-        rpc = self._grpc(service, plane, extension) if self.options.enable_grpc else None
+        rpc, grpc_port = None, None
+        if self.options.enable_grpc:
+            rpc, grpc_port = self._grpc(service, plane, extension)
+
+        def on_listening(http_port: int) -> None:
+            logger.info("serving", extra={"http_port": http_port, "grpc_port": grpc_port})
+
+        http = self._http(service, on_listening)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -96,7 +112,7 @@ class Predictor:
             await asyncio.to_thread(service.recorder.close)
         return service.workers.taken > 0
 
-    def _http(self, service: Service) -> HttpServer:
+    def _http(self, service: Service, on_listening: Callable[[int], None]) -> HttpServer:
         options = self.options
         config = uvicorn.Config(
             Layer(kserve_app, service),
@@ -112,16 +128,16 @@ class Predictor:
             timeout_graceful_shutdown=int(self.settings.grace_seconds),
             ssl_context_factory=self.tls.for_http if self.tls else None,
         )
-        return HttpServer(config)
+        return HttpServer(config, on_listening)
 
     def _grpc(
         self, service: Service, plane: DataPlane, extension: ModelRepositoryExtension
-    ) -> grpc.aio.Server:
+    ) -> tuple[grpc.aio.Server, int]:
+        """Make KServe's gRPC server; returns it with the port that it is bound to."""
         options = self.options
         longest = (options.grpc_max_send_message_length, options.grpc_max_receive_message_length)
         server = grpc_server.make(service, plane, extension, options.max_threads, longest)
-        grpc_server.listen(server, self.settings.host, options.grpc_port, self.tls)
-        return server
+        return server, grpc_server.listen(server, self.settings.host, options.grpc_port, self.tls)
 
     def _on_signal(self, number: int, ended: asyncio.Event) -> None:
         """Begin to end; a second signal, or Ctrl-C, does not wait for endpoints to spread."""

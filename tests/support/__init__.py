@@ -1,0 +1,1 @@
+"""Pieces that several test packages share: a predictor process, model folders, raw HTTP, waiting."""

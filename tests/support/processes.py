@@ -1,0 +1,45 @@
+"""Wait for conditions, and measure and end processes."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(
+    condition: Callable[[], T | None],
+    seconds: float = 60,
+    what: str = "the condition",
+    interval: float = 0.01,
+) -> T:
+    """Call ``condition`` until it returns something true, and return that.
+
+    Raises:
+        TimeoutError: it stayed false for so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(interval)
+    return result
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def end(process: "subprocess.Popen[bytes]", seconds: float = 30) -> int:
+    """Send SIGTERM, and SIGKILL where that does not end the process in time; returns the exit code."""
+    process.terminate()
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
