@@ -48,6 +48,7 @@ class FastProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._within_message = False
         self._within_head = False
+        self._ignores_upgrade = False
         self._head_bytes = self._head_received = 0
         self._head_since = 0.0
         self._too_long = self._too_many = self._ended = False
@@ -76,7 +77,7 @@ class FastProtocol(HttpToolsProtocol):
         self._hand_on(data)
 
     def _hand_on(self, data: bytes) -> None:
-        super().data_received(data)
+        self._parse(data)
         if self._within_head and not self.transport.is_closing():
             self._head_received += len(data)
             if self._head_received > self.desk.service.settings.max_header_bytes:
@@ -84,6 +85,35 @@ class FastProtocol(HttpToolsProtocol):
         if self._refused and self.scheme == "http":
             self._refused = False
             self._throw_away()
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser; a request that asks for another protocol is answered as if it did not.
+
+        A server may ignore Upgrade (RFC 9110, 7.8). httptools leaves the body of such a request unread, and
+        would take it for the next request.
+        """
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self._new_parser()
+                self._ignores_upgrade = False
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
+        fields = (b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        return b"%b%b\r\n" % (line, b"".join(fields))
+
+    def _new_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _throw_away(self) -> None:
         """Have the kernel take the rest of a refused body, and look at the next head before more is read."""
@@ -164,12 +194,18 @@ class FastProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count the bytes of the head."""
+        """Count the bytes of the head; trailers are counted too, and otherwise ignored (RFC 9110, 6.5.1)."""
         self._count(len(name) + len(value) + _FIELD_BYTES)
-        super().on_header(name, value)
+        if self._within_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete; take no more requests at once than may wait."""
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("CONNECT asks for a tunnel, and this server is no proxy")
+        if self.parser.should_upgrade():
+            self._ignores_upgrade = True
+            return
         self._within_head = False
         if len(self.pipeline) >= _PIPELINED:
             self._too_many = True
@@ -202,8 +238,7 @@ class FastProtocol(HttpToolsProtocol):
         if not self._passing_over:
             return
         self._within_message = self._passing_over = False
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._new_parser()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body, unless it was refused."""
@@ -214,6 +249,8 @@ class FastProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that uvicorn's parser is between two requests."""
+        if self._ignores_upgrade:
+            return
         self._within_message = False
         if self._passing_over:
             self._passing_over = False
