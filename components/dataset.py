@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.train.moments import Moments, merge
-from predictor.artifact import Column, Distribution, new_folder
+from predictor.model.artifact import Column, Distribution, new_folder
 
 FORMAT_VERSION = 2
 TRAIN_FILE = "train.parquet"

@@ -4,13 +4,14 @@ import argparse
 import gc
 from pathlib import Path
 
-from predictor import lean, logs
+from predictor import import_stubs
+from predictor.observability import logs
 from predictor.settings import Settings
 
-with lean.without("pandas", "kubernetes"):
+with import_stubs.without("pandas", "kubernetes"):
     from kserve import model_server
 
-    from predictor.server import Predictor
+    from predictor.app import Predictor
 
 
 def main() -> None:

@@ -26,9 +26,9 @@ from components.register.index import open_index
 from components.register.registry import open_registry
 from components.train.component import train
 from pipeline import kinds, main
-from predictor import artifact
-from predictor.recorder import Predicted, Recorder, Truth
-from predictor.store import open_store
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
+from predictor.model import artifact
 
 # A run starts a process for each of its steps: minutes where a machine has other work.
 pytestmark = pytest.mark.timeout(900)
@@ -188,7 +188,9 @@ def test_drift_starts_a_retraining_that_names_it(tmp_path: Path, capsys: pytest.
     recorder = Recorder(open_store(str(kept)), 2**20, 3600)
     rows = larger[:, np.newaxis]
     recorder.predicted(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
-    stored = recorder.came_true([Truth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())])
+    stored = recorder.record_ground_truth(
+        [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
+    )
     assert stored is not None
     stored.result(60)
     recorder.close()

@@ -12,7 +12,7 @@ from components.commands.subcommand import add_command
 if TYPE_CHECKING:
     from components.monitor.due import Decision
     from components.register.index import Version
-    from predictor.artifact import LinearModel
+    from predictor.model.artifact import LinearModel
 
 NOT_DUE = 4
 """What ``due`` exits with where nothing is, so that a script can go on by it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from components.commands.errors import CommandError
-from predictor import artifact
+from predictor.model import artifact
 
 
 def port(text: str) -> int:

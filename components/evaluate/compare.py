@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from components.dataset import Dataset
 from components.evaluate.report import Contender, Report
 from components.evaluate.scores import mse_difference, score
-from predictor.artifact import LinearModel
+from predictor.model.artifact import LinearModel
 
 
 @dataclass(frozen=True, slots=True)

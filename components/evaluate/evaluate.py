@@ -8,7 +8,7 @@ from components.evaluate.compare import Entry, compare
 from components.evaluate.page import render
 from components.evaluate.report import Report
 from components.register.registry import Registry
-from predictor import artifact
+from predictor.model import artifact
 
 
 def evaluate(

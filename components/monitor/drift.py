@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from predictor.artifact import Distribution, LinearModel
+from predictor.model.artifact import Distribution, LinearModel
 
 PREDICTION = "(prediction)"
 """Stands among the features for what the model makes of them."""

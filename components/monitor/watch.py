@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components.monitor import feedback
 from components.monitor.drift import drift
 from components.monitor.due import Seen
-from predictor.artifact import LinearModel
+from predictor.model.artifact import LinearModel
 
 
 def look(

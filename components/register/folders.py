@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
-from predictor import artifact
-from predictor.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError, LinearModel
+from predictor.model import artifact
+from predictor.model.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError, LinearModel
 
 # The manifest last: a folder is complete once it stands there.
 FILES = (MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE)

@@ -12,7 +12,7 @@ from components.evaluate.report import Contender, Report
 from components.register.gate import Decision, Policy, Unscored, decide
 from components.register.index import Version
 from components.register.registry import Registration, Registry
-from predictor import artifact
+from predictor.model import artifact
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from components.evaluate.compare import Entry
 from components.register.folders import FolderError, Folders, local_path, open_folders
 from components.register.gate import Decision
 from components.register.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
-from predictor import artifact
+from predictor.model import artifact
 
 UNFINISHED = "registering"
 # How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.

@@ -82,7 +82,9 @@ def rewrite(name: str, text: str, release: Release) -> str:
         if (node := _find(document, path))
     ]
     if not found:
-        raise RolloutError(f"{name} has neither model.storageUri nor spec.predictor.model.storageUri")
+        raise RolloutError(
+            f"{name} has neither model.storageUri nor spec.predictor.kserve_compat.model.storageUri"
+        )
     for node, value in sorted(found, key=lambda change: -change[0].start_mark.index):
         start, end = node.start_mark.index, node.end_mark.index
         gap = " " if start == end else ""

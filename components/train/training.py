@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from components.dataset import Dataset
 from components.train.regression import SimpleLinearRegression
 from components.train.search import Candidate, Search, Trial, best
-from predictor import artifact
-from predictor.artifact import Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Distribution, LinearModel, Reference
 
 CURVE_POINTS = 200
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predictor import artifact
+from predictor.model import artifact
 from tests.cluster.installers import (
     NAME,
     NAMESPACE,

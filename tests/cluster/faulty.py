@@ -5,23 +5,23 @@ import random
 from concurrent.futures import Future
 from threading import Timer
 
-from predictor import inference
 from predictor.__main__ import main
-from predictor.answer import Answer, Head
-from predictor.desk import Desk
+from predictor.endpoints import native
 from predictor.errors import Unavailable
-from predictor.served import Served
+from predictor.http.fast_path import FastPath
+from predictor.messages import RequestHeaders, Response
+from predictor.model.handle import ModelHandle
 
-plain = inference.stream
+plain = native.stream
 version = os.environ.get("PREDICTOR_MODEL_VERSION", "")
 
 
-def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
+def stream(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
     """Answer as the predictor does, but for the fault."""
     if version == "4" and random.random() < 0.5:
         raise Unavailable("a fault of the test")
     if version == "5":
-        return Answer(b'{"prediction":NaN}')
+        return Response(b'{"prediction":NaN}')
     answer = plain(served, head, body)
     if version == "6":
         late: Future[None] = Future()
@@ -30,7 +30,7 @@ def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
     return answer
 
 
-inference.stream = stream
+native.stream = stream
 # Every request goes by the application, which asks the function above.
-Desk.find = lambda *_: None  # type: ignore[method-assign]
+FastPath.find = lambda *_: None  # type: ignore[method-assign]
 main()

@@ -16,7 +16,7 @@ X = 0.05
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back."""
 
     status: int
@@ -41,7 +41,7 @@ class Service:
     predictions: dict[str, float]
     host: str = f"{NAME}.example.com"
 
-    def ask(self, method: str, path: str, body: object = None, host: str | None = None) -> Answer:
+    def ask(self, method: str, path: str, body: object = None, host: str | None = None) -> Response:
         """Send one request through the gateway."""
         address = urlsplit(self.ingress)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
@@ -50,7 +50,7 @@ class Service:
             headers = {"Host": host or self.host, "Content-Type": "application/json"}
             connection.request(method, path, content, headers)
             response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read())
+            return Response(response.status, dict(response.getheaders()), response.read())
         finally:
             connection.close()
 

@@ -11,7 +11,7 @@ import kfp
 import pytest
 
 from components.register.index import run_tag
-from predictor import artifact
+from predictor.model import artifact
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import kubectl, run, wait_for
 from tests.cluster.pipelines import (

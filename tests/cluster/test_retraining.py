@@ -20,7 +20,7 @@ from components.commands.monitor import NOT_DUE
 from components.register.index import run_tag
 from components.register.registry import open_registry
 from pipeline import _connect
-from predictor import artifact
+from predictor.model import artifact
 from tests.cluster.conftest import _namespace
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import get, kubectl, run, wait_for

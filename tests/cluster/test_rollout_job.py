@@ -16,7 +16,7 @@ import pytest
 
 from components.register.index import CHAMPION, open_index
 from components.register.registry import Registry, open_registry
-from predictor import artifact
+from predictor.model import artifact
 from tests.cluster import rollouts
 from tests.cluster.conftest import _namespace, make_credentials, make_store, put
 from tests.cluster.installers import NAME, ROOT

@@ -14,7 +14,7 @@ from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from predictor import artifact
+from predictor.model import artifact
 from tests.cluster.installers import NAME, NAMESPACE, ROOT, Settings
 from tests.cluster.kube import get, kubectl
 from tests.cluster.service import Service

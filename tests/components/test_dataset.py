@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from components import dataset as datasets
 from components.dataset import Dataset, DatasetError
-from predictor.artifact import Column, Distribution
+from predictor.model.artifact import Column, Distribution
 
 Columns = dict[str, NDArray[np.float64]]
 

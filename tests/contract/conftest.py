@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 NAME = "linear-regressor"
 ADMIN_TOKEN = "let-me-in"

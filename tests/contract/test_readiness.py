@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from predictor import artifact
-from predictor.artifact import LinearModel
+from predictor.model import artifact
+from predictor.model.artifact import LinearModel
 
 if TYPE_CHECKING:
     from tests.contract.conftest import StartServer

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 import pytest
 
-from predictor.asgi import Layer
-from predictor.served import Served
-from predictor.service import Service
+from predictor.http.asgi import Middleware
+from predictor.model.handle import ModelHandle
+from predictor.service.inference import Service
 from predictor.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ async def elsewhere(scope: object, receive: object, send: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def layer(server: "Server") -> Layer:
-    served = Served(NAME, server.folder)
+def layer(server: "Server") -> Middleware:
+    served = ModelHandle(NAME, server.folder)
     assert served.load()
-    return Layer(elsewhere, Service(served, Settings(model_dir=Path(server.folder))))
+    return Middleware(elsewhere, Service(served, Settings(model_dir=Path(server.folder))))
 
 
-async def by_asgi_alone(layer: Layer, request: Request) -> Answered:
+async def by_asgi_alone(layer: Middleware, request: Request) -> Answered:
     transport = httpx.ASGITransport(app=layer)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         client.headers.clear()
@@ -128,7 +128,7 @@ async def by_asgi_alone(layer: Layer, request: Request) -> Answered:
 
 
 @pytest.mark.parametrize("request_", CORPUS, ids=lambda request: f"{request.path}-{request.body[:40]!r}")
-def test_all_ways_answer_the_same(server: "Server", layer: Layer, request_: Request) -> None:
+def test_all_ways_answer_the_same(server: "Server", layer: Middleware, request_: Request) -> None:
     fast = over_the_wire(server, request_, chunked=False)
     again = over_the_wire(server, request_, chunked=False)
     slow = over_the_wire(server, request_, chunked=True)

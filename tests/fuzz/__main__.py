@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 from tests.fuzz import bodies, parts
 from tests.fuzz.client import Client, Fault, Target
 

@@ -16,7 +16,7 @@ class Fault(AssertionError):  # noqa: N818  what a server has, not what we made
     """An answer that no request may get, or none at all."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[bytes, bytes]
     body: bytes
@@ -52,7 +52,7 @@ class Client:
         self._wire: socket.socket | None = None
         self._rest = b""
 
-    def post(self, path: str, body: bytes, *, chunks: int = 0, **headers: str) -> Answer:
+    def post(self, path: str, body: bytes, *, chunks: int = 0, **headers: str) -> Response:
         """Ask, with a body of known length, or in ``chunks`` bytes at once.
 
         Raises:
@@ -78,7 +78,7 @@ class Client:
             self._wire.close()
         self._wire, self._rest = None, b""
 
-    def _ask(self, request: bytes) -> Answer:
+    def _ask(self, request: bytes) -> Response:
         if self._wire is None:
             self._wire = socket.create_connection(("127.0.0.1", self.target.port), timeout=PATIENCE)
             self._wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,7 +89,7 @@ class Client:
             self.close()
         return answer
 
-    def _read(self, request: bytes) -> Answer:
+    def _read(self, request: bytes) -> Response:
         head = self._until(b"\r\n\r\n", request)
         first, *lines = head[:-4].split(b"\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
@@ -100,7 +100,7 @@ class Client:
             while size := int(self._until(b"\r\n", request), 16):
                 body += self._exactly(size + 2, request)[:-2]
             self._exactly(2, request)
-        return Answer(int(first.split()[1]), headers, body)
+        return Response(int(first.split()[1]), headers, body)
 
     def _until(self, end: bytes, request: bytes) -> bytes:
         while (place := self._rest.find(end)) < 0:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from predictor import artifact
+from predictor.model import artifact
 from tests.benchmarks.servers import free_port
 from tests.fuzz.__main__ import MODELS, model
 from tests.hold.balancer import is_right

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from predictor.artifact import Column, Distribution, LinearModel, Reference
-from predictor.html import Page
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.web.html import Page
 
 
 def linear_model(*features: Column, weights: tuple[float, ...], intercept: float = 152.5) -> LinearModel:

@@ -1,8 +1,8 @@
 import pytest
 
-from predictor.answer import ARROW, CSV, JSON, Answer, Head
-from predictor.capacity import Busy
 from predictor.errors import NotAcceptable, UnsupportedMedia
+from predictor.messages import ARROW, CSV, JSON, RequestHeaders, Response
+from predictor.service.limits import Overloaded
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from predictor.errors import NotAcceptable, UnsupportedMedia
     ],
 )
 def test_the_kind_of_a_body_is_its_content_type(sent: bytes, media: bytes) -> None:
-    assert Head.of({b"content-type": sent}).media == media
+    assert RequestHeaders.of({b"content-type": sent}).media == media
 
 
 def test_another_charset_than_utf_8_is_refused() -> None:
     with pytest.raises(UnsupportedMedia, match="latin"):
-        Head.of({b"content-type": b"text/csv; charset=latin-1"})
+        RequestHeaders.of({b"content-type": b"text/csv; charset=latin-1"})
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ def test_another_charset_than_utf_8_is_refused() -> None:
     ],
 )
 def test_the_kind_of_an_answer_is_what_is_accepted_most(accept: bytes, chosen: bytes) -> None:
-    assert Head.of({b"accept": accept}).choose(CSV, JSON) == chosen
+    assert RequestHeaders.of({b"accept": accept}).choose(CSV, JSON) == chosen
 
 
 def test_who_accepts_nothing_that_there_is_is_told_what_there_is() -> None:
     with pytest.raises(NotAcceptable, match="the answer can be text/csv, application/json"):
-        Head.of({b"accept": b"image/png"}).choose(CSV, JSON)
+        RequestHeaders.of({b"accept": b"image/png"}).choose(CSV, JSON)
 
 
 def test_a_kind_that_is_not_known_is_told_with_those_that_are() -> None:
-    head = Head.of({b"content-type": b"text/csv"})
+    head = RequestHeaders.of({b"content-type": b"text/csv"})
     assert head.require(CSV, ARROW) == CSV
     with pytest.raises(
         UnsupportedMedia, match="content type text/csv is not known here, only application/json"
@@ -66,11 +66,11 @@ def test_a_kind_that_is_not_known_is_told_with_those_that_are() -> None:
     ],
 )
 def test_plain_is_json_both_ways_with_nothing_around_it(headers: dict[bytes, bytes], plain: bool) -> None:
-    assert Head.of(headers).plain is plain
+    assert RequestHeaders.of(headers).plain is plain
 
 
 def test_a_refusal_says_what_and_when_to_come_again() -> None:
-    answer = Answer.refusal(Busy('a "reason"', retry_after=5))
+    answer = Response.refusal(Overloaded('a "reason"', retry_after=5))
     assert answer.status == 503
     assert answer.body == b'{"error":"a \\"reason\\""}'
     assert dict(answer.headers) == {b"retry-after": b"5"}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor import artifact
-from predictor.artifact import ArtifactError, Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import ArtifactError, Column, Distribution, LinearModel, Reference
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

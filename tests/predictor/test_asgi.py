@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from predictor.answer import Answer, Head
-from predictor.artifact import LinearModel
-from predictor.asgi import Layer
-from predictor.scorer import Scorer
-from predictor.served import Loaded, Served
-from predictor.service import Service
+from predictor.http.asgi import Middleware
+from predictor.messages import RequestHeaders, Response
+from predictor.model.artifact import LinearModel
+from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.model.scorer import Scorer
+from predictor.service.inference import Service
 from predictor.settings import Settings
 
 INLINE = 256
@@ -23,8 +23,8 @@ async def elsewhere(scope: object, receive: object, send: object) -> None:
 
 @pytest.fixture
 def service(one_feature: LinearModel) -> Service:
-    served = Served("linear-regressor", Path("models/7"))
-    served.loaded = Loaded(one_feature, "digest", Scorer(one_feature), 0.0)
+    served = ModelHandle("linear-regressor", Path("models/7"))
+    served.loaded = LoadedModel(one_feature, "digest", Scorer(one_feature), 0.0)
     return Service(served, Settings(model_dir=Path("models/7"), inline_bytes=INLINE))
 
 
@@ -35,7 +35,7 @@ def test_bodies_beyond_the_inline_size_are_answered_in_a_thread(
     threads: list[threading.Thread] = []
     compute = service.compute
 
-    def watched(handler: Any, head: Head, body: bytes | bytearray) -> Answer:
+    def watched(handler: Any, head: RequestHeaders, body: bytes | bytearray) -> Response:
         threads.append(threading.current_thread())
         return compute(handler, head, body)
 
@@ -43,7 +43,7 @@ def test_bodies_beyond_the_inline_size_are_answered_in_a_thread(
     body = b'{"instances":[0]}'.ljust(size)
 
     async def post() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Layer(elsewhere, service))
+        transport = httpx.ASGITransport(app=Middleware(elsewhere, service))
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.post("/batch", content=body)
 

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
-from predictor.auth import SCOPES, Gate, Keys, Tokens, credential_of, jwks_reader
 from predictor.errors import NotFound, Unauthorized
+from predictor.service.auth import SCOPES, ApiKeys, Authorizer, JsonWebTokens, credential_of, jwks_reader
 from predictor.settings import Settings
 
 
@@ -22,7 +22,7 @@ def line(key: str, scopes: str = "predict") -> str:
 def test_a_file_of_keys_that_can_not_be_read_leaves_those_known_before(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(line("a"))
-    keys = Keys(file)
+    keys = ApiKeys(file)
     for spoilt in ("nonsense\n", line("b", "everything"), "abcd name predict\n"):
         file.write_text(spoilt * 2)
         keys.refresh()
@@ -35,10 +35,10 @@ def test_a_file_of_keys_that_can_not_be_read_leaves_those_known_before(tmp_path:
 
 def test_without_anybody_who_could_be_admin_administration_does_not_exist() -> None:
     with pytest.raises(NotFound):
-        Gate().admit("admin", {b"authorization": b"Bearer x"})
+        Authorizer().admit("admin", {b"authorization": b"Bearer x"})
     with pytest.raises(Unauthorized):
-        Gate(admin_token="t").admit("admin", {b"authorization": b"Bearer x"})
-    principal = Gate(admin_token="t").admit("admin", {b"authorization": b"bearer t"})
+        Authorizer(admin_token="t").admit("admin", {b"authorization": b"Bearer x"})
+    principal = Authorizer(admin_token="t").admit("admin", {b"authorization": b"bearer t"})
     assert principal is not None
     assert principal.scopes == SCOPES
 
@@ -101,8 +101,8 @@ def issuer() -> Issuer:
     return made
 
 
-def tokens(issuer: Issuer) -> Tokens:
-    return Tokens(issuer.document, ISSUER, AUDIENCE, ("RS256",))
+def tokens(issuer: Issuer) -> JsonWebTokens:
+    return JsonWebTokens(issuer.document, ISSUER, AUDIENCE, ("RS256",))
 
 
 def test_a_token_of_a_new_key_asks_for_the_keys_to_be_read_again(issuer: Issuer) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from predictor import batches
-from predictor.batches import Batches
+from predictor.feedback import batch_writer
+from predictor.feedback.batch_writer import BatchWriter
 
 LONG = 3600.0
 
@@ -34,18 +34,18 @@ class Store:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(batch_writer, "_FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture
-def start() -> Callable[..., Batches[str]]:
-    def start(store: Store, limit: int = 100, seconds: float = LONG) -> Batches[str]:
-        return Batches("letters", store.write, limit, seconds)
+def start() -> Callable[..., BatchWriter[str]]:
+    def start(store: Store, limit: int = 100, seconds: float = LONG) -> BatchWriter[str]:
+        return BatchWriter("letters", store.write, limit, seconds)
 
     return start
 
 
-def test_what_waits_is_written_in_its_order_at_the_end(start: Callable[..., Batches[str]]) -> None:
+def test_what_waits_is_written_in_its_order_at_the_end(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store)
     assert all(buffer.offer(letter, 1) for letter in "abc")
@@ -54,7 +54,7 @@ def test_what_waits_is_written_in_its_order_at_the_end(start: Callable[..., Batc
     assert buffer.size == 0
 
 
-def test_an_item_is_written_when_it_is_old(start: Callable[..., Batches[str]]) -> None:
+def test_an_item_is_written_when_it_is_old(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store, seconds=0.001)
     buffer.offer("a", 1)
@@ -64,14 +64,14 @@ def test_an_item_is_written_when_it_is_old(start: Callable[..., Batches[str]]) -
     assert store.written == [["a"], ["b"]]
 
 
-def test_many_bytes_are_written_at_once(start: Callable[..., Batches[str]]) -> None:
+def test_many_bytes_are_written_at_once(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store, limit=2**30)
     buffer.offer("a", 2**23)
     assert store.stored.acquire(timeout=60)
 
 
-def test_what_finds_no_room_is_refused_and_counted(start: Callable[..., Batches[str]]) -> None:
+def test_what_finds_no_room_is_refused_and_counted(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     store.open.clear()
     buffer = start(store, limit=10, seconds=0.001)
@@ -86,7 +86,7 @@ def test_what_finds_no_room_is_refused_and_counted(start: Callable[..., Batches[
 
 
 def test_a_batch_that_fails_is_written_again_before_what_came_later(
-    start: Callable[..., Batches[str]],
+    start: Callable[..., BatchWriter[str]],
 ) -> None:
     store = Store(failures=3)
     buffer = start(store, seconds=0.001)
@@ -99,7 +99,7 @@ def test_a_batch_that_fails_is_written_again_before_what_came_later(
 
 
 def test_a_store_that_stays_away_holds_up_no_end(
-    start: Callable[..., Batches[str]], caplog: pytest.LogCaptureFixture
+    start: Callable[..., BatchWriter[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     buffer = start(Store(failures=10**9))
     buffer.offer("a", 1)

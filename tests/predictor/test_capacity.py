@@ -4,13 +4,13 @@ from functools import partial
 
 import pytest
 
-from predictor.capacity import Busy, Memory, OutOfMemory, Share, Workers
 from predictor.errors import DeadlineExceeded
+from predictor.service.limits import BoundedExecutor, MemoryBudget, OutOfMemory, Overloaded, Reservation
 
 
 def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
     async def run() -> None:
-        workers = Workers(threads=1, queue=0, queue_bytes=100, seconds=60)
+        workers = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
         assert await workers.run(threading.current_thread, 1) is not threading.main_thread()
         with pytest.raises(ZeroDivisionError):
             await workers.run(lambda: 1 // 0, 1)
@@ -21,14 +21,14 @@ def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
 
 def test_places_are_those_at_work_and_those_that_wait() -> None:
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
+        workers, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
         asked = []
         for taken in (1, 2):
             workers.check(1)
             asked.append(asyncio.create_task(workers.run(hold.wait, 1)))
             await asyncio.sleep(0)
             assert workers.taken == taken
-        with pytest.raises(Busy) as refused:
+        with pytest.raises(Overloaded) as refused:
             workers.check(1)
         assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
         hold.set()
@@ -40,12 +40,12 @@ def test_places_are_those_at_work_and_those_that_wait() -> None:
 
 def test_who_waits_does_so_behind_no_more_than_so_many_bytes() -> None:
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
+        workers, hold = BoundedExecutor(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
         workers.check(1000)
         first = asyncio.create_task(workers.run(hold.wait, 60))
         await asyncio.sleep(0)
         workers.check(40)
-        with pytest.raises(Busy):
+        with pytest.raises(Overloaded):
             workers.check(41)
         hold.set()
         await first
@@ -56,7 +56,7 @@ def test_who_waits_does_so_behind_no_more_than_so_many_bytes() -> None:
 
 def test_what_has_arrived_is_answered_though_every_place_is_taken() -> None:
     async def run() -> list[int]:
-        workers = Workers(threads=1, queue=0, queue_bytes=100, seconds=60)
+        workers = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
         return await asyncio.gather(*(workers.run(partial(int, i), 1) for i in range(20)))
 
     assert asyncio.run(run()) == list(range(20))
@@ -66,7 +66,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_t
     begun: list[str] = []
 
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
+        workers, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
         first = asyncio.create_task(workers.run(hold.wait, 1))
         await asyncio.sleep(0)
         with pytest.raises(DeadlineExceeded) as late:
@@ -85,8 +85,8 @@ def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_t
 
 
 def test_memory_is_given_up_to_its_limit_and_given_back() -> None:
-    memory = Memory(100)
-    first, second = Share(memory), Share(memory)
+    memory = MemoryBudget(100)
+    first, second = Reservation(memory), Reservation(memory)
     first.grow(60)
     with pytest.raises(OutOfMemory):
         second.grow(41)
@@ -99,8 +99,8 @@ def test_memory_is_given_up_to_its_limit_and_given_back() -> None:
 
 
 def test_an_answer_that_is_made_is_kept_beyond_the_limit() -> None:
-    memory = Memory(100)
-    share = Share(memory)
+    memory = MemoryBudget(100)
+    share = Reservation(memory)
     share.hold(150)
     with pytest.raises(OutOfMemory):
         memory.check(0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from predictor import csv_codec
+from predictor.codecs import csv as csv_codec
 from predictor.errors import InvalidInput
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

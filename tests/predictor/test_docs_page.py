@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from predictor.artifact import LinearModel
-from predictor.docs_page import docs
-from predictor.openapi import document
+from predictor.model.artifact import LinearModel
+from predictor.web.docs_page import docs
+from predictor.web.openapi import document
 
 
 def calls(page: str) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor import encoding
+from predictor.codecs import compression
 from predictor.errors import InvalidInput, TooLarge, UnsupportedMedia
 
 CODINGS = (b"gzip", b"zstd")
@@ -14,33 +14,33 @@ CODINGS = (b"gzip", b"zstd")
 @pytest.mark.parametrize("coding", CODINGS)
 @given(body=st.binary(max_size=10_000))
 def test_what_was_encoded_is_decoded(coding: bytes, body: bytes) -> None:
-    assert encoding.decode(encoding.encode(body, coding), coding, len(body)) == body
+    assert compression.decode(compression.encode(body, coding), coding, len(body)) == body
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_one_byte_more_than_the_limit_is_too_large(coding: bytes) -> None:
-    sent = encoding.encode(bytes(1000), coding)
-    assert len(encoding.decode(sent, coding, 1000)) == 1000
+    sent = compression.encode(bytes(1000), coding)
+    assert len(compression.decode(sent, coding, 1000)) == 1000
     with pytest.raises(TooLarge, match="longer than 999 bytes"):
-        encoding.decode(sent, coding, 999)
+        compression.decode(sent, coding, 999)
 
 
 @pytest.mark.parametrize(("coding", "compress"), [(b"gzip", gzip.compress), (b"zstd", zstandard.compress)])
 def test_members_and_frames_behind_one_another_are_one_body(coding: bytes, compress: object) -> None:
     assert callable(compress)
     sent = compress(b"ab") + compress(b"") + compress(b"cd")
-    assert encoding.decode(sent, coding, 4) == b"abcd"
+    assert compression.decode(sent, coding, 4) == b"abcd"
     with pytest.raises(TooLarge):
-        encoding.decode(sent, coding, 3)
+        compression.decode(sent, coding, 3)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_what_is_cut_off_or_spoilt_is_invalid(coding: bytes) -> None:
-    sent = encoding.encode(b"some numbers" * 10, coding)
+    sent = compression.encode(b"some numbers" * 10, coding)
     with pytest.raises(InvalidInput, match="cut off"):
-        encoding.decode(sent[:-5], coding, 1000)
+        compression.decode(sent[:-5], coding, 1000)
     with pytest.raises(InvalidInput, match="is not"):
-        encoding.decode(b"x" + sent, coding, 1000)
+        compression.decode(b"x" + sent, coding, 1000)
 
 
 def test_a_frame_that_wants_a_larger_window_than_may_be_is_refused() -> None:
@@ -48,17 +48,17 @@ def test_a_frame_that_wants_a_larger_window_than_may_be_is_refused() -> None:
     compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     sent = compressor.compress(bytes(2**21)) + compressor.flush()
     with pytest.raises(InvalidInput, match="zstd"):
-        encoding.decode(sent, b"zstd", 2**22)
+        compression.decode(sent, b"zstd", 2**22)
 
 
 @pytest.mark.parametrize("coding", [b"", b"identity", b" Identity "])
 def test_no_coding_is_the_body_itself(coding: bytes) -> None:
-    assert encoding.decode(b"body", coding, 1) == b"body"
+    assert compression.decode(b"body", coding, 1) == b"body"
 
 
 def test_an_unknown_coding_is_named() -> None:
     with pytest.raises(UnsupportedMedia, match="content encoding br is not known here, only gzip and zstd"):
-        encoding.decode(b"", b"BR", 1)
+        compression.decode(b"", b"BR", 1)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_an_unknown_coding_is_named() -> None:
     ],
 )
 def test_the_coding_of_an_answer_is_one_that_is_accepted(accepted: bytes, coding: bytes) -> None:
-    assert encoding.choose(accepted) == coding
+    assert compression.choose(accepted) == coding

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from predictor import json_codec, json_exact
+from predictor.codecs import json_bulk, json_strict
 from predictor.errors import InvalidInput
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -20,7 +20,7 @@ documents = st.recursive(
 
 def reference(body: bytes, width: int) -> list[list[float]]:
     """What the careful reader makes of a body; the fast ones must agree with it, in values and in errors."""
-    return json_exact.table(json_exact.member(json_exact.document(body), "instances"), width, "instances")
+    return json_strict.table(json_strict.member(json_strict.document(body), "instances"), width, "instances")
 
 
 def outcome(read: Any, *args: Any) -> Any:
@@ -38,20 +38,20 @@ def test_rows_are_read_bit_for_bit_however_they_are_laid_out(
     X: np.ndarray[Any, Any], indent: int | None
 ) -> None:
     body = json.dumps({"instances": X.tolist()}, indent=indent).encode()
-    np.testing.assert_array_equal(json_codec.instances(body, X.shape[1]), X)
+    np.testing.assert_array_equal(json_bulk.instances(body, X.shape[1]), X)
 
 
 @given(X=hnp.arrays(np.float64, st.integers(1, 100), elements=finite))
 def test_a_flat_list_is_a_column(X: np.ndarray[Any, Any]) -> None:
     body = json.dumps({"instances": X.tolist()}).encode()
-    np.testing.assert_array_equal(json_codec.instances(body, 1), X.reshape(-1, 1))
+    np.testing.assert_array_equal(json_bulk.instances(body, 1), X.reshape(-1, 1))
 
 
 @given(value=documents, width=st.integers(1, 3), padding=st.sampled_from([0, 300]))
 def test_the_fast_readers_agree_with_the_careful_one(value: Any, width: int, padding: int) -> None:
     body = json.dumps({"instances": value}).encode() + b" " * padding
-    assert outcome(json_codec.instances, body, width) == outcome(reference, body, width)
-    few = json_codec.few(body, width)
+    assert outcome(json_bulk.instances, body, width) == outcome(reference, body, width)
+    few = json_bulk.few(body, width)
     assert few is None or outcome(lambda: few) == outcome(reference, body, width)
 
 
@@ -64,7 +64,7 @@ def test_the_fast_readers_agree_with_the_careful_one(value: Any, width: int, pad
 def test_ragged_nested_and_broken_rows_are_never_taken_for_rows(rows: list[list[str]], width: int) -> None:
     inside = ",".join(f"[{','.join(row)}]" for row in rows)
     body = b'{"instances":[%b]}' % inside.encode() + b" " * 300
-    fast, exact = outcome(json_codec.instances, body, width), outcome(reference, body, width)
+    fast, exact = outcome(json_bulk.instances, body, width), outcome(reference, body, width)
     assert isinstance(fast, str) == isinstance(exact, str)
     assert isinstance(fast, str) or fast == exact
 
@@ -72,17 +72,17 @@ def test_ragged_nested_and_broken_rows_are_never_taken_for_rows(rows: list[list[
 @given(body=st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_invalid_input(body: bytes) -> None:
     for text in (body, b'{"instances":[%b]}' % body, b'{"instances":[[1],%b]}' % (body * 3)):
-        outcome(json_codec.instances, text, 1)
-        outcome(json_codec.instance, text, 1)
+        outcome(json_bulk.instances, text, 1)
+        outcome(json_bulk.instance, text, 1)
 
 
 @pytest.mark.parametrize("size", [1, 5])
 def test_pieces_are_cut_at_the_ends_of_rows(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(json_codec, "PIECE", size)
+    monkeypatch.setattr(json_bulk, "PIECE", size)
     nested = b"[1,2],[3,4],[5,6],[7,8]"
-    assert json_codec.rows(nested, 0, len(nested), 2, "x").tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert json_bulk.rows(nested, 0, len(nested), 2, "x").tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
     flat = b"1,2,3,4,5,6,7"
-    assert json_codec.rows(flat, 0, len(flat), 1, "x").ravel().tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert json_bulk.rows(flat, 0, len(flat), 1, "x").ravel().tolist() == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("size", [1, 4, 2**20])
@@ -99,56 +99,56 @@ def test_pieces_are_cut_at_the_ends_of_rows(monkeypatch: pytest.MonkeyPatch, siz
 def test_an_error_names_the_same_row_in_whichever_piece_it_stands(
     monkeypatch: pytest.MonkeyPatch, size: int, inside: bytes, message: str
 ) -> None:
-    monkeypatch.setattr(json_codec, "PIECE", size)
+    monkeypatch.setattr(json_bulk, "PIECE", size)
     with pytest.raises(InvalidInput, match=message):
-        json_codec.rows(inside, 0, len(inside), 1, "x")
+        json_bulk.rows(inside, 0, len(inside), 1, "x")
 
 
 def test_a_row_without_an_end_is_refused_before_it_is_read() -> None:
     body = b'{"instances":[[%b1]]}' % (b"1," * 2**21)
     with pytest.raises(InvalidInput, match="a row of more than 1048576 bytes"):
-        json_codec.instances(body, 1)
+        json_bulk.instances(body, 1)
 
 
 def test_a_long_body_must_be_plain() -> None:
     body = b'{"instances":[1],"x":"%b"}' % (b"x" * 2**21)
     with pytest.raises(InvalidInput, match="a body of more than 1048576 bytes must be"):
-        json_codec.instances(body, 1, others=True)
+        json_bulk.instances(body, 1, others=True)
 
 
 @given(values=hnp.arrays(np.float64, st.integers(1, 50), elements=finite))
 def test_predictions_are_written_so_that_they_read_back_the_same_from_array_and_list(
     values: np.ndarray[Any, Any],
 ) -> None:
-    text = json_codec.predictions(values)
-    assert text == json_codec.predictions(values.tolist())
+    text = json_bulk.predictions(values)
+    assert text == json_bulk.predictions(values.tolist())
     np.testing.assert_array_equal(json.loads(text)["predictions"], values)
 
 
 def test_a_long_answer_is_written_in_parts_that_make_one_array() -> None:
     values = np.arange(300_001, dtype=np.float64) / 7
-    np.testing.assert_array_equal(json.loads(json_codec.array(values)), values)
+    np.testing.assert_array_equal(json.loads(json_bulk.array(values)), values)
 
 
 @pytest.mark.parametrize("body", [b'{"a":1,"a":2}', b'{"a":{"b":1,"b":2}}', b'[{"a":"x","a":"y"}]'])
 def test_a_duplicate_key_is_seen_wherever_it_stands(body: bytes) -> None:
     with pytest.raises(InvalidInput, match="stands twice in one object"):
-        json_codec.document(body)
+        json_bulk.document(body)
 
 
 @given(value=documents)
 def test_a_document_is_read_as_the_careful_reader_does(value: Any) -> None:
     body = json.dumps(value).encode()
-    fast = json_codec.document(body)
-    exact = json_exact.document(body)
+    fast = json_bulk.document(body)
+    exact = json_strict.document(body)
     assert repr(fast) == repr(exact) or fast == exact or "Unrepresentable" in repr(exact)
 
 
 @pytest.mark.parametrize("size", [3, 2**20])
 def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_codec, "PIECE", size)
-    assert json_codec.commas(b"[1,2, 3,,]") == 4
-    assert json_codec.commas(bytearray(b"1")) == 0
+    monkeypatch.setattr(json_bulk, "PIECE", size)
+    assert json_bulk.commas(b"[1,2, 3,,]") == 4
+    assert json_bulk.commas(bytearray(b"1")) == 0
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,6 @@ def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyP
 )
 @pytest.mark.parametrize("between", [", ", ","])
 def test_rows_that_only_add_up_to_one_number_each_are_refused(text: str, between: str) -> None:
-    body = b'%b{"instances": %b}' % (b" " * json_codec.SMALL, text.replace(", ", between).encode())
+    body = b'%b{"instances": %b}' % (b" " * json_bulk.SMALL, text.replace(", ", between).encode())
     with pytest.raises(InvalidInput, match="instances"):
-        json_codec.instances(body, 1)
+        json_bulk.instances(body, 1)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from predictor import lean
+from predictor import import_stubs
 
 SERVING = """
 annotated_doc annotated_types anyio certifi charset_normalizer click cloudevents csimdjson cython_runtime
@@ -48,7 +48,7 @@ def test_what_is_there_already_stays() -> None:
 
 
 def test_what_was_left_out_says_so_when_it_is_used() -> None:
-    with lean.without("absent_package"):
+    with import_stubs.without("absent_package"):
         Thing = importlib.import_module("absent_package.deep").Thing
     assert not isinstance(3, Thing)
     with pytest.raises(ImportError, match=r"absent_package\.deep\.Thing: left out of the predictor"):

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.core import Metric
 
-from predictor.artifact import LinearModel
-from predictor.capacity import Memory
-from predictor.metrics import ROWS, SECONDS, Metrics, Series
-from predictor.scorer import Scorer
-from predictor.served import Loaded, Served
+from predictor.model.artifact import LinearModel
+from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.model.scorer import Scorer
+from predictor.observability.metrics import ROWS, SECONDS, Metrics, Series
+from predictor.service.limits import MemoryBudget
 
 seen = st.tuples(
     st.sampled_from((200, 400, 503)), st.floats(0, 20), st.sampled_from((0, 1, 1, 2, 10, 1_000_001))
@@ -45,10 +45,10 @@ def by_name(metrics: Metrics) -> dict[str, Metric]:
 
 
 def test_a_scrape_tells_the_model_and_every_reason_to_refuse(one_feature: LinearModel) -> None:
-    served, memory = Served("linear-regressor", Path("models/7")), Memory(100)
+    served, memory = ModelHandle("linear-regressor", Path("models/7")), MemoryBudget(100)
     metrics = Metrics(served, memory, None)
     assert by_name(metrics)["model_ready"].samples[0].value == 0
-    served.loaded = Loaded(one_feature, "a digest", Scorer(one_feature), 0.25)
+    served.loaded = LoadedModel(one_feature, "a digest", Scorer(one_feature), 0.25)
     memory.taken = 30
     metrics.rejected["slow"] += 2
     metrics.series("batch").observe(400, 0.1, 0)

@@ -8,8 +8,8 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from predictor.artifact import LinearModel
-from predictor.openapi import document
+from predictor.model.artifact import LinearModel
+from predictor.web.openapi import document
 
 ENDPOINTS = {
     "/": {"get"},

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from predictor.artifact import Column, Distribution, LinearModel, Reference
-from predictor.html import Page
-from predictor.page import index, page
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.web.html import Page
+from predictor.web.page import index, page
 
 Read = Callable[[Page], Any]
 

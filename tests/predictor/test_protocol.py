@@ -10,11 +10,12 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from predictor import artifact, protocol
-from predictor.artifact import LinearModel
-from predictor.protocol import FastProtocol
-from predictor.served import Served
-from predictor.service import Service
+from predictor.http import protocol
+from predictor.http.protocol import FastProtocol
+from predictor.model import artifact
+from predictor.model.artifact import LinearModel
+from predictor.model.handle import ModelHandle
+from predictor.service.inference import Service
 from predictor.settings import Settings
 
 SMALL = b'POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"instance":0.5}'
@@ -101,7 +102,7 @@ class Connection:
 @pytest.fixture
 def connection(one_feature: LinearModel, tmp_path: Path) -> Iterator[Connection]:
     artifact.write(one_feature, tmp_path / "7")
-    served = Served("linear-regressor", tmp_path / "7")
+    served = ModelHandle("linear-regressor", tmp_path / "7")
     assert served.load()
     loop = asyncio.new_event_loop()
     settings = Settings(head_seconds=2, read_seconds=3, write_seconds=4)
@@ -113,7 +114,7 @@ def connection(one_feature: LinearModel, tmp_path: Path) -> Iterator[Connection]
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set by the test."""
     now = [100.0]
-    monkeypatch.setattr("predictor.protocol.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("predictor.http.protocol.time.monotonic", lambda: now[0])
     return now
 
 

@@ -8,55 +8,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor import inference, v2
-from predictor.answer import Answer, Head
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.endpoints import native, v2
+from predictor.endpoints.small_json import SmallJson
 from predictor.errors import PredictorError
-from predictor.metrics import SECONDS, Series
-from predictor.quick import Quick
-from predictor.scorer import Scorer
-from predictor.served import Loaded, Served
+from predictor.messages import RequestHeaders, Response
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.model.scorer import Scorer
+from predictor.observability.metrics import SECONDS, Series
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
 OTHERS = st.none() | st.booleans() | st.text(max_size=3) | st.lists(NUMBERS, max_size=4) | st.just({"a": 1})
 VALUES = NUMBERS | st.lists(NUMBERS | OTHERS, max_size=4) | OTHERS
 TENSOR = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}
 
-Full = Callable[[Served, Head, bytes], Answer]
+Full = Callable[[ModelHandle, RequestHeaders, bytes], Response]
 
 
-def serving(*weights: float) -> Served:
+def serving(*weights: float) -> ModelHandle:
     seen = Distribution(0.0, 1.0, (0.0,), (0.5, 0.5))
     names = tuple(f"x{i}" for i in range(len(weights)))
     columns = tuple(Column(name, -1.0, 1.0) for name in names)
     reference = Reference(10, dict.fromkeys(names, seen), seen)
     model = LinearModel(weights, 152.0, columns, Column("y", 0.0, 1.0), reference)
-    served = Served("linear-regressor", Path("models/7"))
-    served.loaded = Loaded(model, "digest", Scorer(model), 0.0)
+    served = ModelHandle("linear-regressor", Path("models/7"))
+    served.loaded = LoadedModel(model, "digest", Scorer(model), 0.0)
     return served
 
 
 MODELS = {1: serving(938.25), 3: serving(938.25, -0.5, 1e-300)}
-QUICK = {width: Quick(served) for width, served in MODELS.items()}
+QUICK = {width: SmallJson(served) for width, served in MODELS.items()}
 
 
 def agree(found: tuple[bytes, int] | None, full: Full, width: int, body: bytes) -> None:
     if found is not None:
-        answer = full(MODELS[width], Head(), body)
+        answer = full(MODELS[width], RequestHeaders(), body)
         assert (answer.body, answer.rows, answer.status) == (*found, 200)
 
 
 @given(value=VALUES, width=st.sampled_from([1, 3]))
 def test_one_instance_is_answered_as_in_full_or_not_at_all(value: object, width: int) -> None:
     body = json.dumps({"instance": value}).encode()
-    agree(QUICK[width].stream(body), inference.stream, width, body)
+    agree(QUICK[width].stream(body), native.stream, width, body)
 
 
 @given(values=st.lists(VALUES, max_size=5), width=st.sampled_from([1, 3]))
 def test_a_few_instances_are_answered_as_in_full_or_not_at_all(values: list[object], width: int) -> None:
     body = json.dumps({"instances": values}).encode()
-    agree(QUICK[width].batch(body), inference.predict, width, body)
-    agree(QUICK[width].batch(body), inference.batch, width, body)
+    agree(QUICK[width].batch(body), native.predict, width, body)
+    agree(QUICK[width].batch(body), native.batch, width, body)
 
 
 @given(
@@ -118,9 +118,9 @@ def test_a_tensor_with_anything_optional_is_left_to_the_full_reader(more: dict[s
 def test_without_a_model_nothing_is_answered_quickly() -> None:
     served = serving(2.0)
     served.unload()
-    assert Quick(served).stream(b'{"instance": 0.5}') is None
+    assert SmallJson(served).stream(b'{"instance": 0.5}') is None
     with pytest.raises(PredictorError, match="unloaded"):
-        inference.stream(served, Head(), b'{"instance": 0.5}')
+        native.stream(served, RequestHeaders(), b'{"instance": 0.5}')
 
 
 def test_short_requests_are_counted_by_one_number_until_somebody_looks() -> None:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from predictor.endpoints.feedback import read, request_id
 from predictor.errors import InvalidInput
-from predictor.feedback import read, request_id
-from predictor.recorder import Predicted, Recorder, Truth
-from predictor.store import open_store
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
 
 
 def table(folder: Path, kind: str) -> pa.Table:
@@ -57,7 +57,7 @@ def test_a_model_of_other_features_gets_a_file_of_its_own(recorder: Recorder, tm
 
 
 def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -> None:
-    stored = recorder.came_true([Truth("one", [151.0]), Truth("two", [1.5, 2.5])])
+    stored = recorder.record_ground_truth([GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5])])
     assert stored is not None
     stored.result(60)
     kept = table(tmp_path, "truths")
@@ -69,10 +69,10 @@ def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -
 
 
 def test_a_client_that_went_away_holds_up_no_other(recorder: Recorder) -> None:
-    gone = recorder.came_true([Truth("one", [1.0])])
+    gone = recorder.record_ground_truth([GroundTruth("one", [1.0])])
     assert gone is not None
     gone.cancel()
-    waiting = recorder.came_true([Truth("two", [1.0])])
+    waiting = recorder.record_ground_truth([GroundTruth("two", [1.0])])
     assert waiting is not None
     waiting.result(60)
 
@@ -112,17 +112,17 @@ def test_a_store_is_named_by_its_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "truths"),
     [
-        (b'{"id": "a", "target": 1}', [Truth("a", (1.0,))]),
-        (b'{"id": "a", "targets": [1, 2.5]}', [Truth("a", [1.0, 2.5])]),
-        (b'{"id": "a", "row": 7, "target": 1}', [Truth("a", (1.0,), 7)]),
-        (b'{"id": "a", "row": 0, "targets": [1]}', [Truth("a", [1.0])]),
+        (b'{"id": "a", "target": 1}', [GroundTruth("a", (1.0,))]),
+        (b'{"id": "a", "targets": [1, 2.5]}', [GroundTruth("a", [1.0, 2.5])]),
+        (b'{"id": "a", "row": 7, "target": 1}', [GroundTruth("a", (1.0,), 7)]),
+        (b'{"id": "a", "row": 0, "targets": [1]}', [GroundTruth("a", [1.0])]),
         (
             b'{"feedback": [{"id": "a", "target": 1}, {"id": "b", "targets": [2]}]}',
-            [Truth("a", (1.0,)), Truth("b", [2.0])],
+            [GroundTruth("a", (1.0,)), GroundTruth("b", [2.0])],
         ),
     ],
 )
-def test_what_came_true_is_read(body: bytes, truths: list[Truth]) -> None:
+def test_what_came_true_is_read(body: bytes, truths: list[GroundTruth]) -> None:
     assert read(body) == truths
 
 

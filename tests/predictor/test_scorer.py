@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from predictor.artifact import Column, Distribution, LinearModel, Reference
 from predictor.errors import InvalidInput
-from predictor.scorer import Scorer
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.scorer import Scorer
 
 finite = st.floats(-1e100, 1e100)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from predictor.sink import Sink
+from predictor.http.body_discarder import BodyDiscarder
 
 LOOPS = (uvloop.new_event_loop, asyncio.new_event_loop)
 LENGTH = 3_000_000
@@ -29,7 +29,7 @@ class Reader(asyncio.Protocol):
             self.kept += data
         else:
             loop = asyncio.get_running_loop()
-            self.sink = Sink(loop, self.transport, self.data_received, self.finished)
+            self.sink = BodyDiscarder(loop, self.transport, self.data_received, self.finished)
             self.sink.take(LENGTH - len(data))
             self.begun.set()
 

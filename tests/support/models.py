@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 FEATURES = ("bmi", "bp", "s1")
 TARGET = Column("target", 25.0, 346.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predictor.artifact import LinearModel
+from predictor.model.artifact import LinearModel
 from tests.support import processes
 from tests.support.http import PATIENCE, Connection, exchange
 from tests.support.models import write_model

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from components.commands import cluster
 from components.register.gate import Decision
 from components.register.registry import open_registry
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
-from predictor.recorder import Predicted, Recorder, Truth
-from predictor.store import open_store
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 Numbers = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def keep(folder: Path, bmi: Numbers, errors: Numbers) -> None:
     """Keep what the champion predicts of the feature, shape (n,), and what came true: that and the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
     recorder.predicted(Predicted("many", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
-    stored = recorder.came_true([Truth("many", (2 * bmi + 1 + errors).tolist())])
+    stored = recorder.record_ground_truth([GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None
     stored.result(60)
     recorder.close()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from components.commands import serving
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from components import dataset as datasets
 from components.dataset import Dataset
 from components.evaluate.compare import Entry
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 
 @pytest.fixture

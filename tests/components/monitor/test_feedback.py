@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.monitor import feedback
-from predictor.recorder import Predicted, Recorder, Truth
-from predictor.store import open_store
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
 
 Keep = Callable[..., None]
 
@@ -32,7 +32,7 @@ def keep(tmp_path: Path) -> Keep:
             )
 
         if told:
-            stored = recorder.came_true([Truth(name, [target]) for name, target in told])
+            stored = recorder.record_ground_truth([GroundTruth(name, [target]) for name, target in told])
             assert stored is not None
             stored.result(60)
         recorder.close()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from components.monitor.drift import PREDICTION, Drift, drift, stability_index
 from components.monitor.due import Policy, Seen, decide
 from components.monitor.watch import look
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 ROWS = 5000
 TRAINED = np.random.default_rng(0).normal(size=ROWS)

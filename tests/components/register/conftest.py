@@ -9,8 +9,8 @@ import pytest
 
 from components.register.index import Index
 from components.register.registry import Registry, open_registry
-from predictor import artifact
-from predictor.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model import artifact
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 
 MakeModel = Callable[..., Path]
 

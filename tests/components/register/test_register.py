@@ -17,7 +17,7 @@ from components.register.gate import Decision, GateError, Policy
 from components.register.index import open_index
 from components.register.register import Run, describe, register
 from components.register.registry import Registration, Registry
-from predictor import artifact
+from predictor.model import artifact
 
 MakeModel = Callable[..., Path]
 

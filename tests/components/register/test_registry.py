@@ -12,7 +12,7 @@ from components.register.folders import FolderError, Folders, LocalFolders, open
 from components.register.gate import Decision
 from components.register.index import Index, Version, open_index
 from components.register.registry import Registration, Registry, RegistryError, open_registry
-from predictor import artifact
+from predictor.model import artifact
 
 MakeModel = Callable[..., Path]
 PASS = Decision(promote=True, reasons=("better",))

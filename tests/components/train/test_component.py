@@ -9,7 +9,7 @@ from kfp import dsl
 
 from components.dataset import Dataset, DatasetError
 from components.train.component import train
-from predictor import artifact
+from predictor.model import artifact
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from components.ingest.ingestion import ingest
 from components.train.report import report
 from components.train.search import Search, SearchError
 from components.train.training import TrainingError, train
-from predictor import artifact
-from predictor.artifact import Distribution
+from predictor.model import artifact
+from predictor.model.artifact import Distribution
 
 MakeDataset = Callable[..., Dataset]
 

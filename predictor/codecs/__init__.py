@@ -1,0 +1,1 @@
+"""Formats: JSON, CSV, Arrow, tensors and compression; no I/O."""

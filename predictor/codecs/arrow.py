@@ -1,0 +1,167 @@
+"""Arrow IPC streams in and out.
+
+Reading is our own, because it is done for strangers: nanoarrow, as other readers in C, can be crashed by a
+malformed message, and a crash takes every request of the process with it. It knows what a table of features
+can be: columns of numbers without nulls, in record batches that are not compressed. Numbers are not copied
+unless they must be converted (format:
+https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
+"""
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import nanoarrow
+import numpy as np
+from nanoarrow.ipc import StreamWriter
+from numpy.typing import NDArray
+
+from predictor.codecs.flatbuffers import Table
+from predictor.errors import InvalidInput
+
+_CUT_OFF = "the Arrow stream is cut off within a message"
+_CONTINUATION = 0xFFFFFFFF
+_SCHEMA, _RECORD_BATCH = 1, 3
+_INT, _FLOAT = 2, 3
+_FLOATS = ("<f2", "<f4", "<f8")
+
+
+class _Column(NamedTuple):
+    name: str
+    dtype: np.dtype[Any]
+
+
+def read(
+    body: bytes | bytearray, names: Sequence[str], bound: Callable[[int], None] = lambda _rows: None
+) -> NDArray[np.float64]:
+    """Read the record batches of a stream, its columns the features by name, into shape (n, d).
+
+    ``bound`` is told how many rows there are, before they are read, and raises where they are too many.
+
+    Raises:
+        InvalidInput: anything else; it names the column and the row.
+    """
+    messages = _messages(body)
+    kind, header, _ = next(messages, (0, None, b""))
+    if kind != _SCHEMA or header is None:
+        raise InvalidInput("the body is no Arrow stream: it does not begin with a schema")
+    columns = _columns(header, names)
+    order = [[column.name for column in columns].index(name) for name in names]
+    parts: list[NDArray[np.float64]] = []
+    rows = 0
+    for kind, header, content in messages:
+        if kind != _RECORD_BATCH or header is None:
+            raise InvalidInput("only record batches may follow the schema, neither dictionaries nor tensors")
+        bound(rows + header.number(0, "q"))
+        values = _batch(header, content, columns, rows)
+        parts.append(
+            values[0].reshape(-1, 1) if len(names) == 1 else np.stack([values[i] for i in order], axis=1)
+        )
+        rows += len(parts[-1])
+    if not rows:
+        raise InvalidInput("the stream holds no row")
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def write(values: NDArray[np.float64]) -> bytes:
+    """Write predictions of shape (n,) as a stream of one batch with the column ``prediction``."""
+    number = nanoarrow.float64(nullable=False)
+    column = nanoarrow.c_array_from_buffers(number, len(values), [None, values], null_count=0)
+    batch = nanoarrow.c_array_from_buffers(
+        nanoarrow.struct({"prediction": number}), len(values), [None], null_count=0, children=[column]
+    )
+    out = io.BytesIO()
+    with StreamWriter.from_writable(out) as writer:
+        writer.write_array(batch)
+    return out.getvalue()
+
+
+def _messages(body: bytes | bytearray) -> Iterator[tuple[int, Table | None, memoryview]]:
+    """Each message of a stream: the kind of its header, the header, and its body."""
+    view = memoryview(body)
+    position = 0
+    while position < len(view):
+        try:
+            mark, size = struct.unpack_from("<II", view, position)
+        except struct.error:
+            raise InvalidInput(_CUT_OFF) from None
+        if mark != _CONTINUATION:
+            raise InvalidInput("the body is no Arrow stream: a message does not begin as one")
+        position += 8
+        if not size:
+            return
+        if size > len(view) - position:
+            raise InvalidInput(_CUT_OFF)
+        message = Table.root(bytes(view[position : position + size]))
+        position += size
+        length = message.number(3, "q")
+        if not 0 <= length <= len(view) - position:
+            raise InvalidInput(_CUT_OFF)
+        yield message.number(1, "B"), message.table(2), view[position : position + length]
+        position += length
+
+
+def _columns(schema: Table, names: Sequence[str]) -> list[_Column]:
+    if schema.number(0, "h"):
+        raise InvalidInput("the numbers of the Arrow stream must be little-endian")
+    columns = [_column(field) for field in schema.tables(1)]
+    found = [column.name for column in columns]
+    if unknown := [name for name in found if name not in names]:
+        raise InvalidInput(f"the column {unknown[0][:80]!r} is no feature of this model")
+    if missing := [name for name in names if name not in found]:
+        raise InvalidInput(f"the feature {missing[0]} is missing among the columns")
+    if len(found) > len(names):
+        raise InvalidInput("a column stands twice")
+    return columns
+
+
+def _column(field: Table) -> _Column:
+    name, kind, details = field.text(0), field.number(2, "B"), field.table(3)
+    dtype = None
+    if details is not None and field.table(4) is None:
+        if kind == _FLOAT and details.number(0, "h") in range(len(_FLOATS)):
+            dtype = _FLOATS[details.number(0, "h")]
+        elif kind == _INT and details.number(0, "i") in (8, 16, 32, 64):
+            dtype = f"<{'i' if details.number(1, 'B') else 'u'}{details.number(0, 'i') // 8}"
+    if dtype is None:
+        raise InvalidInput(f"the column {name[:80]!r} holds no plain numbers")
+    return _Column(name, np.dtype(dtype))
+
+
+def _batch(
+    header: Table, content: memoryview, columns: Sequence[_Column], first: int
+) -> list[NDArray[np.float64]]:
+    """The columns of a record batch; ``first`` is the number of its first row, for the messages."""
+    if header.table(3) is not None:
+        raise InvalidInput(
+            "compressed record batches are not known here; compress the body as a whole instead"
+        )
+    rows, nodes, buffers = header.number(0, "q"), header.pairs(1), header.pairs(2)
+    if len(nodes) != len(columns) or len(buffers) != 2 * len(columns):
+        raise InvalidInput("a record batch has other columns than the schema")
+    values = []
+    for i, column in enumerate(columns):
+        length, nulls = nodes[i]
+        if length != rows or rows < 0:
+            raise InvalidInput(f"the column {column.name} has {length} rows in a record batch of {rows}")
+        if nulls:
+            row = first + _first_null(content, *buffers[2 * i], rows)
+            raise InvalidInput(f"row {row}: {column.name} is null")
+        values.append(_values(content, *buffers[2 * i + 1], rows, column))
+    return values
+
+
+def _values(content: memoryview, offset: int, size: int, rows: int, column: _Column) -> NDArray[np.float64]:
+    needed = rows * column.dtype.itemsize
+    if offset < 0 or size < needed or offset + size > len(content):
+        raise InvalidInput(f"the numbers of {column.name} end outside of their record batch")
+    return np.frombuffer(content[offset : offset + needed], dtype=column.dtype).astype(np.float64, copy=False)
+
+
+def _first_null(content: memoryview, offset: int, size: int, rows: int) -> int:
+    """The row of the first null, from the validity bitmap."""
+    if offset < 0 or size < 0 or offset + size > len(content):
+        raise InvalidInput("a validity bitmap ends outside of its record batch")
+    valid = np.unpackbits(np.frombuffer(content[offset : offset + size], np.uint8), bitorder="little")[:rows]
+    return int(np.argmin(valid)) if len(valid) else 0

@@ -1,0 +1,1 @@
+"""Keeps predictions and ground truth for the next training."""

@@ -1,0 +1,1 @@
+"""gRPC: the Open Inference Protocol V2 on its own servicer."""

@@ -1,0 +1,1 @@
+"""What KServe's own clients and runtimes expect beyond the inference protocols."""

@@ -1,0 +1,1 @@
+"""The model folder, the mathematics of the model, and the handle to the model that is served."""

@@ -1,0 +1,1 @@
+"""Metrics, logs and the log of recent requests."""

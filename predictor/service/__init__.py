@@ -1,0 +1,1 @@
+"""The inference service that every transport calls: authorization, limits, prediction and counting."""

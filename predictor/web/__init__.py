@@ -1,0 +1,1 @@
+"""What a person looks at: the page, the API reference and the OpenAPI document."""

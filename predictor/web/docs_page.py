@@ -1,0 +1,174 @@
+"""What ``GET /docs`` answers: the OpenAPI document as a page that loads nothing and needs no script."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from predictor.web.html import Page, render, text
+
+METHODS = ("get", "post")
+LOCAL = "http://localhost:8080"
+WIDE = 100
+"""Characters up to which an example stands on one line."""
+
+Json = Mapping[str, Any]
+
+
+def docs(document: Json) -> Page:
+    """Render an OpenAPI document as an API reference, each operation with a call and its answer."""
+    info, tags = document["info"], [tag["name"] for tag in document["tags"]]
+    return render(
+        "docs.html",
+        ("common.js",),
+        title=text(info["title"]),
+        version=text(info["version"]),
+        description=text(info["description"]),
+        contents="".join(_contents(document, tag) for tag in tags),
+        body="".join(_section(document, tag) for tag in document["tags"]),
+        errors="".join(_error(*found) for found in _errors(document)),
+        schemas="".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items()),
+    )
+
+
+def _operations(document: Json, tag: str) -> Iterator[tuple[str, str, Json, list[Json]]]:
+    """The operations with a tag: path, method, operation, and all its parameters."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if tag in (operation := item.get(method, {})).get("tags", ()):
+                yield path, method, operation, [*item.get("parameters", ()), *operation.get("parameters", ())]
+
+
+def _contents(document: Json, tag: str) -> str:
+    links = "".join(
+        f'<li><a href="#{text(operation["operationId"])}">{_path(path)}</a></li>'
+        for path, _, operation, _ in _operations(document, tag)
+    )
+    return f"<h3>{text(tag)}</h3><ul>{links}</ul>"
+
+
+def _section(document: Json, tag: Json) -> str:
+    operations = "".join(_operation(*found) for found in _operations(document, tag["name"]))
+    return f"<section><h2>{text(tag['name'])}</h2><p>{text(tag['description'])}</p>{operations}</section>"
+
+
+def _operation(path: str, method: str, operation: Json, parameters: list[Json]) -> str:
+    identity = text(operation["operationId"])
+    calls = "".join(
+        _code(f"{identity}-{i}", label, call)
+        for i, (label, call) in enumerate(_calls(path, method, operation, parameters))
+    )
+    answers = "".join(
+        _code("", media, _pretty(media, example))
+        for media, content in operation["responses"]["200"]["content"].items()
+        for example in _examples(content)
+    )
+    refusals = ", ".join(
+        f'<a href="#error-{status}">{status}</a>' for status in operation["responses"] if status != "200"
+    )
+    return f"""<article id="{identity}">
+<h3><span class="method {method}">{method.upper()}</span> {_path(path)}</h3>
+<p><strong>{text(operation["summary"])}.</strong> {text(operation.get("description", ""))}</p>
+{_parameters(parameters)}{calls}
+<p class="label">Answer: {text(operation["responses"]["200"]["description"])} Errors: {refusals}.</p>{answers}
+</article>"""
+
+
+def _parameters(parameters: list[Json]) -> str:
+    if not parameters:
+        return ""
+    items = "".join(
+        f"<div><dt><code>{text(parameter['name'])}</code> in the {text(parameter['in'])}</dt>"
+        f"<dd>{text(parameter['description'])}</dd></div>"
+        for parameter in parameters
+    )
+    return f"<dl>{items}</dl>"
+
+
+def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> Iterator[tuple[str, str]]:
+    """Lines for curl that can be pasted, one for each type of body, with what to call them."""
+    address = path
+    for parameter in parameters:
+        address = address.replace(f"{{{parameter['name']}}}", quote(_value(parameter), safe="[],"))
+    url = f"'{LOCAL}{address}'" if "[" in address else LOCAL + address
+    words = ["curl", *(["-g"] if "[" in address else []), url]
+    if {} not in operation.get("security", [{}]):
+        words.append('-H "Authorization: Bearer $TOKEN"')
+    bodies = operation.get("requestBody", {}).get("content", {})
+    if not bodies:
+        yield "", " ".join([*words, *(["-X POST"] if method == "post" else [])])
+    for media, content in bodies.items():
+        yield media, " ".join([*words, *_sent(media, content)])
+
+
+def _sent(media: str, content: Json) -> Iterator[str]:
+    """The words of a curl line that send an example of a body."""
+    example = next(_examples(content), None)
+    if media == "application/json":
+        yield f"-d {shlex.quote(json.dumps(example))}"
+        return
+    yield f"-H 'Content-Type: {media}'"
+    if media == "application/octet-stream":
+        yield '-H "Inference-Header-Content-Length: $LENGTH"'
+    yield f"--data-binary {'@FILE' if example is None else shlex.quote(example.rstrip(chr(10)))}"
+
+
+def _value(parameter: Json) -> str:
+    """An example of a path's parameter, as it stands in the path."""
+    schema = parameter.get("schema", {})
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    example = next(
+        _examples(next(iter(parameter.get("content", {}).values()), {})), parameter["name"].upper()
+    )
+    return example if isinstance(example, str) else json.dumps(example, separators=(",", ":"))
+
+
+def _examples(content: Json) -> Iterator[Any]:
+    return (example["value"] for example in content.get("examples", {}).values())
+
+
+def _pretty(media: str, example: Any) -> str:
+    if media != "application/json":
+        return str(example)
+    short = json.dumps(example, ensure_ascii=False)
+    return short if len(short) <= WIDE else json.dumps(example, ensure_ascii=False, indent=2)
+
+
+def _code(identity: str, label: str, content: str) -> str:
+    shown = text(content).replace(LOCAL, f"<span data-base>{LOCAL}</span>")
+    caption = f'<p class="label">{text(label)}</p>' if label else ""
+    if not identity:
+        return f"{caption}<pre><code>{shown}</code></pre>"
+    button = f'<button type="button" class="copy scripted" data-copy="{identity}">Copy</button>'
+    return f'{caption}<div class="code"><pre><code id="{identity}">{shown}</code></pre>{button}</div>'
+
+
+def _errors(document: Json) -> list[tuple[str, str]]:
+    """Every status of an error, with what it means."""
+    responses = document["components"]["responses"]
+    found = {
+        status: responses[answer["$ref"].rpartition("/")[2]]["description"]
+        for item in document["paths"].values()
+        for method in METHODS
+        for status, answer in item.get(method, {}).get("responses", {}).items()
+        if "$ref" in answer
+    }
+    return sorted(found.items())
+
+
+def _error(status: str, meaning: str) -> str:
+    return (
+        f'<div id="error-{text(status)}"><dt><code>{text(status)}</code></dt><dd>{text(meaning)}</dd></div>'
+    )
+
+
+def _schema(name: str, schema: Json) -> str:
+    content = text(json.dumps(schema, ensure_ascii=False, indent=2))
+    return f"<details><summary>{text(name)}</summary><pre><code>{content}</code></pre></details>"
+
+
+def _path(path: str) -> str:
+    """A path that may break after its slashes."""
+    return f"<code>{text(path).replace('/', '/<wbr>')}</code>"
