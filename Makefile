@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Python keeps what it compiled, whatever the caller's environment says: tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 VENV := .venv
 READY := $(VENV)/.ready

@@ -1,39 +1,27 @@
-"""Models to serve, and a reader of the pages made of them."""
+"""Models to serve, and a parser of the pages made for them."""
 
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.artifact import Column, LinearModel
 from predictor.web.html import Page
+from tests.support.models import linear_model
 
-
-def linear_model(*features: Column, weights: tuple[float, ...], intercept: float = 152.5) -> LinearModel:
-    """A model with a reference that is evenly spread over the ranges of its features."""
-    spread = {
-        column.name: Distribution.of(np.linspace(column.minimum, column.maximum, 101)) for column in features
-    }
-    target = Column("progression", 25.0, 346.0)
-    predictions = Distribution.of(np.linspace(25.0, 346.0, 101))
-    return LinearModel(weights, intercept, features, target, Reference(101, spread, predictions))
+BMI = Column("bmi", -0.09, 0.17)
 
 
 @pytest.fixture
 def one_feature() -> LinearModel:
     """A model of one feature without a unit."""
-    return linear_model(Column("bmi", -0.09, 0.17), weights=(938.25,))
+    return linear_model((938.25,), 152.5, features=[BMI], target="progression")
 
 
 @pytest.fixture
 def three_features() -> LinearModel:
     """A model of three features, one of them with a unit."""
-    return linear_model(
-        Column("bmi", -0.09, 0.17),
-        Column("pressure", 60.0, 140.0, unit="mmHg"),
-        Column("sex", 1.0, 2.0),
-        weights=(938.25, -0.5, 12.0),
-    )
+    columns = [BMI, Column("pressure", 60.0, 140.0, unit="mmHg"), Column("sex", 1.0, 2.0)]
+    return linear_model((938.25, -0.5, 12.0), 152.5, features=columns, target="progression")
 
 
 HOSTILE = (
@@ -46,16 +34,16 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> LinearModel:
-    """A model whose names try everything that a name can try."""
+    """A model whose names try to break out of HTML, CSV and templates."""
     columns = [Column(name, 0.0, 1.0, unit="<i>&</i>") for name in HOSTILE]
-    return linear_model(*columns, weights=(1.0, 2.0, 3.0, 4.0))
+    return linear_model((1.0, 2.0, 3.0, 4.0), 152.5, features=columns, target="progression")
 
 
 VOID = {"meta", "link", "input", "br", "img", "wbr"}
 
 
 class Reader(HTMLParser):
-    """Reads a page as a browser would: its elements, the text of each, and whether it is well nested."""
+    """Parses a page: its elements and their texts. Fails where the elements are not well nested."""
 
     def __init__(self, page: Page) -> None:
         super().__init__()
@@ -85,5 +73,5 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def read() -> type[Reader]:
-    """Read a page; it fails when the page is not well nested."""
+    """Parse a page."""
     return Reader

@@ -15,11 +15,11 @@ from predictor.service.limits import Overloaded
         (b"image/png", b"image/png"),
     ],
 )
-def test_the_kind_of_a_body_is_its_content_type(sent: bytes, media: bytes) -> None:
+def test_media_type_comes_from_the_content_type_header(sent: bytes, media: bytes) -> None:
     assert RequestHeaders.of({b"content-type": sent}).media == media
 
 
-def test_another_charset_than_utf_8_is_refused() -> None:
+def test_refuses_charsets_other_than_utf_8() -> None:
     with pytest.raises(UnsupportedMedia, match="latin"):
         RequestHeaders.of({b"content-type": b"text/csv; charset=latin-1"})
 
@@ -36,16 +36,16 @@ def test_another_charset_than_utf_8_is_refused() -> None:
         (b"image/png, application/*", JSON),
     ],
 )
-def test_the_kind_of_an_answer_is_what_is_accepted_most(accept: bytes, chosen: bytes) -> None:
+def test_chooses_the_media_type_with_the_highest_quality(accept: bytes, chosen: bytes) -> None:
     assert RequestHeaders.of({b"accept": accept}).choose(CSV, JSON) == chosen
 
 
-def test_who_accepts_nothing_that_there_is_is_told_what_there_is() -> None:
+def test_refuses_an_accept_header_that_matches_nothing() -> None:
     with pytest.raises(NotAcceptable, match="the answer can be text/csv, application/json"):
         RequestHeaders.of({b"accept": b"image/png"}).choose(CSV, JSON)
 
 
-def test_a_kind_that_is_not_known_is_told_with_those_that_are() -> None:
+def test_unsupported_content_type_error_lists_the_supported_ones() -> None:
     head = RequestHeaders.of({b"content-type": b"text/csv"})
     assert head.require(CSV, ARROW) == CSV
     with pytest.raises(
@@ -65,11 +65,11 @@ def test_a_kind_that_is_not_known_is_told_with_those_that_are() -> None:
         ({b"content-type": b"text/csv"}, False),
     ],
 )
-def test_plain_is_json_both_ways_with_nothing_around_it(headers: dict[bytes, bytes], plain: bool) -> None:
+def test_is_plain_only_for_uncompressed_json_both_ways(headers: dict[bytes, bytes], plain: bool) -> None:
     assert RequestHeaders.of(headers).plain is plain
 
 
-def test_a_refusal_says_what_and_when_to_come_again() -> None:
+def test_refusal_has_an_error_message_and_retry_after() -> None:
     answer = Response.refusal(Overloaded('a "reason"', retry_after=5))
     assert answer.status == 503
     assert answer.body == b'{"error":"a \\"reason\\""}'

@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.model import artifact
-from predictor.model.artifact import ArtifactError, Column, Distribution, LinearModel, Reference
+from predictor.model.artifact import ArtifactError, Column, Distribution, LinearModel
+from tests.support.models import linear_model
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def make_model(weights: tuple[float, ...] = (938.25, -3.5), intercept: float = 152.0) -> LinearModel:
-    seen = Distribution(mean=0.0, deviation=1.0, edges=(-0.5, 0.5), proportions=(0.25, 0.5, 0.25))
-    features = tuple(Column(f"x{i}", -1.0, 1.0) for i in range(len(weights)))
-    reference = Reference(rows=422, features={feature.name: seen for feature in features}, prediction=seen)
-    return LinearModel(weights, intercept, features, Column("target", 25.0, 346.0, "mg/dl"), reference)
+    features = [Column(f"x{i}", -1.0, 1.0) for i in range(len(weights))]
+    return linear_model(weights, intercept, features=features, target=Column("target", 25.0, 346.0, "mg/dl"))
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @given(weights=st.lists(finite, min_size=1, max_size=5), intercept=finite)
-def test_every_finite_model_is_read_back_bit_for_bit(
+def test_finite_models_round_trip_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, weights: list[float], intercept: float
 ) -> None:
     model = make_model(tuple(weights), intercept)
@@ -39,24 +38,24 @@ def test_every_finite_model_is_read_back_bit_for_bit(
     assert artifact.read(place) == (model, digest)
 
 
-def test_the_same_model_has_the_same_digest_wherever_it_is_written(tmp_path: Path) -> None:
+def test_digest_depends_only_on_the_model(tmp_path: Path) -> None:
     assert artifact.write(make_model(), tmp_path / "a") == artifact.write(make_model(), tmp_path / "b")
     assert artifact.write(make_model(intercept=151.0), tmp_path / "c") != artifact.read(tmp_path / "a")[1]
 
 
-def test_a_model_folder_holds_json_alone(folder: Path) -> None:
+def test_model_folder_holds_only_json(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.json", "reference.json"]
     for path in folder.iterdir():
         json.loads(path.read_text())
 
 
-def test_a_folder_is_never_overwritten(folder: Path) -> None:
+def test_never_overwrites_a_folder(folder: Path) -> None:
     with pytest.raises(FileExistsError, match="never overwritten"):
         artifact.write(make_model(intercept=0.0), folder)
     assert artifact.read(folder)[0] == make_model()
 
 
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -67,19 +66,19 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_weight_that_is_not_finite_is_never_written(tmp_path: Path, value: float) -> None:
+def test_refuses_to_write_non_finite_weights(tmp_path: Path, value: float) -> None:
     with pytest.raises(ArtifactError, match="finite"):
         artifact.write(make_model((value,)), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_features_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_refuses_duplicate_feature_names(tmp_path: Path) -> None:
     model = make_model((1.0, 2.0))
     with pytest.raises(ArtifactError, match="stands twice"):
         artifact.write(replace(model, features=(model.features[0],) * 2), tmp_path / "model")
 
 
-def test_a_name_that_is_no_text_is_never_written(tmp_path: Path) -> None:
+def test_refuses_to_write_a_name_that_is_not_valid_unicode(tmp_path: Path) -> None:
     model = make_model((1.0,))
     half = replace(model.features[0], name="half \ud800")
     reference = replace(model.reference, features={half.name: model.reference.features["x0"]})
@@ -88,43 +87,41 @@ def test_a_name_that_is_no_text_is_never_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.json", "reference.json"])
-def test_a_changed_file_is_refused_by_name(folder: Path, name: str) -> None:
+def test_error_names_a_changed_file(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes().replace(b"0.5", b"0.6") + b" ")
     with pytest.raises(ArtifactError, match=f"{name} was changed"):
         artifact.read(folder)
 
 
 @pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
-def test_a_missing_file_is_refused_by_name(folder: Path, name: str) -> None:
+def test_error_names_a_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"{name} is missing"):
         artifact.read(folder)
 
 
 @pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
-def test_a_truncated_file_is_refused_by_name(folder: Path, name: str) -> None:
+def test_error_names_a_truncated_file(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(ArtifactError, match=name):
         artifact.read(folder)
 
 
-def test_an_unknown_file_is_refused_by_name(folder: Path) -> None:
+def test_error_names_an_unknown_file(folder: Path) -> None:
     (folder / "model.pkl").write_bytes(b"\x80\x04.")
     with pytest.raises(ArtifactError, match=r"model\.pkl does not belong"):
         artifact.read(folder)
 
 
-def test_a_file_larger_than_the_limit_is_refused_by_name(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_names_a_file_over_the_size_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 100)
     with pytest.raises(ArtifactError, match=r"manifest\.json is larger than 100 bytes"):
         artifact.read(folder)
 
 
 @pytest.mark.parametrize("place", ["missing", "file"])
-def test_what_is_no_folder_is_refused(tmp_path: Path, place: str) -> None:
+def test_refuses_a_path_that_is_not_a_folder(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="is not a folder"):
         artifact.read(tmp_path / place)
@@ -142,20 +139,26 @@ def rename_a_feature(document: dict[str, object]) -> None:
     document["features"] = [{"name": n, "minimum": 0, "maximum": 1, "unit": None} for n in ("x0", "other")]
 
 
-def weigh_by_a_word(document: dict[str, object]) -> None:
+def set_a_weight_to_text(document: dict[str, object]) -> None:
     document["weights"] = ["heavy", 1.0]
 
 
-def weigh_by_a_boolean(document: dict[str, object]) -> None:
+def set_a_weight_to_a_boolean(document: dict[str, object]) -> None:
     document["weights"] = [True, 1.0]
 
 
-def weigh_beyond_a_double(document: dict[str, object]) -> None:
+def set_a_weight_out_of_range(document: dict[str, object]) -> None:
     document["weights"] = [10**400, 1.0]
 
 
-def come_from_the_future(document: dict[str, object]) -> None:
+def raise_the_format_version(document: dict[str, object]) -> None:
     document["format_version"] = artifact.FORMAT_VERSION + 1
+
+
+def update_digest(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["files"]["model.json"] = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
@@ -164,27 +167,21 @@ def come_from_the_future(document: dict[str, object]) -> None:
         (drop_intercept, "'intercept' is missing"),
         (drop_a_weight, "1 weights for 2 features"),
         (rename_a_feature, "its features are not those"),
-        (weigh_by_a_word, "'heavy' is not a finite number"),
-        (weigh_by_a_boolean, "True is not a finite number"),
-        (weigh_beyond_a_double, "is not a finite number"),
-        (come_from_the_future, "format version 2 is not known"),
+        (set_a_weight_to_text, "'heavy' is not a finite number"),
+        (set_a_weight_to_a_boolean, "True is not a finite number"),
+        (set_a_weight_out_of_range, "is not a finite number"),
+        (raise_the_format_version, "format version 2 is not known"),
     ],
 )
-def test_a_folder_that_is_signed_but_wrong_is_refused(
+def test_refuses_invalid_content_with_a_valid_digest(
     folder: Path, change: Callable[[dict[str, object]], None], reason: str
 ) -> None:
     document = json.loads((folder / "model.json").read_bytes())
     change(document)
     (folder / "model.json").write_text(json.dumps(document))
-    sign(folder)
+    update_digest(folder)
     with pytest.raises(ArtifactError, match=rf"model/\w+\.json: .*{reason}"):
         artifact.read(folder)
-
-
-def sign(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    manifest["files"]["model.json"] = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_prediction_is_weights_times_features_plus_intercept() -> None:
@@ -193,13 +190,13 @@ def test_prediction_is_weights_times_features_plus_intercept() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200))
-def test_a_distribution_counts_every_value_once(values: list[float]) -> None:
+def test_distribution_counts_every_value_once(values: list[float]) -> None:
     distribution = Distribution.of(np.array(values))
     assert math.isclose(sum(distribution.proportions), 1.0)
     assert len(distribution.proportions) == len(distribution.edges) + 1
     assert list(distribution.edges) == sorted(set(distribution.edges))
 
 
-def test_a_distribution_of_many_values_has_ten_equal_shares() -> None:
+def test_distribution_of_many_values_has_ten_equal_shares() -> None:
     distribution = Distribution.of(np.random.default_rng(0).normal(size=10_000))
     np.testing.assert_allclose(distribution.proportions, np.full(10, 0.1), atol=1e-3)

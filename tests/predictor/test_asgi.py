@@ -17,8 +17,8 @@ from predictor.settings import Settings
 INLINE = 256
 
 
-async def elsewhere(scope: object, receive: object, send: object) -> None:
-    raise AssertionError("the request was handed on")
+async def unreachable_application(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("the request was passed on")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def service(one_feature: LinearModel) -> Service:
 
 
 @pytest.mark.parametrize(("size", "in_a_thread"), [(INLINE, False), (INLINE + 1, True)])
-def test_bodies_beyond_the_inline_size_are_answered_in_a_thread(
+def test_bodies_over_the_inline_size_are_answered_in_a_thread(
     service: Service, monkeypatch: pytest.MonkeyPatch, size: int, in_a_thread: bool
 ) -> None:
     threads: list[threading.Thread] = []
@@ -43,7 +43,7 @@ def test_bodies_beyond_the_inline_size_are_answered_in_a_thread(
     body = b'{"instances":[0]}'.ljust(size)
 
     async def post() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Middleware(elsewhere, service))
+        transport = httpx.ASGITransport(app=Middleware(unreachable_application, service))
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.post("/batch", content=body)
 

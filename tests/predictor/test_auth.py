@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import http.server
 import json
@@ -19,12 +20,12 @@ def line(key: str, scopes: str = "predict") -> str:
     return f"{hashlib.sha256(key.encode()).hexdigest()} name {scopes}\n"
 
 
-def test_a_file_of_keys_that_can_not_be_read_leaves_those_known_before(tmp_path: Path) -> None:
+def test_invalid_or_missing_key_file_keeps_the_previous_keys(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(line("a"))
     keys = ApiKeys(file)
-    for spoilt in ("nonsense\n", line("b", "everything"), "abcd name predict\n"):
-        file.write_text(spoilt * 2)
+    for invalid in ("nonsense\n", line("b", "everything"), "abcd name predict\n"):
+        file.write_text(invalid * 2)
         keys.refresh()
         assert keys.find(b"a") is not None
         assert keys.find(b"b") is None
@@ -33,7 +34,7 @@ def test_a_file_of_keys_that_can_not_be_read_leaves_those_known_before(tmp_path:
     assert keys.find(b"a") is not None
 
 
-def test_without_anybody_who_could_be_admin_administration_does_not_exist() -> None:
+def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
     with pytest.raises(NotFound):
         Authorizer().admit("admin", {b"authorization": b"Bearer x"})
     with pytest.raises(Unauthorized):
@@ -55,11 +56,13 @@ def test_without_anybody_who_could_be_admin_administration_does_not_exist() -> N
         ({b"authorization": b"Bearer x", b"x-api-key": b"y"}, b"x"),
     ],
 )
-def test_where_a_credential_stands(headers: dict[bytes, bytes], credential: bytes | None) -> None:
+def test_credential_comes_from_the_authorization_or_api_key_header(
+    headers: dict[bytes, bytes], credential: bytes | None
+) -> None:
     assert credential_of(headers) == credential
 
 
-def test_settings_that_would_let_nobody_or_anybody_in_are_refused() -> None:
+def test_settings_refuse_auth_without_keys_or_with_any_issuer() -> None:
     with pytest.raises(ValidationError, match="auth is required"):
         Settings(auth="required")
     with pytest.raises(ValidationError, match="jwt_issuer and jwt_audience"):
@@ -69,8 +72,14 @@ def test_settings_that_would_let_nobody_or_anybody_in_are_refused() -> None:
 ISSUER, AUDIENCE = "https://issuer.example", "predictor"
 
 
+@functools.cache
+def private_key(_name: str) -> rsa.RSAPrivateKey:
+    """The key of a name; generating one takes longer than the tests that use it."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 class Issuer:
-    """Signs tokens, and answers with the keys for them, or fails to."""
+    """Signs tokens, and serves the keys for them, or fails to."""
 
     def __init__(self) -> None:
         self.keys: dict[str, rsa.RSAPrivateKey] = {}
@@ -78,7 +87,7 @@ class Issuer:
         self.asked = 0
 
     def add(self, name: str) -> None:
-        self.keys[name] = rsa.generate_private_key(65537, 2048)
+        self.keys[name] = private_key(name)
 
     def document(self) -> dict[str, Any]:
         self.asked += 1
@@ -105,7 +114,7 @@ def tokens(issuer: Issuer) -> JsonWebTokens:
     return JsonWebTokens(issuer.document, ISSUER, AUDIENCE, ("RS256",))
 
 
-def test_a_token_of_a_new_key_asks_for_the_keys_to_be_read_again(issuer: Issuer) -> None:
+def test_token_with_an_unknown_key_id_requests_a_refresh(issuer: Issuer) -> None:
     known = tokens(issuer)
     issuer.add("new")
     assert known.find(issuer.token("new")) is None
@@ -115,7 +124,7 @@ def test_a_token_of_a_new_key_asks_for_the_keys_to_be_read_again(issuer: Issuer)
     assert known.find(issuer.token("new")) == ("me", frozenset({"predict"}), 4e9)
 
 
-def test_keys_that_were_taken_away_let_nobody_in_who_was_known(issuer: Issuer) -> None:
+def test_removed_keys_invalidate_verified_tokens(issuer: Issuer) -> None:
     known, token = tokens(issuer), issuer.token("old")
     assert known.find(token) is not None
     before = known.generation
@@ -126,21 +135,21 @@ def test_keys_that_were_taken_away_let_nobody_in_who_was_known(issuer: Issuer) -
     assert known.generation == before + 1
 
 
-def test_an_issuer_that_can_not_be_reached_changes_nothing(issuer: Issuer) -> None:
+def test_unreachable_issuer_keeps_the_previous_keys(issuer: Issuer) -> None:
     known = tokens(issuer)
     issuer.fails = True
     known.refresh()
     assert known.find(issuer.token("old")) is not None
 
 
-def test_keys_that_are_as_before_forget_nobody(issuer: Issuer) -> None:
+def test_unchanged_keys_keep_the_generation(issuer: Issuer) -> None:
     known = tokens(issuer)
     before = known.generation
     known.refresh()
     assert (issuer.asked, known.generation) == (2, before)
 
 
-def test_verified_tokens_are_remembered_up_to_a_bound(issuer: Issuer) -> None:
+def test_cache_of_verified_tokens_is_bounded(issuer: Issuer) -> None:
     known = tokens(issuer)
     known.kept = 3
     for i in range(10):
@@ -151,16 +160,16 @@ def test_verified_tokens_are_remembered_up_to_a_bound(issuer: Issuer) -> None:
 @pytest.mark.parametrize(
     "claims", [{"exp": 10**400}, {"exp": "soon"}, {"scope": 7}, {"scope": [[]]}, {"scope": None}, {"aud": {}}]
 )
-def test_a_token_with_claims_that_mean_nothing_is_refused(issuer: Issuer, claims: dict[str, Any]) -> None:
+def test_refuses_tokens_with_invalid_claims(issuer: Issuer, claims: dict[str, Any]) -> None:
     assert tokens(issuer).find(issuer.token("old", **claims)) is None
 
 
 @pytest.mark.parametrize("junk", [b"", b".", b"a.b.c", b"\xff.\xff.\xff", b"e30.e30.", b"." * 5000])
-def test_what_is_no_token_is_refused(issuer: Issuer, junk: bytes) -> None:
+def test_refuses_strings_that_are_not_tokens(issuer: Issuer, junk: bytes) -> None:
     assert tokens(issuer).find(junk) is None
 
 
-def test_keys_come_from_a_url_which_may_fail_or_send_too_much(issuer: Issuer) -> None:
+def test_reads_keys_from_a_url_and_refuses_bad_answers(issuer: Issuer) -> None:
     answers = [json.dumps(issuer.document()).encode(), b" " * (2**20 + 1), b"[]", b"\xff"]
 
     class Answering(http.server.BaseHTTPRequestHandler):
@@ -172,7 +181,7 @@ def test_keys_come_from_a_url_which_may_fail_or_send_too_much(issuer: Issuer) ->
         def log_message(self, *_arguments: Any) -> None: ...
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         assert jwks_reader(f"{url}/0")() == issuer.document()
         for path in ("1", "2", "3"):

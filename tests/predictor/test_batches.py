@@ -1,18 +1,18 @@
-"""The buffer before a store that is slow, full or away."""
+"""The buffer in front of a store that is slow, full or unavailable."""
 
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from predictor.feedback import batch_writer
+from predictor.endpoints.feedback import batch_writer
 from predictor.feedback.batch_writer import BatchWriter
 
 LONG = 3600.0
 
 
 class Store:
-    """Writes, once it may; fails as often as it is told to."""
+    """Writes once ``open`` is set; its first writes fail."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -45,7 +45,7 @@ def start() -> Callable[..., BatchWriter[str]]:
     return start
 
 
-def test_what_waits_is_written_in_its_order_at_the_end(start: Callable[..., BatchWriter[str]]) -> None:
+def test_close_writes_waiting_items_in_order(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store)
     assert all(buffer.offer(letter, 1) for letter in "abc")
@@ -54,7 +54,7 @@ def test_what_waits_is_written_in_its_order_at_the_end(start: Callable[..., Batc
     assert buffer.size == 0
 
 
-def test_an_item_is_written_when_it_is_old(start: Callable[..., BatchWriter[str]]) -> None:
+def test_writes_items_after_the_maximum_age(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store, seconds=0.001)
     buffer.offer("a", 1)
@@ -64,20 +64,20 @@ def test_an_item_is_written_when_it_is_old(start: Callable[..., BatchWriter[str]
     assert store.written == [["a"], ["b"]]
 
 
-def test_many_bytes_are_written_at_once(start: Callable[..., BatchWriter[str]]) -> None:
+def test_writes_large_items_immediately(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     buffer = start(store, limit=2**30)
     buffer.offer("a", 2**23)
     assert store.stored.acquire(timeout=60)
 
 
-def test_what_finds_no_room_is_refused_and_counted(start: Callable[..., BatchWriter[str]]) -> None:
+def test_refuses_and_counts_items_when_full(start: Callable[..., BatchWriter[str]]) -> None:
     store = Store()
     store.open.clear()
     buffer = start(store, limit=10, seconds=0.001)
     assert buffer.offer("a", 6)
     assert store.asked.acquire(timeout=60)
-    assert not buffer.offer("b", 6), "what is being written takes room still"
+    assert not buffer.offer("b", 6), "a batch counts until it is written"
     assert buffer.offer("c", 4)
     assert (buffer.taken, buffer.refused) == (2, 1)
     store.open.set()
@@ -85,7 +85,7 @@ def test_what_finds_no_room_is_refused_and_counted(start: Callable[..., BatchWri
     assert [letter for batch in store.written for letter in batch] == ["a", "c"]
 
 
-def test_a_batch_that_fails_is_written_again_before_what_came_later(
+def test_retries_a_failed_batch_before_later_items(
     start: Callable[..., BatchWriter[str]],
 ) -> None:
     store = Store(failures=3)
@@ -98,7 +98,7 @@ def test_a_batch_that_fails_is_written_again_before_what_came_later(
     assert buffer.failures == 3
 
 
-def test_a_store_that_stays_away_holds_up_no_end(
+def test_close_gives_up_on_an_unavailable_store(
     start: Callable[..., BatchWriter[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     buffer = start(Store(failures=10**9))
@@ -106,4 +106,4 @@ def test_a_store_that_stays_away_holds_up_no_end(
     buffer.offer("b", 1)
     assert buffer.close(0.05) == 2
     assert "2 items of letters were not stored before the end" in caplog.text
-    assert not buffer.offer("c", 1), "nothing is taken that will not be written"
+    assert not buffer.offer("c", 1), "a closed buffer takes nothing"

@@ -8,7 +8,7 @@ from predictor.errors import DeadlineExceeded
 from predictor.service.limits import BoundedExecutor, MemoryBudget, OutOfMemory, Overloaded, Reservation
 
 
-def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
+def test_runs_work_in_a_thread_and_raises_its_error() -> None:
     async def run() -> None:
         workers = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
         assert await workers.run(threading.current_thread, 1) is not threading.main_thread()
@@ -19,7 +19,7 @@ def test_work_is_done_in_a_thread_and_its_error_is_the_callers() -> None:
     asyncio.run(run())
 
 
-def test_places_are_those_at_work_and_those_that_wait() -> None:
+def test_limit_counts_running_and_waiting_work() -> None:
     async def run() -> None:
         workers, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
         asked = []
@@ -38,7 +38,7 @@ def test_places_are_those_at_work_and_those_that_wait() -> None:
     asyncio.run(run())
 
 
-def test_who_waits_does_so_behind_no_more_than_so_many_bytes() -> None:
+def test_limits_the_bytes_of_running_and_waiting_work() -> None:
     async def run() -> None:
         workers, hold = BoundedExecutor(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
         workers.check(1000)
@@ -54,7 +54,7 @@ def test_who_waits_does_so_behind_no_more_than_so_many_bytes() -> None:
     asyncio.run(run())
 
 
-def test_what_has_arrived_is_answered_though_every_place_is_taken() -> None:
+def test_runs_received_work_beyond_the_limit() -> None:
     async def run() -> list[int]:
         workers = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
         return await asyncio.gather(*(workers.run(partial(int, i), 1) for i in range(20)))
@@ -62,7 +62,7 @@ def test_what_has_arrived_is_answered_though_every_place_is_taken() -> None:
     assert asyncio.run(run()) == list(range(20))
 
 
-def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_then() -> None:
+def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> None:
     begun: list[str] = []
 
     async def run() -> None:
@@ -84,7 +84,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun_and_holds_its_place_until_t
     assert begun == []
 
 
-def test_memory_is_given_up_to_its_limit_and_given_back() -> None:
+def test_memory_is_granted_up_to_the_limit_and_returned() -> None:
     memory = MemoryBudget(100)
     first, second = Reservation(memory), Reservation(memory)
     first.grow(60)
@@ -98,7 +98,7 @@ def test_memory_is_given_up_to_its_limit_and_given_back() -> None:
     memory.check(60)
 
 
-def test_an_answer_that_is_made_is_kept_beyond_the_limit() -> None:
+def test_hold_may_exceed_the_memory_limit() -> None:
     memory = MemoryBudget(100)
     share = Reservation(memory)
     share.hold(150)

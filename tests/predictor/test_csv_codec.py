@@ -20,7 +20,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     header=st.booleans(),
 )
-def test_numbers_are_read_bit_for_bit(X: np.ndarray[Any, Any], end: str, quoting: Any, header: bool) -> None:
+def test_reads_numbers_bit_for_bit(X: np.ndarray[Any, Any], end: str, quoting: Any, header: bool) -> None:
     names = ["a", "b", "c"][: X.shape[1]]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=end, quoting=quoting)
@@ -31,11 +31,11 @@ def test_numbers_are_read_bit_for_bit(X: np.ndarray[Any, Any], end: str, quoting
 
 
 @pytest.mark.parametrize("text", ["1\n2", "1\n\n2\n\n", "\ufeff1\n2\n", "+1\n2.\n", " 1 \n 2\n", "a\n1\n2"])
-def test_what_people_write_is_read(text: str) -> None:
+def test_accepts_common_variants_of_csv(text: str) -> None:
     assert csv_codec.read(text.encode(), ["a"]).tolist() == [[1.0], [2.0]]
 
 
-def test_brackets_can_not_smuggle_in_rows() -> None:
+def test_brackets_cannot_smuggle_in_rows() -> None:
     with pytest.raises(InvalidInput, match="line 1"):
         csv_codec.read(b"1],[2\n", ["a"])
     with pytest.raises(InvalidInput, match="line 2"):
@@ -43,7 +43,7 @@ def test_brackets_can_not_smuggle_in_rows() -> None:
 
 
 @given(body=st.binary(max_size=200))
-def test_no_bytes_raise_anything_but_invalid_input(body: bytes) -> None:
+def test_arbitrary_bytes_raise_only_invalid_input(body: bytes) -> None:
     try:
         X = csv_codec.read(body, ["a", "b"])
     except InvalidInput:
@@ -53,7 +53,7 @@ def test_no_bytes_raise_anything_but_invalid_input(body: bytes) -> None:
 
 
 @given(values=hnp.arrays(np.float64, st.integers(1, 30), elements=finite))
-def test_predictions_are_written_a_line_each(values: np.ndarray[Any, Any]) -> None:
+def test_writes_one_prediction_per_line(values: np.ndarray[Any, Any]) -> None:
     lines = csv_codec.write(values).decode().split("\r\n")
     assert lines[0] == "prediction"
     assert lines[-1] == ""

@@ -13,12 +13,12 @@ CODINGS = (b"gzip", b"zstd")
 
 @pytest.mark.parametrize("coding", CODINGS)
 @given(body=st.binary(max_size=10_000))
-def test_what_was_encoded_is_decoded(coding: bytes, body: bytes) -> None:
+def test_decode_reverses_encode(coding: bytes, body: bytes) -> None:
     assert compression.decode(compression.encode(body, coding), coding, len(body)) == body
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_one_byte_more_than_the_limit_is_too_large(coding: bytes) -> None:
+def test_refuses_one_byte_over_the_limit(coding: bytes) -> None:
     sent = compression.encode(bytes(1000), coding)
     assert len(compression.decode(sent, coding, 1000)) == 1000
     with pytest.raises(TooLarge, match="longer than 999 bytes"):
@@ -26,7 +26,7 @@ def test_one_byte_more_than_the_limit_is_too_large(coding: bytes) -> None:
 
 
 @pytest.mark.parametrize(("coding", "compress"), [(b"gzip", gzip.compress), (b"zstd", zstandard.compress)])
-def test_members_and_frames_behind_one_another_are_one_body(coding: bytes, compress: object) -> None:
+def test_concatenated_members_and_frames_are_one_body(coding: bytes, compress: object) -> None:
     assert callable(compress)
     sent = compress(b"ab") + compress(b"") + compress(b"cd")
     assert compression.decode(sent, coding, 4) == b"abcd"
@@ -35,7 +35,7 @@ def test_members_and_frames_behind_one_another_are_one_body(coding: bytes, compr
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_what_is_cut_off_or_spoilt_is_invalid(coding: bytes) -> None:
+def test_refuses_truncated_and_corrupted_bodies(coding: bytes) -> None:
     sent = compression.encode(b"some numbers" * 10, coding)
     with pytest.raises(InvalidInput, match="cut off"):
         compression.decode(sent[:-5], coding, 1000)
@@ -43,7 +43,7 @@ def test_what_is_cut_off_or_spoilt_is_invalid(coding: bytes) -> None:
         compression.decode(b"x" + sent, coding, 1000)
 
 
-def test_a_frame_that_wants_a_larger_window_than_may_be_is_refused() -> None:
+def test_refuses_a_zstd_window_over_the_limit() -> None:
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=27)
     compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     sent = compressor.compress(bytes(2**21)) + compressor.flush()
@@ -52,11 +52,11 @@ def test_a_frame_that_wants_a_larger_window_than_may_be_is_refused() -> None:
 
 
 @pytest.mark.parametrize("coding", [b"", b"identity", b" Identity "])
-def test_no_coding_is_the_body_itself(coding: bytes) -> None:
+def test_identity_coding_returns_the_body(coding: bytes) -> None:
     assert compression.decode(b"body", coding, 1) == b"body"
 
 
-def test_an_unknown_coding_is_named() -> None:
+def test_error_names_an_unsupported_coding() -> None:
     with pytest.raises(UnsupportedMedia, match="content encoding br is not known here, only gzip and zstd"):
         compression.decode(b"", b"BR", 1)
 
@@ -73,5 +73,5 @@ def test_an_unknown_coding_is_named() -> None:
         (b"zstd; q=0.000, gzip;q=0", b""),
     ],
 )
-def test_the_coding_of_an_answer_is_one_that_is_accepted(accepted: bytes, coding: bytes) -> None:
+def test_chooses_an_accepted_coding(accepted: bytes, coding: bytes) -> None:
     assert compression.choose(accepted) == coding

@@ -19,7 +19,7 @@ documents = st.recursive(
 
 
 def reference(body: bytes, width: int) -> list[list[float]]:
-    """What the careful reader makes of a body; the fast ones must agree with it, in values and in errors."""
+    """Read a body with the exact reader; the fast ones must agree in values and errors."""
     return json_strict.table(json_strict.member(json_strict.document(body), "instances"), width, "instances")
 
 
@@ -34,21 +34,19 @@ def outcome(read: Any, *args: Any) -> Any:
     X=hnp.arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=finite),
     indent=st.sampled_from([None, 1]),
 )
-def test_rows_are_read_bit_for_bit_however_they_are_laid_out(
-    X: np.ndarray[Any, Any], indent: int | None
-) -> None:
+def test_reads_rows_bit_for_bit_whatever_the_whitespace(X: np.ndarray[Any, Any], indent: int | None) -> None:
     body = json.dumps({"instances": X.tolist()}, indent=indent).encode()
     np.testing.assert_array_equal(json_bulk.instances(body, X.shape[1]), X)
 
 
 @given(X=hnp.arrays(np.float64, st.integers(1, 100), elements=finite))
-def test_a_flat_list_is_a_column(X: np.ndarray[Any, Any]) -> None:
+def test_reads_a_flat_list_as_a_single_feature(X: np.ndarray[Any, Any]) -> None:
     body = json.dumps({"instances": X.tolist()}).encode()
     np.testing.assert_array_equal(json_bulk.instances(body, 1), X.reshape(-1, 1))
 
 
 @given(value=documents, width=st.integers(1, 3), padding=st.sampled_from([0, 300]))
-def test_the_fast_readers_agree_with_the_careful_one(value: Any, width: int, padding: int) -> None:
+def test_fast_readers_agree_with_the_exact_one(value: Any, width: int, padding: int) -> None:
     body = json.dumps({"instances": value}).encode() + b" " * padding
     assert outcome(json_bulk.instances, body, width) == outcome(reference, body, width)
     few = json_bulk.few(body, width)
@@ -61,7 +59,7 @@ def test_the_fast_readers_agree_with_the_careful_one(value: Any, width: int, pad
     ),
     width=st.integers(1, 3),
 )
-def test_ragged_nested_and_broken_rows_are_never_taken_for_rows(rows: list[list[str]], width: int) -> None:
+def test_readers_agree_on_ragged_nested_and_broken_rows(rows: list[list[str]], width: int) -> None:
     inside = ",".join(f"[{','.join(row)}]" for row in rows)
     body = b'{"instances":[%b]}' % inside.encode() + b" " * 300
     fast, exact = outcome(json_bulk.instances, body, width), outcome(reference, body, width)
@@ -70,14 +68,14 @@ def test_ragged_nested_and_broken_rows_are_never_taken_for_rows(rows: list[list[
 
 
 @given(body=st.binary(max_size=400))
-def test_no_bytes_raise_anything_but_invalid_input(body: bytes) -> None:
+def test_arbitrary_bytes_raise_only_invalid_input(body: bytes) -> None:
     for text in (body, b'{"instances":[%b]}' % body, b'{"instances":[[1],%b]}' % (body * 3)):
         outcome(json_bulk.instances, text, 1)
         outcome(json_bulk.instance, text, 1)
 
 
 @pytest.mark.parametrize("size", [1, 5])
-def test_pieces_are_cut_at_the_ends_of_rows(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_splits_long_arrays_at_row_ends(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(json_bulk, "PIECE", size)
     nested = b"[1,2],[3,4],[5,6],[7,8]"
     assert json_bulk.rows(nested, 0, len(nested), 2, "x").tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
@@ -96,7 +94,7 @@ def test_pieces_are_cut_at_the_ends_of_rows(monkeypatch: pytest.MonkeyPatch, siz
         (b"1,2,3,null", r"x\[3\]: expected a number, got null"),
     ],
 )
-def test_an_error_names_the_same_row_in_whichever_piece_it_stands(
+def test_error_names_the_row_whatever_the_piece_size(
     monkeypatch: pytest.MonkeyPatch, size: int, inside: bytes, message: str
 ) -> None:
     monkeypatch.setattr(json_bulk, "PIECE", size)
@@ -104,20 +102,20 @@ def test_an_error_names_the_same_row_in_whichever_piece_it_stands(
         json_bulk.rows(inside, 0, len(inside), 1, "x")
 
 
-def test_a_row_without_an_end_is_refused_before_it_is_read() -> None:
+def test_refuses_a_row_over_the_length_limit() -> None:
     body = b'{"instances":[[%b1]]}' % (b"1," * 2**21)
     with pytest.raises(InvalidInput, match="a row of more than 1048576 bytes"):
         json_bulk.instances(body, 1)
 
 
-def test_a_long_body_must_be_plain() -> None:
+def test_long_body_may_hold_only_instances() -> None:
     body = b'{"instances":[1],"x":"%b"}' % (b"x" * 2**21)
     with pytest.raises(InvalidInput, match="a body of more than 1048576 bytes must be"):
         json_bulk.instances(body, 1, others=True)
 
 
 @given(values=hnp.arrays(np.float64, st.integers(1, 50), elements=finite))
-def test_predictions_are_written_so_that_they_read_back_the_same_from_array_and_list(
+def test_written_predictions_round_trip_from_array_and_list(
     values: np.ndarray[Any, Any],
 ) -> None:
     text = json_bulk.predictions(values)
@@ -125,19 +123,19 @@ def test_predictions_are_written_so_that_they_read_back_the_same_from_array_and_
     np.testing.assert_array_equal(json.loads(text)["predictions"], values)
 
 
-def test_a_long_answer_is_written_in_parts_that_make_one_array() -> None:
+def test_writes_a_long_array_in_parts() -> None:
     values = np.arange(300_001, dtype=np.float64) / 7
     np.testing.assert_array_equal(json.loads(json_bulk.array(values)), values)
 
 
 @pytest.mark.parametrize("body", [b'{"a":1,"a":2}', b'{"a":{"b":1,"b":2}}', b'[{"a":"x","a":"y"}]'])
-def test_a_duplicate_key_is_seen_wherever_it_stands(body: bytes) -> None:
+def test_refuses_duplicate_keys_at_any_depth(body: bytes) -> None:
     with pytest.raises(InvalidInput, match="stands twice in one object"):
         json_bulk.document(body)
 
 
 @given(value=documents)
-def test_a_document_is_read_as_the_careful_reader_does(value: Any) -> None:
+def test_document_agrees_with_the_exact_reader(value: Any) -> None:
     body = json.dumps(value).encode()
     fast = json_bulk.document(body)
     exact = json_strict.document(body)
@@ -145,7 +143,7 @@ def test_a_document_is_read_as_the_careful_reader_does(value: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 2**20])
-def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_commas_across_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_bulk, "PIECE", size)
     assert json_bulk.commas(b"[1,2, 3,,]") == 4
     assert json_bulk.commas(bytearray(b"1")) == 0
@@ -155,7 +153,7 @@ def test_commas_are_counted_across_pieces(size: int, monkeypatch: pytest.MonkeyP
     "text", ["[[1, 2], []]", "[[], [1]]", "[[1], [[2]]]", "[[[1]], [2]]", "[[1], [true]]", "[[]]"]
 )
 @pytest.mark.parametrize("between", [", ", ","])
-def test_rows_that_only_add_up_to_one_number_each_are_refused(text: str, between: str) -> None:
+def test_refuses_rows_that_average_one_number_each(text: str, between: str) -> None:
     body = b'%b{"instances": %b}' % (b" " * json_bulk.SMALL, text.replace(", ", between).encode())
     with pytest.raises(InvalidInput, match="instances"):
         json_bulk.instances(body, 1)

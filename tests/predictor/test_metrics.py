@@ -11,13 +11,13 @@ from predictor.model.scorer import Scorer
 from predictor.observability.metrics import ROWS, SECONDS, Metrics, Series
 from predictor.service.limits import MemoryBudget
 
-seen = st.tuples(
+observations = st.tuples(
     st.sampled_from((200, 400, 503)), st.floats(0, 20), st.sampled_from((0, 1, 1, 2, 10, 1_000_001))
 )
 
 
-@given(st.lists(seen))
-def test_what_is_counted_by_one_number_is_what_the_histograms_would_have_counted(
+@given(st.lists(observations))
+def test_series_counts_requests_as_plain_histograms_would(
     requests: list[tuple[int, float, int]],
 ) -> None:
     series = Series()
@@ -33,7 +33,7 @@ def test_what_is_counted_by_one_number_is_what_the_histograms_would_have_counted
         assert count == sum(0 < rows <= edge for _, _, rows in requests)
 
 
-def test_a_histogram_ends_with_everything() -> None:
+def test_last_bucket_is_infinity_and_counts_everything() -> None:
     series = Series()
     series.observe(200, 1e9, 1)
     assert series.seconds.buckets()[-1] == ("+Inf", 1.0)
@@ -44,7 +44,7 @@ def by_name(metrics: Metrics) -> dict[str, Metric]:
     return {family.name: family for family in metrics.collect()}
 
 
-def test_a_scrape_tells_the_model_and_every_reason_to_refuse(one_feature: LinearModel) -> None:
+def test_scrape_reports_the_model_and_every_rejection_reason(one_feature: LinearModel) -> None:
     served, memory = ModelHandle("linear-regressor", Path("models/7")), MemoryBudget(100)
     metrics = Metrics(served, memory, None)
     assert by_name(metrics)["model_ready"].samples[0].value == 0

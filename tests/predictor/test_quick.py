@@ -1,4 +1,4 @@
-"""A quick answer is what the full reader would have answered, or none."""
+"""The quick path gives the same answer as the full reader, or none."""
 
 import json
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from predictor.endpoints import native, v2
 from predictor.endpoints.small_json import SmallJson
 from predictor.errors import PredictorError
 from predictor.messages import RequestHeaders, Response
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.scorer import Scorer
 from predictor.observability.metrics import SECONDS, Series
+from tests.support.models import linear_model
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
 OTHERS = st.none() | st.booleans() | st.text(max_size=3) | st.lists(NUMBERS, max_size=4) | st.just({"a": 1})
@@ -26,11 +26,7 @@ Full = Callable[[ModelHandle, RequestHeaders, bytes], Response]
 
 
 def serving(*weights: float) -> ModelHandle:
-    seen = Distribution(0.0, 1.0, (0.0,), (0.5, 0.5))
-    names = tuple(f"x{i}" for i in range(len(weights)))
-    columns = tuple(Column(name, -1.0, 1.0) for name in names)
-    reference = Reference(10, dict.fromkeys(names, seen), seen)
-    model = LinearModel(weights, 152.0, columns, Column("y", 0.0, 1.0), reference)
+    model = linear_model(weights)
     served = ModelHandle("linear-regressor", Path("models/7"))
     served.loaded = LoadedModel(model, "digest", Scorer(model), 0.0)
     return served
@@ -40,23 +36,25 @@ MODELS = {1: serving(938.25), 3: serving(938.25, -0.5, 1e-300)}
 QUICK = {width: SmallJson(served) for width, served in MODELS.items()}
 
 
-def agree(found: tuple[bytes, int] | None, full: Full, width: int, body: bytes) -> None:
+def assert_agrees(found: tuple[bytes, int] | None, full: Full, width: int, body: bytes) -> None:
     if found is not None:
         answer = full(MODELS[width], RequestHeaders(), body)
         assert (answer.body, answer.rows, answer.status) == (*found, 200)
 
 
 @given(value=VALUES, width=st.sampled_from([1, 3]))
-def test_one_instance_is_answered_as_in_full_or_not_at_all(value: object, width: int) -> None:
+def test_quick_answer_for_one_instance_agrees_with_the_full_reader(value: object, width: int) -> None:
     body = json.dumps({"instance": value}).encode()
-    agree(QUICK[width].stream(body), native.stream, width, body)
+    assert_agrees(QUICK[width].stream(body), native.stream, width, body)
 
 
 @given(values=st.lists(VALUES, max_size=5), width=st.sampled_from([1, 3]))
-def test_a_few_instances_are_answered_as_in_full_or_not_at_all(values: list[object], width: int) -> None:
+def test_quick_answer_for_a_few_instances_agrees_with_the_full_reader(
+    values: list[object], width: int
+) -> None:
     body = json.dumps({"instances": values}).encode()
-    agree(QUICK[width].batch(body), native.predict, width, body)
-    agree(QUICK[width].batch(body), native.batch, width, body)
+    assert_agrees(QUICK[width].batch(body), native.predict, width, body)
+    assert_agrees(QUICK[width].batch(body), native.batch, width, body)
 
 
 @given(
@@ -65,15 +63,15 @@ def test_a_few_instances_are_answered_as_in_full_or_not_at_all(values: list[obje
     datatype=st.sampled_from(["FP64", "FP32", "INT64", "BYTES"]),
     width=st.sampled_from([1, 3]),
 )
-def test_a_small_tensor_is_answered_as_in_full_or_not_at_all(
+def test_quick_answer_for_a_small_tensor_agrees_with_the_full_reader(
     shape: list[object], data: list[object], datatype: str, width: int
 ) -> None:
     tensor = {"name": "instances", "shape": shape, "datatype": datatype, "data": data}
     body = json.dumps({"inputs": [tensor]}).encode()
-    agree(QUICK[width].infer(body), v2.infer, width, body)
+    assert_agrees(QUICK[width].infer(body), v2.infer, width, body)
 
 
-def test_the_plainest_requests_are_answered_quickly() -> None:
+def test_answers_plain_requests_quickly() -> None:
     assert QUICK[1].stream(b'{"instance": 0.5}') == (b'{"prediction":621.125}', 1)
     assert QUICK[1].batch(b'{"instances": [[0.5], 0]}') == (b'{"predictions":[621.125,152.0]}', 2)
     assert QUICK[1].infer(json.dumps({"inputs": [TENSOR]}).encode()) is not None
@@ -95,7 +93,7 @@ def test_the_plainest_requests_are_answered_quickly() -> None:
         b"",
     ],
 )
-def test_whatever_could_be_an_error_is_left_to_the_full_reader(body: bytes) -> None:
+def test_leaves_possible_errors_to_the_full_reader(body: bytes) -> None:
     assert QUICK[1].stream(body) is None
 
 
@@ -110,12 +108,12 @@ def test_whatever_could_be_an_error_is_left_to_the_full_reader(body: bytes) -> N
         {"name": "other"},
     ],
 )
-def test_a_tensor_with_anything_optional_is_left_to_the_full_reader(more: dict[str, object]) -> None:
+def test_leaves_tensors_with_optional_fields_to_the_full_reader(more: dict[str, object]) -> None:
     assert QUICK[1].infer(json.dumps({"inputs": [TENSOR | more]}).encode()) is None
     assert QUICK[1].infer(json.dumps({"inputs": [TENSOR], "id": "7"}).encode()) is None
 
 
-def test_without_a_model_nothing_is_answered_quickly() -> None:
+def test_gives_no_quick_answer_without_a_model() -> None:
     served = serving(2.0)
     served.unload()
     assert SmallJson(served).stream(b'{"instance": 0.5}') is None
@@ -123,7 +121,7 @@ def test_without_a_model_nothing_is_answered_quickly() -> None:
         native.stream(served, RequestHeaders(), b'{"instance": 0.5}')
 
 
-def test_short_requests_are_counted_by_one_number_until_somebody_looks() -> None:
+def test_settle_moves_short_requests_into_the_histograms() -> None:
     series = Series()
     for status, seconds, rows in ((200, 1e-6, 1), (200, SECONDS[0], 1), (200, 0.02, 1), (400, 1e-6, 0)):
         series.observe(status, seconds, rows)

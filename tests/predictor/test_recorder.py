@@ -1,4 +1,4 @@
-"""What is kept of predictions and of what came true, read back as a training would read it."""
+"""Recorded predictions and ground truth, read back as a training reads them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 
 
-def table(folder: Path, kind: str) -> pa.Table:
+def read_table(folder: Path, kind: str) -> pa.Table:
     return pa.concat_tables(
         pq.ParquetFile(file).read() for file in sorted(folder.glob(f"{kind}/*/*.parquet"))
     )
@@ -31,11 +31,11 @@ def predicted(
     return Predicted(name, 0.0, names, "3", np.array(rows), np.array(values))
 
 
-def test_predictions_are_kept_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
+def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
     recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
     recorder.predicted(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
     recorder.close()
-    kept = table(tmp_path, "predictions")
+    kept = read_table(tmp_path, "predictions")
     assert kept.drop_columns("_time").to_pydict() == {
         "_id": ["one", "two", "two"],
         "_row": [0, 0, 1],
@@ -45,10 +45,10 @@ def test_predictions_are_kept_row_by_row(recorder: Recorder, tmp_path: Path) -> 
         "_prediction": [151.25, 1.0, 2.0],
     }
     assert kept.schema.field("_time").type == pa.timestamp("us", tz="UTC")
-    assert len(list(tmp_path.rglob("*"))) == 3, "a folder of a kind, of a day, and one file"
+    assert len(list(tmp_path.rglob("*"))) == 3, "the folder of predictions, the folder of a day, one file"
 
 
-def test_a_model_of_other_features_gets_a_file_of_its_own(recorder: Recorder, tmp_path: Path) -> None:
+def test_models_with_different_features_get_separate_files(recorder: Recorder, tmp_path: Path) -> None:
     recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
     recorder.predicted(predicted("two", [[0.5]], [150.0], names=("bp",)))
     recorder.close()
@@ -56,11 +56,11 @@ def test_a_model_of_other_features_gets_a_file_of_its_own(recorder: Recorder, tm
     assert [pq.ParquetFile(file).schema_arrow.names[4:-1] for file in files] == [["bmi", "s5"], ["bp"]]
 
 
-def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -> None:
+def test_ground_truth_future_resolves_once_stored(recorder: Recorder, tmp_path: Path) -> None:
     stored = recorder.record_ground_truth([GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5])])
     assert stored is not None
     stored.result(60)
-    kept = table(tmp_path, "truths")
+    kept = read_table(tmp_path, "truths")
     assert kept.drop_columns("_time").to_pydict() == {
         "_id": ["one", "two", "two"],
         "_row": [0, 0, 1],
@@ -68,7 +68,7 @@ def test_a_truth_is_told_stored_when_it_is(recorder: Recorder, tmp_path: Path) -
     }
 
 
-def test_a_client_that_went_away_holds_up_no_other(recorder: Recorder) -> None:
+def test_cancelled_future_does_not_block_others(recorder: Recorder) -> None:
     gone = recorder.record_ground_truth([GroundTruth("one", [1.0])])
     assert gone is not None
     gone.cancel()
@@ -77,7 +77,7 @@ def test_a_client_that_went_away_holds_up_no_other(recorder: Recorder) -> None:
     waiting.result(60)
 
 
-def test_a_store_that_is_away_costs_predictions_their_record_alone(tmp_path: Path) -> None:
+def test_unavailable_store_only_loses_records(tmp_path: Path) -> None:
     def away(_name: str, _content: bytes) -> None:
         raise OSError("the store is away")
 
@@ -88,7 +88,7 @@ def test_a_store_that_is_away_costs_predictions_their_record_alone(tmp_path: Pat
     assert recorder.predictions.refused > 0
 
 
-def test_a_folder_holds_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -99,7 +99,7 @@ def test_a_folder_holds_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not list((tmp_path / "truths").iterdir())
 
 
-def test_a_store_is_named_by_its_url(tmp_path: Path) -> None:
+def test_opens_a_store_by_path_or_url(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="missing"):
         open_store((tmp_path / "missing").as_uri())
     put = open_store(tmp_path.as_uri())
@@ -122,7 +122,7 @@ def test_a_store_is_named_by_its_url(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_came_true_is_read(body: bytes, truths: list[GroundTruth]) -> None:
+def test_reads_feedback(body: bytes, truths: list[GroundTruth]) -> None:
     assert read(body) == truths
 
 
@@ -146,12 +146,12 @@ def test_what_came_true_is_read(body: bytes, truths: list[GroundTruth]) -> None:
         (b'{"feedback": [], "id": "a"}', 'the key "id" is not known here'),
     ],
 )
-def test_what_is_no_feedback_is_refused_by_place(body: bytes, message: str) -> None:
+def test_feedback_error_names_the_place(body: bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read(body)
 
 
-def test_a_request_keeps_its_own_plain_id_or_gets_one() -> None:
+def test_request_keeps_a_valid_id_or_gets_a_new_one() -> None:
     assert request_id(b"order-17") == "order-17"
     made: Callable[[bytes | None], str] = request_id
     for given in (None, b"", b"two words", b"x" * 129, "ümlaut".encode()):

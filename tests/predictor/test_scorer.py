@@ -7,22 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from predictor.errors import InvalidInput
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 from predictor.model.scorer import Scorer
+from tests.support.models import linear_model
 
 finite = st.floats(-1e100, 1e100)
 
 
 def scorer(weights: list[float], intercept: float = 0.0) -> Scorer:
-    seen = Distribution(0.0, 1.0, (0.0,), (0.5, 0.5))
-    names = [f"x{i}" for i in range(len(weights))]
-    columns = tuple(Column(name, -1.0, 1.0) for name in names)
-    reference = Reference(2, dict.fromkeys(names, seen), seen)
-    return Scorer(LinearModel(tuple(weights), intercept, columns, Column("y", 0.0, 1.0), reference))
+    return Scorer(linear_model(weights, intercept, features=[f"x{i}" for i in range(len(weights))]))
 
 
 @given(data=st.data(), width=st.integers(1, 6), rows=st.integers(1, 20), intercept=finite)
-def test_a_row_is_answered_the_same_alone_and_in_company(
+def test_a_row_scores_the_same_alone_and_in_a_batch(
     data: Any, width: int, rows: int, intercept: float
 ) -> None:
     model = scorer(data.draw(st.lists(finite, min_size=width, max_size=width)), intercept)
@@ -34,7 +30,7 @@ def test_a_row_is_answered_the_same_alone_and_in_company(
 
 
 @given(X=hnp.arrays(np.float64, (5, 3), elements=finite))
-def test_the_contributions_add_up_to_the_prediction_to_the_last_bit(X: np.ndarray[Any, Any]) -> None:
+def test_contributions_add_up_exactly_to_the_prediction(X: np.ndarray[Any, Any]) -> None:
     model = scorer([2.5, -3.0, 1e-3], 7.25)
     contributions = model.contributions(X)
     total = contributions[:, 0] + contributions[:, 1] + contributions[:, 2] + model.intercept
@@ -42,14 +38,14 @@ def test_the_contributions_add_up_to_the_prediction_to_the_last_bit(X: np.ndarra
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite_is_refused_by_its_row_and_feature(value: float) -> None:
+def test_error_names_row_and_feature_of_a_non_finite_value(value: float) -> None:
     X = np.zeros((10, 2))
     X[7, 1] = value
     with pytest.raises(InvalidInput, match=rf"instances\[7\]: {value} for x1 is not a finite number"):
         scorer([1.0, 0.0]).rows(X)
 
 
-def test_a_prediction_that_overflows_is_refused_by_its_row() -> None:
+def test_error_names_the_row_of_an_overflowing_prediction() -> None:
     X = np.array([[1.0], [1e308]])
     with pytest.raises(InvalidInput, match=r"instances\[1\]: the prediction is beyond the range of a double"):
         scorer([10.0]).rows(X)

@@ -1,4 +1,4 @@
-"""What a request had predicted is noted at the model function."""
+"""The scorer records the rows and values of each request."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,7 @@ def scorer(three_features: LinearModel) -> CapturingScorer:
     return CapturingScorer(three_features)
 
 
-def test_rows_and_values_are_noted_in_their_order(
-    scorer: CapturingScorer, three_features: LinearModel
-) -> None:
+def test_records_rows_and_values_in_order(scorer: CapturingScorer, three_features: LinearModel) -> None:
     plain = Scorer(three_features)
     X = np.arange(6.0).reshape(2, 3)
     with capture_predictions() as seen:
@@ -26,7 +24,7 @@ def test_rows_and_values_are_noted_in_their_order(
     assert seen.values.tolist() == [plain.row([1.0, 2.0, 3.0]), *plain.rows(X).tolist()]
 
 
-def test_nothing_is_noted_where_nobody_watches(scorer: CapturingScorer) -> None:
+def test_records_nothing_outside_of_watching(scorer: CapturingScorer) -> None:
     with capture_predictions() as seen:
         pass
     scorer.row([1.0, 2.0, 3.0])
@@ -35,13 +33,13 @@ def test_nothing_is_noted_where_nobody_watches(scorer: CapturingScorer) -> None:
     assert seen.id is None
 
 
-def test_what_is_refused_is_not_noted(scorer: CapturingScorer) -> None:
+def test_does_not_record_refused_rows(scorer: CapturingScorer) -> None:
     with capture_predictions() as seen, pytest.raises(InvalidInput):
         scorer.rows(np.array([[np.nan, 0.0, 0.0]]))
     assert not seen
 
 
-def test_a_request_may_name_itself() -> None:
+def test_called_sets_the_id_of_the_innermost_request() -> None:
     with capture_predictions() as outer:
         with capture_predictions() as inner:
             called("b")

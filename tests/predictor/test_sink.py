@@ -1,4 +1,4 @@
-"""On a real socket pair: what is emptied is the kernel's."""
+"""Discarding received bytes, on real sockets."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ LENGTH = 3_000_000
 
 
 class Reader(asyncio.Protocol):
-    """Empties the first bytes of what comes into a sink, and keeps what comes behind them."""
+    """Discards the first ``LENGTH`` bytes through a sink, and keeps what follows."""
 
     def __init__(self) -> None:
         self.kept = b""
@@ -41,7 +41,7 @@ class Reader(asyncio.Protocol):
         self.lost.set()
 
 
-async def meet() -> tuple[Reader, asyncio.Server, asyncio.StreamWriter]:
+async def connect() -> tuple[Reader, asyncio.Server, asyncio.StreamWriter]:
     reader = Reader()
     server = await asyncio.get_running_loop().create_server(lambda: reader, "127.0.0.1", 0)
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -53,11 +53,11 @@ async def meet() -> tuple[Reader, asyncio.Server, asyncio.StreamWriter]:
     ("sent", "done", "kept"),
     [(bytes(LENGTH) + b"the next request", True, b"the next request"), (bytes(LENGTH // 2), False, b"")],
 )
-def test_what_comes_behind_the_bytes_is_read_as_ever(
+def test_bytes_after_the_discarded_ones_are_read_normally(
     loop: Callable[[], asyncio.AbstractEventLoop], sent: bytes, done: bool, kept: bytes
 ) -> None:
     async def run() -> None:
-        reader, server, writer = await meet()
+        reader, server, writer = await connect()
         async with server:
             writer.write(sent)
             writer.close()
@@ -68,9 +68,9 @@ def test_what_comes_behind_the_bytes_is_read_as_ever(
         runner.run(run())
 
 
-def test_a_sink_may_be_released_twice_and_leaves_the_socket_to_its_transport() -> None:
+def test_release_is_idempotent_and_returns_the_socket_to_the_transport() -> None:
     async def run() -> None:
-        reader, server, writer = await meet()
+        reader, server, writer = await connect()
         async with server:
             writer.write(b"x")
             await reader.begun.wait()

@@ -54,6 +54,12 @@ class Server:
         """Send bytes on a connection of their own, and return all that comes back until it is closed."""
         return exchange(self.port, request, half_close=half_close)
 
+    def metric(self, sample: str) -> float:
+        """Return the value of a sample of ``/metrics``, named with its labels."""
+        with self.http as client:
+            lines = client.get("/metrics").text.splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
+
     def memory(self) -> int:
         """Return the resident memory in bytes."""
         return processes.resident_bytes(self.process.pid)

@@ -1,16 +1,27 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes
 
 from components import dataset as datasets
 from components.dataset import Dataset
 
 
+@pytest.fixture(scope="session")
+def diabetes() -> Any:
+    """scikit-learn's diabetes data as read-only X of shape (442, 10) and y of shape (442,)."""
+    arrays = load_diabetes(return_X_y=True)
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
 @pytest.fixture
 def make_dataset(tmp_path: Path) -> Callable[..., Dataset]:
-    """Write a dataset y = 3 * signal + 5 + noise, with a feature ``other`` that says nothing."""
+    """Write a dataset y = 3 * signal + 5 + noise, with an unrelated feature ``other``."""
 
     def make_dataset(rows: int = 60, noise: float = 0.5) -> Dataset:
         random = np.random.RandomState(0)
