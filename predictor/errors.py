@@ -1,109 +1,158 @@
 # ruff: noqa: N818 - named for what they tell a client, as KServe names its own
-"""What can go wrong with a request: one small hierarchy, with the HTTP status on the class.
+"""Errors that a client sees: one hierarchy, with the HTTP status and the gRPC code on the class.
 
-A message says what was wrong and where, in the client's own terms; it never holds a stack trace.
+A message says what was wrong and where, in the client's terms. It never holds a stack trace.
 """
 
 from typing import ClassVar
 
-Headers = tuple[tuple[bytes, bytes], ...]
+HeaderFields = tuple[tuple[bytes, bytes], ...]
 
 
 class PredictorError(Exception):
-    """A request that gets no prediction; its message goes to the client."""
+    """A request that gets no prediction; its message goes to the client.
+
+    Attributes:
+        status: the HTTP status.
+        grpc_code: the name of the gRPC status code.
+        reason: the label of ``inference_rejected_total``; empty for what is not counted there.
+    """
 
     status: ClassVar[int] = 500
+    grpc_code: ClassVar[str] = "INTERNAL"
+    reason: ClassVar[str] = ""
 
     @property
-    def headers(self) -> Headers:
-        """Headers that the answer needs beside its status."""
+    def headers(self) -> HeaderFields:
+        """Header fields of the response beside its status."""
         return ()
 
 
+class InternalError(PredictorError):
+    """A fault of our own. The client gets no details; the log has them."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error")
+
+
 class InvalidInput(PredictorError):
-    """What was sent is malformed, or means nothing to this model."""
+    """A request that is malformed, or does not fit the model."""
 
     status = 400
+    grpc_code = "INVALID_ARGUMENT"
 
 
 class Unauthorized(PredictorError):
-    """No credential, or one that is not known."""
+    """A missing or unknown credential."""
 
     status = 401
+    grpc_code = "UNAUTHENTICATED"
+    reason = "unauthorized"
 
     @property
-    def headers(self) -> Headers:
-        """What kind of credential is wanted."""
+    def headers(self) -> HeaderFields:
+        """The scheme of the credential that is needed."""
         return ((b"www-authenticate", b"Bearer"),)
 
 
 class Forbidden(PredictorError):
-    """A credential that is known, but not good for this."""
+    """A known credential without the scope that is needed."""
 
     status = 403
+    grpc_code = "PERMISSION_DENIED"
+    reason = "forbidden"
 
 
 class NotFound(PredictorError):
-    """No such model, version or page."""
+    """An unknown model, version or path."""
 
     status = 404
+    grpc_code = "NOT_FOUND"
 
 
 class MethodNotAllowed(PredictorError):
-    """The path exists, but not with this method."""
+    """A path that exists, but not with this method."""
 
     status = 405
+    grpc_code = "UNIMPLEMENTED"
 
     def __init__(self, method: str, allowed: str) -> None:
-        super().__init__(f"method {method} is not allowed here, only {allowed}")
+        super().__init__(f"method {method} is not allowed here; use {allowed}")
         self.allowed = allowed
 
     @property
-    def headers(self) -> Headers:
-        """The methods that would do."""
+    def headers(self) -> HeaderFields:
+        """The methods that are allowed."""
         return ((b"allow", self.allowed.encode()),)
 
 
 class NotAcceptable(PredictorError):
-    """The answer can't be given in any of the kinds the client accepts."""
+    """A response in none of the types that the client accepts."""
 
     status = 406
+    grpc_code = "INVALID_ARGUMENT"
 
 
 class ReadTimeout(PredictorError):
-    """The body took too long to arrive."""
+    """A body that took too long to arrive."""
 
     status = 408
+    grpc_code = "DEADLINE_EXCEEDED"
+    reason = "slow"
 
 
 class TooLarge(PredictorError):
-    """The body, or what it becomes when it is decompressed, is beyond the limit."""
+    """A body beyond the limits, as sent or as decompressed, or with too many rows."""
 
     status = 413
+    grpc_code = "RESOURCE_EXHAUSTED"
 
 
-class UnsupportedMedia(PredictorError):
-    """A content type or content encoding that is not known here."""
+class UnsupportedMediaType(PredictorError):
+    """A content type, charset or content encoding that this endpoint does not read."""
 
     status = 415
+    grpc_code = "INVALID_ARGUMENT"
 
 
 class Unavailable(PredictorError):
-    """Not now: the model is not ready, or there is too much to do. Trying again may help."""
+    """The model is not ready, or there is too much to do; trying again may help.
+
+    Args:
+        message: what the client reads.
+        retry_after: seconds after which to try again, if known.
+    """
 
     status = 503
+    grpc_code = "UNAVAILABLE"
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
     @property
-    def headers(self) -> Headers:
-        """When to try again, if that is known."""
+    def headers(self) -> HeaderFields:
+        """When to try again, if known."""
         return () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
 
 
+class Overloaded(Unavailable):
+    """Too many large requests are waiting already."""
+
+    grpc_code = "RESOURCE_EXHAUSTED"
+    reason = "busy"
+
+
+class OutOfMemory(Unavailable):
+    """The requests in progress use the whole memory budget."""
+
+    grpc_code = "RESOURCE_EXHAUSTED"
+    reason = "memory"
+
+
 class DeadlineExceeded(PredictorError):
-    """The answer was not ready in the time an answer may take."""
+    """A response that was not ready in time."""
 
     status = 504
+    grpc_code = "DEADLINE_EXCEEDED"
+    reason = "deadline"

@@ -1,14 +1,24 @@
-"""What a request says in its headers, and what it is answered: the plain values between wire and model."""
+"""What a request says in its headers, and what it is answered: values between a transport and the service."""
 
-from collections.abc import Mapping
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
-from predictor.codecs import compression
-from predictor.errors import Headers, NotAcceptable, PredictorError, UnsupportedMedia
+from predictor.errors import (
+    DeadlineExceeded,
+    HeaderFields,
+    NotAcceptable,
+    PredictorError,
+    UnsupportedMediaType,
+)
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
@@ -17,105 +27,162 @@ ARROW = b"application/vnd.apache.arrow.stream"
 BINARY = b"application/octet-stream"
 TEXT = b"text/plain; charset=utf-8"
 
+CODINGS = (b"zstd", b"gzip")
+"""The content codings of responses, the preferred one first."""
+
 _FORM = b"application/x-www-form-urlencoded"
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class Response(NamedTuple):
-    """A response: its body, what goes into the head before it, and how many rows it predicts.
+    """A response: its body, its status and header fields, and how many rows it predicts.
 
-    ``waits`` is what has to be done before it may be sent, where there is such a thing.
+    Attributes:
+        stored: must be done before the response is sent, where something has to be stored first.
+        error: why there is no prediction; None for a success.
     """
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
-    headers: Headers = ()
+    headers: HeaderFields = ()
     rows: int = 0
-    waits: "Future[None] | None" = None
+    stored: "Future[None] | None" = None
+    error: PredictorError | None = None
 
     @classmethod
-    def of(cls, document: object, status: int = 200) -> "Response":
-        """A JSON document."""
-        return cls(orjson.dumps(document), status)
+    def of(cls, document: object) -> "Response":
+        """Return a JSON document."""
+        return cls(orjson.dumps(document))
 
     @classmethod
     def refusal(cls, error: PredictorError) -> "Response":
-        """What a client is told of an error: ``{"error": what and where}``."""
-        return cls(orjson.dumps({"error": str(error)}), error.status, headers=error.headers)
+        """Return ``{"error": "what and where"}``."""
+        body = orjson.dumps({"error": str(error)})
+        return cls(body, error.status, headers=error.headers, error=error)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHeaders:
-    """What the headers say about the body that comes, and about the answer wanted.
+    """What the headers say about the body, and about the response that is wanted.
 
     Attributes:
-        media: the body's content type, lower case, without parameters; JSON where none is given, and where
-            curl gives its default one.
-        accept: the kinds of answer accepted, in the client's order of preference; empty for any.
+        media: the body's content type in lower case without parameters; JSON where none is given, and where
+            curl sends its default one.
+        accept: the accepted media types in the client's order of preference; empty for any.
         json_length: bytes of JSON before the binary tensors of the Open Inference Protocol, as sent; None
-            where there are none.
-        encoding: the body's content coding, as sent.
-        reply_encoding: the content coding to answer in; empty for none.
-        request_id: what the client calls the request; None where it does not.
+            without binary tensors.
+        content_encoding: the body's content coding, as sent.
+        response_coding: the content coding of the response; empty for none.
+        request_id: the client's name for the request; None without one.
     """
 
     media: bytes = JSON
     accept: tuple[bytes, ...] = ()
     json_length: bytes | None = None
-    encoding: bytes = b""
-    reply_encoding: bytes = b""
+    content_encoding: bytes = b""
+    response_coding: bytes = b""
     request_id: bytes | None = None
 
     @classmethod
-    def of(cls, headers: Mapping[bytes, bytes]) -> "RequestHeaders":
-        """Read headers with lower-case names.
+    def of(cls, fields: Mapping[bytes, bytes]) -> "RequestHeaders":
+        """Read header fields with lower-case names.
 
         Raises:
-            UnsupportedMedia: text in another charset than UTF-8.
+            UnsupportedMediaType: text in another charset than UTF-8.
         """
         return cls(
-            media=_media(headers.get(b"content-type", b"")),
-            accept=_accepted(headers.get(b"accept", b"")),
-            json_length=headers.get(b"inference-header-content-length"),
-            encoding=headers.get(b"content-encoding", b""),
-            reply_encoding=compression.choose(headers.get(b"accept-encoding", b"")),
-            request_id=headers.get(b"x-request-id"),
+            media=_media(fields.get(b"content-type", b"")),
+            accept=_accepted(fields.get(b"accept", b"")),
+            json_length=fields.get(b"inference-header-content-length"),
+            content_encoding=fields.get(b"content-encoding", b""),
+            response_coding=_coding(fields.get(b"accept-encoding", b"")),
+            request_id=fields.get(b"x-request-id"),
         )
 
     @property
     def plain(self) -> bool:
-        """Whether JSON comes, JSON is to be answered, and a short answer is not compressed anyway."""
+        """True if request and response are JSON and neither needs a content coding."""
         wanted = self.accept[0] if self.accept else b"*/*"
-        uncoded = not self.encoding and self.json_length is None
+        uncoded = not self.content_encoding and self.json_length is None
         return self.media == JSON and wanted in (b"*/*", JSON) and uncoded
 
     def choose(self, *offered: bytes) -> bytes:
-        """The kind of answer to give: the first offered that is accepted most.
+        """Return the offered media type that the client prefers.
 
         Raises:
-            NotAcceptable: none is.
+            NotAcceptable: the client accepts none of them.
         """
         if not self.accept:
             return offered[0]
-        for kind in self.accept:
+        for wanted in self.accept:
             for offer in offered:
-                if kind in (b"*/*", offer) or (kind.endswith(b"/*") and offer.startswith(kind[:-1])):
+                if wanted in (b"*/*", offer) or (wanted.endswith(b"/*") and offer.startswith(wanted[:-1])):
                     return offer
-        raise NotAcceptable(f"the answer can be {b', '.join(offered).decode()}")
+        raise NotAcceptable(f"the response can be {b', '.join(offered).decode()}")
 
     def require(self, *known: bytes) -> bytes:
-        """The body's media type, if it is one of those known.
+        """Return the body's media type if it is a known one.
 
         Raises:
-            UnsupportedMedia: it is another.
+            UnsupportedMediaType: it is another.
         """
         if self.media not in known:
-            kinds = b", ".join(known).decode()
-            raise UnsupportedMedia(
-                f"content type {self.media.decode('latin-1')} is not known here, only {kinds}"
-            )
+            media, use = self.media.decode("latin-1")[:80], b", ".join(known).decode()
+            raise UnsupportedMediaType(f"unsupported content type {media}; use {use}")
         return self.media
+
+
+@dataclass(slots=True)
+class Request:
+    """One request whose body is here, on its way through an endpoint.
+
+    Attributes:
+        fields: all header fields (HTTP) or metadata (gRPC), with lower-case names.
+        inline: whether it is computed on the event loop, where nothing may take long.
+        deadline: when the client stops waiting, by ``time.monotonic``.
+        abandoned: set when nobody waits for the response any more.
+        id: the name of the request, for feedback.
+        predictions: rows of shape (n, d) and their predictions of shape (n,), where they are recorded.
+    """
+
+    headers: RequestHeaders = field(default_factory=RequestHeaders)
+    body: bytes | bytearray = b""
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    inline: bool = False
+    deadline: float = float("inf")
+    abandoned: bool = False
+    id: str = ""
+    predictions: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
+
+    def identify(self, given: bytes | str | None) -> str:
+        """Name the request by the client's own id where that is short and plain, else by a random one."""
+        self.id = request_id(given) if given else self.id or request_id(self.headers.request_id)
+        return self.id
+
+    def checkpoint(self) -> None:
+        """End long work that nobody waits for; to be called between its pieces.
+
+        Raises:
+            DeadlineExceeded: the client is gone, or the deadline has passed.
+        """
+        if self.abandoned or time.monotonic() > self.deadline:
+            raise DeadlineExceeded("the response was not ready in time")
+
+
+Handler = Callable[[Request], Response]
+
+
+def request_id(given: bytes | str | None) -> str:
+    """Return the client's id of a request where it is short and plain, else a random one."""
+    text = given.decode("latin-1") if isinstance(given, bytes) else given
+    return text if text and _PLAIN_ID.fullmatch(text) else os.urandom(16).hex()
+
+
+def is_plain_id(text: str) -> bool:
+    """Return whether a text can be the id of a request."""
+    return _PLAIN_ID.fullmatch(text) is not None
 
 
 def _media(value: bytes) -> bytes:
@@ -123,24 +190,32 @@ def _media(value: bytes) -> bytes:
     for parameter in parameters:
         name, _, charset = parameter.partition(b"=")
         if name == b"charset" and charset.strip(b'"') not in _CHARSETS:
-            raise UnsupportedMedia(f"charset {charset.decode('latin-1')} is not known here, only utf-8")
+            raise UnsupportedMediaType(f"unsupported charset {charset.decode('latin-1')[:40]}; use utf-8")
     return JSON if media in (b"", _FORM) or media.endswith(b"+json") else media
 
 
 def _accepted(value: bytes) -> tuple[bytes, ...]:
-    """The media types of an Accept header by falling quality, none of quality 0 (RFC 9110, 12.5.1)."""
-    ranked: list[tuple[float, bytes]] = []
-    for item in value.lower().split(b","):
-        media, *parameters = (part.strip() for part in item.split(b";"))
-        if media:
-            quality = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
-            ranked.append((_quality(quality), media))
+    """Return the media types of an Accept header by falling quality, without quality 0 (RFC 9110, 12.5.1)."""
+    ranked = [(quality, item) for item, quality in _weighted(value) if quality > 0]
     ranked.sort(key=lambda pair: -pair[0])
-    return tuple(media for quality, media in ranked if quality > 0)
+    return tuple(media for _, media in ranked)
 
 
-def _quality(value: bytes) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return 1.0
+def _coding(value: bytes) -> bytes:
+    """Return the content coding for a response by Accept-Encoding; empty for none (RFC 9110, 12.5.3)."""
+    accepted = {coding for coding, quality in _weighted(value) if quality > 0}
+    return next((coding for coding in CODINGS if coding in accepted), b"")
+
+
+def _weighted(value: bytes) -> list[tuple[bytes, float]]:
+    """Return the items of a header field with their quality, 1 where it is missing or malformed."""
+    found = []
+    for item in value.lower().split(b","):
+        name, *parameters = (part.strip() for part in item.split(b";"))
+        if name:
+            weight = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
+            try:
+                found.append((name, float(weight)))
+            except ValueError:
+                found.append((name, 1.0))
+    return found

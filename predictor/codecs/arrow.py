@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from predictor.codecs.flatbuffers import Table
 from predictor.errors import InvalidInput
+from predictor.messages import Request
 
 _CUT_OFF = "the Arrow stream is cut off within a message"
 _CONTINUATION = 0xFFFFFFFF
@@ -33,16 +34,16 @@ class _Column(NamedTuple):
 
 
 def read(
-    body: bytes | bytearray, names: Sequence[str], bound: Callable[[int], None] = lambda _rows: None
+    request: Request, names: Sequence[str], check_rows: Callable[[int], None] = lambda _rows: None
 ) -> NDArray[np.float64]:
     """Read the record batches of a stream, its columns the features by name, into shape (n, d).
 
-    ``bound`` is told how many rows there are, before they are read, and raises where they are too many.
+    ``check_rows`` is called with the number of rows before they are read; it raises if they are too many.
 
     Raises:
         InvalidInput: anything else; it names the column and the row.
     """
-    messages = _messages(body)
+    messages = _messages(request.body)
     kind, header, _ = next(messages, (0, None, b""))
     if kind != _SCHEMA or header is None:
         raise InvalidInput("the body is no Arrow stream: it does not begin with a schema")
@@ -53,7 +54,7 @@ def read(
     for kind, header, content in messages:
         if kind != _RECORD_BATCH or header is None:
             raise InvalidInput("only record batches may follow the schema, neither dictionaries nor tensors")
-        bound(rows + header.number(0, "q"))
+        check_rows(rows + header.number(0, "q"))
         values = _batch(header, content, columns, rows)
         parts.append(
             values[0].reshape(-1, 1) if len(names) == 1 else np.stack([values[i] for i in order], axis=1)

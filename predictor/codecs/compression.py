@@ -1,99 +1,115 @@
-"""Compressed bodies, both ways: gzip and zstd, bounded after decompression."""
+"""Content codings, both ways: gzip, zstd and deflate, linear in their input and bounded in their output."""
 
 import zlib
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import zstandard
 
-from predictor.errors import InvalidInput, TooLarge, UnsupportedMedia
+from predictor.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from predictor.messages import Response
 
 SMALLEST = 1400
-"""Bytes below which compressing an answer gains nothing: it fits into one packet."""
+"""Bytes below which compressing a response gains nothing: it fits into one packet."""
 
 _GZIP = 16 + zlib.MAX_WBITS
+_RAW_DEFLATE = -zlib.MAX_WBITS
+_ZLIB_METHOD = 8
 _ZSTD_WINDOW = 2**23
 """The window that a sender may expect (RFC 9659); it bounds what a frame can make us allocate."""
+_GZIP_STEP = 2**12
+"""Bytes decompressed at once. They become 4 MiB at the most, and what is left of them after each member of a
+stream is copied: small steps keep a body of very many empty members linear."""
 _ZSTD_STEP = 512
 """Bytes decompressed at once: a block of 4 bytes can become 128 KiB, so this becomes 16 MiB at the most."""
 
 
-def decode(body: bytes | bytearray, coding: bytes, limit: int) -> bytes | bytearray:
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def decode(
+    body: bytes | bytearray, coding: bytes, limit: int, checkpoint: Callable[[], None] = lambda: None
+) -> bytes | bytearray:
     """Undo a content coding.
 
+    Args:
+        body: the body as sent.
+        coding: the value of Content-Encoding.
+        limit: bytes that may come out.
+        checkpoint: is called between pieces, and may raise to end the work.
+
     Raises:
-        UnsupportedMedia: another coding than gzip, zstd or identity.
+        UnsupportedMediaType: a coding other than gzip, zstd, deflate or identity.
         TooLarge: more than ``limit`` bytes come out.
-        InvalidInput: the body is not what its coding says.
+        InvalidInput: the body does not have that coding.
     """
     coding = coding.strip().lower()
     if coding in (b"", b"identity"):
         return body
     if coding in (b"gzip", b"x-gzip"):
-        return _gunzip(body, limit)
+        return _decompress(body, "gzip", lambda: zlib.decompressobj(_GZIP), _GZIP_STEP, limit, checkpoint)
+    if coding == b"deflate":
+        wbits = zlib.MAX_WBITS if _is_zlib(body) else _RAW_DEFLATE
+        return _decompress(body, "deflate", lambda: zlib.decompressobj(wbits), _GZIP_STEP, limit, checkpoint)
     if coding == b"zstd":
-        return _unzstd(body, limit)
+        zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        return _decompress(body, "zstd", zstd.decompressobj, _ZSTD_STEP, limit, checkpoint)
     shown = coding.decode("latin-1")[:40]
-    raise UnsupportedMedia(f"content encoding {shown} is not known here, only gzip and zstd")
+    raise UnsupportedMediaType(f"unsupported content encoding {shown}; use gzip, zstd or deflate")
 
 
-def choose(accepted: bytes) -> bytes:
-    """The coding for an answer by an Accept-Encoding header; empty for none (RFC 9110, 12.5.3)."""
-    offered: dict[bytes, bool] = {}
-    for item in accepted.lower().split(b","):
-        name, _, quality = item.partition(b";")
-        offered[name.strip()] = quality.strip().replace(b" ", b"") not in (
-            b"q=0",
-            b"q=0.0",
-            b"q=0.00",
-            b"q=0.000",
-        )
-    return next((name for name in (b"zstd", b"gzip") if offered.get(name)), b"")
-
-
-def encode(body: bytes, coding: bytes) -> bytes:
-    """Compress an answer, quickly rather than small."""
+def compress(response: Response, coding: bytes) -> Response:
+    """Compress a response where that is worth it, quickly rather than small; ``coding`` may be empty."""
+    if not coding:
+        return response
+    headers = (*response.headers, (b"vary", b"accept-encoding"))
+    if len(response.body) < SMALLEST:
+        return response
+    headers = ((b"content-encoding", coding), *headers)
     if coding == b"zstd":
-        return zstandard.ZstdCompressor(level=1).compress(body)
+        return response._replace(
+            body=zstandard.ZstdCompressor(level=1).compress(response.body), headers=headers
+        )
     compressor = zlib.compressobj(1, wbits=_GZIP)
-    return compressor.compress(body) + compressor.flush()
+    return response._replace(body=compressor.compress(response.body) + compressor.flush(), headers=headers)
 
 
-def _gunzip(body: bytes | bytearray, limit: int) -> bytearray:
+def _decompress(
+    body: bytes | bytearray,
+    name: str,
+    new_member: Callable[[], Any],
+    step: int,
+    limit: int,
+    checkpoint: Callable[[], None],
+) -> bytearray:
+    """Decompress a body of one or more members, a small step of the input at a time."""
     result = bytearray()
-    rest = bytes(body)
-    while rest or not result:
-        member = zlib.decompressobj(_GZIP)
-        try:
-            result += member.decompress(rest, limit + 1 - len(result))
-        except zlib.error as error:
-            raise InvalidInput(f"the body is not gzip: {error}") from error
-        _check(result, limit)
-        if not member.eof:
-            raise InvalidInput("the gzip body is cut off")
-        rest = member.unused_data
-        if not result and not rest:
-            break
-    return result
-
-
-def _unzstd(body: bytes | bytearray, limit: int) -> bytearray:
-    result = bytearray()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    frame = decompressor.decompressobj()
+    member: _Decompressor = new_member()
     try:
-        for start in range(0, len(body), _ZSTD_STEP):
-            rest = bytes(body[start : start + _ZSTD_STEP])
+        for start in range(0, len(body), step):
+            checkpoint()
+            rest = bytes(body[start : start + step])
             while rest:
-                frame = decompressor.decompressobj() if frame.eof else frame
-                result += frame.decompress(rest)
-                _check(result, limit)
-                rest = frame.unused_data
-    except zstandard.ZstdError as error:
-        raise InvalidInput(f"the body is not zstd: {error}") from error
-    if not frame.eof:
-        raise InvalidInput("the zstd body is cut off")
+                if member.eof:
+                    member = new_member()
+                result += member.decompress(rest)
+                if len(result) > limit:
+                    raise TooLarge(f"the decompressed body is longer than {limit} bytes")
+                rest = member.unused_data
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise InvalidInput(f"the body is not {name}: {error}") from error
+    if not member.eof:
+        raise InvalidInput(f"the {name} body is cut off")
     return result
 
 
-def _check(result: bytearray, limit: int) -> None:
-    if len(result) > limit:
-        raise TooLarge(f"the decompressed body is longer than {limit} bytes")
+def _is_zlib(body: bytes | bytearray) -> bool:
+    """Return whether a deflate body has the zlib header (RFC 1950); some clients leave it out."""
+    return len(body) > 1 and body[0] & 0x0F == _ZLIB_METHOD and int.from_bytes(body[:2], "big") % 31 == 0

@@ -8,29 +8,43 @@ import csv
 import io
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import json_bulk, json_strict
+from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput
+from predictor.messages import Request
 
 _SHOWN = 40
 
 
-def read(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64]:
+def read(
+    request: Request, names: Sequence[str], check_rows: Callable[[int], None] = lambda _rows: None
+) -> NDArray[np.float64]:
     """Read lines of numbers, comma-separated, into shape (n, d).
 
-    A first line that holds no number is a header: then the columns are the features by name, in any order,
-    and other columns are an error. Without one they are the features in the model's order.
+    A first line without a number is a header: then the columns are the features by name, in any order, and
+    other columns are an error. Without a header they are the features in the model's order.
+
+    Args:
+        request: whose body is read.
+        names: the features of the model.
+        check_rows: is called with a number of rows that there are at least, before they are read; it raises
+            if they are too many.
 
     Raises:
         InvalidInput: anything else; it names the line.
     """
+    body = request.body
+    check_rows(body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n") - 1)
     order, start = _header(body, names)
-    plain = _plain(body, start, len(names))
-    X = plain if plain is not None else _careful(body, start, names)
+    X = _plain(body, start, len(names))
+    if X is None:
+        require_cheap(len(body), inline=request.inline)
+        X = _careful(body, start, names)
     return X if order is None else X[:, order]
 
 

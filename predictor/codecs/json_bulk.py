@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_strict
 from predictor.errors import InvalidInput
+from predictor.messages import Request
 
 PIECE = 2**20
 """Bytes of a long array that are parsed at once: what fits the cache, bounds the parser's memory, and
@@ -77,7 +78,7 @@ def instance(body: bytes | bytearray, width: int) -> Sequence[float]:
     return json_strict.row(json_strict.member(json_strict.document(body), "instance"), width, "instance")
 
 
-def instances(body: bytes | bytearray, width: int, *, others: bool = False) -> NDArray[np.float64]:
+def instances(request: Request, width: int, *, others: bool = False) -> NDArray[np.float64]:
     """Read ``{"instances": [[x1, ..., xd], ...]}`` into shape (n, width).
 
     Where the width is 1, a flat list of numbers does as well. ``others`` lets other members stand beside it,
@@ -86,6 +87,7 @@ def instances(body: bytes | bytearray, width: int, *, others: bool = False) -> N
     Raises:
         InvalidInput: anything else; it says what and where.
     """
+    body = request.body
     if len(body) > SMALL:
         if (inside := _inside(body, "instances")) is not None:
             return rows(body, *inside, width, "instances")

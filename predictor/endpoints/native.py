@@ -1,121 +1,74 @@
-"""The hot requests as pure functions: from the head and the body of a request to its answer."""
+"""The native endpoints: ``/stream`` for one record, ``/batch`` for many."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from predictor.codecs import arrow, csv, json_bulk, json_strict
-from predictor.errors import InvalidInput
-from predictor.messages import ARROW, CSV, JSON, NDJSON, RequestHeaders, Response
-from predictor.model.handle import ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.messages import ARROW, CSV, JSON, NDJSON, Request, Response
+from predictor.service.inference import InferenceService
 
-_EXPLAINED_AT_ONCE = 4096
-
-_WRITERS = {JSON: json_bulk.predictions, CSV: csv.write, ARROW: arrow.write}
-
-
-def stream(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
-    """Answer ``POST /stream`` with one instance; records a line each are answered in ``asgi``."""
-    scorer = served.require().scorer
-    head.require(JSON, NDJSON)
-    value = _one(scorer, json_bulk.instance(body, scorer.width), "instance")
-    return Response(json_bulk.prediction(value), rows=1)
+_WRITERS: dict[bytes, Callable[[NDArray[np.float64]], bytes]] = {
+    JSON: json_bulk.predictions,
+    CSV: csv.write,
+    ARROW: arrow.write,
+}
 
 
-def batch(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
-    """Answer ``POST /batch``: JSON, CSV or Arrow, and the same kind back unless Accept says otherwise."""
-    scorer = served.require().scorer
-    media = head.require(JSON, CSV, ARROW)
-    wanted = head.choose(media, *(kind for kind in (JSON, CSV, ARROW) if kind != media))
-    if media == wanted == JSON:
-        return _predict(served, body, others=False)
-    if media == JSON:
-        _bound(served, body)
-        X = json_bulk.instances(body, scorer.width)
-    elif media == CSV:
-        if len(body) > served.max_rows:
-            served.bound(body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n") - 1)
-        X = csv.read(body, scorer.names)
-    else:
-        X = arrow.read(body, scorer.names, served.bound)
-    return Response(_WRITERS[wanted](scorer.rows(X)), content_type=wanted, rows=len(X))
+def stream(service: InferenceService, request: Request) -> Response:
+    """Answer ``POST /stream`` with one instance; a stream of records is answered by the HTTP transport."""
+    width = service.handle.require().scorer.width
+    request.headers.require(JSON, NDJSON)
+    return _one(service, request, json_bulk.instance(request.body, width))
 
 
-def predict(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
-    """Answer ``POST /v1/models/M:predict``."""
-    head.require(JSON)
-    return _predict(served, body, others=True)
-
-
-def explain(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
-    """Answer ``POST /v1/models/M:explain`` with what each feature adds to each prediction."""
-    scorer = served.require().scorer
-    head.require(JSON)
-    _bound(served, body, share=10)
-    X = json_bulk.instances(body, scorer.width, others=True)
-    scorer.rows(X)  # so that an error names the row among all
-    parts = [
-        orjson.dumps(explanations(scorer, X[start : start + _EXPLAINED_AT_ONCE]))[1:-1]
-        for start in range(0, len(X), _EXPLAINED_AT_ONCE)
-    ]
-    return Response(b'{"explanations":[%b]}' % b",".join(parts), rows=len(X))
-
-
-def explanations(scorer: Scorer, X: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """For each row the prediction, and the intercept and contributions that add up to it."""
-    contributions = scorer.contributions(X).tolist()
-    return [
-        {
-            "prediction": prediction,
-            "intercept": scorer.intercept,
-            "contributions": dict(zip(scorer.names, row, strict=True)),
-        }
-        for prediction, row in zip(scorer.rows(X).tolist(), contributions, strict=True)
-    ]
-
-
-def stream_value(served: ModelHandle, value: str) -> Response:
+def stream_value(service: InferenceService, value: str, request: Request) -> Response:
     """Answer ``GET /stream/0.5``, or ``GET /stream/[0.5,0.2]`` where there are more features."""
-    scorer = served.require().scorer
-    found = json_strict.row(_value(value), scorer.width, "instance")
-    return Response(json_bulk.prediction(_one(scorer, found, "instance")), rows=1)
+    width = service.handle.require().scorer.width
+    return _one(service, request, json_strict.row(_parsed(value), width, "instance"))
 
 
-def batch_value(served: ModelHandle, value: str) -> Response:
+def batch(service: InferenceService, request: Request) -> Response:
+    """Answer ``POST /batch``: JSON, CSV or Arrow, and the same type back unless Accept says otherwise."""
+    scorer = service.handle.require().scorer
+    media = request.headers.require(JSON, CSV, ARROW)
+    wanted = request.headers.choose(media, *(kind for kind in (JSON, CSV, ARROW) if kind != media))
+    if media == JSON:
+        check_commas(service, request.body)
+        X = json_bulk.instances(request, scorer.width)
+    elif media == CSV:
+        X = csv.read(request, scorer.names, service.handle.check_rows)
+    else:
+        X = arrow.read(request, scorer.names, service.handle.check_rows)
+    return Response(_WRITERS[wanted](service.predict(request, X)), content_type=wanted, rows=len(X))
+
+
+def batch_value(service: InferenceService, value: str, request: Request) -> Response:
     """Answer ``GET /batch/[0.5,0.2,0.6]``."""
-    scorer = served.require().scorer
-    found = json_strict.table(_value(value), scorer.width, "instances")
-    return Response(json_bulk.predictions(scorer.rows(np.array(found, dtype=np.float64))), rows=len(found))
+    width = service.handle.require().scorer.width
+    X = np.array(json_strict.table(_parsed(value), width, "instances"), dtype=np.float64)
+    return Response(json_bulk.predictions(service.predict(request, X)), rows=len(X))
 
 
-def _predict(served: ModelHandle, body: bytes | bytearray, *, others: bool) -> Response:
-    scorer = served.require().scorer
-    if few := json_bulk.few(body, scorer.width):
-        values = [_one(scorer, row, f"instances[{i}]") for i, row in enumerate(few)]
-        return Response(json_bulk.predictions(values), rows=len(values))
-    _bound(served, body)
-    X = json_bulk.instances(body, scorer.width, others=others)
-    return Response(json_bulk.predictions(scorer.rows(X)), rows=len(X))
-
-
-def _one(scorer: Scorer, row: Any, where: str) -> float:
-    value = scorer.row(row)
-    if value - value != 0:  # cheaper than a call of isfinite, and true of infinities and NaN alone
-        raise InvalidInput(f"{where}: the prediction is beyond the range of a double")
-    return value
-
-
-def _bound(served: ModelHandle, body: bytes | bytearray, share: int = 1) -> None:
+def check_commas(service: InferenceService, body: bytes | bytearray, share: int = 1) -> None:
     """Refuse too many rows of JSON by the commas between their numbers, before any is read.
 
-    Only a body that is long enough to hold too many is looked at.
+    Only a body that is long enough to hold too many rows is looked at.
+
+    Raises:
+        TooLarge: there are too many.
     """
-    if len(body) * share > served.max_rows:
-        served.bound(json_bulk.commas(body) // served.require().scorer.width, share)
+    handle = service.handle
+    if len(body) * share > handle.max_rows:
+        handle.check_rows(json_bulk.commas(body) // handle.require().scorer.width, share)
 
 
-def _value(text: str) -> Any:
+def _one(service: InferenceService, request: Request, row: Any) -> Response:
+    values = service.predict(request, np.array([row], dtype=np.float64))
+    return Response(json_bulk.prediction(float(values[0])), rows=1)
+
+
+def _parsed(text: str) -> Any:
     return json_strict.document(text.encode("utf-8", "surrogateescape"))

@@ -1,11 +1,8 @@
-"""Records a line each (NDJSON), for a stream without end: the lines that have arrived are answered together.
+"""Streams of records (NDJSON): the lines that have arrived are answered together, one line each.
 
-Each record has the form of ``POST /stream``. One that is malformed gets ``{"error": ...}`` as its line, and
-the stream goes on: whoever feeds a connection for hours should not lose it, nor the count of lines, by one
-record.
+A record has the form of ``POST /stream``. A malformed record gets a line ``{"error": ...}``, and the stream
+goes on, so that one bad record does not end a connection that is open for hours.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import orjson
@@ -13,27 +10,34 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_bulk
 from predictor.errors import InvalidInput
-from predictor.model.scorer import Scorer
-
-Keep = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
-"""Takes the place of a record, the rows from it on, of shape (n, d), and their predictions, of shape (n,)."""
+from predictor.messages import request_id
+from predictor.service.inference import InferenceService
 
 
 class TooLong(InvalidInput):
-    """A record without an end within the limit; nothing after it can be told apart."""
+    """A record longer than the limit; where the next one begins is unknown."""
 
 
 class Records:
     """Cuts what arrives into records, and answers them.
 
+    Args:
+        service: computes the predictions.
+        name: the client's id of the request, if it has one.
+
     Attributes:
-        count: records answered so far; where a client that is cut off goes on.
+        name: the id under which the records are kept for feedback.
+        count: records answered so far; a client that is cut off continues from there.
+
+    Raises:
+        Unavailable: no model is loaded.
     """
 
-    def __init__(self, scorer: Scorer, longest: int, keep: Keep | None = None) -> None:
-        self.scorer = scorer
-        self.longest = longest
-        self.keep = keep
+    def __init__(self, service: InferenceService, name: bytes | None = None) -> None:
+        self.service = service
+        self.scorer = service.handle.require().scorer
+        self.limit = service.settings.max_record_bytes
+        self.name = request_id(name)
         self.count = 0
         self._rest = bytearray()
 
@@ -47,8 +51,8 @@ class Records:
         lines = bytes(self._rest + data[:end]) if end else b""
         self._rest = bytearray(data[end:]) if end else self._rest + data
         answers = self._answer(lines)
-        if len(self._rest) > self.longest:
-            raise TooLong(f"record {self.count}: longer than {self.longest} bytes")
+        if len(self._rest) > self.limit:
+            raise TooLong(f"record {self.count}: longer than {self.limit} bytes")
         return answers
 
     def finish(self) -> bytes:
@@ -99,8 +103,7 @@ class Records:
 
     def _predict(self, X: NDArray[np.float64], place: int) -> NDArray[np.float64]:
         values = self.scorer.rows(X)
-        if self.keep:
-            self.keep(place, X, values)
+        self.service.record_rows(self.name, X, values, place)
         return values
 
     def _one(self, line: bytes) -> bytes:

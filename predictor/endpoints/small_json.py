@@ -5,6 +5,7 @@ and how many rows that predicts, or None for whatever is not exactly what it kno
 ``inference`` and ``v2`` decide about that, and give the same answers to what they know too.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,8 @@ from predictor.model.scorer import Scorer
 Found = tuple[bytes, int] | None
 """The body of an answer, and how many rows it predicts."""
 
+SmallReader = Callable[[bytes], Found]
+
 SMALL = 1024
 """Bytes of a body up to which Python objects are quicker than arrays."""
 
@@ -30,12 +33,12 @@ _QUOTES_OF_A_TENSOR = 14
 class SmallJson:
     """Answers for the model that is served."""
 
-    def __init__(self, served: ModelHandle) -> None:
-        self.served = served
+    def __init__(self, handle: ModelHandle) -> None:
+        self.handle = handle
 
     def stream(self, body: bytes) -> Found:
         """Answer ``{"instance": x}``."""
-        loaded = self.served.loaded
+        loaded = self.handle.loaded
         try:
             instance = loads(body)["instance"]
         except (ValueError, KeyError, TypeError):
@@ -47,7 +50,7 @@ class SmallJson:
 
     def batch(self, body: bytes) -> Found:
         """Answer ``{"instances": [x, ...]}``, of ``/batch`` and of V1."""
-        loaded = self.served.loaded
+        loaded = self.handle.loaded
         try:
             instances = loads(body)["instances"]
         except (ValueError, KeyError, TypeError):
@@ -56,13 +59,13 @@ class SmallJson:
             return None
         scorer = loaded.scorer
         values = [_predict(scorer, instance) for instance in instances]
-        if not values or None in values or len(values) > self.served.max_rows:
+        if not values or None in values or len(values) > self.handle.max_rows:
             return None
         return b'{"predictions":%b}' % dumps(values), len(values)
 
     def infer(self, body: bytes) -> Found:
         """Answer a V2 request of the one tensor ``instances`` of doubles, with nothing optional in it."""
-        loaded = self.served.loaded
+        loaded = self.handle.loaded
         try:
             (tensor,) = loads(body)["inputs"]
             rows, width = tensor["shape"]
@@ -77,10 +80,10 @@ class SmallJson:
         if not plain or width != scorer.width or rows * width != len(data):
             return None
         values = [_predict(scorer, data[start : start + width]) for start in range(0, len(data), width)]
-        if not values or None in values or len(values) > self.served.max_rows:
+        if not values or None in values or len(values) > self.handle.max_rows:
             return None
         content = b'%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
-            _identity(self.served.name, self.served.version),
+            _identity(self.handle.name, self.handle.version),
             len(values),
             dumps(values),
         )

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from predictor.codecs import json_bulk, json_strict, tensors
 from predictor.codecs.tensors import Tensor
 from predictor.errors import InvalidInput
-from predictor.feedback.capture import called
-from predictor.messages import BINARY, JSON, RequestHeaders, Response
+from predictor.messages import BINARY, JSON, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
+from predictor.service.inference import InferenceService
 
 _COMMAS = 16
 _SPACE = rb"[ \t\r\n]*"
@@ -25,30 +25,31 @@ _FLAT_END = re.compile(rb"\]")
 _NESTED_END = re.compile(rb"\]%b\]" % _SPACE)
 
 
-def infer(served: ModelHandle, head: RequestHeaders, body: bytes | bytearray) -> Response:
+def infer(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /v2/models/M/infer``.
 
     Raises:
         InvalidInput: a malformed request; it says what and where.
         Unavailable: the model is not loaded.
     """
-    scorer = served.require().scorer
-    head.require(JSON, BINARY)
-    request, lifted, raw = _read(served, head, body, scorer.width)
-    inputs = json_strict.member(request, "inputs", others=True)
+    handle = service.handle
+    scorer = handle.require().scorer
+    request.headers.require(JSON, BINARY)
+    document, lifted, raw = _read(handle, request.headers, request.body, scorer.width)
+    inputs = json_strict.member(document, "inputs", others=True)
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInput(f"inputs: expected a list of tensors, got {json_strict.describe(inputs)}")
-    read = _Inputs(lifted, raw, served)
+    read = _Inputs(lifted, raw, handle)
     X = tensors.matrix([read.tensor(item, f"inputs[{i}]") for i, item in enumerate(inputs)], scorer.names)
     read.finish()
-    return _write(served, request, scorer.rows(X))
+    return _write(handle, request, document, service.predict(request, X))
 
 
 class _Inputs:
     """Reads the input tensors of one request in order, and with them what stands outside of its JSON."""
 
-    def __init__(self, lifted: list[NDArray[np.float64]], raw: memoryview, served: ModelHandle) -> None:
-        self.served = served
+    def __init__(self, lifted: list[NDArray[np.float64]], raw: memoryview, handle: ModelHandle) -> None:
+        self.handle = handle
         self.lifted = iter(lifted)
         self.raw = raw
 
@@ -61,13 +62,13 @@ class _Inputs:
         shape = tensors.shape(item.get("shape"), f"{where}.shape")
         dtype = tensors.datatype(item.get("datatype"), f"{where}.datatype")
         size = _parameters(item, where).get("binary_data_size")
-        columns = self.served.require().scorer.width if name == tensors.INPUT else 1
+        columns = self.handle.require().scorer.width if name == tensors.INPUT else 1
         if size is not None and "data" not in item:
             content = self._take(size, where)
-            self.served.bound(len(content) // dtype.itemsize // columns)
+            self.handle.check_rows(len(content) // dtype.itemsize // columns)
             return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
         values = self._data(item, dtype, where)
-        self.served.bound(len(values) // columns)
+        self.handle.check_rows(len(values) // columns)
         return Tensor(name, shape, values)
 
     def finish(self) -> None:
@@ -96,7 +97,7 @@ class _Inputs:
 
 
 def _read(
-    served: ModelHandle, head: RequestHeaders, body: bytes | bytearray, width: int
+    handle: ModelHandle, head: RequestHeaders, body: bytes | bytearray, width: int
 ) -> tuple[Any, list[NDArray[np.float64]], memoryview]:
     """Split a body into its JSON document, long arrays lifted out of that, and the raw tensors after it."""
     view = memoryview(body)
@@ -115,9 +116,9 @@ def _read(
                 f"Inference-Header-Content-Length: {shown} is no length within {len(body)} bytes"
             )
         document, raw = body[:length], view[length:]
-    if len(document) > served.max_rows:
+    if len(document) > handle.max_rows:
         # Before it is parsed, and so by what is sure to be too much: a tensor has commas beside its data too.
-        served.bound((json_bulk.commas(document) - _COMMAS * (width + 1)) // width)
+        handle.check_rows((json_bulk.commas(document) - _COMMAS * (width + 1)) // width)
     if len(document) > json_bulk.PIECE:
         short, lifted = _lift(document, width)
         if len(short) > json_bulk.PIECE:
@@ -159,27 +160,29 @@ def _parameters(item: dict[str, Any], where: str) -> dict[str, Any]:
     return parameters
 
 
-def _write(served: ModelHandle, request: dict[str, Any], values: NDArray[np.float64]) -> Response:
-    answer: dict[str, Any] = {"model_name": served.name}
-    if served.version is not None:
-        answer["model_version"] = served.version
-    if (identity := request.get("id")) is not None:
+def _write(
+    handle: ModelHandle, request: Request, document: dict[str, Any], values: NDArray[np.float64]
+) -> Response:
+    answer: dict[str, Any] = {"model_name": handle.name}
+    if handle.version is not None:
+        answer["model_version"] = handle.version
+    if (identity := document.get("id")) is not None:
         if not isinstance(identity, str):
             raise InvalidInput(f"id: expected a string, got {json_strict.describe(identity)}")
         answer["id"] = identity
-        called(identity)
+        request.identify(identity)
     output: dict[str, Any] = {"name": tensors.OUTPUT, "shape": [len(values)], "datatype": "FP64"}
     answer["outputs"] = [output]
-    if not _wants_binary(request):
+    if not _wants_binary(document):
         return Response(
             orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_bulk.array(values), rows=len(values)
         )
     content = np.asarray(values, dtype="<f8").tobytes()
     output["parameters"] = {"binary_data_size": len(content)}
-    document = orjson.dumps(answer)
-    length = str(len(document)).encode()
+    head = orjson.dumps(answer)
+    length = str(len(head)).encode()
     return Response(
-        document + content,
+        head + content,
         content_type=BINARY,
         headers=((b"inference-header-content-length", length),),
         rows=len(values),

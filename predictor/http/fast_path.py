@@ -1,8 +1,7 @@
-"""Knows the heads of requests by their bytes, and answers small requests that have them.
+"""Answers small requests whose head is known by its bytes.
 
-A client that keeps its connection sends the same head again and again. What it asks for is read once, by
-httptools as ever, and remembered if it is plain: a known hot path, a small body of known length, HTTP/1.1 to
-be kept alive, and nothing that needs an ASGI application.
+A client that keeps its connection open sends the same head again and again. httptools parses it once; if it
+is plain (a prediction, a small body of known length, HTTP/1.1 with keep-alive), what it asks for is cached.
 """
 
 from collections.abc import Callable
@@ -13,50 +12,50 @@ from typing import TypeVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from predictor.endpoints.routing import Handler, Route
-from predictor.endpoints.small_json import SMALL, Found
+from predictor.codecs.cost import TooCostly
+from predictor.endpoints.routing import Routes
+from predictor.endpoints.small_json import SMALL, SmallReader
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.asgi import is_cloud_event
-from predictor.messages import JSON, NDJSON, RequestHeaders, Response
+from predictor.kserve_compat import cloud_events
+from predictor.messages import JSON, NDJSON, Request, RequestHeaders, Response
 from predictor.observability.metrics import Series
 from predictor.service.auth import CachedGrant
-from predictor.service.inference import Service
+from predictor.service.inference import Call, InferenceService
 
-_KNOWN = 1024
-_LONGEST = 2048
-_HOT = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
-_LARGE = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
-_ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
+_CACHED_HEADS = 1024
+_LONGEST_HEAD = 2048
+_SMALL_ENDPOINTS = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
+_LARGE_ENDPOINTS = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
+_NEEDS_PARSER = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
 T = TypeVar("T")
 DefaultHeaders = list[tuple[bytes, bytes]]
-Client = tuple[str, int] | None
 
 
 @dataclass(slots=True)
 class CachedRequest:
-    """What a head asks for, and whether its credential was found good.
+    """What a head asks for.
 
     Attributes:
-        sent: the head itself.
-        begin, size: where in a request the body begins, and where it ends.
-        quick: answers the plainest bodies; None where the head asks for more than a plain answer.
-        guarded: whether a credential is asked for.
-        known: that the credential was found good, and for how long.
+        head: the head itself.
+        body_start, end: offsets in a request of the body's first byte, and of the byte behind it.
+        call: the call, without a client's address.
+        headers: what the head says about body and response.
+        small: reads the plainest bodies; None where the head asks for more than a plain response.
+        guarded: whether a credential is needed.
+        series: the metrics of the endpoint.
+        grant: that the credential was checked, and for how long that counts.
     """
 
-    sent: bytes
-    begin: int
-    size: int
-    route: Route
-    path: str
-    handler: Handler
-    quick: Callable[[bytes], Found] | None
-    head: RequestHeaders
-    headers: dict[bytes, bytes]
+    head: bytes
+    body_start: int
+    end: int
+    call: Call
+    headers: RequestHeaders
+    small: SmallReader | None
     guarded: bool
     series: Series
-    known: CachedGrant | None = None
+    grant: CachedGrant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,95 +67,98 @@ class LargeBody:
 
 
 class FastPath:
-    """Knows heads, and answers the requests that have them; one for all connections."""
+    """The cache of heads, and the responses to requests that have them; one for all connections."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service
-        self.gate = service.gate
-        self.served = service.served
-        self.log = service.log.entries
-        self.plans: dict[bytes, CachedRequest | None] = {}
-        self.larges: dict[bytes, LargeBody | None] = {}
+        self.routes = routes
+        self.authorizer = service.authorizer
+        self.log = service.request_log.entries
+        self.cached: dict[bytes, CachedRequest | None] = {}
+        self.large_bodies: dict[bytes, LargeBody | None] = {}
         self._default_headers: DefaultHeaders = []
         self._common = b""
         self._heads: dict[int, bytes] = {}
 
     def find(self, head: bytes) -> CachedRequest | None:
-        """What a head asks for, or None where it is not for here."""
-        return self.plans[head] if head in self.plans else _learn(self.plans, head, self._make)
+        """Return what a head asks for; None if the fast path does not answer it."""
+        return self.cached[head] if head in self.cached else _learn(self.cached, head, self._parse)
 
     def answer(
-        self, plan: CachedRequest, body: bytes, client: Client, default_headers: DefaultHeaders
-    ) -> bytes:
-        """A whole response to a request."""
+        self, cached: CachedRequest, body: bytes, client: str, default_headers: DefaultHeaders
+    ) -> bytes | None:
+        """Return a whole response; None if the request would take too long on the event loop."""
         started = perf_counter()
         if default_headers is not self._default_headers:
             self._renew(default_headers)
-        if plan.guarded and not self.gate.honours(plan.known):
+        if cached.guarded and not self.authorizer.honors(cached.grant):
             try:
-                plan.known = self.service.admit(plan.route, plan.headers, client[0] if client else "")
+                cached.grant = self.service.authorize(cached.call._replace(client=client))
             except PredictorError as error:
-                return self._finish(plan, body, self.service.refuse(error), started)
-        found = plan.quick(body) if plan.quick else None
+                return self._finish(cached, body, Response.refusal(error), started)
+        found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
-            return self._finish(plan, body, self.service.compute(plan.handler, plan.head, body), started)
+            request = Request(cached.headers, body, cached.call.fields, inline=True)
+            try:
+                response = self.service.compute(cached.call.handler, request)
+            except TooCostly:
+                return None
+            return self._finish(cached, body, response, started)
         content, rows = found
-        plan.series.observe(200, perf_counter() - started, rows)
-        if self.gate.has_admin:
-            self.log.append((time(), "POST", plan.path, 200, body, content))
+        cached.series.observe(200, perf_counter() - started, rows)
+        if self.authorizer.has_admin:
+            self.log.append((time(), "POST", cached.call.path, 200, body, content))
         return (self._heads.get(len(content)) or self._head(len(content))) + content
 
-    def large(self, url: bytes, fields: list[tuple[bytes, bytes]]) -> LargeBody | None:
-        """The body that a head announces, if a thread would answer it; None where that is not sure."""
+    def large_body(self, url: bytes, fields: list[tuple[bytes, bytes]]) -> LargeBody | None:
+        """Return the body that a head announces if a thread would answer it; None where that is not sure."""
         headers = dict(fields)
         length = headers.get(b"content-length", b"")
         settings = self.service.settings
         if not length.isdigit() or not settings.inline_bytes < int(length) <= settings.max_body_bytes:
             return None
-        route = self.service.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
-        known = route is not None and route.name in _LARGE and _ELSEWHERE.isdisjoint(headers)
-        if route is None or not known or is_cloud_event(headers):
+        route = self.routes.exact.get(url.partition(b"?")[0].decode("latin-1"))
+        if route is None or route.endpoint not in _LARGE_ENDPOINTS or not _is_plain(headers):
             return None
-        return LargeBody(int(length), self.service.metrics.series(route.name))
+        return LargeBody(int(length), self.service.metrics.series(route.endpoint))
 
-    def find_large(self, head: bytes) -> LargeBody | None:
-        """The same, of a head by its bytes, which is read when it is first seen."""
-        return self.larges[head] if head in self.larges else _learn(self.larges, head, self._make_large)
+    def find_large_body(self, head: bytes) -> LargeBody | None:
+        """Return the same for a head by its bytes, which is parsed when it is first seen."""
+        known = self.large_bodies
+        return known[head] if head in known else _learn(known, head, self._parse_large)
 
-    def refusal(self, large: LargeBody, default_headers: DefaultHeaders) -> bytes | None:
-        """What such a body is answered at its head while there is no room for it; None where it may come.
+    def refuse(self, large: LargeBody, default_headers: DefaultHeaders) -> bytes | None:
+        """Return the refusal of a large body if there is no room for it; None if it may come.
 
-        Costs a tenth of what it would by the application, so that refusing many leaves the time to answer.
+        This costs a tenth of a refusal by the application, so that refusing many leaves time for answers.
         """
         try:
-            self.service.expect(large.length)
+            self.service.check_room(large.length)
         except Unavailable as error:
             if default_headers is not self._default_headers:
                 self._renew(default_headers)
-            answer = self.service.refuse(error)
-            large.series.observe(answer.status, 0, 0)
-            return self._response(answer)
+            self.service.metrics.rejected[error.reason] += 1
+            large.series.observe(error.status, 0, 0)
+            return self._response(Response.refusal(error))
         return None
 
-    def _finish(self, plan: CachedRequest, body: bytes, answer: Response, started: float) -> bytes:
-        plan.series.observe(answer.status, perf_counter() - started, answer.rows)
-        if self.gate.has_admin:
-            self.service.log.add("POST", plan.path, answer.status, body, answer.body)
-        return self._response(answer)
+    def _finish(self, cached: CachedRequest, body: bytes, response: Response, started: float) -> bytes:
+        self.service.record(cached.call, body, response, started)
+        return self._response(response)
 
-    def _response(self, answer: Response) -> bytes:
-        more = b"".join([b"%b: %b\r\n" % header for header in answer.headers]) if answer.headers else b""
+    def _response(self, response: Response) -> bytes:
+        fields = b"".join([b"%b: %b\r\n" % field for field in response.headers]) if response.headers else b""
         return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
-            STATUS_LINE[answer.status],
+            STATUS_LINE[response.status],
             self._common,
-            answer.content_type,
-            len(answer.body),
-            more,
-            answer.body,
+            response.content_type,
+            len(response.body),
+            fields,
+            response.body,
         )
 
     def _head(self, length: int) -> bytes:
-        """The head before a plain answer; it is kept until the date in it is no longer true."""
+        """Return the head of a plain response; it is cached until its date has passed."""
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
             STATUS_LINE[200],
             self._common,
@@ -167,93 +169,90 @@ class FastPath:
         return head
 
     def _renew(self, default_headers: DefaultHeaders) -> None:
-        """Write the headers that all answers have; uvicorn replaces its list once a second, for the date."""
+        """Write the header fields of all responses; uvicorn replaces its list once a second, for the date."""
         self._default_headers = default_headers
-        self._common = b"".join(b"%b: %b\r\n" % header for header in default_headers)
+        self._common = b"".join(b"%b: %b\r\n" % field for field in default_headers)
         self._heads.clear()
 
-    def _make(self, head: bytes) -> CachedRequest | None:
-        seen = _read(head)
-        if seen is None:
+    def _parse(self, head: bytes) -> CachedRequest | None:
+        parsed = _ParsedHead.of(head)
+        if parsed is None:
             return None
         try:
-            path = httptools.parse_url(seen.url).path.decode("ascii")
-        except (httptools.HttpParserError, UnicodeDecodeError):
+            path = httptools.parse_url(parsed.url).path.decode("ascii")
+            fields = dict(parsed.fields)
+            headers = RequestHeaders.of(fields)
+        except (httptools.HttpParserError, UnicodeDecodeError, PredictorError):
             return None
-        headers = dict(seen.headers)
-        plain = seen.plain and _ELSEWHERE.isdisjoint(headers) and not is_cloud_event(headers)
-        route = self.service.routes.exact.get(path) if plain else None
-        length = headers.get(b"content-length", b"")
-        if route is None or route.name not in _HOT or not length.isdigit():
+        route, length = self.routes.exact.get(path), fields.get(b"content-length", b"")
+        if route is None or route.endpoint not in _SMALL_ENDPOINTS or not _is_plain(fields):
             return None
-        if int(length) > self.service.settings.inline_bytes:
+        if (
+            not length.isdigit()
+            or int(length) > self.service.settings.inline_bytes
+            or headers.media == NDJSON
+        ):
             return None
-        try:
-            described = RequestHeaders.of(headers)
-        except PredictorError:
-            return None
-        if described.media == NDJSON:
-            return None
+        plain = headers.plain and int(length) <= SMALL and self.service.recorder is None
         return CachedRequest(
-            sent=head,
-            begin=len(head),
-            size=len(head) + int(length),
-            route=route,
-            path=path,
-            handler=route.handlers["POST"],
-            quick=route.quick if self._may_be_quick(described, int(length)) else None,
-            head=described,
+            head=head,
+            body_start=len(head),
+            end=len(head) + int(length),
+            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
             headers=headers,
-            guarded=self.gate.asks(route.scope),
-            series=self.service.metrics.series(route.name),
+            small=route.small if plain else None,
+            guarded=self.authorizer.guards(route.scope),
+            series=self.service.metrics.series(route.endpoint),
         )
 
-    def _make_large(self, head: bytes) -> LargeBody | None:
-        read = _read(head)
-        return self.large(read.url, read.headers) if read and read.plain else None
-
-    def _may_be_quick(self, head: RequestHeaders, length: int) -> bool:
-        """Whether nothing but the answer itself is asked for; what is kept goes by the full readers."""
-        return head.plain and length <= SMALL and self.service.recorder is None
+    def _parse_large(self, head: bytes) -> LargeBody | None:
+        parsed = _ParsedHead.of(head)
+        return self.large_body(parsed.url, parsed.fields) if parsed else None
 
 
-def _learn(known: dict[bytes, T | None], head: bytes, make: Callable[[bytes], T | None]) -> T | None:
-    """What a head that was not seen before asks for, from now on known by its bytes."""
-    if len(head) > _LONGEST:
+def _learn(cache: dict[bytes, T | None], head: bytes, parse: Callable[[bytes], T | None]) -> T | None:
+    """Parse a head that is not in the cache, and cache the result."""
+    if len(head) > _LONGEST_HEAD:
         return None
-    if len(known) >= _KNOWN:
-        known.clear()
-    made = known[head] = make(head)
-    return made
+    if len(cache) >= _CACHED_HEADS:
+        cache.clear()
+    parsed = cache[head] = parse(head)
+    return parsed
 
 
-def _read(head: bytes) -> "_ParsedHead | None":
-    """What httptools finds in a head; None where it finds fault with it."""
-    seen = _ParsedHead()
-    parser = httptools.HttpRequestParser(seen)
-    try:
-        parser.feed_data(head)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        return None
-    kept = parser.get_http_version() == "1.1" and parser.should_keep_alive()
-    seen.plain = seen.heads == 1 and parser.get_method() == b"POST" and kept
-    return seen
+def _is_plain(fields: dict[bytes, bytes]) -> bool:
+    """Return whether nothing in a head needs more than its length to find the body."""
+    return _NEEDS_PARSER.isdisjoint(fields) and not cloud_events.is_event(fields)
 
 
 class _ParsedHead:
-    """A head: what it asks for, its fields, and whether it is one POST, to be kept alive, and no more."""
+    """The target and the header fields of a POST that keeps the connection open, as httptools reads them."""
 
     def __init__(self) -> None:
         self.url = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.fields: list[tuple[bytes, bytes]] = []
         self.heads = 0
-        self.plain = False
+
+    @classmethod
+    def of(cls, head: bytes) -> "_ParsedHead | None":
+        """Parse a head; None if it is malformed or asks for anything special."""
+        parsed = cls()
+        parser = httptools.HttpRequestParser(parsed)
+        try:
+            parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return None
+        keeps_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
+        return parsed if parsed.heads == 1 and keeps_alive and parser.get_method() == b"POST" else None
 
     def on_url(self, url: bytes) -> None:
+        """Collect the target."""
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        """Collect a header field."""
+        self.fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Count the heads."""
         self.heads += 1

@@ -7,20 +7,21 @@ Whatever that does not recognise exactly goes on to uvicorn's own code untouched
 import asyncio
 import logging
 import time
+from importlib.metadata import version
 from typing import Any
 
 import httptools
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.http.asgi import ADMITTED
 from predictor.http.body_discarder import BodyDiscarder
 from predictor.http.fast_path import CachedRequest, FastPath, LargeBody
-from predictor.service.inference import Service
+from predictor.service.inference import InferenceService
 
-FITS = ("0.54.0", "0.9.0")
-"""The versions of uvicorn and httptools that this was written for."""
+TESTED_VERSIONS = {"uvicorn": "0.54.0", "httptools": "0.9.0"}
+"""The connection class overrides internals of these packages, so only tested versions may run."""
 
 _PIPELINED = 100
 """Requests of one connection that wait for those before them; it is closed behind more."""
@@ -30,19 +31,27 @@ _FIELD_BYTES = 32
 logger = logging.getLogger(__name__)
 
 
-def protocol(service: Service) -> type[HttpToolsProtocol] | str:
-    """The protocol class for uvicorn; its own name where ours does not fit what is installed."""
-    found = (uvicorn.__version__, httptools.__version__)
-    if found != FITS:
-        logger.warning("uvicorn and httptools are %s, not %s: every request takes the ASGI way", found, FITS)
-        return "httptools"
-    return type("Bound", (FastProtocol,), {"desk": FastPath(service)})
+def check_versions() -> None:
+    """Check that the installed uvicorn and httptools are the tested ones.
+
+    Raises:
+        ValueError: one is not; it says which version is needed.
+    """
+    for package, tested in TESTED_VERSIONS.items():
+        installed = version(package)
+        if installed != tested:
+            raise ValueError(f"{package} {installed} is installed; this server needs {package} {tested}")
+
+
+def make_protocol(service: InferenceService, routes: Routes) -> type[HttpToolsProtocol]:
+    """Return the connection class for uvicorn, bound to a service."""
+    return type("BoundProtocol", (FastProtocol,), {"fast_path": FastPath(service, routes)})
 
 
 class FastProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with the desk before it."""
 
-    desk: FastPath
+    fast_path: FastPath
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +68,7 @@ class FastProtocol(HttpToolsProtocol):
         self._active = self._answered = time.monotonic()
         self._unsent, self._unsent_since = 0, 0.0
         self._quiet = True
-        self._plan: CachedRequest | None = None
+        self._cached: CachedRequest | None = None
         self._kept = b""
 
     def data_received(self, data: bytes) -> None:
@@ -71,7 +80,7 @@ class FastProtocol(HttpToolsProtocol):
             data = self._answer_known(data)
             if not data:
                 return
-            if self._plan and self._plan.size - self._plan.begin <= SMALL:
+            if self._cached and self._cached.end - self._cached.body_start <= SMALL:
                 self._kept = data
                 return
         self._hand_on(data)
@@ -80,7 +89,7 @@ class FastProtocol(HttpToolsProtocol):
         self._parse(data)
         if self._within_head and not self.transport.is_closing():
             self._head_received += len(data)
-            if self._head_received > self.desk.service.settings.max_header_bytes:
+            if self._head_received > self.fast_path.service.settings.max_header_bytes:
                 self._refuse_head()
         if self._refused and self.scheme == "http":
             self._refused = False
@@ -125,10 +134,10 @@ class FastProtocol(HttpToolsProtocol):
     def _received_behind(self, data: bytes) -> None:
         """Take what begins behind a refused body; the same again is refused without a look at each field."""
         head = data[: data.find(b"\r\n\r\n") + 4]
-        large = self.desk.find_large(head) if self._at_boundary() else None
+        large = self.fast_path.find_large_body(head) if self._at_boundary() else None
         unread = large.length - (len(data) - len(head)) if large else 0
         refusal = (
-            self.desk.refusal(large, self.server_state.default_headers) if large and unread > 0 else None
+            self.fast_path.refuse(large, self.server_state.default_headers) if large and unread > 0 else None
         )
         if refusal and self._sink:
             self._write_refusal(refusal)
@@ -145,7 +154,7 @@ class FastProtocol(HttpToolsProtocol):
             not self._within_message
             and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
-            and not self.desk.served.draining
+            and not self.fast_path.service.handle.draining
         )
 
     def _all_answered(self) -> bool:
@@ -155,20 +164,25 @@ class FastProtocol(HttpToolsProtocol):
     def _answer_known(self, data: bytes) -> bytes:
         """Answer requests from the beginning of ``data``; returns what is left.
 
-        Then there is a plan if that begins with a head that is known: the body may come in the next packet.
+        Then there is a cached if that begins with a head that is known: the body may come in the next packet.
         """
-        desk, plan = self.desk, self._plan
+        fast_path, cached = self.fast_path, self._cached
         start, end = 0, len(data)
         while start < end:
-            if plan is None or not data.startswith(plan.sent, start):
+            if cached is None or not data.startswith(cached.head, start):
                 stop = data.find(b"\r\n\r\n", start) + 4
-                plan = self._plan = desk.find(data[start:stop]) if stop >= 4 else None
-            if plan is None or start + plan.size > end:
+                cached = self._cached = fast_path.find(data[start:stop]) if stop >= 4 else None
+            if cached is None or start + cached.end > end:
                 break
-            body = data[start + plan.begin : start + plan.size]
-            self.transport.write(desk.answer(plan, body, self.client, self.server_state.default_headers))
+            body = data[start + cached.body_start : start + cached.end]
+            client = self.client[0] if self.client else ""
+            answer = fast_path.answer(cached, body, client, self.server_state.default_headers)
+            if answer is None:
+                self._cached = None
+                break
+            self.transport.write(answer)
             self.server_state.total_requests += 1
-            start += plan.size
+            start += cached.end
         if start:
             self._unset_keepalive_if_required()
         return data[start:]
@@ -176,8 +190,8 @@ class FastProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, if there may be another one."""
         super().connection_made(transport)
-        if len(self.connections) > self.desk.service.settings.max_connections:
-            self.desk.service.metrics.rejected["connections"] += 1
+        if len(self.connections) > self.fast_path.service.settings.max_connections:
+            self.fast_path.service.metrics.rejected["connections"] += 1
             transport.write(_closing(503, b'{"error":"too many connections"}', b"retry-after: 1\r\n"))
             transport.close()
 
@@ -212,13 +226,13 @@ class FastProtocol(HttpToolsProtocol):
             self.pipeline[0][0].keep_alive = False
             raise ValueError("too many requests wait for those before them")
         plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-        large = self.desk.large(self.url, self.headers) if plain and self._all_answered() else None
+        large = self.fast_path.large_body(self.url, self.headers) if plain and self._all_answered() else None
         if large is None or not self._refuse(large):
             super().on_headers_complete()
 
     def _refuse(self, large: LargeBody) -> bool:
         """Refuse a large body while there is no room; what comes of it is passed over unread."""
-        refusal = self.desk.refusal(large, self.server_state.default_headers)
+        refusal = self.fast_path.refuse(large, self.server_state.default_headers)
         if refusal is None:
             self.scope["extensions"] = {ADMITTED: {}}
             return False
@@ -328,7 +342,7 @@ class FastProtocol(HttpToolsProtocol):
         For a head, for the rest of a body that nobody wants any more, or idle for the next request. One whose
         client takes nothing of what it was sent is cut off.
         """
-        settings = self.desk.service.settings
+        settings = self.fast_path.service.settings
         if self._quiet:
             self._let_go()
         else:  # cheaper than a look at the clock for each request
@@ -352,7 +366,7 @@ class FastProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > self.desk.service.settings.max_header_bytes:
+        if self._head_bytes > self.fast_path.service.settings.max_header_bytes:
             self._too_long = True
             raise ValueError("the head of the request is too long")
 

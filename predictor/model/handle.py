@@ -1,4 +1,4 @@
-"""The model that is being served, and whether it may be asked."""
+"""Handle to the served model: the loaded model, or why loading failed."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that was read and verified."""
+    """A model that was read and verified; ``seconds`` is how long that took."""
 
     model: LinearModel
     digest: str
@@ -27,27 +27,32 @@ class LoadedModel:
 
 
 class ModelHandle:
-    """One model by its name, loaded or with the reason why it is not.
+    """One model by its name.
+
+    Args:
+        name: the model's name in the paths of the protocols.
+        folder: the model folder.
+        version: the version's label; by default the folder's name where that is a number.
+        max_rows: rows of one request, of up to 8 numbers each, and as many fewer of wider ones.
 
     Attributes:
-        name: as it stands in the paths of the protocols.
-        version: a label for people and metrics; None where nobody named one.
-        loaded: the model, or None.
-        reason: why it may not be asked now; empty when it may.
-        max_rows: rows of one request, of up to 8 numbers each, and as many fewer of wider ones.
+        loaded: the model; None while there is none.
+        reason: why there is none; empty otherwise.
+        error: why the last attempt to load failed; empty after a success.
+        draining: whether the server is ending, and new requests should go elsewhere.
     """
 
     def __init__(
-        self, name: str, folder: Path, version: str | None = None, scorer: type[Scorer] = Scorer
+        self, name: str, folder: Path, version: str | None = None, *, max_rows: int = 1_000_000
     ) -> None:
         self.name = name
-        self._scorer = scorer
         self.folder = folder
         self.version = version or (folder.name if re.fullmatch(r"[0-9]+", folder.name) else None)
+        self.max_rows = max_rows
         self.loaded: LoadedModel | None = None
         self.reason = "it is not loaded"
+        self.error = ""
         self.draining = False
-        self.max_rows = 1_000_000
 
     @property
     def ready(self) -> bool:
@@ -55,51 +60,54 @@ class ModelHandle:
         return self.loaded is not None and not self.draining
 
     def load(self) -> bool:
-        """Read the model folder. A folder that can't be believed leaves the model not ready, with the reason.
+        """Read the model folder; returns whether that worked. Whatever is in the folder, this never raises.
 
-        It never raises for what is in the folder: the process stays alive, to tell.
+        A model that is loaded already keeps serving when a reload fails.
         """
         started = time.perf_counter()
         try:
             model, digest = artifact.read(self.folder)
         except (artifact.ArtifactError, OSError) as error:
-            self.loaded, self.reason = None, str(error)
-            logger.error("model %s is not ready: %s", self.name, error)
+            self.error = str(error)
+            if self.loaded is None:
+                self.reason = self.error
+            logger.error("model %s could not be loaded: %s", self.name, error)
             return False
-        self.loaded = LoadedModel(model, digest, self._scorer(model), time.perf_counter() - started)
-        self.reason = ""
+        self.loaded = LoadedModel(model, digest, Scorer(model), time.perf_counter() - started)
+        self.reason = self.error = ""
         logger.info("model %s is loaded: version %s, digest %s", self.name, self.version, digest)
         return True
 
-    def bound(self, rows: int, share: int = 1) -> None:
-        """Refuse more rows of one request than may be, or than a ``share`` of that.
+    def unload(self) -> None:
+        """Forget the model."""
+        self.loaded, self.reason = None, "it was unloaded"
+
+    def check_rows(self, rows: int, share: int = 1) -> None:
+        """Check the number of rows of one request against the limit, or a ``share`` of it.
 
         Raises:
             TooLarge: there are more.
         """
-        most = self.max_rows * min(_NARROW, self.require().scorer.width) // self.require().scorer.width
-        if rows > most // share:
-            raise TooLarge(f"more than {most // share} rows")
-
-    def unload(self) -> None:
-        """Forget the model, on an administrator's word."""
-        self.loaded, self.reason = None, "it was unloaded"
+        width = self.require().scorer.width
+        limit = self.max_rows * min(_NARROW, width) // width // share
+        if rows > limit:
+            raise TooLarge(f"more than {limit} rows")
 
     def require(self) -> LoadedModel:
-        """The model, to answer with. A server that is ending still answers what reaches it.
+        """Return the model. A server that is ending still answers the requests that reach it.
 
         Raises:
-            Unavailable: it is not loaded.
+            Unavailable: no model is loaded.
         """
         if self.loaded is None:
             raise Unavailable(f"model {self.name} is not ready: {self.reason}", retry_after=5)
         return self.loaded
 
     def require_ready(self) -> None:
-        """Tell whether new requests should be sent here.
+        """Check that new requests should be sent here.
 
         Raises:
-            Unavailable: the model is not loaded, or the server is ending.
+            Unavailable: no model is loaded, or the server is ending.
         """
         self.require()
         if self.draining:

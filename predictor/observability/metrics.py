@@ -2,14 +2,15 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from prometheus_client import REGISTRY, exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from predictor.feedback.recorder import Recorder
+from predictor.messages import Request, Response
 from predictor.model.handle import ModelHandle
-from predictor.service.limits import MemoryBudget
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -72,10 +73,12 @@ class Series:
 class Metrics(Collector):
     """Every series of this server; ``endpoint``, ``code`` and ``reason`` have few values."""
 
-    def __init__(self, served: ModelHandle, memory: MemoryBudget, recorder: Recorder | None) -> None:
+    def __init__(
+        self, handle: ModelHandle, memory_used: Callable[[], int], recorder: Recorder | None
+    ) -> None:
+        self.handle = handle
+        self.memory_used = memory_used
         self.recorder = recorder
-        self.served = served
-        self.memory = memory
         self.endpoints: dict[str, Series] = {}
         self.rejected: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self.in_progress = 0
@@ -88,7 +91,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Make the metrics, at a scrape."""
-        model, version = self.served.name, self.served.version or ""
+        model, version = self.handle.name, self.handle.version or ""
         requests = CounterMetricFamily(
             "inference_requests", "Requests answered.", labels=("model", "version", "endpoint", "code")
         )
@@ -115,19 +118,19 @@ class Metrics(Collector):
         yield rejected
         yield GaugeMetricFamily("inference_in_progress", "Requests being answered.", value=self.in_progress)
         yield GaugeMetricFamily(
-            "inference_memory_bytes", "What bodies under way take.", value=self.memory.taken
+            "inference_memory_bytes", "What bodies under way take.", value=self.memory_used()
         )
         yield from self._model(model, version)
         if self.recorder:
             yield from _kept(self.recorder)
 
     def _model(self, model: str, version: str) -> Iterator[Metric]:
-        loaded = self.served.loaded
+        loaded = self.handle.loaded
         info = GaugeMetricFamily("model_info", "The model served.", labels=("model", "version", "digest"))
         info.add_metric((model, version, loaded.digest if loaded else ""), 1)
         yield info
         yield GaugeMetricFamily(
-            "model_ready", "Whether new requests may come.", value=float(self.served.ready)
+            "model_ready", "Whether new requests may come.", value=float(self.handle.ready)
         )
         load = GaugeMetricFamily("model_load_seconds", "How long reading the model took.", labels=("model",))
         load.add_metric((model,), loaded.seconds if loaded else 0)
@@ -148,3 +151,10 @@ def _kept(recorder: Recorder) -> Iterator[Metric]:
         failed.add_metric((batches.name,), batches.failures)
         waiting.add_metric((batches.name,), batches.size)
     yield from (taken, refused, failed, waiting)
+
+
+def scrape(request: Request) -> Response:
+    """Answer ``GET /metrics``, as text or as OpenMetrics."""
+    accept = b",".join(request.headers.accept).decode("latin-1")
+    encoder, content_type = exposition.choose_encoder(accept)
+    return Response(encoder(REGISTRY), content_type=content_type.encode())

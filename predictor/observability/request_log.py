@@ -3,7 +3,7 @@
 import time
 from collections import deque
 
-from predictor.messages import RequestHeaders, Response
+from predictor.messages import Request, Response
 
 _BYTES = 1024
 
@@ -19,7 +19,7 @@ class RequestLog:
         begun = body if len(body) <= _BYTES else body[:_BYTES]
         self.entries.append((time.time(), method, path[:_BYTES], status, bytes(begun), answer[:_BYTES]))
 
-    def show(self, _head: RequestHeaders, _body: bytes | bytearray = b"") -> Response:
+    def show(self, _request: Request) -> Response:
         """Answer ``GET /log``, the last request last."""
         keys = ("time", "method", "path", "status", "request", "response")
         return Response.of(
@@ -37,7 +37,7 @@ class RequestLog:
             }
         )
 
-    def empty(self, _head: RequestHeaders, _body: bytes | bytearray = b"") -> Response:
+    def empty(self, _request: Request) -> Response:
         """Answer ``GET /emptyLog``."""
         count = len(self.entries)
         self.entries.clear()

@@ -1,6 +1,6 @@
 """Who may do what: API keys, JSON Web Tokens and the admin token, and the scopes that they open.
 
-A credential is sent in ``Authorization: Bearer ...``, an API key also in ``X-API-Key``. Keys are known here by
+A credential is sent in ``Authorization: Bearer ...``, an API key also in ``X-API-Key``. Keys are known by
 their SHA-256 alone. Nothing of a credential is ever logged.
 """
 
@@ -180,7 +180,7 @@ class Authorizer:
         self.has_admin = self._admin is not None or bool(self.sources)
         """Whether anybody can be an administrator; where not, administrative paths do not exist."""
 
-    def asks(self, scope: str) -> bool:
+    def guards(self, scope: str) -> bool:
         """Whether requests of a scope need to be looked at."""
         return scope == "admin" or (self.mode != "off" and scope != "public")
 
@@ -192,13 +192,13 @@ class Authorizer:
             generation += source.generation
         return generation
 
-    def honours(self, known: CachedGrant | None) -> bool:
+    def honors(self, known: CachedGrant | None) -> bool:
         """Whether what was let in may come in again without a look."""
         if known is None or known.generation != self.generation:
             return False
         return known.expires == _NEVER or known.expires > time.time()
 
-    def admit(self, scope: str, headers: Mapping[bytes, bytes]) -> Principal | None:
+    def authorize(self, scope: str, headers: Mapping[bytes, bytes]) -> Principal | None:
         """Let a request in, or not.
 
         Raises:
@@ -206,7 +206,7 @@ class Authorizer:
             Unauthorized: no credential, or one that is not known.
             Forbidden: a credential without the scope.
         """
-        if not self.asks(scope):
+        if not self.guards(scope):
             return None
         if scope == "admin" and not self.has_admin:
             raise NotFound("administration is off: no admin token is set")

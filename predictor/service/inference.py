@@ -1,207 +1,223 @@
-"""What both ways in share: the model, who may ask it, what is counted, and how requests become answers."""
+"""The inference service that every transport calls, and the only place with rules.
+
+A transport turns bytes into a ``Call`` and a body, and writes a ``Response`` as bytes. Authorization,
+limits, prediction, counting, audit and feedback are here, the same for REST, the fast path and gRPC.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import REGISTRY
 
 from predictor.codecs import compression
-from predictor.endpoints import feedback
-from predictor.endpoints.ndjson import Keep
-from predictor.endpoints.routing import Handler, Route, Routes
-from predictor.errors import (
-    DeadlineExceeded,
-    Forbidden,
-    NotFound,
-    PredictorError,
-    ReadTimeout,
-    Unauthorized,
-)
-from predictor.feedback.capture import PredictionCapture, capture_predictions
+from predictor.codecs.cost import TooCostly
+from predictor.errors import InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder
-from predictor.feedback.store import open_store
-from predictor.messages import JSON, RequestHeaders, Response
+from predictor.messages import Handler, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.metrics import Metrics
 from predictor.observability.request_log import RequestLog
-from predictor.service.auth import ApiKeys, Authorizer, CachedGrant, JsonWebTokens, jwks_reader
-from predictor.service.limits import BoundedExecutor, MemoryBudget, OutOfMemory, Overloaded
+from predictor.service.auth import Authorizer, CachedGrant, Scope
+from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
 from predictor.settings import Settings
-from predictor.web.site import Site
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("predictor.audit")
 
-_REASONS = {
-    Unauthorized: "unauthorized",
-    Forbidden: "forbidden",
-    Overloaded: "busy",
-    OutOfMemory: "memory",
-    ReadTimeout: "slow",
-    DeadlineExceeded: "deadline",
-}
+
+class Call(NamedTuple):
+    """What a client asks for, whatever the transport.
+
+    Attributes:
+        endpoint: the name in metrics and logs.
+        scope: what a credential must grant.
+        handler: computes the response.
+        fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
+        client: the client's address.
+        method, path: as the request log shows them.
+    """
+
+    endpoint: str
+    scope: Scope
+    handler: Handler
+    fields: Mapping[bytes, bytes]
+    client: str
+    method: str
+    path: str
 
 
-class Service:
-    """The predictor without its wires."""
+Read = Callable[[Reservation], Awaitable[bytes]]
+"""Reads the body of a call within the limits, and reserves memory for it."""
 
-    def __init__(self, served: ModelHandle, settings: Settings) -> None:
-        self.served = served
+
+class InferenceService:
+    """Answers calls with one model, within the limits of the settings."""
+
+    def __init__(
+        self,
+        handle: ModelHandle,
+        settings: Settings,
+        authorizer: Authorizer | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.handle = handle
         self.settings = settings
-        self.gate = make_authorizer(settings)
-        self.log = RequestLog(settings.request_log_size)
-        self.workers = BoundedExecutor(
+        self.authorizer = authorizer or Authorizer()
+        self.recorder = recorder
+        self.request_log = RequestLog(settings.request_log_size)
+        self.executor = BoundedExecutor(
             settings.workers, settings.queue, settings.queue_bytes, settings.answer_seconds
         )
         self.memory = MemoryBudget(settings.max_memory_bytes)
-        self.recorder = make_recorder(settings)
-        self.metrics = Metrics(served, self.memory, self.recorder)
-        self.routes = Routes(
-            served, Site(served, settings.auth, keeps=self.recorder is not None), self.log, self.keep
-        )
+        self.metrics = Metrics(handle, lambda: self.memory.used, recorder)
         self.ending = asyncio.Event()
 
-    def keep(self, head: RequestHeaders, body: bytes | bytearray) -> Response:
-        """Answer ``POST /feedback``; the answer waits until what came true is stored."""
-        if self.recorder is None:
-            raise NotFound("no feedback is kept here: the server has no feedback_url")
-        head.require(JSON)
-        truths = feedback.read(body)
-        stored = self.recorder.record_ground_truth(truths)
-        if stored is None:
-            raise Overloaded("too much feedback waits to be stored", retry_after=5)
-        rows = sum(len(truth.targets) for truth in truths)
-        return Response.of({"stored": rows})._replace(waits=stored)
+    async def answer(self, call: Call, read: Read, reservation: Reservation) -> Response:
+        """Answer a call. Whatever goes wrong becomes a response too.
 
-    def register(self) -> None:
-        """Put the metrics into what ``/metrics`` shows."""
-        REGISTRY.register(self.metrics)
+        Args:
+            call: what is asked for.
+            read: reads the body, once the call is authorized.
+            reservation: holds the memory of the body, and then of the response, until the caller releases it.
+        """
+        started = time.perf_counter()
+        body = b""
+        self.metrics.in_progress += 1
+        try:
+            self.authorize(call)
+            headers = RequestHeaders.of(call.fields)
+            body = await read(reservation)
+            response = await self._compute(call.handler, Request(headers, body, call.fields))
+            if response.stored:
+                await self._wait_for_storage(response)
+        except PredictorError as error:
+            response = Response.refusal(error)
+        finally:
+            self.metrics.in_progress -= 1
+        self.record(call, body, response, started)
+        reservation.release()
+        reservation.hold(len(response.body))
+        return response
 
-    def admit(self, route: Route, headers: Mapping[bytes, bytes], client: str) -> CachedGrant | None:
-        """Let a request in, and write down whom not, and who administers.
+    def authorize(self, call: Call) -> CachedGrant | None:
+        """Check that the client may make a call, and audit refusals and administration.
 
-        Returns what lets the same headers in again; None where they must be looked at each time.
+        Returns:
+            The grant, which lets calls with the same header fields skip the check for a while.
 
         Raises:
-            PredictorError: it is not let in.
+            PredictorError: the client may not.
         """
-        if not self.gate.asks(route.scope):
+        if not self.authorizer.guards(call.scope):
             return None
-        generation = self.gate.generation
+        generation = self.authorizer.generation
+        extra = {"client": call.client, "endpoint": call.endpoint}
         try:
-            principal = self.gate.admit(route.scope, headers)
+            principal = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
-            audit.warning("refused", extra={"client": client, "endpoint": route.name, "status": error.status})
+            audit.warning("refused", extra={**extra, "status": error.status})
             raise
-        if route.scope == "admin" and principal:
-            audit.info("admitted", extra={"client": client, "endpoint": route.name, "who": principal.name})
+        if call.scope == "admin" and principal:
+            audit.info("admitted", extra={**extra, "who": principal.name})
         return CachedGrant(generation, principal.expires if principal else float("inf"))
 
-    def expect(self, length: int) -> None:
-        """Tell, before any of it is read, whether there is room for a body.
+    def check_room(self, length: int) -> None:
+        """Check that there is room for a body of ``length`` bytes, before it is read.
 
         Raises:
-            Overloaded: too many large ones are waiting.
-            OutOfMemory: it and its answer would take more memory than is left.
+            Overloaded: too many large requests are waiting.
+            OutOfMemory: the body and its response do not fit the memory budget.
         """
         if length > self.settings.inline_bytes:
-            self.workers.check(length)
+            self.executor.check(length)
             self.memory.check(2 * length)
 
-    def compute(self, handler: Handler, head: RequestHeaders, body: bytes | bytearray) -> Response:
-        """Answer a request whose body is here. Whatever goes wrong becomes an answer too."""
+    async def _compute(self, handler: Handler, request: Request) -> Response:
+        """Compute small requests on the event loop, and in a thread what is large or turns out slow."""
+        size = len(request.body)
+        if size <= self.settings.inline_bytes and not request.headers.content_encoding:
+            request.inline = True
+            try:
+                return self.compute(handler, request)
+            except TooCostly:
+                self.executor.check(size)
+                request.inline = False
+                request.predictions.clear()
+        request.deadline = time.monotonic() + self.settings.answer_seconds
         try:
-            plain = (
-                compression.decode(body, head.encoding, self.settings.max_body_bytes)
-                if head.encoding
-                else body
-            )
-            answer = self._watched(handler, head, plain) if self.recorder else handler(head, plain)
+            return await self.executor.run(partial(self.compute, handler, request), size)
+        finally:
+            request.abandoned = True
+
+    def compute(self, handler: Handler, request: Request) -> Response:
+        """Compute the response to a request whose body is here.
+
+        Raises:
+            TooCostly: it would take too long on the event loop.
+        """
+        coding, limit = request.headers.content_encoding, self.settings.max_body_bytes
+        try:
+            if coding:
+                request.body = compression.decode(request.body, coding, limit, request.checkpoint)
+            response = handler(request)
+            if self.recorder and request.predictions:
+                response = self._record_predictions(request, response)
         except PredictorError as error:
             return Response.refusal(error)
-        except Exception as error:  # noqa: BLE001 - the log tells us, a plain 500 the client
-            return self.broken(error)
-        return compress(answer, head.reply_encoding) if head.reply_encoding else answer
+        except TooCostly:
+            raise
+        except Exception as error:  # the log has the details, the client a plain 500
+            logger.error("a request could not be answered", exc_info=error)
+            return Response.refusal(InternalError())
+        return compression.compress(response, request.headers.response_coding)
 
-    def _watched(self, handler: Handler, head: RequestHeaders, body: bytes | bytearray) -> Response:
-        """Answer, keep what was predicted, and tell the client by which id."""
-        with capture_predictions() as seen:
-            answer = handler(head, body)
-        if not seen:
-            return answer
-        name = self.remember(seen, head.request_id)
-        return answer._replace(headers=(*answer.headers, (b"x-request-id", name.encode())))
+    def predict(self, request: Request, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predict rows of shape (n, d), and record them if feedback is on; returns shape (n,).
 
-    def remember(self, seen: PredictionCapture, given: bytes | str | None) -> str:
-        """Keep what a request had predicted; returns the id that it has, its own or a new one."""
-        name, keep = self.keeper(seen.id or given)
-        if keep:
-            keep(0, seen.rows, seen.values)
-        return name
+        Raises:
+            InvalidInput: a value or a prediction that is not finite; it names the row.
+            TooLarge: more rows than one request may have.
+            Unavailable: no model is loaded.
+        """
+        scorer = self.handle.require().scorer
+        self.handle.check_rows(len(X))
+        values = scorer.rows(X)
+        if self.recorder:
+            request.predictions.append((X, values))
+        return values
 
-    def keeper(self, given: bytes | str | None) -> tuple[str, Keep | None]:
-        """The id of a request, its own or a new one, and what keeps its rows; None where nothing is kept."""
-        name, recorder, loaded = feedback.request_id(given), self.recorder, self.served.loaded
-        if not (recorder and loaded):
-            return name, None
-        names, version = loaded.scorer.names, self.served.version or ""
-
-        def keep(place: int, rows: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-            recorder.predicted(Predicted(name, time.time(), names, version, rows, values, place))
-
-        return name, keep
-
-    def broken(self, error: Exception) -> Response:
-        """The answer for an error of our own; the log says more than the client is told."""
-        logger.error("a request could not be answered", exc_info=error)
-        return Response.of({"error": "internal error"}, 500)
-
-    def refuse(self, error: PredictorError) -> Response:
-        """The answer for a request that was refused before it was read."""
-        if reason := _REASONS.get(type(error)):
-            self.metrics.rejected[reason] += 1
-        return Response.refusal(error)
-
-    def record(
-        self, route: Route, method: str, path: str, body: bytes | bytearray, answer: Response, started: float
+    def record_rows(
+        self, name: str, rows: NDArray[np.float64], values: NDArray[np.float64], first: int = 0
     ) -> None:
-        """Count an answer, and remember it where somebody may look."""
-        self.metrics.series(route.name).observe(answer.status, time.perf_counter() - started, answer.rows)
-        if self.gate.has_admin and route.scope != "admin":
-            self.log.add(method, path, answer.status, body, answer.body)
+        """Keep rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
+        if self.recorder and (loaded := self.handle.loaded):
+            names, version = loaded.scorer.names, self.handle.version or ""
+            self.recorder.predicted(Predicted(name, time.time(), names, version, rows, values, first))
 
+    def _record_predictions(self, request: Request, response: Response) -> Response:
+        name = request.id or request.identify(None)
+        rows, values = (np.concatenate(parts) for parts in zip(*request.predictions, strict=True))
+        self.record_rows(name, rows, values)
+        return response._replace(headers=(*response.headers, (b"x-request-id", name.encode())))
 
-def compress(answer: Response, coding: bytes) -> Response:
-    """Compress an answer that is worth it."""
-    headers = (*answer.headers, (b"vary", b"accept-encoding"))
-    if len(answer.body) < compression.SMALLEST:
-        return answer
-    return answer._replace(
-        body=compression.encode(answer.body, coding), headers=((b"content-encoding", coding), *headers)
-    )
+    async def _wait_for_storage(self, response: Response) -> None:
+        assert response.stored  # noqa: S101  for the types
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(response.stored), self.settings.answer_seconds)
+        except TimeoutError as error:
+            raise Unavailable("the feedback is not stored yet", retry_after=5) from error
 
-
-def make_recorder(settings: Settings) -> Recorder | None:
-    """What keeps predictions and truths, where the settings say to."""
-    if settings.feedback_url is None:
-        return None
-    put = open_store(settings.feedback_url)
-    return Recorder(put, settings.feedback_bytes, settings.feedback_seconds)
-
-
-def make_authorizer(settings: Settings) -> Authorizer:
-    """The gate that the settings describe."""
-    sources: list[ApiKeys | JsonWebTokens] = []
-    if settings.api_keys:
-        sources.append(ApiKeys(settings.api_keys))
-    if settings.jwks:
-        read = jwks_reader(settings.jwks)
-        sources.append(
-            JsonWebTokens(read, settings.jwt_issuer, settings.jwt_audience, settings.jwt_algorithms)
+    def record(self, call: Call, body: bytes | bytearray, response: Response, started: float) -> None:
+        """Count a response, and add it to the request log if an administrator can read that."""
+        self.metrics.series(call.endpoint).observe(
+            response.status, time.perf_counter() - started, response.rows
         )
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
-    return Authorizer(settings.auth, token, tuple(sources))
+        if response.error and response.error.reason:
+            self.metrics.rejected[response.error.reason] += 1
+        if self.authorizer.has_admin and call.scope != "admin":
+            self.request_log.add(call.method, call.path, response.status, body, response.body)

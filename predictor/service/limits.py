@@ -1,76 +1,77 @@
-"""How much may be done at once: large answers in a few threads with a short queue, and a bound on memory.
+"""Limits on what is done at once: a few threads with a short queue, and a budget of memory.
 
-What can't be taken on is refused at once, in constant time, before its body is read.
+What does not fit is refused at once, in constant time, before its body is read.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
-from predictor.errors import DeadlineExceeded, Unavailable
+from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
 
 T = TypeVar("T")
 
 
-class Overloaded(Unavailable):
-    """Too many large requests are waiting already."""
-
-
-class OutOfMemory(Unavailable):
-    """The bodies under way take all the memory they may."""
-
-
 class BoundedExecutor:
-    """Threads for what would keep the event loop too long."""
+    """Threads for what would block the event loop, with a bounded queue.
+
+    Args:
+        threads: how many requests are computed at once.
+        queue: how many more may wait.
+        queue_bytes: bytes of all bodies that are computed or wait, if there is more than one.
+        seconds: how long a response may take.
+    """
 
     def __init__(self, threads: int, queue: int, queue_bytes: int, seconds: float) -> None:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="answer")
-        self.places = threads + queue
-        self.taken = 0
-        self.most_bytes = queue_bytes
-        self.bytes = 0
+        self.capacity = threads + queue
+        self.capacity_bytes = queue_bytes
         self.seconds = seconds
+        self.jobs = 0
+        self.bytes = 0
 
     def check(self, size: int) -> None:
-        """Tell whether there is a place for a body; the first may have any size.
+        """Check that there is room for a body of ``size`` bytes; a sole one may have any size.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: there is no room.
         """
-        if self.taken >= self.places or (self.taken and self.bytes + size > self.most_bytes):
+        if self.jobs >= self.capacity or (self.jobs and self.bytes + size > self.capacity_bytes):
             raise Overloaded("too many large requests are waiting", retry_after=1)
 
     async def run(self, work: Callable[[], T], size: int) -> T:
-        """Do ``work`` on a body of some bytes in a thread.
+        """Run ``work`` on a body of ``size`` bytes in a thread.
 
-        It is taken on even where there is no place any more: what arrived while there was one has cost its
-        reading, and is bounded by the memory that bodies may take.
+        It is accepted even if the queue is full: its body was let in when there was room, has been read at a
+        cost, and is bounded by the memory budget.
 
         Raises:
-            DeadlineExceeded: it took too long; its place is kept until it ends.
+            DeadlineExceeded: it took too long; its place stays taken until the thread is done.
         """
-        self.taken += 1
+        self.jobs += 1
         self.bytes += size
         job = _Job(work)
         future = asyncio.get_running_loop().run_in_executor(self.pool, job)
-        future.add_done_callback(partial(self._free, size))
+        future.add_done_callback(partial(self._release, size))
         try:
             return await asyncio.wait_for(asyncio.shield(future), self.seconds)
         except TimeoutError as error:
+            raise DeadlineExceeded(f"the response took longer than {self.seconds:g} s") from error
+        finally:
             job.work = None
-            raise DeadlineExceeded(f"the answer took longer than {self.seconds:g} s") from error
 
-    def _free(self, size: int, future: "asyncio.Future[T]") -> None:
-        self.taken -= 1
+    def _release(self, size: int, future: "asyncio.Future[T]") -> None:
+        self.jobs -= 1
         self.bytes -= size
         if not future.cancelled():
-            future.exception()  # after a deadline nobody else asks for it
+            future.exception()  # retrieved, since nobody waits for it after a deadline
 
 
 class _Job(Generic[T]):
-    """Work that waits for a thread, and can be dropped, with all it holds, before one takes it up."""
+    """Work that waits for a thread. It can be dropped, with all that it holds, before a thread starts it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.work: Callable[[], T] | None = work
@@ -78,49 +79,61 @@ class _Job(Generic[T]):
     def __call__(self) -> T:
         work, self.work = self.work, None
         if work is None:
-            raise DeadlineExceeded("nobody waits for the answer any more")
+            raise DeadlineExceeded("nobody waits for the response any more")
         return work()
 
 
 class MemoryBudget:
-    """The bytes that bodies may take, requests and answers together."""
+    """The bytes that the bodies in progress may take, requests and responses together."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.taken = 0
+        self.used = 0
 
     def check(self, size: int) -> None:
-        """Tell whether ``size`` more bytes may come.
+        """Check that ``size`` more bytes fit.
 
         Raises:
-            OutOfMemory: they may not.
+            OutOfMemory: they do not.
         """
-        if self.taken + size > self.limit:
-            raise OutOfMemory("the requests under way take all the memory they may", retry_after=1)
+        if self.used + size > self.limit:
+            raise OutOfMemory("the requests in progress use the whole memory budget", retry_after=1)
+
+    def reserve(self) -> "Reservation":
+        """Return an empty reservation for one request, to be released when the request ends."""
+        return Reservation(self)
 
 
 class Reservation:
-    """What one request takes of the memory; given back when the request ends."""
+    """What one request takes of the memory budget; a context manager that releases it."""
 
-    def __init__(self, memory: MemoryBudget) -> None:
-        self.memory = memory
+    def __init__(self, budget: MemoryBudget) -> None:
+        self.budget = budget
         self.size = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
     def grow(self, size: int) -> None:
-        """Take ``size`` bytes more.
+        """Reserve ``size`` more bytes.
 
         Raises:
-            OutOfMemory: there are none left.
+            OutOfMemory: they do not fit.
         """
-        self.memory.check(size)
+        self.budget.check(size)
         self.hold(size)
 
     def hold(self, size: int) -> None:
-        """Take ``size`` bytes that are there already: an answer is not thrown away once it is made."""
-        self.memory.taken += size
+        """Count ``size`` bytes that exist already: a response is not thrown away once it is computed."""
+        self.budget.used += size
         self.size += size
 
     def release(self) -> None:
         """Give everything back."""
-        self.memory.taken -= self.size
+        self.budget.used -= self.size
         self.size = 0

@@ -1,6 +1,6 @@
 import pytest
 
-from predictor.errors import NotAcceptable, UnsupportedMedia
+from predictor.errors import NotAcceptable, UnsupportedMediaType
 from predictor.messages import ARROW, CSV, JSON, RequestHeaders, Response
 from predictor.service.limits import Overloaded
 
@@ -20,7 +20,7 @@ def test_media_type_comes_from_the_content_type_header(sent: bytes, media: bytes
 
 
 def test_refuses_charsets_other_than_utf_8() -> None:
-    with pytest.raises(UnsupportedMedia, match="latin"):
+    with pytest.raises(UnsupportedMediaType, match="latin"):
         RequestHeaders.of({b"content-type": b"text/csv; charset=latin-1"})
 
 
@@ -49,7 +49,7 @@ def test_unsupported_content_type_error_lists_the_supported_ones() -> None:
     head = RequestHeaders.of({b"content-type": b"text/csv"})
     assert head.require(CSV, ARROW) == CSV
     with pytest.raises(
-        UnsupportedMedia, match="content type text/csv is not known here, only application/json"
+        UnsupportedMediaType, match="content type text/csv is not known here, only application/json"
     ):
         head.require(JSON)
 

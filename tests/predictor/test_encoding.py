@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.codecs import compression
-from predictor.errors import InvalidInput, TooLarge, UnsupportedMedia
+from predictor.errors import InvalidInput, TooLarge, UnsupportedMediaType
 
 CODINGS = (b"gzip", b"zstd")
 
@@ -57,7 +57,7 @@ def test_identity_coding_returns_the_body(coding: bytes) -> None:
 
 
 def test_error_names_an_unsupported_coding() -> None:
-    with pytest.raises(UnsupportedMedia, match="content encoding br is not known here, only gzip and zstd"):
+    with pytest.raises(UnsupportedMediaType, match="content encoding br is not known here, only gzip and zstd"):
         compression.decode(b"", b"BR", 1)
 
 

@@ -18,7 +18,12 @@ TAGS = {
 
 
 def document(
-    model: LinearModel | None, *, name: str, version: str | None, auth: Auth = "off", keeps: bool = False
+    model: LinearModel | None,
+    *,
+    name: str,
+    version: str | None,
+    auth: Auth = "off",
+    has_feedback: bool = False,
 ) -> Json:
     """Describe every endpoint for ``model``, with examples it has answered itself.
 
@@ -27,7 +32,7 @@ def document(
         name: the model's name in the URLs.
         version: its version, if it has one.
         auth: whether a prediction needs a credential.
-        keeps: whether predictions are kept, and what came true may be told.
+        has_feedback: whether predictions are recorded, and ground truth can be sent.
 
     Returns:
         An OpenAPI 3.1 document, made for JSON.
@@ -38,7 +43,7 @@ def document(
     parameter = path_parameter("model", "The model's name.", schema={"type": "string", "enum": [name]})
     paths = {
         **native.paths(known, examples, about),
-        **(feedback.paths() if keeps else {}),
+        **(feedback.paths() if has_feedback else {}),
         **v1.paths(known, examples, name, parameter),
         **v2.paths(known, examples, name, version, parameter),
         **admin.paths(name, version, parameter),
