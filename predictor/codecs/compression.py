@@ -67,12 +67,9 @@ def decode(
 
 def compress(response: Response, coding: bytes) -> Response:
     """Compress a response where that is worth it, quickly rather than small; ``coding`` may be empty."""
-    if not coding:
+    if not coding or len(response.body) < SMALLEST:
         return response
-    headers = (*response.headers, (b"vary", b"accept-encoding"))
-    if len(response.body) < SMALLEST:
-        return response
-    headers = ((b"content-encoding", coding), *headers)
+    headers = ((b"content-encoding", coding), *response.headers, (b"vary", b"accept-encoding"))
     if coding == b"zstd":
         return response._replace(
             body=zstandard.ZstdCompressor(level=1).compress(response.body), headers=headers

@@ -5,11 +5,10 @@ from typing import Any
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput, NotFound, Overloaded
-from predictor.feedback.recorder import GroundTruth
+from predictor.feedback.recorder import LAST_ROW, GroundTruth
 from predictor.messages import JSON, Request, Response, is_plain_id
 from predictor.service.inference import InferenceService
 
-LAST_ROW = 2**53 - 1
 _LIMIT = 100_000
 
 

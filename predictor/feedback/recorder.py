@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.store import Put
 
+LAST_ROW = 2**53 - 1
+"""The last row of a request that ground truth can be for: a JSON number that every reader has exactly."""
+
 _MICROSECONDS = 1e6
 _OVERHEAD = 200
 """Bytes that an item takes beside its numbers."""

@@ -1,6 +1,6 @@
 """What came true, for the next training."""
 
-from predictor.endpoints.feedback import LAST_ROW
+from predictor.feedback.recorder import LAST_ROW
 from predictor.web.openapi.build import JSON, WITH_BODY, Json, answer, array, body, media, operation, record
 from predictor.web.openapi.native import PREDICT
 

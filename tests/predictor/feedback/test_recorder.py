@@ -1,0 +1,160 @@
+"""Recorded predictions and ground truth, read back as a training reads them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from predictor.endpoints.feedback import read
+from predictor.errors import InvalidInput
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
+from predictor.messages import request_id
+
+
+def read_table(folder: Path, kind: str) -> pa.Table:
+    return pa.concat_tables(
+        pq.ParquetFile(file).read() for file in sorted(folder.glob(f"{kind}/*/*.parquet"))
+    )
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(open_store(str(tmp_path)), 2**20, 3600)
+
+
+def predicted(
+    name: str, rows: list[list[float]], values: list[float], names: tuple[str, ...] = ("bmi", "s5")
+) -> Predicted:
+    return Predicted(name, 0.0, names, "3", np.array(rows), np.array(values))
+
+
+def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.predicted(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
+    recorder.close()
+    kept = read_table(tmp_path, "predictions")
+    assert kept.drop_columns("_time").to_pydict() == {
+        "_id": ["one", "two", "two"],
+        "_row": [0, 0, 1],
+        "_version": ["3", "3", "3"],
+        "bmi": [0.5, 0.0, 2.0],
+        "s5": [1.5, 1.0, 3.0],
+        "_prediction": [151.25, 1.0, 2.0],
+    }
+    assert kept.schema.field("_time").type == pa.timestamp("us", tz="UTC")
+    assert len(list(tmp_path.rglob("*"))) == 3, "the folder of predictions, the folder of a day, one file"
+
+
+def test_models_with_different_features_get_separate_files(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.predicted(predicted("two", [[0.5]], [150.0], names=("bp",)))
+    recorder.close()
+    files = sorted((tmp_path / "predictions").glob("*/*.parquet"))
+    assert [pq.ParquetFile(file).schema_arrow.names[4:-1] for file in files] == [["bmi", "s5"], ["bp"]]
+
+
+def test_ground_truth_future_resolves_once_stored(recorder: Recorder, tmp_path: Path) -> None:
+    stored = recorder.record_ground_truth([GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5])])
+    assert stored is not None
+    stored.result(60)
+    kept = read_table(tmp_path, "truths")
+    assert kept.drop_columns("_time").to_pydict() == {
+        "_id": ["one", "two", "two"],
+        "_row": [0, 0, 1],
+        "_target": [151.0, 1.5, 2.5],
+    }
+
+
+def test_cancelled_future_does_not_block_others(recorder: Recorder) -> None:
+    gone = recorder.record_ground_truth([GroundTruth("one", [1.0])])
+    assert gone is not None
+    gone.cancel()
+    waiting = recorder.record_ground_truth([GroundTruth("two", [1.0])])
+    assert waiting is not None
+    waiting.result(60)
+
+
+def test_unavailable_store_only_loses_records(tmp_path: Path) -> None:
+    def away(_name: str, _content: bytes) -> None:
+        raise OSError("the store is away")
+
+    recorder = Recorder(away, 1000, 3600)
+    for number in range(10):
+        recorder.predicted(predicted(str(number), [[0.5, 1.5]], [1.0]))
+    assert recorder.predictions.taken + recorder.predictions.refused == 10
+    assert recorder.predictions.refused > 0
+
+
+def test_failed_write_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    put = open_store(str(tmp_path))
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        put("truths/a.parquet", b"x" * 100)
+    assert not list((tmp_path / "truths").iterdir())
+
+
+def test_opens_a_store_by_path_or_url(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="missing"):
+        open_store((tmp_path / "missing").as_uri())
+    put = open_store(tmp_path.as_uri())
+    put("a/b", b"content")
+    assert (tmp_path / "a" / "b").read_bytes() == b"content"
+    with pytest.raises(Exception, match="ftp"):
+        open_store("ftp://host/folder")
+
+
+@pytest.mark.parametrize(
+    ("body", "truths"),
+    [
+        (b'{"id": "a", "target": 1}', [GroundTruth("a", (1.0,))]),
+        (b'{"id": "a", "targets": [1, 2.5]}', [GroundTruth("a", [1.0, 2.5])]),
+        (b'{"id": "a", "row": 7, "target": 1}', [GroundTruth("a", (1.0,), 7)]),
+        (b'{"id": "a", "row": 0, "targets": [1]}', [GroundTruth("a", [1.0])]),
+        (
+            b'{"feedback": [{"id": "a", "target": 1}, {"id": "b", "targets": [2]}]}',
+            [GroundTruth("a", (1.0,)), GroundTruth("b", [2.0])],
+        ),
+    ],
+)
+def test_reads_feedback(body: bytes, truths: list[GroundTruth]) -> None:
+    assert read(body) == truths
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[]", "the body: expected an object"),
+        (b'{"id": 5, "target": 1}', "the body: id: expected the id of a request"),
+        (b'{"id": "a b", "target": 1}', "the body: id: expected the id of a request"),
+        (b'{"id": "a", "target": "high"}', 'target: expected a number, got the string "high"'),
+        (b'{"id": "a", "target": 1e999}', "target: 1e999 is not a number that a double can hold"),
+        (b'{"id": "a", "target": 1, "targets": [1]}', 'expected "target", a number, or "targets"'),
+        (b'{"id": "a", "row": -1, "target": 1}', "row: expected an integer from 0, got -1"),
+        (b'{"id": "a", "row": 0.5, "target": 1}', "row: expected an integer from 0, got 0.5"),
+        (b'{"id": "a", "row": 1e16, "target": 1}', r"row: expected an integer from 0, got 1e\+16"),
+        (b'{"id": "a", "row": "one", "target": 1}', "row: expected a number"),
+        (b'{"id": "a", "row": 1}', 'expected "target", a number, or "targets"'),
+        (b'{"id": "a", "targets": []}', 'expected "target", a number, or "targets"'),
+        (b'{"feedback": []}', "feedback: expected a list of 1 to 100000"),
+        (b'{"feedback": [{"id": "a"}]}', r'feedback\[0\]: expected "target"'),
+        (b'{"feedback": [], "id": "a"}', 'the key "id" is not known here'),
+    ],
+)
+def test_feedback_error_names_the_place(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        read(body)
+
+
+def test_request_keeps_a_valid_id_or_gets_a_new_one() -> None:
+    assert request_id(b"order-17") == "order-17"
+    made: Callable[[bytes | None], str] = request_id
+    for given in (None, b"", b"two words", b"x" * 129, "ümlaut".encode()):
+        assert len(made(given)) == 32
+    assert made(None) != made(None)

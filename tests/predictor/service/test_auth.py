@@ -1,0 +1,192 @@
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import ValidationError
+
+from predictor.errors import NotFound, Unauthorized
+from predictor.service.auth import SCOPES, ApiKeys, Authorizer, JsonWebTokens, credential_of, jwks_reader
+from predictor.settings import Settings
+
+
+def line(key: str, scopes: str = "predict") -> str:
+    return f"{hashlib.sha256(key.encode()).hexdigest()} name {scopes}\n"
+
+
+def test_invalid_or_missing_key_file_keeps_the_previous_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(line("a"))
+    keys = ApiKeys(file)
+    for invalid in ("nonsense\n", line("b", "everything"), "abcd name predict\n"):
+        file.write_text(invalid * 2)
+        keys.refresh()
+        assert keys.find(b"a") is not None
+        assert keys.find(b"b") is None
+    file.unlink()
+    keys.refresh()
+    assert keys.find(b"a") is not None
+
+
+def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
+    with pytest.raises(NotFound):
+        Authorizer().authorize("admin", {b"authorization": b"Bearer x"})
+    with pytest.raises(Unauthorized):
+        Authorizer(admin_token="t").authorize("admin", {b"authorization": b"Bearer x"})
+    principal = Authorizer(admin_token="t").authorize("admin", {b"authorization": b"bearer t"})
+    assert principal is not None
+    assert principal.scopes == SCOPES
+
+
+@pytest.mark.parametrize(
+    ("headers", "credential"),
+    [
+        ({}, None),
+        ({b"authorization": b"Bearer"}, None),
+        ({b"authorization": b"Bearer  "}, None),
+        ({b"authorization": b"Basic x"}, None),
+        ({b"authorization": b"BEARER x"}, b"x"),
+        ({b"x-api-key": b"y"}, b"y"),
+        ({b"authorization": b"Bearer x", b"x-api-key": b"y"}, b"x"),
+    ],
+)
+def test_credential_comes_from_the_authorization_or_api_key_header(
+    headers: dict[bytes, bytes], credential: bytes | None
+) -> None:
+    assert credential_of(headers) == credential
+
+
+def test_settings_refuse_auth_without_keys_or_with_any_issuer() -> None:
+    with pytest.raises(ValidationError, match="auth is required"):
+        Settings(auth="required")
+    with pytest.raises(ValidationError, match="jwt_issuer and jwt_audience"):
+        Settings(auth="required", jwks="keys.json")
+
+
+ISSUER, AUDIENCE = "https://issuer.example", "predictor"
+
+
+@functools.cache
+def private_key(_name: str) -> rsa.RSAPrivateKey:
+    """The key of a name; generating one takes longer than the tests that use it."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+class Issuer:
+    """Signs tokens, and serves the keys for them, or fails to."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, rsa.RSAPrivateKey] = {}
+        self.fails = False
+        self.asked = 0
+
+    def add(self, name: str) -> None:
+        self.keys[name] = private_key(name)
+
+    def document(self) -> dict[str, Any]:
+        self.asked += 1
+        if self.fails:
+            raise OSError("unreachable")
+        public = {
+            name: jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()) for name, key in self.keys.items()
+        }
+        return {"keys": [json.loads(key) | {"kid": name, "alg": "RS256"} for name, key in public.items()]}
+
+    def token(self, name: str, **changes: Any) -> bytes:
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "me", "scope": "predict", "exp": 4e9} | changes
+        return jwt.encode(claims, self.keys[name], algorithm="RS256", headers={"kid": name}).encode()
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    made = Issuer()
+    made.add("old")
+    return made
+
+
+def tokens(issuer: Issuer) -> JsonWebTokens:
+    return JsonWebTokens(issuer.document, ISSUER, AUDIENCE, ("RS256",))
+
+
+def test_token_with_an_unknown_key_id_requests_a_refresh(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    issuer.add("new")
+    assert known.find(issuer.token("new")) is None
+    missed = known.missed
+    known.refresh()
+    assert (missed, known.missed) == (True, False)
+    assert known.find(issuer.token("new")) == ("me", frozenset({"predict"}), 4e9)
+
+
+def test_removed_keys_invalidate_verified_tokens(issuer: Issuer) -> None:
+    known, token = tokens(issuer), issuer.token("old")
+    assert known.find(token) is not None
+    before = known.generation
+    issuer.add("new")
+    del issuer.keys["old"]
+    known.refresh()
+    assert known.find(token) is None
+    assert known.generation == before + 1
+
+
+def test_unreachable_issuer_keeps_the_previous_keys(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    issuer.fails = True
+    known.refresh()
+    assert known.find(issuer.token("old")) is not None
+
+
+def test_unchanged_keys_keep_the_generation(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    before = known.generation
+    known.refresh()
+    assert (issuer.asked, known.generation) == (2, before)
+
+
+def test_cache_of_verified_tokens_is_bounded(issuer: Issuer) -> None:
+    known = tokens(issuer)
+    known.kept = 3
+    for i in range(10):
+        assert known.find(issuer.token("old", sub=str(i))) is not None
+    assert len(known._verified) == 3
+
+
+@pytest.mark.parametrize(
+    "claims", [{"exp": 10**400}, {"exp": "soon"}, {"scope": 7}, {"scope": [[]]}, {"scope": None}, {"aud": {}}]
+)
+def test_refuses_tokens_with_invalid_claims(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert tokens(issuer).find(issuer.token("old", **claims)) is None
+
+
+@pytest.mark.parametrize("junk", [b"", b".", b"a.b.c", b"\xff.\xff.\xff", b"e30.e30.", b"." * 5000])
+def test_refuses_strings_that_are_not_tokens(issuer: Issuer, junk: bytes) -> None:
+    assert tokens(issuer).find(junk) is None
+
+
+def test_reads_keys_from_a_url_and_refuses_bad_answers(issuer: Issuer) -> None:
+    answers = [json.dumps(issuer.document()).encode(), b" " * (2**20 + 1), b"[]", b"\xff"]
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answers[int(self.path[1:])])
+
+        def log_message(self, *_arguments: Any) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert jwks_reader(f"{url}/0")() == issuer.document()
+        for path in ("1", "2", "3"):
+            with pytest.raises(ValueError, match=r"."):
+                jwks_reader(f"{url}/{path}")()
+        server.shutdown()
+    with pytest.raises(OSError, match=r"."):
+        jwks_reader(f"{url}/0")()

@@ -1,0 +1,108 @@
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+
+from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
+from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
+
+
+def test_runs_work_in_a_thread_and_raises_its_error() -> None:
+    async def run() -> None:
+        executor = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
+        assert await executor.run(threading.current_thread, 1) is not threading.main_thread()
+        with pytest.raises(ZeroDivisionError):
+            await executor.run(lambda: 1 // 0, 1)
+        assert executor.jobs == 0
+
+    asyncio.run(run())
+
+
+def test_limit_counts_running_and_waiting_work() -> None:
+    async def run() -> None:
+        executor, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
+        asked = []
+        for taken in (1, 2):
+            executor.check(1)
+            asked.append(asyncio.create_task(executor.run(hold.wait, 1)))
+            await asyncio.sleep(0)
+            assert executor.jobs == taken
+        with pytest.raises(Overloaded) as refused:
+            executor.check(1)
+        assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
+        hold.set()
+        assert await asyncio.gather(*asked) == [True, True]
+        executor.check(1)
+
+    asyncio.run(run())
+
+
+def test_limits_the_bytes_of_running_and_waiting_work() -> None:
+    async def run() -> None:
+        executor, hold = BoundedExecutor(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
+        executor.check(1000)
+        first = asyncio.create_task(executor.run(hold.wait, 60))
+        await asyncio.sleep(0)
+        executor.check(40)
+        with pytest.raises(Overloaded):
+            executor.check(41)
+        hold.set()
+        await first
+        assert executor.bytes == 0
+
+    asyncio.run(run())
+
+
+def test_runs_received_work_beyond_the_limit() -> None:
+    async def run() -> list[int]:
+        executor = BoundedExecutor(threads=1, queue=0, queue_bytes=100, seconds=60)
+        return await asyncio.gather(*(executor.run(partial(int, i), 1) for i in range(20)))
+
+    assert asyncio.run(run()) == list(range(20))
+
+
+def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> None:
+    begun: list[str] = []
+
+    async def run() -> None:
+        executor, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
+        first = asyncio.create_task(executor.run(hold.wait, 1))
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineExceeded) as late:
+            await executor.run(lambda: begun.append("second"), 1)
+        assert late.value.status == 504
+        with pytest.raises(DeadlineExceeded):
+            await first
+        assert executor.jobs == 2
+        hold.set()
+        executor.seconds = 60
+        assert await executor.run(lambda: "third", 1) == "third"
+        assert executor.jobs == 0
+
+    asyncio.run(run())
+    assert begun == []
+
+
+def test_memory_is_granted_up_to_the_limit_and_returned() -> None:
+    memory = MemoryBudget(100)
+    first, second = Reservation(memory), Reservation(memory)
+    first.grow(60)
+    with pytest.raises(OutOfMemory):
+        second.grow(41)
+    second.grow(40)
+    assert memory.used == 100
+    first.release()
+    first.release()
+    assert memory.used == 40
+    memory.check(60)
+
+
+def test_hold_may_exceed_the_memory_limit() -> None:
+    memory = MemoryBudget(100)
+    reservation = Reservation(memory)
+    reservation.hold(150)
+    with pytest.raises(OutOfMemory):
+        memory.check(0)
+    reservation.release()
+    assert memory.used == 0

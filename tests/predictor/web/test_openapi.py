@@ -1,0 +1,233 @@
+"""The OpenAPI document."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema_rs import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from predictor.model.artifact import LinearModel
+from predictor.web.openapi import document
+
+ENDPOINTS = {
+    "/": {"get"},
+    "/ping": {"get"},
+    "/stream": {"post"},
+    "/stream/{instance}": {"get"},
+    "/batch": {"post"},
+    "/batch/{instances}": {"get"},
+    "/log": {"get"},
+    "/emptyLog": {"get"},
+    "/v2/repository/index": {"post"},
+    "/v2/repository/models/{model}/load": {"post"},
+    "/v2/repository/models/{model}/unload": {"post"},
+    "/metrics": {"get"},
+    "/openapi.json": {"get"},
+    "/docs": {"get"},
+    "/v1/models": {"get"},
+    "/v1/models/{model}": {"get"},
+    "/v1/models/{model}:predict": {"post"},
+    "/v1/models/{model}:explain": {"post"},
+    "/v2": {"get"},
+    "/v2/health/live": {"get"},
+    "/v2/health/ready": {"get"},
+    "/v2/models": {"get"},
+    "/v2/models/{model}": {"get"},
+    "/v2/models/{model}/ready": {"get"},
+    "/v2/models/{model}/infer": {"post"},
+    "/v2/models/{model}/versions/{version}": {"get"},
+    "/v2/models/{model}/versions/{version}/ready": {"get"},
+    "/v2/models/{model}/versions/{version}/infer": {"post"},
+}
+ADMINISTRATION = {
+    "get /log",
+    "get /emptyLog",
+    "post /v2/repository/index",
+    "post /v2/repository/models/{model}/load",
+    "post /v2/repository/models/{model}/unload",
+}
+MODELS = ("one_feature", "three_features", "hostile")
+
+
+@pytest.fixture(params=[*MODELS, None])
+def spec(request: pytest.FixtureRequest) -> Any:
+    model = request.getfixturevalue(request.param) if request.param else None
+    return document(model, name="linear-regressor", version="3" if model else None)
+
+
+def operations(spec: Any) -> list[tuple[str, Any]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, item in spec["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+
+
+def contents(spec: Any) -> list[tuple[str, Any]]:
+    """The content objects of all operations: each has a schema and may have examples."""
+    places = []
+    for name, operation in operations(spec):
+        places += [
+            (name, content) for content in operation.get("requestBody", {}).get("content", {}).values()
+        ]
+        for answer in operation["responses"].values():
+            places += [(name, content) for content in answer.get("content", {}).values()]
+        for parameter in operation.get("parameters", ()):
+            places += [(name, content) for content in parameter.get("content", {}).values()]
+    return places
+
+
+def protected_operations(spec: Any) -> set[str]:
+    """The operations that need a credential."""
+    return {name for name, operation in operations(spec) if {} not in operation.get("security", [{}])}
+
+
+def validator(spec: Any, schema: Any) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": spec["components"]})
+
+
+def test_document_is_valid_openapi(spec: Any) -> None:
+    OpenAPIV31SpecValidator(spec).validate()
+
+
+def test_document_is_json(spec: Any) -> None:
+    assert json.loads(json.dumps(spec, allow_nan=False)) == spec
+
+
+def test_every_endpoint_is_described(spec: Any) -> None:
+    assert {path: set(item) - {"parameters"} for path, item in spec["paths"].items()} == ENDPOINTS
+
+
+def test_every_operation_has_a_unique_id_a_tag_and_a_summary(spec: Any) -> None:
+    described = [operation for _, operation in operations(spec)]
+    assert len({operation["operationId"] for operation in described}) == len(described)
+    tags = {tag["name"] for tag in spec["tags"]}
+    assert {tag for operation in described for tag in operation["tags"]} == tags
+    assert all(operation["summary"] for operation in described)
+
+
+def test_every_example_matches_its_schema(spec: Any) -> None:
+    examples = [
+        (content, example["value"])
+        for _, content in contents(spec)
+        if "schema" in content
+        for example in content.get("examples", {}).values()
+    ]
+    assert len(examples) > 20
+    for content, example in examples:
+        validator(spec, content["schema"]).validate(example)
+
+
+def test_example_predictions_come_from_the_model(three_features: LinearModel) -> None:
+    spec = document(three_features, name="m", version=None)
+    batch = spec["paths"]["/batch"]["post"]
+    rows = batch["requestBody"]["content"]["application/json"]["examples"]["rows"]["value"]["instances"]
+    answer = batch["responses"]["200"]["content"]["application/json"]["examples"]["predictions"]["value"]
+    expected = [938.25 * bmi - 0.5 * pressure + 12.0 * sex + 152.5 for bmi, pressure, sex in rows]
+    assert answer["predictions"] == pytest.approx(expected)
+
+
+def test_example_contributions_add_up(three_features: LinearModel) -> None:
+    spec = document(three_features, name="m", version=None)
+    answer = spec["paths"]["/v1/models/{model}:explain"]["post"]["responses"]["200"]["content"]
+    for part in answer["application/json"]["examples"]["explanations"]["value"]["explanations"]:
+        assert sum(part["contributions"].values()) + part["intercept"] == pytest.approx(part["prediction"])
+
+
+@pytest.mark.parametrize(
+    ("instances", "valid"),
+    [
+        ([[1, 2, 3]], True),
+        ([[1, 2, 3.5], [-1e300, 0, 0]], True),
+        ([[1, 2]], False),
+        ([[1, 2, 3, 4]], False),
+        ([1, 2, 3], False),
+        ([[1, 2, "3"]], False),
+        ([[1, 2, None]], False),
+        ([[1, 2, True]], False),
+        ([], False),
+        ([[]], False),
+        (1, False),
+    ],
+)
+def test_row_schema_fixes_the_row_length(three_features: LinearModel, instances: Any, valid: bool) -> None:
+    spec = document(three_features, name="m", version=None)
+    rows = validator(spec, {"$ref": "#/components/schemas/BatchRequest"})
+    assert rows.is_valid({"instances": instances}) == valid
+
+
+@pytest.mark.parametrize(
+    ("instances", "valid"),
+    [([1, 2], True), ([[1], [2]], True), ([[1, 2]], False), ([1, [2]], False), ([], False)],
+)
+def test_schema_for_one_feature_also_allows_a_flat_list(
+    one_feature: LinearModel, instances: Any, valid: bool
+) -> None:
+    spec = document(one_feature, name="m", version=None)
+    rows = validator(spec, {"$ref": "#/components/schemas/BatchRequest"})
+    assert rows.is_valid({"instances": instances}) == valid
+
+
+def test_row_schema_names_features_in_order(three_features: LinearModel) -> None:
+    row = document(three_features, name="m", version=None)["components"]["schemas"]["Row"]
+    assert [item["title"] for item in row["prefixItems"]] == ["bmi", "pressure", "sex"]
+    assert "in mmHg, 60 to 140 in training" in row["prefixItems"][1]["description"]
+
+
+def test_every_error_uses_the_error_schema(spec: Any) -> None:
+    for name, operation in operations(spec):
+        for status, answer in operation["responses"].items():
+            if status != "200":
+                response = spec["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+                assert response["content"]["application/json"]["schema"] == {
+                    "$ref": "#/components/schemas/Error"
+                }, name
+
+
+def test_every_component_is_used(spec: Any) -> None:
+    text = json.dumps(spec)
+    for kind in ("schemas", "responses"):
+        for name in spec["components"][kind]:
+            assert f'"#/components/{kind}/{name}"' in text
+
+
+def test_only_admin_operations_need_a_credential_by_default(spec: Any) -> None:
+    assert protected_operations(spec) == ADMINISTRATION
+
+
+def test_predictions_need_a_credential_when_auth_is_required(one_feature: LinearModel) -> None:
+    spec = document(one_feature, name="m", version=None, auth="required")
+    assert protected_operations(spec) == ADMINISTRATION | {
+        "post /stream",
+        "get /stream/{instance}",
+        "post /batch",
+        "get /batch/{instances}",
+        "post /v1/models/{model}:predict",
+        "post /v1/models/{model}:explain",
+        "post /v2/models/{model}/infer",
+        "post /v2/models/{model}/versions/{version}/infer",
+    }
+    answers = spec["paths"]["/stream"]["post"]["responses"]
+    assert {"401", "403"} <= set(answers)
+
+
+def test_optional_auth_allows_requests_without_a_credential(one_feature: LinearModel) -> None:
+    spec = document(one_feature, name="m", version=None, auth="optional")
+    assert spec["paths"]["/stream"]["post"]["security"] == [
+        {"bearer": ["predict"]},
+        {"key": ["predict"]},
+        {},
+    ]
+    assert protected_operations(spec) == ADMINISTRATION
+
+
+def test_description_says_when_no_model_is_loaded() -> None:
+    assert "No model is loaded" in document(None, name="m", version=None)["info"]["description"]
+
+
+def test_server_url_is_relative(spec: Any) -> None:
+    assert spec["servers"] == [{"url": "."}]
+    assert not re.search(r"https?://", json.dumps(spec))

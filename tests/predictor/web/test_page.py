@@ -1,0 +1,168 @@
+"""The page on which to try the model."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.web.html import Page
+from predictor.web.page import index, page
+
+Read = Callable[[Page], Any]
+
+
+def render(model: LinearModel, name: str = "linear-regressor", version: str | None = "3") -> Page:
+    return page(model, name=name, version=version, digest="ab12" * 16)
+
+
+def script_data(reader: Any) -> Any:
+    scripts = reader.named("script")
+    assert [script.get("type") for script in scripts] == ["application/json", None]
+    return json.loads(reader.texts["script"][0])
+
+
+def test_page_shows_name_version_and_digest(one_feature: LinearModel) -> None:
+    html = render(one_feature).html.decode()
+    assert "<bdi>linear-regressor</bdi>" in html
+    assert "version 3" in html
+    assert "ab12" * 16 in html
+
+
+def test_page_says_when_there_is_no_version(one_feature: LinearModel) -> None:
+    assert "no version" in render(one_feature, version=None).html.decode()
+
+
+def test_feature_shows_its_unit_and_training_range(three_features: LinearModel) -> None:
+    html = render(three_features).html.decode()
+    assert "<bdi>mmHg</bdi> · 60 to 140" in html
+    assert "no unit · −0.09 to 0.17" in html  # noqa: RUF001
+    assert "Features without a unit were plain numbers in training" in html
+
+
+def test_page_says_when_no_feature_has_a_unit(one_feature: LinearModel) -> None:
+    assert "The feature has no unit" in render(one_feature).html.decode()
+
+
+def test_formula_shows_every_weight_and_its_sign(three_features: LinearModel) -> None:
+    formula = re.search(r'<p class="formula">(.*?)</p>', render(three_features).html.decode(), re.DOTALL)
+    assert formula
+    words = re.sub(r"<[^>]+>", "", formula[1])
+    assert words == "progression = 938.25 × bmi − 0.5 × pressure + 12 × sex + 152.5"  # noqa: RUF001
+
+
+def test_table_shows_the_exact_weights(three_features: LinearModel) -> None:
+    html = render(three_features).html.decode()
+    assert '<th scope="row"><bdi>pressure</bdi></th><td>-0.5</td><td>mmHg</td><td>60.0</td>' in html
+
+
+def test_curl_example_uses_the_training_means(three_features: LinearModel) -> None:
+    html = render(three_features).html.decode()
+    assert "{&quot;instance&quot;: [0.04, 100, 1.5]}" in html
+    assert "/stream<span" in html
+
+
+def test_script_gets_the_data_it_draws(one_feature: LinearModel, read: Read) -> None:
+    model = script_data(read(render(one_feature)))
+    (feature,) = model["features"]
+    assert model["intercept"] == 152.5
+    assert model["target"] == {"name": "progression", "unit": None, "minimum": 25.0, "maximum": 346.0}
+    assert (feature["weight"], feature["minimum"], feature["maximum"]) == (938.25, -0.09, 0.17)
+    assert len(feature["proportions"]) == len(feature["edges"]) + 1
+
+
+def test_every_input_has_a_label(three_features: LinearModel, read: Read) -> None:
+    reader = read(render(three_features))
+    labelled = {label.get("for") for label in reader.named("label")}
+    inputs = [item for item in reader.named("input") if item["id"] != "key"]  # this one stands in its label
+    assert len(inputs) == 6
+    assert all(item["id"] in labelled or item.get("aria-label") for item in inputs)
+
+
+def test_references_between_elements_resolve(three_features: LinearModel, read: Read) -> None:
+    reader = read(render(three_features))
+    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in reader.elements:
+        for key in ("for", "aria-labelledby", "aria-describedby", "data-copy"):
+            assert set((attributes.get(key) or "").split()) <= set(ids)
+
+
+def test_page_has_every_element_the_script_uses(one_feature: LinearModel) -> None:
+    html = render(one_feature).html.decode()
+    asked = set(re.findall(r'byId\("([\w-]+)"\)', html))
+    assert asked
+    assert asked <= set(re.findall(r'id="([\w-]+)"', html))
+
+
+def test_escapes_names_everywhere(hostile: LinearModel, read: Read) -> None:
+    found = render(hostile, name="<b>&</b>", version="<u>1</u>")
+    reader = read(found)
+    plain = read(render(hostile, name="m", version="1"))
+    assert not reader.named("img")
+    assert [tag for tag, _ in reader.elements] == [tag for tag, _ in plain.elements]
+    assert [feature["name"] for feature in script_data(reader)["features"]][:3] == [
+        column.name for column in hostile.features
+    ][:3]
+
+
+def test_template_syntax_in_names_is_not_expanded(hostile: LinearModel) -> None:
+    assert "$style ${data} {model} %s" in render(hostile).html.decode()
+
+
+def test_security_policy_allows_only_the_script_and_style_of_the_page(one_feature: LinearModel) -> None:
+    found = render(one_feature)
+    html, policy = found.html.decode(), found.content_security_policy
+    for tag, directive in (("script", "script-src"), ("style", "style-src")):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_page_stays_within_its_security_policy(three_features: LinearModel, read: Read) -> None:
+    reader = read(render(three_features))
+    for tag, attributes in reader.elements:
+        assert "style" not in attributes
+        assert not any(key.startswith("on") for key in attributes)
+        assert "src" not in attributes
+        address = attributes.get("href") or ""
+        assert not re.match(r"(https?:|//|/)", address), f"{tag} refers to {address}"
+
+
+def test_headers_hold_content_type_policy_and_etag(
+    one_feature: LinearModel, three_features: LinearModel
+) -> None:
+    headers, others = render(one_feature).headers, render(three_features).headers
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert headers["content-security-policy"] == render(one_feature).content_security_policy
+    assert headers["etag"] == render(one_feature).headers["etag"] != others["etag"]
+
+
+@pytest.mark.parametrize("value", [1.7e308, 5e-324, 0.0, -1.0])
+def test_renders_constant_and_extreme_features(value: float, read: Read) -> None:
+    spread = Distribution(mean=value, deviation=0.0, edges=(), proportions=(1.0,))
+    column = Column("x", value, value)
+    model = LinearModel((1.0,), 0.0, (column,), Column("y", 0.0, 1.0), Reference(1, {"x": spread}, spread))
+    assert script_data(read(render(model)))["features"][0]["minimum"] == value
+
+
+def test_index_lists_features_target_and_links(three_features: LinearModel) -> None:
+    found = index(three_features, name="linear-regressor", version="3", digest="ab12")
+    assert [feature["name"] for feature in found["features"]] == ["bmi", "pressure", "sex"]
+    assert found["features"][1]["unit"] == "mmHg"
+    assert found["target"]["name"] == "progression"
+    assert found["ready"]
+    assert found["links"]["v2"] == "v2/models/linear-regressor"
+
+
+def test_index_without_a_model_is_not_ready() -> None:
+    found = index(None, name="a model/1", version=None, digest=None)
+    assert not found["ready"]
+    assert found["features"] == []
+    assert found["links"]["v1"] == "v1/models/a%20model%2F1"
