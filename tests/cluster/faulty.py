@@ -1,4 +1,4 @@
-"""The predictor with a fault, for tests alone: version 4 errs, 5 answers NaN, 6 is slow."""
+"""The predictor with a fault for tests: half of version 4's requests fail, 5 returns NaN, 6 is slow."""
 
 import os
 import random
@@ -12,17 +12,17 @@ from predictor.desk import Desk
 from predictor.errors import Unavailable
 from predictor.served import Served
 
-plain = inference.stream
+original = inference.stream
 version = os.environ.get("PREDICTOR_MODEL_VERSION", "")
 
 
 def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
-    """Answer as the predictor does, but for the fault."""
+    """Answer like the predictor, except for the fault."""
     if version == "4" and random.random() < 0.5:
-        raise Unavailable("a fault of the test")
+        raise Unavailable("injected fault")
     if version == "5":
         return Answer(b'{"prediction":NaN}')
-    answer = plain(served, head, body)
+    answer = original(served, head, body)
     if version == "6":
         late: Future[None] = Future()
         Timer(1.5, late.set_result, [None]).start()
@@ -31,6 +31,6 @@ def stream(served: Served, head: Head, body: bytes | bytearray) -> Answer:
 
 
 inference.stream = stream
-# Every request goes by the application, which asks the function above.
+# No request takes the fast path, so all of them call the function above.
 Desk.find = lambda *_: None  # type: ignore[method-assign]
 main()
