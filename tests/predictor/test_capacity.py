@@ -1,11 +1,20 @@
 import asyncio
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from predictor.capacity import Busy, Memory, OutOfMemory, Share, Workers
 from predictor.errors import DeadlineExceeded
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """What blocked work waits for; set at the end of the test, also where that fails."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def test_runs_work_in_a_thread_and_raises_its_error() -> None:
@@ -19,35 +28,35 @@ def test_runs_work_in_a_thread_and_raises_its_error() -> None:
     asyncio.run(run())
 
 
-def test_limit_counts_running_and_waiting_work() -> None:
+def test_limit_counts_running_and_waiting_work(release: threading.Event) -> None:
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
+        workers = Workers(threads=1, queue=1, queue_bytes=100, seconds=60)
         asked = []
         for taken in (1, 2):
             workers.check(1)
-            asked.append(asyncio.create_task(workers.run(hold.wait, 1)))
+            asked.append(asyncio.create_task(workers.run(release.wait, 1)))
             await asyncio.sleep(0)
             assert workers.taken == taken
         with pytest.raises(Busy) as refused:
             workers.check(1)
         assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
-        hold.set()
+        release.set()
         assert await asyncio.gather(*asked) == [True, True]
         workers.check(1)
 
     asyncio.run(run())
 
 
-def test_limits_the_bytes_of_running_and_waiting_work() -> None:
+def test_limits_the_bytes_of_running_and_waiting_work(release: threading.Event) -> None:
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
+        workers = Workers(threads=1, queue=9, queue_bytes=100, seconds=60)
         workers.check(1000)
-        first = asyncio.create_task(workers.run(hold.wait, 60))
+        first = asyncio.create_task(workers.run(release.wait, 60))
         await asyncio.sleep(0)
         workers.check(40)
         with pytest.raises(Busy):
             workers.check(41)
-        hold.set()
+        release.set()
         await first
         assert workers.bytes == 0
 
@@ -62,12 +71,12 @@ def test_runs_received_work_beyond_the_limit() -> None:
     assert asyncio.run(run()) == list(range(20))
 
 
-def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> None:
+def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then(release: threading.Event) -> None:
     begun: list[str] = []
 
     async def run() -> None:
-        workers, hold = Workers(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
-        first = asyncio.create_task(workers.run(hold.wait, 1))
+        workers = Workers(threads=1, queue=1, queue_bytes=100, seconds=0.05)
+        first = asyncio.create_task(workers.run(release.wait, 1))
         await asyncio.sleep(0)
         with pytest.raises(DeadlineExceeded) as late:
             await workers.run(lambda: begun.append("second"), 1)
@@ -75,7 +84,7 @@ def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> No
         with pytest.raises(DeadlineExceeded):
             await first
         assert workers.taken == 2
-        hold.set()
+        release.set()
         workers.seconds = 60
         assert await workers.run(lambda: "third", 1) == "third"
         assert workers.taken == 0

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import pytest
 import zstandard
@@ -23,6 +24,18 @@ def test_refuses_one_byte_over_the_limit(coding: bytes) -> None:
     assert len(encoding.decode(sent, coding, 1000)) == 1000
     with pytest.raises(TooLarge, match="longer than 999 bytes"):
         encoding.decode(sent, coding, 999)
+
+
+@pytest.mark.parametrize(("coding", "memory"), [(b"gzip", 2**16), (b"zstd", 2**25)])
+def test_stops_decompressing_at_the_limit(coding: bytes, memory: int) -> None:
+    sent = encoding.encode(bytes(2**26), coding)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            encoding.decode(sent, coding, 999)
+        assert tracemalloc.get_traced_memory()[1] < len(sent) + memory
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("coding", "compress"), [(b"gzip", gzip.compress), (b"zstd", zstandard.compress)])
