@@ -70,7 +70,7 @@ def test_ends_while_a_thread_still_computes() -> None:
     quoted = b'"0.5"\n' * 900_000
     fields = {"content-type": "text/csv", "content-length": str(len(quoted))}
     with start_predictor(grace_seconds=1, answer_seconds=60) as server, contextlib.ExitStack() as stack:
-        for _ in range(8):
+        for _ in range(4):
             stack.enter_context(server.connect()).send(head("/batch", fields) + quoted)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
