@@ -24,9 +24,10 @@ import simdjson
 
 from tests.benchmarks import bodies, clients, open_loop, overload
 from tests.benchmarks.clients import on_core
-from tests.benchmarks.servers import CLIENT_CORE, KEY, NAME, SERVER_CORE, Server, running
+from tests.benchmarks.servers import CLIENT_CORE, KEY, SERVER_CORE, Server, running
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
 from tests.benchmarks.table import Table, ratio_of
+from tests.support.server import NAME
 
 V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 JSON = {"Content-Type": "application/json"}
