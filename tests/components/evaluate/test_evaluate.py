@@ -15,6 +15,7 @@ from components.evaluate.evaluate import evaluate
 from components.evaluate.page import render
 from components.register.gate import Decision
 from components.register.registry import open_registry
+from tests.support.registry import empty_registry
 
 MakeEntry = Callable[..., Entry]
 
@@ -91,9 +92,12 @@ def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_ent
 
 
 def test_step_writes_report_and_page(
-    dataset: Dataset, make_model: Callable[..., Path], tmp_path: Path
+    dataset: Dataset,
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    registry = open_registry(tmp_path / "registry")
+    registry = open_registry(empty_registry(tmp_path_factory, tmp_path / "registry"))
     registry.register(make_model(1.0), "run-1", {}, lambda champion: Decision(promote=True, reasons=()))
     report = evaluate(dataset.folder, make_model(2.0), registry, tmp_path / "report", tmp_path / "page")
     assert reports.read(tmp_path / "report") == report
