@@ -1,4 +1,4 @@
-"""Processes that die at a chosen write to the registry."""
+"""Processes that die between two writes to the registry."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,23 +22,22 @@ class Crash(BaseException):
     """The process dies here; nothing in the code may catch it."""
 
 
-class CrashAt:
-    """Dies before or after the write at one position."""
+class CrashAfter:
+    """Dies when so many writes are done; after 0 writes, before the first."""
 
-    def __init__(self, position: int, *, after: bool) -> None:
+    def __init__(self, writes: int) -> None:
+        self.writes = writes
+
+    def __call__(self, position: int) -> "CrashAfter":
         self.position = position
-        self.after = after
-
-    def __call__(self, position: int) -> "CrashAt":
-        self.reached = position == self.position
         return self
 
     def __enter__(self) -> None:
-        if self.reached and not self.after:
+        if self.position == self.writes:
             raise Crash
 
     def __exit__(self, *_: object) -> None:
-        if self.reached and self.after:
+        if self.position + 1 == self.writes:
             raise Crash
 
 
@@ -69,11 +68,9 @@ def record_writes(
     return written
 
 
-def crash_while_registering(
-    registry: Registry, folder: Path, slope: float, *, position: int, after: bool
-) -> None:
-    """Register a model as ``run-SLOPE``, and die before or after the write at a position."""
+def crash_while_registering(registry: Registry, folder: Path, slope: float, *, writes: int) -> None:
+    """Register a model as ``run-SLOPE``, and die when so many writes are done."""
     with pytest.MonkeyPatch.context() as patch:
-        record_writes(patch, CrashAt(position, after=after))
+        record_writes(patch, CrashAfter(writes))
         with pytest.raises(Crash):
             registry.register(folder, f"run-{slope:g}", {"slope": str(slope)}, if_steeper(slope))

@@ -121,6 +121,6 @@ def test_on_a_server_a_dead_registration_is_not_waited_for(
     root: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = open_on_server(root)
-    crash_while_registering(registry, make_model(1.0), 1, position=2, after=False)
+    crash_while_registering(registry, make_model(1.0), 1, writes=2)
     monkeypatch.setattr("components.register.registry.LEASE", 0.0)
     assert registry.register(make_model(2.0), "run-2", {}, accept).champion == 2
