@@ -127,11 +127,13 @@ def _model(folder: Path) -> Path:
 
 
 def _settings(name: str, folder: Path) -> dict[str, Any]:
-    """The settings of a predictor."""
+    """The settings of a predictor: those of this process, and over them those of the benchmark."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("PREDICTOR_")}
     keys = folder / "keys"
     if not keys.exists():
         keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} benchmark predict,explain\n")
-    settings: dict[str, Any] = {"auth": "required", "api_keys": str(keys)}
+    settings: dict[str, Any] = {name.removeprefix("PREDICTOR_").lower(): given[name] for name in given}
+    settings |= {"auth": "required", "api_keys": str(keys)}
     if name == "predictor, JWT":
         settings |= _tokens(folder)
     if name == "predictor, threads":
