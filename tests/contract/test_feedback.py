@@ -63,8 +63,8 @@ def predict_in_every_way(server: Server) -> dict[str, list[float]]:
         two = {"json": {"instances": [0.25, 0.75]}, "headers": {"X-Request-Id": "two"}}
         assert request_id(client, "/batch", **two) == "two"
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64"}
-        tensor |= {"contents": {"fp64_contents": [0.5]}}
+        contents = {"fp64_contents": [0.5]}
+        tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": contents}
         request = pb.ModelInferRequest(model_name="linear-regressor", inputs=[tensor], id="by-grpc")
         assert GRPCInferenceServiceStub(channel).ModelInfer(request).id == "by-grpc"
     assert {"order-17", "named-in-the-body"} < set(ids)
@@ -128,8 +128,10 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
     """Requests wait for the store as long as there is room: for one truth and one prediction here."""
     store = tmp_path / "store"
     store.write_text("a file in the place of the folder")
-    limits = {"feedback_bytes": 300, "answer_seconds": 0.5}
-    with start_predictor(feedback_url=store, **limits) as running, running.http as client:
+    with (
+        start_predictor(feedback_url=store, feedback_bytes=300, answer_seconds=0.5) as running,
+        running.http as client,
+    ):
         for _ in range(2):
             answer = client.post("/feedback", json={"id": "a", "target": 1})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
