@@ -29,7 +29,8 @@ from tests.cluster.registry import KUBEFLOW, NAMESPACE, unreachable_store
 pytestmark = needs_pipelines
 BETTER = 'features=["bmi", "bp", "s5"]'
 CLIENT = '{linear-regressor/registry-client: "true"}'
-# The network policy may take a few seconds to apply to a new pod, so the pod retries.
+# The network policy may take a few seconds to apply to a new pod, so the pod retries. That the name resolves
+# shows that the pod has a network.
 CALLER = """
 apiVersion: v1
 kind: Pod
@@ -52,13 +53,16 @@ spec:
         - python
         - -c
         - |
-          import time, urllib.request
+          import socket, time, urllib.request
           deadline = time.monotonic() + 30
           while True:
               try:
-                  result = str(urllib.request.urlopen("{address}", timeout=5).status)
-              except OSError:
+                  result = "no name"
+                  socket.getaddrinfo("{host}", 5000)
                   result = "no connection"
+                  result = str(urllib.request.urlopen("http://{host}:5000/health", timeout=5).status)
+              except OSError:
+                  pass
               if result == "{expected}" or time.monotonic() > deadline:
                   break
               time.sleep(0.5)
@@ -108,8 +112,8 @@ def test_only_registry_clients_reach_the_registry(
     pipelines: Pipelines, first_run: str, labels: str, expected: str
 ) -> None:
     kubectl("-n", NAMESPACE, "delete", "pod", "caller", "--ignore-not-found")
-    address = f"{pipelines.tracking_uri}/health"
-    pod = CALLER.format(labels=labels, image=pipelines.image, address=address, expected=expected)
+    host = f"{NAME}-mlflow.{NAMESPACE}"
+    pod = CALLER.format(labels=labels, image=pipelines.image, host=host, expected=expected)
     kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=pod)
     succeeded = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("-n", NAMESPACE, "wait", succeeded, "pod/caller", "--timeout=120s")
