@@ -96,6 +96,19 @@ def test_reports_all_problems_together_with_their_rows(
     ]
 
 
+def test_accepts_the_limits_of_a_range(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    settings = Settings(test_rows=5, ranges={"bmi": [0.5, 29.5], "target": [0, None]})
+    assert ingest(write_csv(), tmp_path / "dataset", settings).train_rows == 25
+
+
+def test_refuses_large_negative_values(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
+) -> None:
+    assert problems_of(write_csv("-1e200,1", "-inf,2")) == [
+        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (row 31: -1e+200, row 32: -inf)"
+    ]
+
+
 def test_reports_a_missing_column_and_bad_rows_together(
     write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
@@ -150,6 +163,12 @@ def test_refuses_columns_that_are_constant_within_a_split(
         "target 'target' is constant over the training rows",
         "target 'target' is constant over the held-out rows: no score can be told from another",
     ]
+    path.write_text("bmi,target\n" + "".join(f"{row},{min(row, 25)}\n" for row in range(30)))
+    assert problems_of(str(path)) == [
+        "target 'target' is constant over the held-out rows: no score can be told from another"
+    ]
+    path.write_text("bmi,target\n" + "".join(f"{row},{max(row, 25)}\n" for row in range(30)))
+    assert problems_of(str(path)) == ["target 'target' is constant over the training rows"]
 
 
 def test_treats_a_deviation_that_underflows_as_constant(

@@ -77,9 +77,27 @@ def test_stays_accurate_for_sorted_rows_with_outliers_first() -> None:
 
 
 def test_stays_accurate_when_the_sampled_rows_are_far_from_the_mean() -> None:
-    X, y = rows(20_000, 1)
+    X, y = rows(100_000, 1)
     X[np.linspace(0, len(X) - 1, 33).astype(int)] = 1e7
     assert_exact(Moments.of(X, y), X, y, rtol=1e-9)
+
+
+def test_stays_accurate_when_the_sampled_rows_have_no_weight() -> None:
+    X, y = rows(1000, 2)
+    weight = np.ones(1000)
+    sampled = np.linspace(0, 999, 33).astype(int)
+    X[sampled], y[sampled], weight[sampled] = 1e6, 1e6, 0
+    kept = weight > 0
+    assert_exact(Moments.of(X, y, weight), X[kept], y[kept])
+
+
+def test_variances_are_never_negative() -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        X, weight = np.full((50, 1), 10 * rng.random()), rng.random(50)
+        ignored = slice(0, rng.integers(50))
+        X[ignored], weight[ignored] = 10 * rng.random(), 0
+        assert (np.diag(Moments.of(X, rng.random(50), weight).comoment) >= 0).all(), seed
 
 
 def test_constant_columns_have_a_variance_of_exactly_zero() -> None:
@@ -104,6 +122,22 @@ def test_merging_a_thousand_parts_stays_accurate(mean: Any) -> None:
     X, y = rows(5000, 1, mean=mean)
     merged = merge(Moments.of(X[part], y[part]) for part in np.array_split(np.arange(len(y)), 1000))
     assert_exact(merged, X, y)
+
+
+class Tree:
+    """Stands in for moments and counts the merges between them and their farthest part."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
+
+    def merge(self, other: "Tree") -> "Tree":
+        return Tree(max(self.depth, other.depth) + 1)
+
+
+@pytest.mark.parametrize(("parts", "depth"), [(1, 0), (2, 1), (1000, 10), (1024, 10), (1025, 11)])
+def test_merges_pairwise(parts: int, depth: int) -> None:
+    whole: Any = merge(Tree() for _ in range(parts))  # type: ignore[misc]
+    assert whole.depth == depth
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308, 5e-324 * 2**20])
