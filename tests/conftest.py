@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Settings of all tests."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import settings
 # Without it scikit-learn skips its array API check; it counts only when set before scipy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-# The same cases in every run, and none judged by its time: what passed once passes on any machine. New cases
+# The same cases in every run, without a time limit: what passed once passes on any machine. New cases
 # are searched for with `pytest --hypothesis-profile=search`.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)

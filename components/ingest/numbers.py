@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -73,6 +72,8 @@ def _parse(text: pa.ChunkedArray) -> Numbers:
     try:
         return Numbers(_doubles(text.cast(pa.float64())))
     except pa.ArrowInvalid:  # it stops at the first value that is no number, and doesn't say where
+        import pandas as pd  # it takes a second to import, and the step that plans needs none of it
+
         return _refuse(text, pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
 
 

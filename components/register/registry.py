@@ -20,6 +20,7 @@ from predictor.model import artifact
 UNFINISHED = "registering"
 # How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.
 LEASE = 60.0
+POLL_SECONDS = 1.0
 
 
 class RegistryError(Exception):
@@ -217,7 +218,7 @@ class Registry:
             for earlier in self._index.latest()
             if "run_id" in earlier.tags
         ):
-            time.sleep(1)
+            time.sleep(POLL_SECONDS)
 
     def _result(self, version: Version, decision: Decision) -> Registration:
         champion = self.champion()

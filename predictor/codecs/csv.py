@@ -55,7 +55,7 @@ def write(values: NDArray[np.float64]) -> bytes:
 
 def _header(body: bytes | bytearray, names: Sequence[str]) -> tuple[list[int] | None, int]:
     """Where the features are among the columns, if the first line names them, and where numbers begin."""
-    end = body.find(b"\n") + 1 or len(body)
+    end = _first_line(body)
     first = next(_fields(body[:end], 1), [])
     # One more than there are features tells all: a line can hold millions.
     columns = [field.strip() for field in first[: len(names) + 1]]
@@ -68,6 +68,13 @@ def _header(body: bytes | bytearray, names: Sequence[str]) -> tuple[list[int] | 
     if len(columns) > len(names):
         raise InvalidInput("line 1: a column stands twice")
     return [columns.index(name) for name in names], end
+
+
+def _first_line(body: bytes | bytearray) -> int:
+    """Return the length of the first line with its end: LF, CR LF or CR."""
+    end = body.find(b"\n") + 1 or len(body)
+    carriage = body.find(b"\r", 0, end) + 1
+    return end if not carriage or body[carriage:end] == b"\n" else carriage
 
 
 def _plain(body: bytes | bytearray, start: int, width: int) -> NDArray[np.float64] | None:

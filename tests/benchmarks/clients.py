@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +11,13 @@ import grpc
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from tests.benchmarks.servers import CLIENT_CORE, KEY, NAME, Server
+from tests.benchmarks.servers import CLIENT_CORE, KEY, Server
+from tests.support.http import Connection
+from tests.support.server import NAME
 
 
 def records(port: int, request: bytes, count: int) -> float:
-    """Have records answered on one connection; how many.
+    """Send records on one connection; returns how many were answered.
 
     Raises:
         RuntimeError: not all of them were.
@@ -29,17 +30,17 @@ def records(port: int, request: bytes, count: int) -> float:
 
 
 def _duplex(port: int, request: bytes) -> bytes:
-    """Send a request and read its answer at the same time: it is longer than every buffer on the way."""
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as wire:
-        sender = threading.Thread(target=wire.sendall, args=(request,))
+    """Send a request and read its answer at the same time: both are longer than the buffers between."""
+    with Connection(port, timeout=120) as connection:
+        sender = threading.Thread(target=connection.send, args=(request,))
         sender.start()
-        answer = b"".join(iter(lambda: wire.recv(2**20), b""))
+        answer = connection.read_until_closed()
         sender.join()
         return answer
 
 
 def calls(server: Server, seconds: float) -> float:
-    """Calls by gRPC in some seconds, 16 at a time."""
+    """Call by gRPC for some seconds, 16 calls at a time; returns how many were answered."""
     tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": {"fp64_contents": [0.5]}}
     request = pb.ModelInferRequest(model_name=NAME, inputs=[tensor])
     end = time.perf_counter() + seconds

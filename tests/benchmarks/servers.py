@@ -6,27 +6,29 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
+from tests.support import processes
+from tests.support.models import linear_model, write_model
+from tests.support.ports import free_port
+from tests.support.server import NAME, start_predictor
 
-NAME = "linear-regressor"
 KEY = "benchmark"
 HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = "0", "1"
+_PINNED = ("taskset", "-c", SERVER_CORE)
 _LARGE = 2**16
 _NGINX = """
 daemon off; worker_processes 1; error_log /dev/null; pid {folder}/pid;
@@ -92,78 +94,80 @@ class Server:
 
     def memory(self) -> int:
         """The resident bytes of the process."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return processes.resident_bytes(self.process.pid)
 
 
 @contextlib.contextmanager
 def running(name: str, folder: Path) -> Iterator[Server]:
     """Start a server by its name and wait for its first right answer."""
-    port, grpc_port = free_port(), free_port()
-    command, environment = _command(name, folder, port, grpc_port)
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        ["taskset", "-c", SERVER_CORE, *command],
-        env=os.environ | environment,
-        cwd=HERE.parent.parent,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with contextlib.ExitStack() as stack:
+        if name.startswith("predictor"):
+            model, settings = _model(folder), _settings(name, folder)
+            started = time.perf_counter()
+            predictor = stack.enter_context(start_predictor(model, launcher=_PINNED, **settings))
+            process, port, grpc_port = predictor.process, predictor.port, predictor.grpc_port
+        else:
+            port, grpc_port = free_port(), free_port()
+            command = _command(name, folder, port, grpc_port)
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                [*_PINNED, *command],
+                cwd=HERE.parents[1],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(processes.end, process)
         yield Server(name, process, port, grpc_port, _first_answer(process, name, port) - started)
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
-def _command(name: str, folder: Path, port: int, grpc_port: int) -> tuple[list[str], dict[str, str]]:
-    ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
-    if name.startswith("predictor"):
-        model, keys = folder / "model" / "1", folder / "keys"
-        if not model.exists():
-            artifact.write(_model(), model)
-            keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} benchmark predict,explain\n")
-        settings = {
-            "PREDICTOR_AUTH": "required",
-            "PREDICTOR_API_KEYS": str(keys),
-            "PREDICTOR_DRAIN_SECONDS": "0",
-        }
-        if name == "predictor, JWT":
-            settings |= _tokens(folder)
-        if name == "predictor, threads":
-            settings |= {"PREDICTOR_INLINE_BYTES": "1"}
-        return [sys.executable, "-m", "predictor", "--model_dir", str(model), *ports], settings
+def _model(folder: Path) -> Path:
+    """The folder of the model that all predictors serve."""
+    model = folder / "model" / "1"
+    return model if model.exists() else write_model(model, linear_model((WEIGHT,), INTERCEPT))
+
+
+def _settings(name: str, folder: Path) -> dict[str, Any]:
+    """The settings of a predictor: those of this process, and over them those of the benchmark."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("PREDICTOR_")}
+    keys = folder / "keys"
+    if not keys.exists():
+        keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} benchmark predict,explain\n")
+    settings: dict[str, Any] = {name.removeprefix("PREDICTOR_").lower(): given[name] for name in given}
+    settings |= {"auth": "required", "api_keys": str(keys)}
+    if name == "predictor, JWT":
+        settings |= _tokens(folder)
+    if name == "predictor, threads":
+        settings |= {"inline_bytes": "1"}
+    return settings
+
+
+def _command(name: str, folder: Path, port: int, grpc_port: int) -> list[str]:
+    """The command that starts another server."""
     if name == "stock":
-        return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports], {}
+        ports = ["--http_port", str(port), "--grpc_port", str(grpc_port)]
+        return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports]
     if name == "plain":
-        return [sys.executable, "-m", "tests.benchmarks.plain_server", str(port)], {}
+        return [sys.executable, "-m", "tests.benchmarks.plain_server", str(port)]
     nginx = shutil.which("nginx")
     if nginx is None:
         raise RuntimeError("nginx is not installed: apt-get install nginx")
     place = folder / "nginx"
     place.mkdir(exist_ok=True)
     (place / "conf").write_text(_NGINX.format(folder=place, port=port))
-    return [nginx, "-c", str(place / "conf")], {}
+    return [nginx, "-c", str(place / "conf")]
 
 
 def _tokens(folder: Path) -> dict[str, str]:
-    """Settings to believe tokens, and a token in the file ``token``."""
+    """Settings to accept tokens, and a token in the file ``token``."""
     private = ec.generate_private_key(ec.SECP256R1())
     public = json.loads(ECAlgorithm.to_jwk(private.public_key())) | {"kid": "benchmark"}
     (folder / "jwks").write_text(json.dumps({"keys": [public]}))
     claims = {"iss": "benchmark", "aud": NAME, "scope": "predict", "exp": time.time() + 86_400}
     (folder / "token").write_text(jwt.encode(claims, private, "ES256", headers={"kid": "benchmark"}))
     return {
-        "PREDICTOR_JWKS": str(folder / "jwks"),
-        "PREDICTOR_JWT_ISSUER": "benchmark",
-        "PREDICTOR_JWT_AUDIENCE": NAME,
+        "jwks": str(folder / "jwks"),
+        "jwt_issuer": "benchmark",
+        "jwt_audience": NAME,
     }
 
 
@@ -177,11 +181,3 @@ def _first_answer(process: "subprocess.Popen[bytes]", name: str, port: int) -> f
                 return time.perf_counter()
         time.sleep(0.01)
     raise RuntimeError(f"{name} ended before it answered")
-
-
-def _model() -> LinearModel:
-    seen = Distribution(0.0, 0.05, (0.0,), (0.5, 0.5))
-    column = Column("bmi", -0.1, 0.2)
-    return LinearModel(
-        (WEIGHT,), INTERCEPT, (column,), Column("target", 25.0, 346.0), Reference(422, {"bmi": seen}, seen)
-    )

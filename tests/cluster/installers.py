@@ -1,9 +1,10 @@
-"""The two ways to install: the same settings, once with kustomize and once with Helm."""
+"""Install the same settings with Helm or with kustomize."""
 
+import dataclasses
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ STORE = "linear-regressor-store"
 
 @dataclass(frozen=True)
 class Canary:
-    """A second version and its percentage of the requests; None says nothing about it."""
+    """A second version and its percentage of the requests; None leaves the weight unset."""
 
     version: str
     weight: int | None
@@ -27,13 +28,13 @@ class Canary:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the tests change of an installation.
+    """The settings that tests vary.
 
     Attributes:
-        image: the predictor's.
-        version: the model's; None says nothing about it.
+        image: the predictor's image.
+        version: the model's version; None leaves it unset.
         minimum: fewest pods.
-        maximum: most pods; as many as fewest, unless a test wants the number to change under its load.
+        maximum: most pods; equal to the minimum unless a test scales under load.
         canary: a second version, or None.
         scaling: ``hpa`` or ``keda``.
     """
@@ -45,14 +46,25 @@ class Settings:
     canary: Canary | None = None
     scaling: str = "hpa"
 
-    def but(self, **changes: Any) -> "Settings":
-        """Return the same settings but for some."""
-        return replace(self, **changes)
+    def replace(self, **changes: Any) -> "Settings":
+        """Return a copy with some settings changed."""
+        return dataclasses.replace(self, **changes)
 
 
-def uri(version: str) -> str:
-    """Return where a version lies in the store of the tests."""
+def image_values(name: str) -> dict[str, str]:
+    """Return an image's name as the chart's values."""
+    repository, _, tag = name.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def model_uri(version: str) -> str:
+    """Return a version's URI in the tests' store."""
     return f"s3://models/{NAME}/{version}"
+
+
+def prometheus_url() -> str:
+    """Return the address of Prometheus in the cluster."""
+    return os.environ.get("PROMETHEUS", "http://prometheus-operated.monitoring:9090")
 
 
 KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
@@ -63,40 +75,39 @@ EGRESS_TO_STORE = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadat
 
 
 class Installer(Protocol):
-    """Brings an installation to what the settings say, and takes it away."""
+    """Installs, changes and removes the predictor."""
 
     def apply(self, settings: Settings) -> None:
-        """Install, or change what is installed."""
+        """Install, or change the installation to these settings."""
 
     def remove(self) -> None:
-        """Take it away."""
+        """Remove the installation."""
 
 
 @dataclass(frozen=True)
 class Helm:
-    """``helm upgrade --install`` of a chart."""
+    """Installs a chart with ``helm upgrade --install``."""
 
     chart: str = str(ROOT / "helm" / NAME)
 
     def apply(self, settings: Settings) -> None:
-        """Install, or change what is installed."""
+        """Install, or change the installation to these settings."""
         values = json.dumps(self.values(settings))
         command = ("helm", "upgrade", "--install", NAME, self.chart, "-n", NAMESPACE, "-f", "-")
         run(*command, stdin=values)
 
     def values(self, settings: Settings) -> Object:
         """Return the chart's values for the settings."""
-        repository, _, tag = settings.image.rpartition(":")
         values: Object = {
-            "image": {"repository": repository, "tag": tag},
-            "model": {"storageUri": uri(settings.version) if settings.version else ""},
+            "image": image_values(settings.image),
+            "model": {"storageUri": model_uri(settings.version) if settings.version else ""},
             "storage": {"secretName": STORE},
             "replicas": {"min": settings.minimum, "max": settings.maximum},
             "resources": {"requests": REQUESTS},
             "autoscaling": {
                 "type": settings.scaling,
                 "scaleDownWindowSeconds": SCALE_DOWN_SECONDS,
-                "prometheusUrl": os.environ.get("PROMETHEUS", "http://prometheus-operated.monitoring:9090"),
+                "prometheusUrl": prometheus_url(),
                 "requestsPerReplica": 50,
                 "pollingIntervalSeconds": 5,
             },
@@ -106,7 +117,7 @@ class Helm:
         if settings.canary:
             values["canary"] = {
                 "enabled": True,
-                "storageUri": uri(settings.canary.version),
+                "storageUri": model_uri(settings.canary.version),
                 "weight": settings.canary.weight,
             }
         return values
@@ -117,115 +128,106 @@ class Helm:
 
 
 class Kustomize:
-    """``kubectl apply -k`` on an overlay of the user's own, over the one that fits.
+    """Applies a user's overlay, based on one of ours, with ``kubectl apply -k``.
 
-    What is served, and in which shares, is applied by itself, and only when it is to change.
+    Versions and weights are applied separately, and only when their settings change.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._told: dict[str, object] = {}
+        self._applied: dict[str, object] = {}
 
     def apply(self, settings: Settings) -> None:
-        """Install, or change what is installed."""
-        before = self._objects()
-        self._write(".", self.kustomization(settings))
+        """Install, or change the installation to these settings."""
+        before = self._object_names()
+        self._write(".", *self._kustomization(settings))
         if settings.canary:
-            self._write("share", self._share(settings.canary.weight or 0))
+            self._write(
+                "share", "canary/share", {"patches": self._weight_patches(settings.canary.weight or 0)}
+            )
         else:
             shutil.rmtree(self.folder / "share", ignore_errors=True)
         kubectl("apply", "-k", str(self.folder))
         versions = {NAME: settings.version}
         if settings.canary:
             versions[f"{NAME}-canary"] = settings.canary.version
-            self._tell("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
+            self._apply_once("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
         for name, version in versions.items():
-            said = json.dumps(_version(version or ""))
-            self._tell(
-                name, version, "-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", said
-            )
+            patch = json.dumps(_version_patch(version or ""))
+            command = ("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", patch)
+            self._apply_once(name, version, *command)
         if not settings.canary:
-            self._told = {NAME: self._told.get(NAME)}
-        for kind, name in sorted(before - self._objects()):
+            self._applied = {NAME: self._applied.get(NAME)}
+        for kind, name in sorted(before - self._object_names()):
             kubectl("delete", "-n", NAMESPACE, kind, name)
 
-    def _tell(self, what: str, value: object, *command: str) -> None:
-        """Say what is to change, if it was said and has changed since it was last said."""
-        if value is not None and value != self._told.get(what):
+    def _apply_once(self, setting: str, value: object, *command: str) -> None:
+        """Run kubectl if the setting has a value that was not applied last time."""
+        if value is not None and value != self._applied.get(setting):
             kubectl(*command)
-            self._told[what] = value
+            self._applied[setting] = value
 
-    def _write(self, folder: str, content: Object) -> None:
-        place = self.folder / folder
-        place.mkdir(exist_ok=True)
-        over = place.resolve()
-        content["resources"] = [os.path.relpath(ROOT / "manifests" / "overlays" / content.pop("over"), over)]
-        (place / "kustomization.yaml").write_text(json.dumps({**KUSTOMIZATION, **content}))
+    def _write(self, folder: str, overlay: str, content: Object) -> None:
+        target = self.folder / folder
+        target.mkdir(exist_ok=True)
+        resource = os.path.relpath(ROOT / "manifests" / "overlays" / overlay, target.resolve())
+        kustomization = {**KUSTOMIZATION, "resources": [resource], **content}
+        (target / "kustomization.yaml").write_text(json.dumps(kustomization))
 
-    def _objects(self) -> set[tuple[str, str]]:
+    def _object_names(self) -> set[tuple[str, str]]:
         folders = [file.parent for file in self.folder.rglob("kustomization.yaml")]
         dry = ("--dry-run=client", "-o", "name")
         names = [name for folder in folders for name in kubectl("apply", "-k", str(folder), *dry).split()]
         return {(kind, name) for kind, _, name in (line.partition("/") for line in names)}
 
-    def kustomization(self, settings: Settings) -> Object:
-        """Return the overlay for the settings."""
+    def _kustomization(self, settings: Settings) -> tuple[str, Object]:
+        """Return the overlay to build on, and the changes to it."""
         overlay = "canary" if settings.canary else "keda" if settings.scaling == "keda" else "standard"
-        repository, _, tag = settings.image.rpartition(":")
+        image = image_values(settings.image)
         patches = [
             _patch("ServiceAccount", NAME, _set("/secrets", [{"name": STORE}])),
             _patch("ServingRuntime", "", _set("/spec/containers/0/resources/requests", REQUESTS)),
-            _patch("InferenceService", f"^{NAME}$", *self._pods(settings)),
+            _patch(
+                "InferenceService",
+                f"^{NAME}$",
+                _set("/spec/predictor/minReplicas", settings.minimum),
+                _set("/spec/predictor/maxReplicas", settings.maximum),
+            ),
             _patch(
                 "NetworkPolicy",
                 f"{NAME}-predictor",
                 _set("/spec/egress/1", {"to": EGRESS_TO_STORE, "ports": [{"port": 9000, "protocol": "TCP"}]}),
             ),
-            *self._scaling(settings),
+            self._autoscaler_patch(settings),
         ]
-        return {
-            "over": overlay,
-            "images": [{"name": "linear-regressor/predictor", "newName": repository, "newTag": tag}],
-            "patches": patches,
-        }
+        names = {"newName": image["repository"], "newTag": image["tag"]}
+        return overlay, {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
 
-    def _pods(self, settings: Settings) -> list[Object]:
-        return [
-            _set("/spec/predictor/minReplicas", settings.minimum),
-            _set("/spec/predictor/maxReplicas", settings.maximum),
-        ]
-
-    def _scaling(self, settings: Settings) -> list[Object]:
+    def _autoscaler_patch(self, settings: Settings) -> Object:
         window = "scaleDown/stabilizationWindowSeconds"
         if settings.scaling == "keda":
-            server = os.environ.get("PROMETHEUS", "http://prometheus-operated.monitoring:9090")
-            return [
-                _patch(
-                    "ScaledObject",
-                    f"^{NAME}$",
-                    _set("/spec/minReplicaCount", settings.minimum),
-                    _set("/spec/maxReplicaCount", settings.maximum),
-                    _set("/spec/pollingInterval", 5),
-                    _set("/spec/triggers/0/metadata/threshold", "50"),
-                    _set("/spec/triggers/0/metadata/serverAddress", server),
-                    _set(
-                        f"/spec/advanced/horizontalPodAutoscalerConfig/behavior/{window}", SCALE_DOWN_SECONDS
-                    ),
-                )
-            ]
-        return [
-            _patch(
-                "HorizontalPodAutoscaler",
+            behavior = "/spec/advanced/horizontalPodAutoscalerConfig/behavior"
+            return _patch(
+                "ScaledObject",
                 f"^{NAME}$",
-                _set("/spec/minReplicas", settings.minimum),
-                _set("/spec/maxReplicas", settings.maximum),
-                _set(f"/spec/behavior/{window}", SCALE_DOWN_SECONDS),
+                _set("/spec/minReplicaCount", settings.minimum),
+                _set("/spec/maxReplicaCount", settings.maximum),
+                _set("/spec/pollingInterval", 5),
+                _set("/spec/triggers/0/metadata/threshold", "50"),
+                _set("/spec/triggers/0/metadata/serverAddress", prometheus_url()),
+                _set(f"{behavior}/{window}", SCALE_DOWN_SECONDS),
             )
-        ]
+        return _patch(
+            "HorizontalPodAutoscaler",
+            f"^{NAME}$",
+            _set("/spec/minReplicas", settings.minimum),
+            _set("/spec/maxReplicas", settings.maximum),
+            _set(f"/spec/behavior/{window}", SCALE_DOWN_SECONDS),
+        )
 
-    def _share(self, weight: int) -> Object:
+    def _weight_patches(self, weight: int) -> list[Object]:
         rules = [("HTTPRoute", 0), ("HTTPRoute", 1), ("GRPCRoute", 0)]
-        patches = [
+        return [
             _patch(
                 kind,
                 f"^{NAME}$",
@@ -234,18 +236,17 @@ class Kustomize:
             )
             for kind, rule in rules
         ]
-        return {"over": "canary/share", "patches": patches}
 
     def remove(self) -> None:
-        """Delete what was applied."""
+        """Delete the applied objects."""
         for file in sorted(self.folder.rglob("kustomization.yaml")):
             kubectl("delete", "-k", str(file.parent), "--ignore-not-found")
             file.unlink()
-        self._told = {}
+        self._applied = {}
 
 
-def remains() -> set[str]:
-    """Return what is left in the namespace but for what every namespace holds, as kind/name."""
+def remaining_objects() -> set[str]:
+    """Return the namespace's objects as kind/name, except those that every test namespace has."""
     kinds = (
         "all,inferenceservices,servingruntimes,httproutes,grpcroutes,ingresses,hpa,pdb,networkpolicies,"
         "serviceaccounts,roles,rolebindings,secrets,configmaps"
@@ -255,12 +256,17 @@ def remains() -> set[str]:
     return names - {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt", f"Secret/{STORE}"}
 
 
-def _version(version: str) -> Object:
-    """Return what ``manifests/version.yaml`` says, for a version."""
-    said: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
-    said["metadata"]["annotations"]["linear-regressor/model-version"] = version
-    said["spec"]["predictor"]["model"]["storageUri"] = uri(version)
-    return said
+def namespace_is_empty() -> bool:
+    """Return whether nothing of the installation is left."""
+    return not remaining_objects() and not get("-n", NAMESPACE, "pods")["items"]
+
+
+def _version_patch(version: str) -> Object:
+    """Return the content of ``manifests/version.yaml`` for a version."""
+    patch: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
+    patch["metadata"]["annotations"]["linear-regressor/model-version"] = version
+    patch["spec"]["predictor"]["model"]["storageUri"] = model_uri(version)
+    return patch
 
 
 def _set(path: str, value: object) -> Object:

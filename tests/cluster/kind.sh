@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A cluster of two nodes in Docker for the tests: KServe in Standard mode, the Gateway API with Traefik.
-#   tests/cluster/kind.sh IMAGE   makes it, and loads the image, also under its name with the tag `next`
-# It needs docker, kind, kubectl and helm. Afterwards: export INGRESS=http://localhost:8088
+# Creates a cluster in Docker for the tests: KServe in Standard mode, the Gateway API with Traefik.
+#   tests/cluster/kind.sh IMAGE   creates it and loads the image, also with the tag `next`
+# Needs docker, kind, kubectl and helm. Afterwards: export INGRESS=http://localhost:8088
 set -euo pipefail
 
 image=${1:?which image}

@@ -1,4 +1,4 @@
-"""A steady client: one connection that is kept, one request after the other, and no second try."""
+"""A steady client that sends one request after the other on one connection, without retries."""
 
 import http.client
 import threading
@@ -9,39 +9,42 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.cluster.kube import wait_for
+
 
 @dataclass
 class Load:
-    """Requests in the background, from ``with`` until its end.
+    """Requests sent by a background thread while the ``with`` block runs.
 
     Attributes:
         url: the gateway's address.
-        host: the host name asked for.
-        path: where each request goes.
-        body: what it says.
-        right: whether an answer's content is a right one.
+        host: the Host header.
+        path: the path of each request.
+        body: the body of each request.
+        is_valid: whether a response's content is correct.
         pause: seconds between two requests.
         chunked: whether the body is sent in chunks instead of with its length.
-        sent: how many were answered or failed.
-        failures: for each failed one, when it failed (monotonic seconds) and how.
+        sent: number of requests that were answered or failed.
+        failures: when (monotonic seconds) and how each failed request failed.
+        responses: number of valid responses by content, for short ones.
     """
 
     url: str
     host: str
     path: str
     body: bytes
-    right: Callable[[bytes], bool]
+    is_valid: Callable[[bytes], bool]
     pause: float = 0.0
     chunked: bool = False
     sent: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
-    answers: dict[str, int] = field(default_factory=dict)
+    responses: dict[str, int] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self.reach(10)
+        self.wait_for_requests(10)
         return self
 
     def __exit__(
@@ -50,10 +53,14 @@ class Load:
         self._ended.set()
         self._thread.join()
 
-    def reach(self, count: int) -> None:
+    def wait_for_requests(self, count: int) -> None:
         """Wait until ``count`` requests were sent."""
-        while self.sent < count and self._thread.is_alive():
-            time.sleep(0.02)
+        sent = f"{count} requests"
+        wait_for(sent, lambda: self.sent >= count or not self._thread.is_alive(), 1500, pause=0.02)
+
+    def assert_no_failures(self) -> None:
+        """Fail with the first errors if a request failed."""
+        assert not self.failures, f"{len(self.failures)} of {self.sent} failed: {self.failures[:5]}"
 
     def _run(self) -> None:
         connection = self._connect()
@@ -64,27 +71,28 @@ class Load:
                 connection.request("POST", self.path, body, headers, encode_chunked=self.chunked)
                 response = connection.getresponse()
                 content = response.read()
-                if response.status != http.client.OK or not self.right(content):
-                    self._fail(f"{response.status}: {content[:200]!r}")
+                if response.status != http.client.OK or not self.is_valid(content):
+                    self._record_failure(f"{response.status}: {content[:200]!r}")
                 else:
-                    self._count(content.decode())
+                    self._record_response(content.decode())
             except (OSError, http.client.HTTPException, ValueError) as error:
-                self._fail(repr(error))
+                self._record_failure(repr(error))
                 connection.close()
                 connection = self._connect()
             self.sent += 1
             if self.pause:
-                time.sleep(self.pause)
+                self._ended.wait(self.pause)
         connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
         address = urlsplit(self.url)
         return http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
 
-    def _fail(self, how: str) -> None:
-        self.failures.append((time.monotonic(), how))
-        time.sleep(0.01)
+    def _record_failure(self, reason: str) -> None:
+        self.failures.append((time.monotonic(), reason))
+        # A gateway that refuses connections is not asked in a busy loop.
+        self._ended.wait(0.01)
 
-    def _count(self, answer: str) -> None:
-        if len(answer) < 100:
-            self.answers[answer] = self.answers.get(answer, 0) + 1
+    def _record_response(self, content: str) -> None:
+        if len(content) < 100:
+            self.responses[content] = self.responses.get(content, 0) + 1

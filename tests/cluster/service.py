@@ -1,4 +1,4 @@
-"""What is installed, as a client and as its operator see it."""
+"""The installed predictor as its clients and its operator see it."""
 
 import http.client
 import json
@@ -8,23 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.cluster.installers import NAME, NAMESPACE, ROOT, uri
-from tests.cluster.kube import Object, get, kubectl, wait_for
+from tests.cluster.installers import NAME, NAMESPACE, ROOT, model_uri
+from tests.cluster.kube import Object, get, is_ready, kubectl, wait_for
 from tests.cluster.load import Load
 
 X = 0.05
 
 
+def predictor_pods(namespace: str, name: str) -> list[Object]:
+    """Return the pods of an InferenceService, including those being deleted."""
+    label = f"serving.kserve.io/inferenceservice={name}"
+    items: list[Object] = get("-n", namespace, "pods", "-l", label)["items"]
+    return items
+
+
+def served_version(namespace: str, pod: Object) -> str | None:
+    """Return the model version that a pod reports, or None while it has none."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:8080/proxy/v2/models/{NAME}"
+    versions = json.loads(kubectl("get", "--raw", path)).get("versions") or [None]
+    version: str | None = versions[0]
+    return version
+
+
 @dataclass(frozen=True)
 class Response:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     headers: dict[str, str]
     content: bytes
 
     def json(self) -> Any:
-        """Read the content as JSON."""
+        """Parse the content as JSON."""
         return json.loads(self.content)
 
 
@@ -34,14 +49,14 @@ class Service:
 
     Attributes:
         ingress: the gateway's address.
-        predictions: for each version, what its model gives for X.
+        predictions: each version's prediction for X.
     """
 
     ingress: str
     predictions: dict[str, float]
     host: str = f"{NAME}.example.com"
 
-    def ask(self, method: str, path: str, body: object = None, host: str | None = None) -> Response:
+    def request(self, method: str, path: str, body: object = None, host: str | None = None) -> Response:
         """Send one request through the gateway."""
         address = urlsplit(self.ingress)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
@@ -54,13 +69,13 @@ class Service:
         finally:
             connection.close()
 
-    def answer(self, version: str) -> str:
-        """Return what a version answers for X, to the letter."""
+    def expected_response(self, version: str) -> str:
+        """Return the exact response of a version for X."""
         return f'{{"prediction":{self.predictions[version]!r}}}'
 
     def load(self, *versions: str, pause: float = 0.0) -> Load:
-        """Return a steady client that takes the answers of these versions for right."""
-        expected = {self.answer(version).encode() for version in versions}
+        """Return a steady client that accepts the responses of these versions."""
+        expected = {self.expected_response(version).encode() for version in versions}
         return Load(
             self.ingress,
             self.host,
@@ -71,62 +86,56 @@ class Service:
         )
 
     def pods(self, name: str = NAME) -> list[Object]:
-        """Return the pods, those that are ending too."""
-        items: list[Object] = get(
-            "-n", NAMESPACE, "pods", "-l", f"serving.kserve.io/inferenceservice={name}"
-        )["items"]
-        return items
+        """Return the pods, including those being deleted."""
+        return predictor_pods(NAMESPACE, name)
 
     def uids(self, name: str = NAME) -> set[str]:
-        """Return the identities of the pods."""
+        """Return the pods' UIDs."""
         return {pod["metadata"]["uid"] for pod in self.pods(name)}
 
-    def told(self, pod: str) -> str | None:
-        """Return the version that a pod says it serves."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/v2/models/{NAME}"
-        versions = json.loads(kubectl("get", "--raw", path)).get("versions") or [None]
-        version: str | None = versions[0]
-        return version
-
-    def settled(self, version: str, pods: int, name: str = NAME) -> bool:
-        """Tell whether so many pods stand, all are ready, and each says it serves the version."""
-        standing = self.pods(name)
+    def serves(self, version: str, pods: int, name: str = NAME) -> bool:
+        """Return whether there are exactly so many pods, all ready and serving the version."""
+        found = self.pods(name)
         return (
-            len(standing) == pods
-            and all(is_ready(pod) for pod in standing)
-            and all(self.told(pod["metadata"]["name"]) == version for pod in standing)
+            len(found) == pods
+            and all(map(is_ready, found))
+            and all(served_version(NAMESPACE, pod) == version for pod in found)
         )
 
-    def settle(self, version: str, pods: int, name: str = NAME, seconds: float = 180) -> None:
-        """Wait until it is settled and the gateway answers."""
+    def wait_for_version(self, version: str, pods: int, name: str = NAME) -> None:
+        """Wait until exactly so many pods serve the version and the gateway reaches them."""
         wait_for(
-            f"{pods} pods of {name} with version {version}",
-            lambda: self.settled(version, pods, name),
-            seconds,
+            f"{pods} pods of {name} with version {version}", lambda: self.serves(version, pods, name), 180
         )
-        wait_for("the route", lambda: self.ask("GET", f"/v2/models/{NAME}/ready").status == http.client.OK)
+        ready = f"/v2/models/{NAME}/ready"
+        wait_for("the route", lambda: self.request("GET", ready).status == http.client.OK)
 
     def patch(self, change: Object, name: str = NAME) -> None:
-        """Change the InferenceService."""
+        """Patch the InferenceService."""
         kubectl("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", json.dumps(change))
 
+    def restart(self, reason: str, version: str = "1") -> None:
+        """Replace the pods by changing an annotation, and wait until all are new."""
+        old = self.uids()
+        self.patch({"metadata": {"annotations": {"linear-regressor/restarted": reason}}})
+        self.wait_until_replaced(old, version)
+
+    def wait_until_replaced(self, old: set[str], version: str) -> None:
+        """Wait until none of the old pods is left and two pods serve the version."""
+        wait_for("the old pods to end", lambda: not self.uids() & old, 240)
+        self.wait_for_version(version, pods=2)
+
     def promote(self, version: str) -> None:
-        """Have another version served, as a pipeline does: in one patch."""
+        """Serve another version with one patch, as a pipeline does."""
         annotations = {"linear-regressor/model-version": version}
         self.patch(
             {
                 "metadata": {"annotations": annotations},
-                "spec": {"predictor": {"model": {"storageUri": uri(version)}}},
+                "spec": {"predictor": {"model": {"storageUri": model_uri(version)}}},
             }
         )
 
     def status(self) -> str:
-        """Return what ``make status`` prints, whatever its exit status."""
+        """Return the output of ``make status``, whatever its exit status."""
         command = [sys.executable, str(ROOT / "manifests" / "status.py"), "-n", NAMESPACE]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def is_ready(pod: Object) -> bool:
-    """Tell whether a pod is ready and not ending."""
-    conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]

@@ -1,7 +1,7 @@
-"""A store that speaks as much S3 as a download needs: runs in a pod, from a plain Python, without a package.
+"""An S3 server with what a download needs. It runs in a pod with the standard library alone.
 
-``python store.py FOLDER PORT``: the first part of a path is the bucket, the rest is the key. A signature is
-not looked at.
+``python store.py FOLDER PORT``: the first part of a path is the bucket, the rest is the key.
+Signatures are not checked.
 """
 
 import sys
@@ -15,13 +15,13 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lists a bucket, and gives its objects."""
+    """Lists buckets and returns objects."""
 
     protocol_version = "HTTP/1.1"
     root: Path
 
     def do_GET(self) -> None:
-        """Answer a listing, or an object."""
+        """Return the list of a bucket's objects, or one object."""
         url = urlsplit(self.path)
         bucket, _, key = unquote(url.path).lstrip("/").partition("/")
         if not key:
@@ -29,11 +29,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         file = (self.root / bucket / key).resolve()
         if not file.is_relative_to(self.root) or not file.is_file():
-            self._answer(HTTPStatus.NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>")
+            self._respond(HTTPStatus.NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>")
             return
-        self._answer(HTTPStatus.OK, file.read_bytes(), "application/octet-stream")
+        self._respond(HTTPStatus.OK, file.read_bytes(), "application/octet-stream")
 
-    do_HEAD = do_GET  # noqa: N815  the base class's name
+    do_HEAD = do_GET  # noqa: N815  named by the base class
 
     def _list(self, bucket: str, prefix: str) -> None:
         files = sorted(path for path in (self.root / bucket).rglob("*") if path.is_file())
@@ -49,9 +49,9 @@ class Handler(BaseHTTPRequestHandler):
             f"<Name>{escape(bucket)}</Name><Prefix>{escape(prefix)}</Prefix><MaxKeys>1000</MaxKeys>"
             f"<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
         )
-        self._answer(HTTPStatus.OK, body.encode())
+        self._respond(HTTPStatus.OK, body.encode())
 
-    def _answer(self, status: HTTPStatus, body: bytes, kind: str = "application/xml") -> None:
+    def _respond(self, status: HTTPStatus, body: bytes, kind: str = "application/xml") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""The images run where Pod Security allows the least and nothing can be written but /tmp."""
+"""The images run under the Pod Security level ``restricted``, with /tmp as the only writable folder."""
 
 import os
 
@@ -41,23 +41,22 @@ spec:
 """
 
 
-@pytest.mark.skipif("PIPELINE_IMAGE" not in os.environ, reason="LEFT OUT: no PIPELINE_IMAGE was named")
-def test_the_pipelines_image_trains_and_registers_a_champion(store: None) -> None:
+@pytest.mark.skipif("PIPELINE_IMAGE" not in os.environ, reason="LEFT OUT: PIPELINE_IMAGE not set")
+def test_pipeline_image_trains_and_registers_a_champion(store: None) -> None:
     kubectl("-n", STORE, "delete", "job", "pipeline-once", "--ignore-not-found")
-    kubectl(
-        "-n", STORE, "apply", "-f", "-", stdin=JOB.replace("PIPELINE_IMAGE", os.environ["PIPELINE_IMAGE"])
-    )
+    manifest = JOB.replace("PIPELINE_IMAGE", os.environ["PIPELINE_IMAGE"])
+    kubectl("-n", STORE, "apply", "-f", "-", stdin=manifest)
 
-    def ended() -> object:
+    def has_ended() -> object:
         status = get("-n", STORE, "job", "pipeline-once")["status"]
         return status.get("succeeded") or status.get("failed")
 
-    wait_for("the pipeline", ended, 300)
-    said = kubectl("-n", STORE, "logs", "job/pipeline-once")
-    assert "Version 1 is the champion now" in said, said
+    wait_for("the pipeline", has_ended, 300)
+    output = kubectl("-n", STORE, "logs", "job/pipeline-once")
+    assert "Version 1 is the champion now" in output, output
 
 
-def test_the_predictors_image_holds_none_of_the_pipelines_packages(store: None) -> None:
+def test_predictor_image_has_no_pipeline_packages(store: None) -> None:
     names = ("kfp", "sklearn", "mlflow", "pip")
     program = f"import importlib.util as u; print([name for name in {names} if u.find_spec(name)])"
     assert kubectl("-n", STORE, "exec", "deploy/store", "--", "python", "-c", program).strip() == "[]"

@@ -1,4 +1,4 @@
-"""Network policies let in whom they name and nobody else, where they are enforced (``POLICIES=1``)."""
+"""Network policies admit only the callers that they list, on clusters that enforce them (``POLICIES=1``)."""
 
 import json
 import os
@@ -14,26 +14,29 @@ CALLERS = {
     "the gateway": ("traefik", "app.kubernetes.io/name=traefik", True),
     "the scraper": ("monitoring", "app.kubernetes.io/name=prometheus", True),
     "the pipeline": ("kubeflow", "pipelines.kubeflow.org/v2_component=true", True),
-    "a stranger": ("linear-regressor-stranger", "app=stranger", False),
-    "a stranger with the gateway's labels in a namespace of its own": (
-        "linear-regressor-stranger",
+    "an unrelated pod": ("linear-regressor-unrelated", "app=unrelated", False),
+    "a pod with the gateway's labels in another namespace": (
+        "linear-regressor-unrelated",
         "app.kubernetes.io/name=traefik",
         False,
     ),
 }
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("POLICIES"),
-    reason="LEFT OUT: POLICIES=1 says that the cluster enforces NetworkPolicies",
-)
+pytestmark = [
+    pytest.mark.short,
+    pytest.mark.skipif(
+        not os.environ.get("POLICIES"),
+        reason="LEFT OUT: POLICIES=1 says that the cluster enforces NetworkPolicies",
+    ),
+]
 
 
 @pytest.fixture(params=CALLERS)
 def caller(request: pytest.FixtureRequest, image: str) -> Iterator[tuple[str, bool]]:
-    """A pod of each kind, and whether it is to get through."""
+    """The namespace and name of a calling pod, and whether the policy admits it."""
     namespace, labels, allowed = CALLERS[request.param]
-    made = not kubectl("get", "namespace", namespace, "--ignore-not-found")
-    if made:
+    new_namespace = not kubectl("get", "namespace", namespace, "--ignore-not-found")
+    if new_namespace:
         kubectl("create", "namespace", namespace)
     name = "linear-regressor-caller"
     kubectl("-n", namespace, "delete", "pod", name, "--ignore-not-found", "--wait")
@@ -43,30 +46,30 @@ def caller(request: pytest.FixtureRequest, image: str) -> Iterator[tuple[str, bo
     )  # fmt: skip
     kubectl("-n", namespace, "wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
     yield f"{namespace}/{name}", allowed
-    if made:
+    if new_namespace:
         kubectl("delete", "namespace", namespace)
     else:
         kubectl("-n", namespace, "delete", "pod", name, "--now")
 
 
 def reaches(caller: str, address: str, path: str) -> bool:
-    """Tell whether a pod gets an answer from an address."""
+    """Return whether a pod receives a response from an address."""
     namespace, _, pod = caller.partition("/")
     program = (
         "import urllib.request\n"
         f"try: print(urllib.request.urlopen('http://{address}{path}', timeout=4).status)\n"
         "except OSError as error: print(error)"
     )
-    said = kubectl("-n", namespace, "exec", pod, "--", "python", "-c", program).strip()
-    assert said == "200" or "timed out" in said or "refused" in said, said
-    return said == "200"
+    output = kubectl("-n", namespace, "exec", pod, "--", "python", "-c", program).strip()
+    assert output == "200" or "timed out" in output or "refused" in output, output
+    return output == "200"
 
 
-def test_only_those_named_reach_the_predictor_and_its_metrics(
+def test_network_policy_admits_only_the_listed_callers(
     installed: Settings, service: Service, caller: tuple[str, bool]
 ) -> None:
-    who, allowed = caller
-    addresses = [pod["status"]["podIP"] + ":8080" for pod in service.pods()]
+    pod, allowed = caller
+    addresses = [item["status"]["podIP"] + ":8080" for item in service.pods()]
     for address in [*addresses, f"{NAME}-predictor.{NAMESPACE}"]:
         for path in ("/ping", "/metrics", f"/v2/models/{NAME}"):
-            assert reaches(who, address, path) is allowed, json.dumps([who, address, path])
+            assert reaches(pod, address, path) is allowed, json.dumps([pod, address, path])

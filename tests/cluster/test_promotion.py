@@ -1,39 +1,39 @@
-"""An apply or an upgrade changes the served version when it is told to, and never otherwise."""
+"""An apply or an upgrade changes the served version only if its own version setting changed."""
 
 from tests.cluster.installers import NAMESPACE, Installer, Settings
 from tests.cluster.kube import get, wait_for
 from tests.cluster.service import Service
 
 
-def promoted(service: Service, version: str) -> set[str]:
-    """Promote a version, wait until it alone is served, and return the pods that serve it."""
+def promote(service: Service, version: str) -> set[str]:
+    """Promote a version, wait until every pod serves it, and return the pods' UIDs."""
     service.promote(version)
-    service.settle(version, pods=2)
+    service.wait_for_version(version, pods=2)
     return service.uids()
 
 
-def test_a_promoted_version_outlives_every_apply_that_names_none(
+def test_apply_without_a_version_keeps_the_promoted_version(
     installer: Installer, service: Service, image: str
 ) -> None:
-    silent = Settings(image, version=None)
-    installer.apply(silent)
+    without_version = Settings(image, version=None)
+    installer.apply(without_version)
     wait_for("the InferenceService", lambda: get("-n", NAMESPACE, "inferenceservices")["items"])
     for version in ("1", "2"):
-        standing = promoted(service, version)
-        installer.apply(silent)
-        installer.apply(silent.but(maximum=4))
-        service.settle(version, pods=2)
-        assert service.uids() == standing, "and nothing is restarted"
+        pods = promote(service, version)
+        installer.apply(without_version)
+        installer.apply(without_version.replace(maximum=4))
+        service.wait_for_version(version, pods=2)
+        assert service.uids() == pods, "no pod is restarted"
 
 
-def test_an_upgrade_that_repeats_its_values_or_says_nothing_keeps_what_was_promoted(
+def test_upgrade_with_the_same_or_no_version_keeps_the_promoted_version(
     installer: Installer, service: Service, image: str
 ) -> None:
-    told = Settings(image, version="3")
-    installer.apply(told)
-    service.settle("3", pods=2)
-    standing = promoted(service, "1")
-    installer.apply(told)
-    installer.apply(told.but(version=None))
-    service.settle("1", pods=2)
-    assert service.uids() == standing
+    settings = Settings(image, version="3")
+    installer.apply(settings)
+    service.wait_for_version("3", pods=2)
+    pods = promote(service, "1")
+    installer.apply(settings)
+    installer.apply(settings.replace(version=None))
+    service.wait_for_version("1", pods=2)
+    assert service.uids() == pods

@@ -1,59 +1,51 @@
-"""Pods come with the load and go with it, and no request is lost either way."""
+"""The autoscaler adds pods under load and removes them afterwards, and no request fails."""
 
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
-from tests.cluster.kube import get, wait_for
+from tests.cluster.kube import get, is_ready, wait_for
 from tests.cluster.load import Load
-from tests.cluster.service import Service, X, is_ready
+from tests.cluster.service import Service, X
 
 CLIENTS = 4
 ROWS = 50_000
 
 
 @contextmanager
-def pressure(service: Service) -> Iterator[list[Load]]:
-    """Clients that keep the pods busy with batches.
+def batch_load(service: Service) -> Iterator[list[Load]]:
+    """Keep the pods busy with batches from several clients.
 
-    In chunks: a gateway written in Go, such as Traefik, now and then cuts a long answer to a body that came
-    with its length, whoever gave it (https://github.com/golang/go/issues/40747).
+    Bodies are sent in chunks: a gateway written in Go, such as Traefik, sometimes cuts a long response to a
+    request with a Content-Length (https://github.com/golang/go/issues/40747).
     """
     body = json.dumps({"instances": [[X]] * ROWS}).encode()
     predictions = ",".join([repr(service.predictions["1"])] * ROWS)
     expected = f'{{"predictions":[{predictions}]}}'.encode()
+    clients = [
+        Load(service.ingress, service.host, "/batch", body, lambda content: content == expected, chunked=True)
+        for _ in range(CLIENTS)
+    ]
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(
-                Load(
-                    service.ingress,
-                    service.host,
-                    "/batch",
-                    body,
-                    lambda content: content == expected,
-                    chunked=True,
-                )
-            )
-            for _ in range(CLIENTS)
-        ]
+        yield [stack.enter_context(client) for client in clients]
 
 
-def test_the_autoscaler_goes_to_its_maximum_and_back_without_a_failed_request(
+def test_autoscaler_reaches_its_maximum_and_returns_without_failed_requests(
     installed: Settings, installer: Installer, service: Service
 ) -> None:
-    settings = installed.but(maximum=3)
+    settings = installed.replace(maximum=3)
     installer.apply(settings)
 
-    def ready() -> int:
+    def ready_pods() -> int:
         return sum(map(is_ready, service.pods()))
 
-    assert ready() == settings.minimum
+    assert ready_pods() == settings.minimum
     with service.load("1", pause=0.005) as steady:
-        with pressure(service) as batches:
-            wait_for("as many pods as may be", lambda: ready() == settings.maximum, 300)
-        wait_for("as few pods as may be", lambda: len(service.pods()) == settings.minimum, 300)
+        with batch_load(service) as batches:
+            wait_for("the most pods", lambda: ready_pods() == settings.maximum, 300)
+        wait_for("the fewest pods", lambda: len(service.pods()) == settings.minimum, 300)
     for load in (steady, *batches):
         assert load.sent > 0
-        assert not load.failures, f"{len(load.failures)} of {load.sent} failed: {load.failures[:5]}"
+        load.assert_no_failures()
     assert get("-n", NAMESPACE, "hpa", NAME)["status"]["currentReplicas"] == settings.minimum

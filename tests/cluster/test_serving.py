@@ -1,4 +1,4 @@
-"""Installed, Ready, and answering through the gateway with the model's own numbers."""
+"""The installed predictor is Ready and returns the model's predictions through the gateway."""
 
 import asyncio
 import http.client
@@ -19,41 +19,40 @@ from tests.cluster.installers import NAME, NAMESPACE, ROOT, Settings
 from tests.cluster.kube import get, kubectl
 from tests.cluster.service import Service
 
+pytestmark = pytest.mark.short
 VALUES = [-0.09, 0.0, 0.05, 0.17]
 
 
 @pytest.fixture(scope="module")
-def right(models: Path) -> list[float]:
-    """What the model gives in Python."""
+def expected(models: Path) -> list[float]:
+    """The predictions of the model in Python."""
     model, _ = artifact.read(models / "1")
     return [float(value) for value in model.predict(np.array(VALUES)[:, None])]
 
 
-def test_the_inference_service_is_ready(installed: Settings) -> None:
+def test_inference_service_is_ready(installed: Settings) -> None:
     conditions = get("-n", NAMESPACE, "inferenceservice", NAME)["status"]["conditions"]
     assert {"type": "Ready", "status": "True"}.items() <= next(
         c for c in conditions if c["type"] == "Ready"
     ).items()
 
 
-def test_every_http_path_gives_the_models_numbers(
-    installed: Settings, service: Service, right: list[float]
+def test_every_http_endpoint_returns_the_models_predictions(
+    installed: Settings, service: Service, expected: list[float]
 ) -> None:
     rows = [[value] for value in VALUES]
     tensor = {"name": "instances", "datatype": "FP64", "shape": [4, 1], "data": VALUES}
-    for value, expected in zip(VALUES, right, strict=True):
-        assert service.ask("POST", "/stream", {"instance": value}).json() == {"prediction": expected}
-        assert service.ask("GET", f"/stream/{value}").json() == {"prediction": expected}
-    assert service.ask("POST", "/batch", {"instances": rows}).json() == {"predictions": right}
-    assert service.ask("POST", f"/v1/models/{NAME}:predict", {"instances": rows}).json() == {
-        "predictions": right
-    }
-    inferred = service.ask("POST", f"/v2/models/{NAME}/infer", {"inputs": [tensor]}).json()
-    assert inferred["outputs"][0]["data"] == right
+    for value, prediction in zip(VALUES, expected, strict=True):
+        assert service.request("POST", "/stream", {"instance": value}).json() == {"prediction": prediction}
+        assert service.request("GET", f"/stream/{value}").json() == {"prediction": prediction}
+    for path in ("/batch", f"/v1/models/{NAME}:predict"):
+        assert service.request("POST", path, {"instances": rows}).json() == {"predictions": expected}
+    inferred = service.request("POST", f"/v2/models/{NAME}/infer", {"inputs": [tensor]}).json()
+    assert inferred["outputs"][0]["data"] == expected
 
 
-def test_grpc_on_its_own_host_gives_the_models_numbers(
-    installed: Settings, service: Service, right: list[float]
+def test_grpc_returns_the_models_predictions_on_its_own_host(
+    installed: Settings, service: Service, expected: list[float]
 ) -> None:
     address = urlsplit(service.ingress)
     target = f"{address.hostname}:{address.port or 80}"
@@ -68,7 +67,7 @@ def test_grpc_on_its_own_host_gives_the_models_numbers(
         outputs = answer.outputs[0].contents.fp64_contents or np.frombuffer(
             answer.raw_output_contents[0], "<f8"
         )
-        assert list(outputs) == right
+        assert list(outputs) == expected
         with pytest.raises(grpc.RpcError):
             stub.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name=NAME), timeout=10)
 
@@ -86,25 +85,25 @@ def test_grpc_on_its_own_host_gives_the_models_numbers(
         f"{NAME}-predictor-{NAMESPACE}.example.com",
     ],
 )
-def test_what_is_not_for_clients_is_on_no_hostname(
+def test_no_hostname_routes_to_internal_paths(
     installed: Settings, service: Service, path: str, host: str | None
 ) -> None:
     for method in ("GET", "POST"):
-        assert service.ask(method, path, host=host).status in {404, 415, 501}
+        assert service.request(method, path, host=host).status in {404, 415, 501}
 
 
-def test_the_server_tells_its_name_and_version(installed: Settings, service: Service) -> None:
+def test_server_metadata_has_name_and_version(installed: Settings, service: Service) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for path in ("/v2", f"/v2/models/{NAME}", "/v2/health/ready", "/v1/models"):
-        assert service.ask("GET", path).status == http.client.OK, path
-    told = service.ask("GET", "/v2").json()
-    assert (told["name"], told["version"]) == (project["name"], project["version"])
+        assert service.request("GET", path).status == http.client.OK, path
+    metadata = service.request("GET", "/v2").json()
+    assert (metadata["name"], metadata["version"]) == (project["name"], project["version"])
 
 
-def test_records_are_answered_while_their_stream_is_sent(
-    installed: Settings, service: Service, right: list[float]
+def test_stream_answers_each_record_while_the_request_continues(
+    installed: Settings, service: Service, expected: list[float]
 ) -> None:
-    # By HTTP/2: where HTTP/1.1 is answered before its end, a gateway may take from what is still to come.
+    # HTTP/2, because with HTTP/1.1 a gateway may drop the rest of a request that is answered before its end.
     command = [
         "curl",
         "-sN",
@@ -124,21 +123,21 @@ def test_records_are_answered_while_their_stream_is_sent(
         assert curl.stdin
         assert curl.stdout
         for _ in range(500):
-            for value, expected in zip(VALUES, right, strict=True):
+            for value, prediction in zip(VALUES, expected, strict=True):
                 curl.stdin.write(f'{{"instance": {value!r}}}\n'.encode())
                 curl.stdin.flush()
-                assert curl.stdout.readline() == f'{{"prediction":{expected!r}}}\n'.encode()
+                assert curl.stdout.readline() == f'{{"prediction":{prediction!r}}}\n'.encode()
         curl.stdin.close()
         assert curl.stdout.read() == b""
     assert curl.returncode == 0
 
 
-def test_docs_and_the_front_page_are_there(installed: Settings, service: Service) -> None:
+def test_serves_docs_and_front_page(installed: Settings, service: Service) -> None:
     for path in ("/", "/docs", "/openapi.json"):
-        assert service.ask("GET", path).status == http.client.OK
+        assert service.request("GET", path).status == http.client.OK
 
 
-async def _kserve_client(service: Service) -> list[float]:
+async def _predict_with_kserve_client(service: Service) -> list[float]:
     client = InferenceRESTClient(RESTConfig(protocol="v2"))
     tensor = InferInput(name="instances", shape=[4, 1], datatype="FP64", data=VALUES)
     answer = await client.infer(
@@ -147,13 +146,13 @@ async def _kserve_client(service: Service) -> list[float]:
     return [float(value) for value in answer.outputs[0].data]
 
 
-def test_kserves_own_client_gets_the_same_numbers(
-    installed: Settings, service: Service, right: list[float]
+def test_kserve_client_gets_the_same_predictions(
+    installed: Settings, service: Service, expected: list[float]
 ) -> None:
-    assert asyncio.run(_kserve_client(service)) == right
+    assert asyncio.run(_predict_with_kserve_client(service)) == expected
 
 
-def test_curl_gets_the_same_number(installed: Settings, service: Service, right: list[float]) -> None:
+def test_curl_gets_the_same_prediction(installed: Settings, service: Service, expected: list[float]) -> None:
     command = [
         "curl",
         "-s",
@@ -164,10 +163,10 @@ def test_curl_gets_the_same_number(installed: Settings, service: Service, right:
         f"{service.ingress}/stream",
     ]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert answer == f'{{"prediction":{right[2]!r}}}'
+    assert answer == f'{{"prediction":{expected[2]!r}}}'
 
 
-def test_pod_security_is_enforced_at_restricted(installed: Settings) -> None:
+def test_namespace_enforces_restricted_pod_security(installed: Settings) -> None:
     labels = get("namespace", NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     with pytest.raises(RuntimeError, match="violates PodSecurity"):

@@ -1,7 +1,7 @@
-"""kubeconform on everything rendered, strictly, against the cluster's own schemas and its CRDs'.
+"""kubeconform checks all rendered objects strictly against the schemas of the cluster and its CRDs.
 
-Operators that a cluster need not have are in ``schemas``: of the Prometheus operator 0.90 and KEDA 2.21 (both
-under the Apache License 2.0), their descriptions left out.
+``schemas`` has the CRDs of operators that a cluster may lack: the Prometheus operator 0.90 and KEDA 2.21
+(both under the Apache License 2.0), without descriptions.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.cluster.kube import kubectl, run
 
 HERE = Path(__file__).parent
 REFERENCE = re.compile(r'"#/definitions/([^"]+)"')
-ANYTHING = {
+UNTYPED = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["integer", "string"]},
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["number", "string"]},
 }
@@ -25,25 +25,27 @@ ANYTHING = {
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a schema for each kind that the cluster knows, which refuses unknown fields."""
+    """A folder with a schema for each kind of the cluster; the schemas reject unknown fields."""
     if not shutil.which("kubeconform"):
         pytest.skip("LEFT OUT: kubeconform is not on the PATH")
     folder = tmp_path_factory.mktemp("schemas")
-    for kept in (HERE / "schemas").iterdir():
-        (folder / kept.name).write_text(json.dumps(closed(json.loads(kept.read_text()))))
+    for file in (HERE / "schemas").iterdir():
+        (folder / file.name).write_text(json.dumps(without_unknown_fields(json.loads(file.read_text()))))
     definitions = json.loads(kubectl("get", "--raw", "/openapi/v2"))["definitions"]
-    strict = {name: ANYTHING.get(name) or closed(schema) for name, schema in definitions.items()}
+    strict = {
+        name: UNTYPED.get(name) or without_unknown_fields(schema) for name, schema in definitions.items()
+    }
     for name, schema in definitions.items():
         for kind in schema.get("x-kubernetes-group-version-kind", []):
-            # To kubeconform the group of what has none is its version.
+            # For a kind without a group, kubeconform uses the version as the group.
             group = kind["group"] or kind["version"]
-            file = f"{kind['kind']}-{group}-{kind['version']}.json".lower()
-            (folder / file).write_text(json.dumps(alone(name, strict)))
+            file_name = f"{kind['kind']}-{group}-{kind['version']}.json".lower()
+            (folder / file_name).write_text(json.dumps(with_references(name, strict)))
     return folder
 
 
-def alone(name: str, definitions: dict[str, Any]) -> Any:
-    """Return a schema with the definitions that it leads to, and no others."""
+def with_references(name: str, definitions: dict[str, Any]) -> Any:
+    """Return a schema with only the definitions that it refers to, directly or not."""
     needed, found = {name}, set()
     while needed:
         found |= needed
@@ -52,13 +54,13 @@ def alone(name: str, definitions: dict[str, Any]) -> Any:
     return {"$ref": f"#/definitions/{name}", "definitions": {each: definitions[each] for each in found}}
 
 
-def closed(schema: Any) -> Any:
-    """Refuse fields that a schema doesn't name, at every depth."""
+def without_unknown_fields(schema: Any) -> Any:
+    """Return a schema that rejects unknown fields at every depth."""
     if isinstance(schema, list):
-        return [closed(entry) for entry in schema]
+        return [without_unknown_fields(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    inner = {key: closed(value) for key, value in schema.items()}
+    inner = {key: without_unknown_fields(value) for key, value in schema.items()}
     if "properties" in schema and "x-kubernetes-preserve-unknown-fields" not in schema:
         inner.setdefault("additionalProperties", False)
     if schema.get("format") == "int-or-string" or schema.get("x-kubernetes-int-or-string"):
@@ -66,24 +68,24 @@ def closed(schema: Any) -> Any:
     return inner
 
 
-def check(renders: dict[str, str], schemas: Path, place: Path) -> None:
-    """Hold files of objects against the schemas; a kind without one is an error."""
-    for name, text in renders.items():
-        (place / f"{name}.yaml").write_text(text)
+def validate(manifests: dict[str, str], schemas: Path, folder: Path) -> None:
+    """Validate manifests against the schemas; a kind without a schema is an error."""
+    for name, text in manifests.items():
+        (folder / f"{name}.yaml").write_text(text)
     location = f"{schemas}/{{{{ .ResourceKind }}}}-{{{{ .Group }}}}-{{{{ .ResourceAPIVersion }}}}.json"
-    said = run("kubeconform", "-strict", "-summary", "-schema-location", location, str(place))
-    assert f"in {len(renders)} files" in said, said
-    assert "Invalid: 0, Errors: 0, Skipped: 0" in said, said
+    output = run("kubeconform", "-strict", "-summary", "-schema-location", location, str(folder))
+    assert f"in {len(manifests)} files" in output, output
+    assert "Invalid: 0, Errors: 0, Skipped: 0" in output, output
 
 
-def test_overlays_are_what_the_cluster_takes(schemas: Path, tmp_path: Path) -> None:
+def test_overlays_match_the_clusters_schemas(schemas: Path, tmp_path: Path) -> None:
     files = (ROOT / "manifests" / "overlays").rglob("kustomization.yaml")
-    renders = {"-".join(file.parts[-3:-1]): kubectl("kustomize", str(file.parent)) for file in files}
-    check(renders, schemas, tmp_path)
+    manifests = {"-".join(file.parts[-3:-1]): kubectl("kustomize", str(file.parent)) for file in files}
+    validate(manifests, schemas, tmp_path)
 
 
-def test_the_chart_is_what_the_cluster_takes(schemas: Path, tmp_path: Path) -> None:
+def test_chart_matches_the_clusters_schemas(schemas: Path, tmp_path: Path) -> None:
     chart = ROOT / "helm" / NAME
     template = ("helm", "template", NAME, str(chart), "-n", NAME, "-f")
-    renders = {values.stem: run(*template, str(values)) for values in (chart / "ci").iterdir()}
-    check(renders, schemas, tmp_path)
+    manifests = {values.stem: run(*template, str(values)) for values in (chart / "ci").iterdir()}
+    validate(manifests, schemas, tmp_path)

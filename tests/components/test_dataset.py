@@ -33,7 +33,7 @@ def make(tmp_path: Path) -> Callable[..., Dataset]:
     return make
 
 
-def test_what_was_written_is_read_back(make: Callable[..., Dataset]) -> None:
+def test_reads_back_what_was_written(make: Callable[..., Dataset]) -> None:
     written = make()
     assert datasets.read(written.folder) == written
     assert written.features == (Column("age", 0.0, 29.0), Column("bmi", 0.0, 2.9, "kg/m²"))
@@ -43,7 +43,7 @@ def test_what_was_written_is_read_back(make: Callable[..., Dataset]) -> None:
     assert set(written.distributions) == {"age", "bmi"}
 
 
-def test_rows_come_back_as_a_matrix_in_the_order_of_the_features(make: Callable[..., Dataset]) -> None:
+def test_returns_rows_as_a_matrix_in_the_order_of_the_features(make: Callable[..., Dataset]) -> None:
     dataset = make()
     X, y = dataset.train()
     np.testing.assert_array_equal(X, np.column_stack([columns(30)["age"], columns(30)["bmi"]]))
@@ -53,7 +53,7 @@ def test_rows_come_back_as_a_matrix_in_the_order_of_the_features(make: Callable[
     assert X.dtype == y.dtype == np.float64
 
 
-def test_features_can_be_chosen_in_another_order(make: Callable[..., Dataset]) -> None:
+def test_selects_features_in_the_order_asked_for(make: Callable[..., Dataset]) -> None:
     dataset = make()
     X, _ = dataset.test(["bmi", "age"])
     np.testing.assert_array_equal(X[:, 1], columns(5, start=30)["age"])
@@ -62,20 +62,20 @@ def test_features_can_be_chosen_in_another_order(make: Callable[..., Dataset]) -
         dataset.test(["height"])
 
 
-def test_names_with_dots_and_blanks_are_kept_apart(make: Callable[..., Dataset]) -> None:
+def test_distinguishes_names_with_dots_and_blanks(make: Callable[..., Dataset]) -> None:
     values = columns(30)["age"]
     train = {"a": values, "a.b": values + 1, "a b": values + 2, "target": values}
     X, _ = make(train=train).train()
     np.testing.assert_array_equal(X[0], [0, 1, 2])
 
 
-def test_the_same_data_gives_the_same_bytes(make: Callable[..., Dataset]) -> None:
+def test_same_data_gives_the_same_bytes(make: Callable[..., Dataset]) -> None:
     one, two = make("one"), make("two")
     for name in (datasets.TRAIN_FILE, datasets.TEST_FILE, datasets.DATASET_FILE):
         assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
 
 
-def test_the_fingerprint_is_of_numbers_and_settings(make: Callable[..., Dataset]) -> None:
+def test_fingerprint_covers_numbers_order_and_settings(make: Callable[..., Dataset]) -> None:
     one = make("one").fingerprint
     assert make("same").fingerprint == one
     changed = columns(30)
@@ -85,14 +85,14 @@ def test_the_fingerprint_is_of_numbers_and_settings(make: Callable[..., Dataset]
     assert len({one, *(other.fingerprint for other in others)}) == 4
 
 
-def test_zero_has_one_fingerprint_whatever_its_sign(make: Callable[..., Dataset]) -> None:
+def test_fingerprint_ignores_the_sign_of_zero(make: Callable[..., Dataset]) -> None:
     negative = columns(30)
     negative["age"][0] = -0.0
     assert make("one").fingerprint == make("two", train=negative).fingerprint
 
 
 @pytest.mark.parametrize("name", [datasets.TRAIN_FILE, datasets.TEST_FILE, datasets.DATASET_FILE])
-def test_a_missing_file_is_named(make: Callable[..., Dataset], name: str) -> None:
+def test_names_a_missing_file(make: Callable[..., Dataset], name: str) -> None:
     folder = make().folder
     (folder / name).unlink()
     with pytest.raises(DatasetError, match=f"{name} is missing"):
@@ -100,7 +100,7 @@ def test_a_missing_file_is_named(make: Callable[..., Dataset], name: str) -> Non
 
 
 @pytest.mark.parametrize("name", [datasets.TRAIN_FILE, datasets.TEST_FILE])
-def test_a_changed_file_is_named(make: Callable[..., Dataset], name: str) -> None:
+def test_names_a_changed_file(make: Callable[..., Dataset], name: str) -> None:
     folder = make().folder
     content = bytearray((folder / name).read_bytes())
     content[100] ^= 1
@@ -109,7 +109,7 @@ def test_a_changed_file_is_named(make: Callable[..., Dataset], name: str) -> Non
         datasets.read(folder)
 
 
-def test_a_changed_description_is_refused(make: Callable[..., Dataset]) -> None:
+def test_refuses_a_changed_description(make: Callable[..., Dataset]) -> None:
     path = make().folder / datasets.DATASET_FILE
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(DatasetError, match=r"dataset\.json was changed"):
@@ -127,14 +127,14 @@ def test_a_changed_description_is_refused(make: Callable[..., Dataset]) -> None:
         ('{"format_version": 2}', "was changed"),
     ],
 )
-def test_a_malformed_description_is_refused(make: Callable[..., Dataset], content: str, reason: str) -> None:
+def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: str, reason: str) -> None:
     path = make().folder / datasets.DATASET_FILE
     path.write_text(content)
     with pytest.raises(DatasetError, match=rf"dataset\.json {reason}"):
         datasets.read(path.parent)
 
 
-def test_a_description_that_lacks_something_is_refused(make: Callable[..., Dataset]) -> None:
+def test_refuses_an_incomplete_description(make: Callable[..., Dataset]) -> None:
     path = make().folder / datasets.DATASET_FILE
     document = {"format_version": 2}
     document["sha256"] = datasets._digest(datasets._dump(document))  # type: ignore[assignment]
@@ -143,13 +143,13 @@ def test_a_description_that_lacks_something_is_refused(make: Callable[..., Datas
         datasets.read(path.parent)
 
 
-def test_a_dataset_is_never_overwritten(make: Callable[..., Dataset]) -> None:
+def test_never_overwrites_a_dataset(make: Callable[..., Dataset]) -> None:
     make()
     with pytest.raises(FileExistsError, match="never overwritten"):
         make()
 
 
-def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_write_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="target expected length 5"):
         datasets.write(
             tmp_path / "dataset",

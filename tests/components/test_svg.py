@@ -33,14 +33,14 @@ def dots(svg: str) -> list[tuple[float, float]]:
     return [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in parse(svg).iter(f"{SVG}circle")]
 
 
-def test_a_line_runs_from_corner_to_corner_with_larger_values_higher_up() -> None:
+def test_line_runs_left_to_right_with_larger_values_higher_up() -> None:
     (left, bottom), (middle, _), (right, top) = corners(lines([Series([0, 1, 2], [0, 5, 10])]))
     assert left < middle < right
     assert middle == pytest.approx((left + right) / 2)
     assert top < bottom
 
 
-def test_titles_and_labels_are_there_and_cannot_break_the_markup() -> None:
+def test_titles_and_labels_are_shown_and_escaped() -> None:
     svg = scatter_chart(
         [Series([1], [2], label="<b>&\x00")], title="<script>", x_label='"bmi" & <age>', y_label="ž"
     )
@@ -48,33 +48,33 @@ def test_titles_and_labels_are_there_and_cannot_break_the_markup() -> None:
     assert "<script>" not in svg
 
 
-def test_ticks_of_a_linear_axis_are_round_numbers() -> None:
+def test_linear_axis_has_ticks_at_round_numbers() -> None:
     shown = texts(lines([Series([0, 1], [-0.137, 0.26])]))
     assert {"-0.1", "0", "0.1", "0.2", "0.4", "0.6"} <= set(shown)
 
 
-def test_ticks_far_from_zero_are_told_apart() -> None:
+def test_ticks_far_from_zero_have_different_labels() -> None:
     shown = texts(lines([Series([1_000_000.25, 1_000_000.75], [0, 1])]))
     assert {"1000000.3", "1000000.4", "1000000.5"} <= set(shown)
 
 
-def test_ticks_of_a_logarithmic_axis_are_powers_of_ten_evenly_spaced() -> None:
+def test_logarithmic_axis_has_evenly_spaced_powers_of_ten() -> None:
     svg = lines([Series([1, 10, 100, 1000], [1, 1, 1, 1])], log_x=True)
     assert {"1", "10", "100", "1000"} <= set(texts(svg))
     places = [x for x, _ in corners(svg)]
     assert np.diff(places) == pytest.approx([places[1] - places[0]] * 3, abs=0.02)
 
 
-def test_a_logarithmic_axis_leaves_out_what_it_cannot_show() -> None:
+def test_logarithmic_axis_omits_values_that_are_not_positive() -> None:
     assert len(corners(lines([Series([0, 1, 2, 3], [5, 4, 0, 2])], log_x=True, log_y=True))) == 2
 
 
-def test_points_that_are_not_finite_are_left_out() -> None:
+def test_omits_points_that_are_not_finite() -> None:
     svg = scatter([Series([1, 2, np.nan, np.inf], [1, 2, 3, 4])])
     assert len(dots(svg)) == 2
 
 
-def test_many_points_are_thinned_but_the_extreme_ones_stay() -> None:
+def test_thins_out_many_points_but_keeps_the_extreme_ones() -> None:
     x, y = np.arange(100_000.0), np.zeros(100_000)
     y[12_345] = 100.0
     drawn = dots(scatter([Series(x, y)]))
@@ -82,21 +82,21 @@ def test_many_points_are_thinned_but_the_extreme_ones_stay() -> None:
     assert len({height for _, height in drawn}) == 2
 
 
-def test_reference_lines_belong_to_the_axes_but_not_to_the_legend() -> None:
+def test_reference_lines_are_drawn_but_not_listed_in_the_legend() -> None:
     svg = scatter([Series([1, 2], [1, 2], label="candidate")], lines=[Series([0, 9], [0, 9], label="unseen")])
     assert len(corners(svg)) == 2
     assert "● candidate" in texts(svg)
     assert not any("unseen" in text for text in texts(svg))
 
 
-def test_constant_data_stands_within_the_frame() -> None:
+def test_constant_data_is_drawn_within_the_frame() -> None:
     ((x, y),) = dots(scatter([Series([3.0], [7.0])]))
     frame = parse(scatter([])).attrib
     assert 0 < x < float(frame["width"])
     assert 0 < y < float(frame["height"])
 
 
-def test_series_of_different_lengths_are_refused() -> None:
+def test_refuses_x_and_y_of_different_lengths() -> None:
     with pytest.raises(ValueError, match="2 values of x and 3 of y"):
         lines([Series([1, 2], [1, 2, 3])])
 

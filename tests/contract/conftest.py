@@ -1,6 +1,5 @@
 """Predictors in processes of their own, which the tests of a worker share."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +7,9 @@ import httpx
 import pytest
 
 from tests.support.models import linear_model
-from tests.support.server import Server, start_predictor
+from tests.support.server import Server, api_key_line, start_predictor
 
 ADMIN_TOKEN = "admin-token"
-
-
-def api_key_line(key: str, name: str, scopes: str) -> str:
-    """Return the line of an API key in the file that the setting ``api_keys`` names."""
-    return f"{hashlib.sha256(key.encode()).hexdigest()} {name} {scopes}\n"
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,20 @@
-"""The predictor's lock alone: nothing of the pipeline is there, and everything is answered."""
+"""An environment of the predictor's lock alone serves everything, without the pipeline's packages."""
 
 import asyncio
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from kserve import InferenceGRPCClient, InferInput, InferRequest
 
-if TYPE_CHECKING:
-    from tests.contract.conftest import StartServer
+from tests.support.server import NAME, start_predictor
 
+pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
-NAME = "linear-regressor"
 ABSENT = ("kfp", "sklearn", "mlflow", "pyarrow", "fsspec", "matplotlib")
 
 
@@ -45,14 +44,13 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def test_nothing_of_the_pipeline_is_there(python: Path) -> None:
+def test_the_packages_of_the_pipeline_are_not_installed(python: Path) -> None:
     for name in ABSENT:
         assert subprocess.run([str(python), "-c", f"import {name}"], capture_output=True).returncode == 1
 
 
-@pytest.mark.timeout(600)
-def test_everything_is_answered(python: Path, start_server: "StartServer") -> None:
-    with start_server(python=str(python)) as server, server.http as client:
+def test_serves_every_protocol(python: Path) -> None:
+    with start_predictor(python=str(python)) as server, server.http as client:
         assert client.post("/stream", json={"instance": 0.5}).json() == {"prediction": 621.125}
         v1 = client.post(f"/v1/models/{NAME}:predict", json={"instances": [[0.5]]})
         assert v1.json() == {"predictions": [621.125]}

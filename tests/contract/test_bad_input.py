@@ -1,6 +1,6 @@
-"""Each kind of bad input is told what is wrong, and where."""
+"""Each kind of invalid input is refused with what is wrong, and where."""
 
-import io
+import gzip
 import json
 from typing import Any
 
@@ -8,8 +8,11 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
+import zstandard
 
-NAME = "linear-regressor"
+from tests.support.arrow import arrow_stream
+from tests.support.server import NAME
+
 V1 = f"/v1/models/{NAME}:predict"
 V2 = f"/v2/models/{NAME}/infer"
 
@@ -70,41 +73,41 @@ def refusal(answer: httpx.Response, status: int = 400) -> str:
 
 
 @pytest.mark.parametrize(("body", "message"), STREAM)
-def test_stream_says_what_is_wrong(client: httpx.Client, body: str, message: str) -> None:
+def test_stream_error_says_what_is_wrong(client: httpx.Client, body: str, message: str) -> None:
     assert refusal(client.post("/stream", content=body)) == message
 
 
 @pytest.mark.parametrize("path", ["/batch", V1])
 @pytest.mark.parametrize(("rows", "message"), ROWS)
-def test_batch_and_v1_say_which_row_is_wrong(
+def test_batch_and_v1_errors_name_the_invalid_row(
     client: httpx.Client, path: str, rows: str, message: str
 ) -> None:
     assert refusal(client.post(path, content=instances(rows))) == message
 
 
 @pytest.mark.parametrize("bad", ['"x"', "[1,2]", "[]", "null", "NaN", "1e999"])
-def test_a_bad_row_is_found_among_a_hundred_thousand(client: httpx.Client, bad: str) -> None:
+def test_names_the_invalid_row_among_a_hundred_thousand(client: httpx.Client, bad: str) -> None:
     rows = ["[0.125]"] * 100_000
     rows[90_001] = bad
     message = refusal(client.post("/batch", content=instances(f"[{','.join(rows)}]")))
     assert message.startswith("instances[90001]")
 
 
-def test_a_prediction_that_overflows_is_found_among_a_hundred_thousand(client: httpx.Client) -> None:
+def test_names_the_row_that_overflows_among_a_hundred_thousand(client: httpx.Client) -> None:
     rows = ["[0.125]"] * 100_000
     rows[70_000] = "[-1e308]"
     message = refusal(client.post("/batch", content=instances(f"[{','.join(rows)}]")))
     assert message == "instances[70000]: the prediction is beyond the range of a double"
 
 
-def test_other_members_are_an_error_in_batch_but_not_in_v1(client: httpx.Client) -> None:
+def test_batch_refuses_unknown_keys_and_v1_ignores_them(client: httpx.Client) -> None:
     body = {"instances": [1], "parameters": {}}
     message = refusal(client.post("/batch", json=body))
     assert message == 'the key "parameters" is not known here, only "instances"'
     assert client.post(V1, json=body).status_code == 200
 
 
-def test_a_number_beyond_64_bits_is_a_number(client: httpx.Client) -> None:
+def test_accepts_integers_beyond_64_bits(client: httpx.Client) -> None:
     for number in ("9223372036854775808", "18446744073709551616", "1" + "0" * 300):
         expected = {"prediction": 938.25 * float(number) + 152}
         assert client.post("/stream", content=f'{{"instance": {number}}}').json() == expected
@@ -112,7 +115,7 @@ def test_a_number_beyond_64_bits_is_a_number(client: httpx.Client) -> None:
         assert client.post("/batch", content=batch).json()["predictions"][199] == expected["prediction"]
 
 
-def test_what_is_no_utf8_is_told_where(client: httpx.Client) -> None:
+def test_names_the_byte_that_is_not_utf8(client: httpx.Client) -> None:
     message = refusal(client.post("/stream", content=b'{"instance": \xff}'))
     assert message == "the body is not UTF-8: byte 13 is 0xff"
 
@@ -126,7 +129,7 @@ def test_what_is_no_utf8_is_told_where(client: httpx.Client) -> None:
         (V2, "application/json, application/octet-stream"),
     ],
 )
-def test_a_type_that_is_not_known_is_refused_with_those_that_are(
+def test_refuses_unsupported_media_types_and_lists_the_supported_ones(
     client: httpx.Client, path: str, known: str
 ) -> None:
     message = refusal(client.post(path, content="<a/>", headers={"content-type": "application/xml"}), 415)
@@ -147,11 +150,11 @@ def test_a_type_that_is_not_known_is_refused_with_those_that_are(
         ("%22a%22", 'instance: expected a number, got the string "a"'),
     ],
 )
-def test_a_bad_value_in_the_path_is_told(client: httpx.Client, value: str, message: str) -> None:
+def test_refuses_an_invalid_value_in_the_path(client: httpx.Client, value: str, message: str) -> None:
     assert refusal(client.get(f"/stream/{value}")) == message
 
 
-def test_a_bad_list_in_the_path_is_told(client: httpx.Client) -> None:
+def test_refuses_an_invalid_list_in_the_path(client: httpx.Client) -> None:
     assert refusal(client.get("/batch/0.5")) == "instances: expected a list of instances, got the number 0.5"
     assert refusal(client.get("/batch/[1,null]")) == "instances[1]: expected a number, got null"
 
@@ -171,7 +174,7 @@ def test_a_bad_list_in_the_path_is_told(client: httpx.Client) -> None:
         ("1\n2\n1e308\n", "instances[2]: the prediction is beyond the range of a double"),
     ],
 )
-def test_bad_csv_is_told_by_its_line(client: httpx.Client, text: str, message: str) -> None:
+def test_csv_error_names_the_line(client: httpx.Client, text: str, message: str) -> None:
     assert refusal(client.post("/batch", content=text, headers={"content-type": "text/csv"})) == message
 
 
@@ -185,16 +188,11 @@ def test_bad_csv_is_told_by_its_line(client: httpx.Client, text: str, message: s
         ({"bmi": pa.array([], pa.float64())}, "the stream holds no row"),
     ],
 )
-def test_a_bad_arrow_stream_is_told_by_its_column(
-    client: httpx.Client, columns: dict[str, Any], message: str
-) -> None:
-    table = pa.table(columns)
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, table.schema) as writer:
-        writer.write_table(table)
+def test_arrow_error_names_the_column(client: httpx.Client, columns: dict[str, Any], message: str) -> None:
+    stream = arrow_stream(columns)
     headers = {"content-type": "application/vnd.apache.arrow.stream"}
-    assert refusal(client.post("/batch", content=out.getvalue(), headers=headers)) == message
-    assert "cut off" in refusal(client.post("/batch", content=out.getvalue()[:100], headers=headers))
+    assert refusal(client.post("/batch", content=stream, headers=headers)) == message
+    assert "cut off" in refusal(client.post("/batch", content=stream[:100], headers=headers))
     assert "no Arrow stream" in refusal(client.post("/batch", content=b"junk and more", headers=headers))
 
 
@@ -232,13 +230,13 @@ BINARY = tensor(data=None, parameters={"binary_data_size": 16})
         ({"inputs": [BINARY]}, "inputs[0].parameters.binary_data_size"),
     ],
 )
-def test_a_bad_inference_request_is_told_by_its_place(
+def test_v2_error_names_the_tensor_and_the_field(
     client: httpx.Client, request_: object, message: str
 ) -> None:
     assert refusal(client.post(V2, json=request_)).startswith(message)
 
 
-def test_bad_binary_tensors_are_told(client: httpx.Client) -> None:
+def test_refuses_invalid_binary_tensors(client: httpx.Client) -> None:
     raw = np.array([1.0, 2.0]).tobytes()
     head = json.dumps({"inputs": [BINARY]}).encode()
 
@@ -255,11 +253,7 @@ def test_bad_binary_tensors_are_told(client: httpx.Client) -> None:
     assert message == "binary tensors need the header Inference-Header-Content-Length"
 
 
-def test_a_compressed_body_that_is_none_or_is_cut_off_is_told(client: httpx.Client) -> None:
-    import gzip
-
-    import zstandard
-
+def test_refuses_truncated_and_invalid_compressed_bodies(client: httpx.Client) -> None:
     for coding, compress in (("gzip", gzip.compress), ("zstd", zstandard.compress)):
         good = compress(b'{"instance": 1}')
         headers = {"content-encoding": coding}
@@ -270,12 +264,12 @@ def test_a_compressed_body_that_is_none_or_is_cut_off_is_told(client: httpx.Clie
         assert junk.startswith(f"the body is not {coding}")
 
 
-def test_an_unknown_model_is_not_found(client: httpx.Client) -> None:
+def test_reports_an_unknown_model_as_not_found(client: httpx.Client) -> None:
     for path in ("/v1/models/x:predict", "/v1/models/x:explain", "/v2/models/x/infer"):
         assert refusal(client.post(path, json={}), 404) == f"model x does not exist, only {NAME}"
 
 
-def test_no_answer_tells_of_our_insides(client: httpx.Client) -> None:
+def test_errors_reveal_no_internals(client: httpx.Client) -> None:
     for body, _ in STREAM:
         text = client.post("/stream", content=body).text
         assert "Traceback" not in text

@@ -1,7 +1,7 @@
 """KServe's own Python clients, REST and gRPC, against the predictor."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import numpy as np
@@ -10,10 +10,7 @@ from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRe
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-if TYPE_CHECKING:
-    from tests.contract.conftest import Server
-
-NAME = "linear-regressor"
+from tests.support.server import NAME, Server
 
 
 def request(values: "np.ndarray[Any, Any]", *, binary: bool) -> InferRequest:
@@ -22,7 +19,7 @@ def request(values: "np.ndarray[Any, Any]", *, binary: bool) -> InferRequest:
     return InferRequest(NAME, [tensor], request_id="a")
 
 
-def test_the_rest_client_predicts_and_explains_in_v1(server: "Server") -> None:
+def test_rest_client_predicts_and_explains_in_v1(server: Server) -> None:
     async def ask() -> tuple[Any, Any, bool, bool]:
         client = InferenceRESTClient(RESTConfig(protocol="v1"))
         instances = {"instances": [[0.5], [0.25]]}
@@ -41,7 +38,7 @@ def test_the_rest_client_predicts_and_explains_in_v1(server: "Server") -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_the_rest_client_infers_in_v2(server: "Server", binary: bool) -> None:
+def test_rest_client_infers_in_v2(server: Server, binary: bool) -> None:
     async def ask() -> Any:
         client = InferenceRESTClient(RESTConfig(protocol="v2"))
         assert await client.is_server_ready(server.url)
@@ -55,7 +52,7 @@ def test_the_rest_client_infers_in_v2(server: "Server", binary: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_the_grpc_client_infers(server: "Server", binary: bool) -> None:
+def test_grpc_client_infers(server: Server, binary: bool) -> None:
     async def ask() -> Any:
         client = InferenceGRPCClient(f"127.0.0.1:{server.grpc_port}")
         assert await client.is_server_live()
@@ -68,16 +65,16 @@ def test_the_grpc_client_infers(server: "Server", binary: bool) -> None:
     assert answer.outputs[0].as_numpy().tolist() == [621.125, 386.5625]
 
 
-def stub(server: "Server") -> GRPCInferenceServiceStub:
+def stub(server: Server) -> GRPCInferenceServiceStub:
     return GRPCInferenceServiceStub(grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}"))
 
 
-def test_grpc_tells_the_tensors(server: "Server") -> None:
+def test_grpc_metadata_describes_the_tensors(server: Server) -> None:
     metadata = stub(server).ModelMetadata(pb.ModelMetadataRequest(name=NAME))
-    told = [
+    tensors = [
         (tensor.name, tensor.datatype, list(tensor.shape)) for tensor in (*metadata.inputs, *metadata.outputs)
     ]
-    assert told == [("instances", "FP64", [-1, 1]), ("predictions", "FP64", [-1])]
+    assert tensors == [("instances", "FP64", [-1, 1]), ("predictions", "FP64", [-1])]
 
 
 def tensor(**changes: Any) -> pb.ModelInferRequest:
@@ -91,7 +88,7 @@ def numbers(*values: float) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "details"),
     [
         (pb.ModelInferRequest(model_name=NAME), "inputs: expected at least one tensor"),
         (tensor(name="x"), "inputs[0].name: expected instances"),
@@ -103,20 +100,20 @@ def numbers(*values: float) -> dict[str, list[float]]:
         (tensor(contents=numbers(1e308)), "instances[0]: the prediction is beyond the range of a double"),
     ],
 )
-def test_grpc_tells_what_is_wrong(server: "Server", message: pb.ModelInferRequest, told: str) -> None:
+def test_grpc_error_says_what_is_wrong(server: Server, message: pb.ModelInferRequest, details: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub(server).ModelInfer(message)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert caught.value.details().startswith(told)
+    assert caught.value.details().startswith(details)
 
 
-def test_grpc_does_not_find_another_model(server: "Server") -> None:
+def test_grpc_reports_an_unknown_model_as_not_found(server: Server) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub(server).ModelInfer(pb.ModelInferRequest(model_name="other"))
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-def test_the_repository_is_closed_to_grpc_without_the_admin_token(server: "Server") -> None:
+def test_grpc_repository_needs_the_admin_token(server: Server) -> None:
     for metadata, code in (
         ((), "UNAUTHENTICATED"),
         ((("authorization", "Bearer wrong"),), "UNAUTHENTICATED"),
@@ -129,7 +126,7 @@ def test_the_repository_is_closed_to_grpc_without_the_admin_token(server: "Serve
     assert stub(server).ModelReady(pb.ModelReadyRequest(name=NAME)).ready
 
 
-def test_the_admin_token_opens_the_repository_to_grpc(server: "Server", admin: dict[str, str]) -> None:
-    metadata = (("authorization", admin["Authorization"]),)
+def test_grpc_repository_accepts_the_admin_token(server: Server, admin_header: dict[str, str]) -> None:
+    metadata = (("authorization", admin_header["Authorization"]),)
     load = pb.RepositoryModelLoadRequest(model_name=NAME)
     assert stub(server).RepositoryModelLoad(load, metadata=metadata).isLoaded

@@ -1,28 +1,19 @@
-"""Every row of the table of endpoints, asked of a real server."""
+"""Every endpoint of the README's table, on a real server."""
 
-import io
+import gzip
 import json
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
+import zstandard
 
-if TYPE_CHECKING:
-    from tests.contract.conftest import Server
+from tests.support.arrow import arrow_stream
+from tests.support.server import NAME, Server
 
-NAME = "linear-regressor"
 ARROW = "application/vnd.apache.arrow.stream"
-
-
-def arrow(**columns: object) -> bytes:
-    table = pa.table(columns)
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, table.schema) as writer:
-        writer.write_table(table)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("body", ['{"instance": 0.04}', '{"instance": [0.04]}', ' {"instance":4e-2}\n'])
@@ -31,15 +22,17 @@ def test_stream_answers_one_instance(client: httpx.Client, body: str) -> None:
     assert (answer.status_code, answer.json()) == (200, {"prediction": 938.25 * 0.04 + 152})
 
 
-def test_stream_answers_an_instance_of_several_features(wide: httpx.Client) -> None:
-    assert wide.post("/stream", json={"instance": [1, 10.0, 100]}).json() == {"prediction": 539.0}
+def test_stream_answers_an_instance_of_several_features(wide_client: httpx.Client) -> None:
+    assert wide_client.post("/stream", json={"instance": [1, 10.0, 100]}).json() == {"prediction": 539.0}
 
 
 @pytest.mark.parametrize(
     "media",
     ["application/json; charset=utf-8", "application/x-www-form-urlencoded", "APPLICATION/JSON", None],
 )
-def test_the_content_types_that_clients_send_for_json_do(client: httpx.Client, media: str | None) -> None:
+def test_accepts_the_content_types_that_clients_send_for_json(
+    client: httpx.Client, media: str | None
+) -> None:
     headers = {} if media is None else {"content-type": media}
     answer = client.post("/stream", content=b'{"instance": 0}', headers=headers)
     assert answer.json() == {"prediction": 152.0}
@@ -62,22 +55,21 @@ def test_batch_answers_csv_with_csv(client: httpx.Client) -> None:
     assert (answer.headers["content-type"], answer.text) == ("text/csv", "prediction\r\n621.125\r\n152.0\r\n")
 
 
-def test_a_header_of_csv_puts_the_columns_in_order(wide: httpx.Client) -> None:
+def test_a_csv_header_defines_the_order_of_columns(wide_client: httpx.Client) -> None:
     body = "s1,bmi,bp\r\n100,1,10\r\n"
-    answer = wide.post("/batch", content=body, headers={"content-type": "text/csv"})
+    answer = wide_client.post("/batch", content=body, headers={"content-type": "text/csv"})
     assert answer.text == "prediction\r\n539.0\r\n"
 
 
-def test_batch_answers_an_arrow_stream_with_an_arrow_stream(wide: httpx.Client) -> None:
-    body = arrow(
-        s1=np.array([100, 0], np.int32), bmi=np.array([1.0, 0.0]), bp=np.array([10.0, 0.0], np.float32)
-    )
-    answer = wide.post("/batch", content=body, headers={"content-type": ARROW})
+def test_batch_answers_an_arrow_stream_with_an_arrow_stream(wide_client: httpx.Client) -> None:
+    columns = {"s1": np.array([100, 0], np.int32), "bmi": np.array([1.0, 0.0])}
+    body = arrow_stream(columns | {"bp": np.array([10.0, 0.0], np.float32)})
+    answer = wide_client.post("/batch", content=body, headers={"content-type": ARROW})
     assert answer.headers["content-type"] == ARROW
     assert pa.ipc.open_stream(answer.content).read_all().to_pydict() == {"prediction": [539.0, 7.0]}
 
 
-def test_accept_chooses_the_kind_of_the_answer(client: httpx.Client) -> None:
+def test_accept_header_chooses_the_format_of_the_answer(client: httpx.Client) -> None:
     csv = {"content-type": "text/csv"}
     assert client.post("/batch", content="0", headers=csv | {"accept": "application/json"}).json() == {
         "predictions": [152.0]
@@ -92,11 +84,7 @@ def test_accept_chooses_the_kind_of_the_answer(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
-def test_bodies_may_be_compressed_both_ways(client: httpx.Client, coding: str) -> None:
-    import gzip
-
-    import zstandard
-
+def test_reads_and_writes_compressed_bodies(client: httpx.Client, coding: str) -> None:
     body = json.dumps({"instances": [0.25] * 1000}).encode()
     compressed = gzip.compress(body) if coding == "gzip" else zstandard.compress(body)
     headers = {"content-encoding": coding, "accept-encoding": coding}
@@ -113,7 +101,7 @@ def test_stream_answers_a_value_in_the_path(client: httpx.Client, value: str) ->
         assert client.get(path).json() == {"prediction": 938.25 * x + 152}
 
 
-def test_batch_answers_a_list_in_the_path(server: "Server", client: httpx.Client) -> None:
+def test_batch_answers_a_list_in_the_path(server: Server, client: httpx.Client) -> None:
     expected = {"predictions": [938.25 * x + 152 for x in (0.5, 0.2, 0.6)]}
     assert client.get("/batch/" + quote("[0.5,0.2,0.6]")).json() == expected
     raw = server.exchange(b"GET /batch/[0.5,0.2,0.6] HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -121,7 +109,7 @@ def test_batch_answers_a_list_in_the_path(server: "Server", client: httpx.Client
     assert client.get("/batch/" + quote("[[0.5], [0.2], [0.6]]")).json() == expected
 
 
-def test_the_root_is_a_page_for_a_browser_and_json_for_a_client(client: httpx.Client) -> None:
+def test_root_is_a_page_for_browsers_and_json_for_other_clients(client: httpx.Client) -> None:
     page = client.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.text.startswith("<!doctype html>")
@@ -135,29 +123,33 @@ def test_ping_says_pong(client: httpx.Client) -> None:
     assert client.get("/ping").text == "pong"
 
 
-def test_the_log_shows_the_last_requests_and_is_emptied(client: httpx.Client, admin: dict[str, str]) -> None:
-    client.get("/emptyLog", headers=admin)
+def test_log_lists_the_last_requests_until_it_is_emptied(
+    client: httpx.Client, admin_header: dict[str, str]
+) -> None:
+    client.get("/emptyLog", headers=admin_header)
     client.post("/stream", json={"instance": 0.25})
     client.get("/stream/0.5")
-    entries = client.get("/log", headers=admin).json()["requests"]
+    entries = client.get("/log", headers=admin_header).json()["requests"]
     assert [(entry["method"], entry["path"], entry["status"]) for entry in entries] == [
         ("POST", "/stream", 200),
         ("GET", "/stream/0.5", 200),
     ]
     assert entries[0]["response"] == '{"prediction":386.5625}'
-    assert client.get("/emptyLog", headers=admin).json() == {"emptied": 2}
-    assert client.get("/log", headers=admin).json() == {"requests": []}
+    assert client.get("/emptyLog", headers=admin_header).json() == {"emptied": 2}
+    assert client.get("/log", headers=admin_header).json() == {"requests": []}
 
 
 @pytest.mark.parametrize("path", ["/log", "/emptyLog", "/v2/repository/index"])
-def test_administration_needs_the_admin_token(client: httpx.Client, wide: httpx.Client, path: str) -> None:
+def test_administration_needs_the_admin_token(
+    client: httpx.Client, wide_client: httpx.Client, path: str
+) -> None:
     method = "POST" if "repository" in path else "GET"
     assert client.request(method, path).status_code == 401
     assert client.request(method, path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert wide.request(method, path).status_code == 404
+    assert wide_client.request(method, path).status_code == 404
 
 
-def test_v1_lists_the_model_and_tells_that_it_is_ready(client: httpx.Client) -> None:
+def test_v1_lists_the_model_and_its_readiness(client: httpx.Client) -> None:
     assert client.get("/v1/models").json() == {"models": [NAME]}
     assert client.get(f"/v1/models/{NAME}").json() == {"name": NAME, "ready": True}
 
@@ -169,27 +161,31 @@ def test_v1_predicts(client: httpx.Client) -> None:
     assert answer.json() == {"predictions": [621.125, 386.5625]}
 
 
-def test_the_contributions_that_v1_explains_add_up_to_the_last_bit(wide: httpx.Client) -> None:
+def test_v1_contributions_add_up_to_the_prediction_exactly(wide_client: httpx.Client) -> None:
     rows = np.random.default_rng(1).normal(size=(20, 3)).tolist()
-    predictions = wide.post(f"/v1/models/{NAME}:predict", json={"instances": rows}).json()["predictions"]
-    explanations = wide.post(f"/v1/models/{NAME}:explain", json={"instances": rows}).json()["explanations"]
+    predictions = wide_client.post(f"/v1/models/{NAME}:predict", json={"instances": rows}).json()[
+        "predictions"
+    ]
+    explanations = wide_client.post(f"/v1/models/{NAME}:explain", json={"instances": rows}).json()[
+        "explanations"
+    ]
     for row, prediction, explanation in zip(rows, predictions, explanations, strict=True):
         bmi, bp, s1 = (explanation["contributions"][name] for name in ("bmi", "bp", "s1"))
         assert (bmi, bp, s1) == (2.0 * row[0], 3.0 * row[1], 5.0 * row[2])
         assert bmi + bp + s1 + explanation["intercept"] == explanation["prediction"] == prediction
 
 
-def test_v2_tells_its_tensors(wide: httpx.Client) -> None:
-    metadata = wide.get(f"/v2/models/{NAME}").json()
+def test_v2_metadata_describes_the_tensors(wide_client: httpx.Client) -> None:
+    metadata = wide_client.get(f"/v2/models/{NAME}").json()
     assert metadata["inputs"] == [{"name": "instances", "datatype": "FP64", "shape": [-1, 3]}]
     assert metadata["outputs"] == [{"name": "predictions", "datatype": "FP64", "shape": [-1]}]
     assert metadata["versions"] == ["7"]
-    assert wide.get(f"/v2/models/{NAME}/versions/7").json() == metadata
-    assert wide.get("/v2").json()["name"] == "linear-regressor"
-    assert wide.get("/v2/models").json() == {"models": [NAME]}
+    assert wide_client.get(f"/v2/models/{NAME}/versions/7").json() == metadata
+    assert wide_client.get("/v2").json()["name"] == "linear-regressor"
+    assert wide_client.get("/v2/models").json() == {"models": [NAME]}
 
 
-def test_v2_tells_health(client: httpx.Client) -> None:
+def test_v2_reports_health(client: httpx.Client) -> None:
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
     assert client.get(f"/v2/models/{NAME}/ready").json() == {"name": NAME, "ready": True}
@@ -197,9 +193,9 @@ def test_v2_tells_health(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("data", [[1, 10, 100, 0, 0, 0], [[1, 10, 100], [0, 0, 0]]])
 @pytest.mark.parametrize("datatype", ["FP64", "FP32", "INT64"])
-def test_v2_infers_from_json(wide: httpx.Client, data: list[object], datatype: str) -> None:
+def test_v2_infers_from_json(wide_client: httpx.Client, data: list[object], datatype: str) -> None:
     tensor = {"name": "instances", "shape": [2, 3], "datatype": datatype, "data": data}
-    answer = wide.post(f"/v2/models/{NAME}/infer", json={"id": "a", "inputs": [tensor]}).json()
+    answer = wide_client.post(f"/v2/models/{NAME}/infer", json={"id": "a", "inputs": [tensor]}).json()
     assert answer == {
         "model_name": NAME,
         "model_version": "7",
@@ -208,12 +204,12 @@ def test_v2_infers_from_json(wide: httpx.Client, data: list[object], datatype: s
     }
 
 
-def test_v2_takes_a_tensor_for_each_feature(wide: httpx.Client) -> None:
+def test_v2_accepts_one_tensor_for_each_feature(wide_client: httpx.Client) -> None:
     columns = {"s1": [100, 0], "bmi": [1, 0], "bp": [10, 0]}
     tensors = [
         {"name": name, "shape": [2, 1], "datatype": "FP64", "data": data} for name, data in columns.items()
     ]
-    answer = wide.post(f"/v2/models/{NAME}/infer", json={"inputs": tensors}).json()
+    answer = wide_client.post(f"/v2/models/{NAME}/infer", json={"inputs": tensors}).json()
     assert answer["outputs"][0]["data"] == [539.0, 7.0]
 
 
@@ -230,7 +226,7 @@ def test_v2_infers_from_a_hundred_thousand_rows_of_json(client: httpx.Client, ne
     ("datatype", "dtype"), [("FP64", "<f8"), ("FP32", "<f4"), ("FP16", "<f2"), ("UINT8", "u1")]
 )
 def test_v2_infers_from_binary_tensors_and_answers_in_binary(
-    wide: httpx.Client, datatype: str, dtype: str
+    wide_client: httpx.Client, datatype: str, dtype: str
 ) -> None:
     raw = np.array([[1, 10, 100], [0, 0, 0]], dtype=dtype).tobytes()
     tensor = {
@@ -240,7 +236,7 @@ def test_v2_infers_from_binary_tensors_and_answers_in_binary(
         "parameters": {"binary_data_size": len(raw)},
     }
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
-    answer = wide.post(
+    answer = wide_client.post(
         f"/v2/models/{NAME}/infer",
         content=head + raw,
         headers={
@@ -253,29 +249,26 @@ def test_v2_infers_from_binary_tensors_and_answers_in_binary(
     assert np.frombuffer(answer.content[length:]).tolist() == [539.0, 7.0]
 
 
-def test_metrics_count_what_was_asked(client: httpx.Client) -> None:
-    def count() -> float:
-        lines = client.get("/metrics").text.splitlines()
-        wanted = f'inference_requests_total{{code="200",endpoint="stream",model="{NAME}",version="7"}}'
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))
-
-    before = count()
+def test_metrics_count_requests(server: Server, client: httpx.Client) -> None:
+    client.get("/stream/0")  # a counter is not shown before it counts
+    sample = f'inference_requests_total{{code="200",endpoint="stream",model="{NAME}",version="7"}}'
+    before = server.metric(sample)
     client.post("/stream", json={"instance": 1})
     client.get("/stream/1")
-    assert count() == before + 2
+    assert server.metric(sample) == before + 2
     text = client.get("/metrics").text
     assert 'model_info{digest="' in text
     assert "process_resident_memory_bytes" in text
 
 
-def test_the_openapi_document_knows_every_endpoint(client: httpx.Client) -> None:
+def test_openapi_document_lists_every_endpoint(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     paths = ["/", "/ping", "/stream", "/batch", "/log", "/emptyLog", "/metrics", "/v1/models", "/v2"]
     assert set(paths) <= set(document["paths"])
     assert client.get("/docs").headers["content-type"].startswith("text/html")
 
 
-def test_a_method_that_a_path_does_not_know_is_told_those_that_it_does(client: httpx.Client) -> None:
+def test_refuses_an_unsupported_method_and_names_the_allowed_ones(client: httpx.Client) -> None:
     for method, path, allowed in (
         ("GET", "/stream", "POST"),
         ("POST", "/ping", "GET, HEAD"),
@@ -294,13 +287,13 @@ def test_head_is_answered_as_get_without_a_body(client: httpx.Client) -> None:
     "path",
     ["/v1/models/other", "/v2/models/other", "/v2/models/other/ready", f"/v2/models/{NAME}/versions/8"],
 )
-def test_another_model_or_version_is_not_found(client: httpx.Client, path: str) -> None:
+def test_reports_another_model_or_version_as_not_found(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
     assert "only" in answer.json()["error"]
 
 
-def test_an_unknown_path_is_refused_in_the_form_of_all_errors(client: httpx.Client) -> None:
+def test_reports_an_unknown_path_in_the_format_of_all_errors(client: httpx.Client) -> None:
     assert client.get("/nowhere").json() == {"error": "Not Found"}
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import io
 import json
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pytest
 import zstandard
 
+from tests.support.arrow import arrow_stream
 from tests.support.http import head
 from tests.support.processes import wait_until
 from tests.support.server import Server, start_predictor
@@ -71,7 +71,8 @@ def test_cuts_off_a_chunked_body_at_the_limit(limited_server: Server) -> None:
 def test_refuses_a_compressed_body_that_decompresses_beyond_the_limit(
     limited_server: Server, coding: str
 ) -> None:
-    body = {"gzip": gzip.compress, "zstd": zstandard.compress}[coding](b" " * 40 * MIB)
+    spaces = b" " * 40 * MIB
+    body = gzip.compress(spaces) if coding == "gzip" else zstandard.compress(spaces)
     with limited_server.http as client:
         answer = client.post("/batch", content=body, headers={"content-encoding": coding})
     message = "the decompressed body is longer than 1048576 bytes"
@@ -165,14 +166,6 @@ def test_answers_probes_while_large_requests_wait(server: Server) -> None:
     assert answers(server)
 
 
-def arrow_rows(rows: int) -> bytes:
-    schema = pa.schema([("bmi", pa.uint8())])
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, schema) as writer:
-        writer.write_batch(pa.record_batch([pa.array([1] * rows, pa.uint8())], schema=schema))
-    return out.getvalue()
-
-
 def test_refuses_too_many_rows_in_every_format(small_server: Server) -> None:
     v1, v2 = "/v1/models/linear-regressor", "/v2/models/linear-regressor/infer"
     numbers = ",".join(["1"] * 150)
@@ -189,7 +182,11 @@ def test_refuses_too_many_rows_in_every_format(small_server: Server) -> None:
             (v2, binary.encode() + bytes(150), length),
             ("/batch", "1\n" * 150, {"content-type": "text/csv"}),
             ("/batch", "1\r" * 150, {"content-type": "text/csv"}),
-            ("/batch", arrow_rows(150), {"content-type": "application/vnd.apache.arrow.stream"}),
+            (
+                "/batch",
+                arrow_stream({"bmi": pa.array([1] * 150, pa.uint8())}),
+                {"content-type": "application/vnd.apache.arrow.stream"},
+            ),
         ):
             answer = client.post(path, content=body, headers=headers)
             message = {"error": f"more than {10 if 'explain' in path else 100} rows"}

@@ -1,93 +1,81 @@
-"""A model folder that can't be believed: the process lives, is not ready, and says which file and why."""
+"""A model folder that is not valid: the process lives, is not ready, and names the file and the reason."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
+import httpx
 
 from predictor.model import artifact
-from predictor.model.artifact import LinearModel
+from tests.support.models import write_model
+from tests.support.server import NAME, start_predictor
 
-if TYPE_CHECKING:
-    from tests.contract.conftest import StartServer
-
-NAME = "linear-regressor"
-
-
-def missing(folder: Path) -> None:
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
+ADMIN = {"Authorization": "Bearer secret"}
+LOAD = f"/v2/repository/models/{NAME}/load"
+V1, V2 = f"/v1/models/{NAME}", f"/v2/models/{NAME}"
 
 
-def changed(folder: Path) -> None:
+def change_model(folder: Path) -> None:
     file = folder / "model.json"
     file.write_text(file.read_text().replace("152.0", "153.0"))
 
 
-def truncated(folder: Path) -> None:
+def truncate_reference(folder: Path) -> None:
     file = folder / "reference.json"
     file.write_bytes(file.read_bytes()[:-20])
 
 
-def too_large(folder: Path) -> None:
+def enlarge_model(folder: Path) -> None:
     (folder / "model.json").write_bytes(b" " * (artifact.MAX_FILE_BYTES + 1))
 
 
-def of_another_format(folder: Path) -> None:
+def change_format(folder: Path) -> None:
     file = folder / "manifest.json"
     file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 99'))
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (missing, "is not a folder"),
-        (changed, "model.json was changed"),
-        (truncated, "reference.json was changed"),
-        (too_large, "model.json is larger than"),
-        (of_another_format, "manifest.json: format version 99 is not known"),
-    ],
+DAMAGES: tuple[tuple[Callable[[Path], None], str], ...] = (
+    (shutil.rmtree, "is not a folder"),
+    (change_model, "model.json was changed"),
+    (truncate_reference, "reference.json was changed"),
+    (enlarge_model, "model.json is larger than"),
+    (change_format, "manifest.json: format version 99 is not known"),
 )
-def test_a_broken_model_folder_leaves_the_process_alive_and_not_ready(
-    start_server: "StartServer",
-    make_model: Callable[..., LinearModel],
+
+
+def assert_alive_but_not_ready(client: httpx.Client, reason: str) -> None:
+    assert client.get("/ping").text == "pong"
+    assert client.get("/v2/health/live").status_code == 200
+    for path in ("/v2/health/ready", f"{V2}/ready", V1, V2, "/stream/1"):
+        answer = client.get(path)
+        assert answer.status_code == 503, path
+        assert reason in answer.json()["error"]
+    for path in ("/stream", "/batch", f"{V1}:predict", f"{V1}:explain", f"{V2}/infer"):
+        assert client.post(path, json={}).status_code == 503
+    assert client.get("/", headers={"accept": "text/html"}).status_code == 200
+    assert "inference_requests" in client.get("/metrics").text
+
+
+def test_says_why_the_model_folder_is_invalid_until_an_administrator_loads_a_valid_one(
     tmp_path: Path,
-    spoil: Callable[[Path], None],
-    reason: str,
 ) -> None:
     folder = tmp_path / "1"
-    artifact.write(make_model(), folder)
-    spoil(folder)
-    with start_server(folder) as server, server.http as client:
-        assert client.get("/ping").text == "pong"
-        assert client.get("/v2/health/live").status_code == 200
-        v1, v2 = f"/v1/models/{NAME}", f"/v2/models/{NAME}"
-        for path in ("/v2/health/ready", f"{v2}/ready", v1, v2, "/stream/1"):
-            answer = client.get(path)
-            assert answer.status_code == 503, path
-            assert reason in answer.json()["error"]
-        for path in ("/stream", "/batch", f"{v1}:predict", f"{v1}:explain", f"{v2}/infer"):
-            assert client.post(path, json={}).status_code == 503
-        assert client.get("/", headers={"accept": "text/html"}).status_code == 200
-        assert "inference_requests" in client.get("/metrics").text
-        assert reason in server.log.read_text()
+    with start_predictor(folder, admin_token="secret") as server, server.http as client:
+        assert_alive_but_not_ready(client, "is not a folder")
+        for damage, reason in DAMAGES:
+            damage(write_model(folder))
+            assert client.post(LOAD, headers=ADMIN).status_code == 503
+            assert_alive_but_not_ready(client, reason)
+            assert reason in server.log.read_text()
+            shutil.rmtree(folder, ignore_errors=True)
+        assert client.post("/v2/repository/index", headers=ADMIN).json()[0]["state"] == "UNAVAILABLE"
 
-
-def test_a_folder_that_was_mended_is_loaded_on_an_administrators_word(
-    start_server: "StartServer", make_model: Callable[..., LinearModel], tmp_path: Path
-) -> None:
-    admin = {"Authorization": "Bearer secret"}
-    with start_server(tmp_path / "1", admin_token="secret") as server, server.http as client:
-        load = f"/v2/repository/models/{NAME}/load"
-        assert client.post(load, headers=admin).status_code == 503
-        assert client.post("/v2/repository/index", headers=admin).json()[0]["state"] == "UNAVAILABLE"
-        artifact.write(make_model(), tmp_path / "1")
-        assert client.post(load).status_code == 401
-        assert client.post(load, headers=admin).json() == {"name": NAME, "load": True}
+        write_model(folder)
+        assert client.post(LOAD).status_code == 401
+        assert client.post(LOAD, headers=ADMIN).json() == {"name": NAME, "load": True}
         assert client.get("/v2/health/ready").json() == {"ready": True}
         assert client.get("/stream/0").json() == {"prediction": 152.0}
-        assert client.post(f"/v2/repository/models/{NAME}/unload", headers=admin).json()["unload"]
+
+        assert client.post(f"/v2/repository/models/{NAME}/unload", headers=ADMIN).json()["unload"]
         assert client.get("/v2/health/ready").status_code == 503
         assert "it was unloaded" in client.get("/stream/0").json()["error"]

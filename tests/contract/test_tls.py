@@ -4,13 +4,11 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import httpx
@@ -23,10 +21,9 @@ from cryptography.x509.oid import NameOID
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-if TYPE_CHECKING:
-    from tests.contract.conftest import Server, StartServer
-
-NAME = "linear-regressor"
+from predictor.__main__ import main
+from tests.support.processes import wait_until
+from tests.support.server import NAME, Server, start_predictor
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """One that nobody trusts."""
+def untrusted(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that nobody trusts."""
     return Authority(tmp_path_factory.mktemp("other"))
 
 
@@ -91,18 +88,18 @@ def flags(authority: Authority) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def secure(start_server: "StartServer", flags: tuple[str, ...]) -> Iterator["Server"]:
-    with start_server(flags=flags, refresh_seconds=0.1) as running:
+def secure(flags: tuple[str, ...]) -> Iterator[Server]:
+    with start_predictor(flags=flags, refresh_seconds=0.1) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def mutual(start_server: "StartServer", flags: tuple[str, ...], authority: Authority) -> Iterator["Server"]:
-    with start_server(flags=flags, client_ca=authority.file) as running:
+def mutual(flags: tuple[str, ...], authority: Authority) -> Iterator[Server]:
+    with start_predictor(flags=flags, client_ca=authority.file) as running:
         yield running
 
 
-def by_http(server: "Server", authority: Authority, client: Pair | None = None) -> httpx.Response:
+def by_http(server: Server, authority: Authority, client: Pair | None = None) -> httpx.Response:
     context = ssl.create_default_context(cafile=str(authority.file))
     if client:
         context.load_cert_chain(client.certificate, client.key)
@@ -110,7 +107,7 @@ def by_http(server: "Server", authority: Authority, client: Pair | None = None) 
     return httpx.post(url, json={"instance": 0.5}, verify=context, timeout=60)
 
 
-def by_grpc(server: "Server", authority: Authority, client: Pair | None = None) -> list[float]:
+def by_grpc(server: Server, authority: Authority, client: Pair | None = None) -> list[float]:
     credentials = grpc.ssl_channel_credentials(
         authority.file.read_bytes(),
         client.key.read_bytes() if client else None,
@@ -123,29 +120,29 @@ def by_grpc(server: "Server", authority: Authority, client: Pair | None = None) 
     return list(answer.outputs[0].contents.fp64_contents)
 
 
-def serial(server: "Server", port: int) -> int:
+def serial(server: Server, port: int) -> int:
     """The serial number of the certificate that a port shows."""
     pem = ssl.get_server_certificate(("127.0.0.1", port), timeout=60)
     return x509.load_pem_x509_certificate(pem.encode()).serial_number
 
 
-def test_both_ports_speak_tls(secure: "Server", authority: Authority, other: Authority) -> None:
+def test_both_ports_speak_tls(secure: Server, authority: Authority, untrusted: Authority) -> None:
     assert by_http(secure, authority).json() == {"prediction": 621.125}
     assert by_grpc(secure, authority) == [621.125]
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        by_http(secure, other)
+        by_http(secure, untrusted)
     with pytest.raises(grpc.RpcError):
-        by_grpc(secure, other)
+        by_grpc(secure, untrusted)
 
 
-def test_what_is_no_tls_gets_no_answer(secure: "Server") -> None:
+def test_plain_http_gets_no_answer(secure: Server) -> None:
     assert secure.exchange(b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\n") in (b"", b"\x15\x03\x01\x00\x02\x02F")
     with socket.create_connection(("127.0.0.1", secure.port), timeout=60) as silent:
         silent.sendall(b"\x16\x03\x01")
         assert serial(secure, secure.port)
 
 
-def test_a_large_answer_arrives_whole_over_tls(secure: "Server", authority: Authority) -> None:
+def test_sends_large_answers_over_tls(secure: Server, authority: Authority) -> None:
     context = ssl.create_default_context(cafile=str(authority.file))
     with httpx.Client(base_url=f"https://127.0.0.1:{secure.port}", verify=context, timeout=60) as client:
         for rows in (10, 300_000, 10):
@@ -153,40 +150,39 @@ def test_a_large_answer_arrives_whole_over_tls(secure: "Server", authority: Auth
             assert answer.json() == {"predictions": [621.125] * rows}
 
 
-def test_a_client_without_a_certificate_is_refused_where_one_is_asked_for(
-    mutual: "Server", authority: Authority, other: Authority
+def test_mutual_tls_refuses_clients_without_a_trusted_certificate(
+    mutual: Server, authority: Authority, untrusted: Authority
 ) -> None:
     known = authority.pair("client")
     assert by_http(mutual, authority, known).json() == {"prediction": 621.125}
     assert by_grpc(mutual, authority, known) == [621.125]
-    for unknown in (None, other.pair("client")):
+    for unknown in (None, untrusted.pair("client")):
         with pytest.raises(httpx.TransportError):
             by_http(mutual, authority, unknown)
         with pytest.raises(grpc.RpcError):
             by_grpc(mutual, authority, unknown)
 
 
-def test_a_certificate_is_renewed_without_a_restart_and_a_broken_one_changes_nothing(
-    secure: "Server", authority: Authority
+def test_renews_the_certificate_without_a_restart_unless_the_new_one_is_broken(
+    secure: Server, authority: Authority
 ) -> None:
     before = serial(secure, secure.port)
     certificate, key = authority.folder / "server.pem", authority.folder / "server.key"
     certificate.write_bytes(b"not a certificate")
-    while "the certificate is as before" not in secure.log.read_text():
-        time.sleep(0.05)
+    wait_until(
+        lambda: "the certificate is as before" in secure.log.read_text(), what="the error to be logged"
+    )
     assert serial(secure, secure.port) == before
     fresh = authority.pair("fresh")
     fresh.key.rename(key)
     fresh.certificate.rename(certificate)
-    while serial(secure, secure.port) == before:
-        time.sleep(0.05)
+    wait_until(lambda: serial(secure, secure.port) != before, what="HTTP to use the new certificate")
     assert by_http(secure, authority).json() == {"prediction": 621.125}
-    while by_grpc_serial(secure, authority) == before:
-        time.sleep(0.05)
+    wait_until(lambda: by_grpc_serial(secure, authority) != before, what="gRPC to use the new certificate")
     assert by_grpc(secure, authority) == [621.125]
 
 
-def by_grpc_serial(server: "Server", authority: Authority) -> int:
+def by_grpc_serial(server: Server, authority: Authority) -> int:
     context = ssl.create_default_context(cafile=str(authority.file))
     context.set_alpn_protocols(["h2"])
     with (
@@ -205,10 +201,16 @@ def by_grpc_serial(server: "Server", authority: Authority) -> int:
         (("--ssl_certfile", "no.pem", "--ssl_keyfile", "no.key"), "No such file or directory: 'no.pem'"),
     ],
 )
-def test_certificates_that_can_not_be_used_are_told_at_the_start(
-    given: tuple[str, ...], message: str, tmp_path: Path
+def test_refuses_to_start_with_unusable_certificates(
+    given: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, "-m", "predictor", *given]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 2
-    assert message in ended.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["predictor", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

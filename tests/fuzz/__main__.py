@@ -1,30 +1,25 @@
-"""``python -m tests.fuzz``: at least 100,000 cases against one process, and what became of it.
+"""``python -m tests.fuzz``: send at least 100,000 cases to two predictors.
 
-Each part prints how many cases it ran. It fails at the first 5xx, wrong, malformed or missing answer, when
-the process grew, when it does not answer rightly afterwards, or when the cases were fewer than asked for.
+Each part prints how many cases it ran. Fails at the first 5xx, wrong, malformed or missing answer, when the
+process grew, when its answer is wrong afterwards, or when there were fewer cases than asked for.
 """
 
 import argparse
 import contextlib
 import json
-import os
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
-from tests.fuzz import bodies, parts
+from tests.fuzz import parts
 from tests.fuzz.client import Client, Fault, Target
+from tests.support.models import linear_model
+from tests.support.server import start_predictor
 
 GROWTH = 48 * 2**20
 """Bytes that a process may grow between its warm-up and the end."""
 
-# Of 1,000 cases, how many are each part's; the first warms up what the bombs and large bodies need.
+# The share of each part in 1,000 cases; the first part makes the process grow to its usual size.
 SHARES = {
     parts.bombs: 1,
     parts.json_bodies: 260,
@@ -38,51 +33,26 @@ SHARES = {
 MODELS = ((938.25,), 152.0), ((2.0, 3.0, 5.0), 7.0)
 
 
-def model(weights: tuple[float, ...], intercept: float) -> LinearModel:
-    """A model of the first few features."""
-    seen = Distribution(mean=0.0, deviation=0.05, edges=(-0.05, 0.05), proportions=(0.25, 0.5, 0.25))
-    names = bodies.NAMES[: len(weights)]
-    columns = tuple(Column(name, -0.1, 0.2) for name in names)
-    return LinearModel(
-        weights,
-        intercept,
-        columns,
-        Column("target", 25.0, 346.0),
-        Reference(rows=422, features=dict.fromkeys(names, seen), prediction=seen),
-    )
-
-
 @contextlib.contextmanager
 def serving(weights: tuple[float, ...], intercept: float) -> Iterator[Target]:
-    """A predictor with limits that the cases can reach."""
-    with tempfile.TemporaryDirectory() as place, (Path(place) / "log").open("w+b") as log:
-        folder = Path(place) / "7"
-        artifact.write(model(weights, intercept), folder)
-        port, grpc_port = _free_port(), _free_port()
-        settings = {"PREDICTOR_DRAIN_SECONDS": "0", "PREDICTOR_MAX_BODY_BYTES": str(parts.BODY_LIMIT)}
-        command = [sys.executable, "-m", "predictor", "--model_dir", str(folder)]
-        command += ["--http_port", str(port), "--grpc_port", str(grpc_port)]
-        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log, cwd=parts.ROOT)
+    """Start a predictor with a limit that the cases can reach; prints the errors that it logged."""
+    with start_predictor(linear_model(weights, intercept), max_body_bytes=parts.BODY_LIMIT) as server:
         try:
-            while not _listens(port):
-                if process.poll() is not None:
-                    raise Fault("the predictor did not start")
-                time.sleep(0.05)
-            yield Target(port, process.pid, weights, intercept)
+            yield Target(server, weights, intercept)
         finally:
-            process.terminate()
-            process.wait(60)
-            log.seek(0)
-            for line in [line for line in log.read().decode().splitlines() if '"level":"error"' in line][:20]:
-                told = json.loads(line)
-                print(f"logged: {told['message']} {told.get('exception', '')[-1500:]}")
+            server.end()
+            for line in [line for line in server.log.read_text().splitlines() if '"level":"error"' in line][
+                :20
+            ]:
+                entry = json.loads(line)
+                print(f"logged: {entry['message']} {entry.get('exception', '')[-1500:]}")
 
 
 def run(target: Target, cases: int, seed: int, only: str | None = None) -> int:
-    """Run every part; returns how many cases there were.
+    """Run every part, or ``only`` one; returns how many cases there were.
 
     Raises:
-        Fault: a wrong answer, growth, or no right answer afterwards.
+        Fault: a wrong answer, or a process that grew.
     """
     total, before = 0, 0
     for part, share in SHARES.items():
@@ -96,39 +66,22 @@ def run(target: Target, cases: int, seed: int, only: str | None = None) -> int:
             f"{part.__name__:>12} {client.count:>8,} cases {time.perf_counter() - started:>6.0f} s",
             flush=True,
         )
-        before = before or _memory(target)
-    grown = _memory(target) - before
+        before = before or target.server.memory()
+    grown = target.server.memory() - before
     print(f"{'memory':>12} {before / 2**20:>6.0f} MiB, and {grown / 2**20:+.0f} MiB")
     if grown > GROWTH:
         raise Fault(f"the process grew by {grown} bytes")
-    _answers(target)
+    _check_answer(target)
     return total
 
 
-def _answers(target: Target) -> None:
+def _check_answer(target: Target) -> None:
     row = [0.5] * target.width
     client = Client(target)
     answer = client.post("/stream", b'{"instance":%b}' % str(row).encode())
     client.close()
     if answer.body != b'{"prediction":%b}' % str(target.predict(row)).encode():
-        raise Fault(f"after all this {answer}")
-
-
-def _memory(target: Target) -> int:
-    pages = int(Path(f"/proc/{target.process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30):
-        return True
-    return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        raise Fault(f"after all cases {answer}")
 
 
 def main() -> int:

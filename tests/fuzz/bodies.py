@@ -1,5 +1,5 @@
 # ruff: noqa: E501  tables of odd things read better than columns of them
-"""Bodies of every kind that is read: good ones, nearly good ones, and what only looks like one."""
+"""Odd bodies of every format: valid, nearly valid, and invalid ones."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ import pyarrow as pa
 import zstandard
 from hypothesis import strategies as st
 
-NAMES = ("bmi", "bp", "s1")
+from tests.support.models import FEATURES
 
 ODD_NUMBERS = (
     "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "-0", "-0.0", "01", "1.", "+1", ".5", "1e5", "1E+2", "0x10",
@@ -45,7 +45,7 @@ def _list(parts: list[str], space: str) -> str:
 
 
 def rows(width: int, number: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Rows of ``width`` numbers, of which some are of another width, and some are none."""
+    """Rows of ``width`` numbers; some have another width, and some are no rows."""
     row = st.builds(_list, st.lists(number, min_size=width, max_size=width), SPACES)
     other = st.one_of(
         st.builds(_list, st.lists(number, max_size=4), SPACES), number, st.sampled_from(ODD_TEXTS)
@@ -55,7 +55,7 @@ def rows(width: int, number: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def values(width: int) -> st.SearchStrategy[str]:
-    """The value of a member: rows, or anything else that JSON can be."""
+    """The value of a member: rows, or any other JSON."""
     plain = rows(width, good_numbers)
     anything = st.recursive(
         numbers | st.sampled_from(ODD_TEXTS),
@@ -98,26 +98,26 @@ TOKENS = (b"[", b"]", b"{", b"}", b",", b":", b'"', b"\\", b"\x00", b"\xff", b"\
 
 
 def edited(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """Bodies as they are, and spoilt by a few edits."""
+    """Bodies as they are, or corrupted by a few edits."""
     return st.one_of(whole, whole.flatmap(_edits))
 
 
 def lines(width: int) -> st.SearchStrategy[bytes]:
-    """Records, a line each, some of them none."""
+    """Lines of records, some of them invalid."""
     one = st.one_of(documents(width, "instance"), st.sampled_from([b"", b" ", b"\r", b"null", b"{", b"[1]"]))
     single = one.map(lambda line: line.replace(b"\n", b" "))
     return st.builds(b"\n".join, st.lists(single, max_size=12))
 
 
 def tables(width: int) -> st.SearchStrategy[bytes]:
-    """CSV with and without a head, and what is almost that."""
+    """CSV with and without a header, and text that is nearly CSV."""
     cell = st.one_of(
         good_numbers, numbers, st.sampled_from(["", " ", '"1"', '"', "a", "1;2", "\u0661", "=1+1"])
     )
     good = st.lists(good_numbers, min_size=width, max_size=width).map(",".join)
     line = st.one_of(good, good, good, st.lists(cell, max_size=4).map(",".join))
     head = st.sampled_from(
-        ["", ",".join(NAMES[:width]), ",".join(NAMES[:width][::-1]), "bmi,bmi", "age", '"bmi']
+        ["", ",".join(FEATURES[:width]), ",".join(FEATURES[:width][::-1]), "bmi,bmi", "age", '"bmi']
     )
     end = st.sampled_from(["\n", "\r\n", "\r"])
     text = st.builds(lambda first, rest, end: end.join([first, *rest]), head, st.lists(line, max_size=8), end)
@@ -131,7 +131,7 @@ _TYPES = (pa.float64(), pa.float32(), pa.int64(), pa.uint8(), pa.string(), pa.bo
 def _arrow(draw: st.DrawFn, width: int) -> bytes:
     names = draw(
         st.sampled_from(
-            [NAMES[:width], NAMES[:width], NAMES[:width][::-1], ("bmi", "age"), ("bmi", "bmi"), ()]
+            [FEATURES[:width], FEATURES[:width], FEATURES[:width][::-1], ("bmi", "age"), ("bmi", "bmi"), ()]
         )
     )
     kind = draw(st.sampled_from(_TYPES[:4] * 3 + _TYPES))
@@ -160,7 +160,7 @@ def _column(kind: pa.DataType, size: int, *, nulls: bool) -> pa.Array:
 
 
 def arrow_streams(width: int) -> st.SearchStrategy[bytes]:
-    """Arrow streams, and what becomes of them when bytes in their messages are changed."""
+    """Arrow streams as they are, or corrupted by a few edits."""
     return edited(_arrow(width))
 
 
@@ -190,7 +190,7 @@ def v2_documents(width: int) -> st.SearchStrategy[bytes]:
 
 @st.composite
 def v2_binaries(draw: st.DrawFn, width: int) -> tuple[str, bytes]:
-    """The length of the JSON part, as it is told, and the body with raw tensors behind it."""
+    """The header that holds the length of the JSON part, and a body with raw tensors after that."""
     kind = draw(st.sampled_from(V2_TYPES))
     count = draw(st.integers(0, 4))
     size = draw(st.one_of(st.just(count * width * 8), st.just(count * width * 8), SIZES))
@@ -216,7 +216,7 @@ def _deflate(body: bytes) -> bytes:
 
 
 def compressed(inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
-    """A content coding, and a body that is that, or was."""
+    """A content coding, and a body compressed by it, intact or corrupted."""
     makers: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
         "zstd": _zstd,
@@ -229,7 +229,7 @@ def compressed(inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, 
 
 
 def bombs(limit: int) -> list[tuple[str, str, bytes]]:
-    """Small bodies that become large ones: content coding, content type and body."""
+    """Small bodies that decompress to large ones: content coding, content type and body."""
     blank, deep = b" " * (4 * limit), b'{"instances":' + b"[" * (limit // 8)
     numbers = b'{"instances":[' + b"0," * limit + b"0]}"
     found = []
@@ -244,6 +244,6 @@ def bombs(limit: int) -> list[tuple[str, str, bytes]]:
     ]
     huge = np.zeros(limit // 8 + 1).tobytes()
     found += [("zstd", "application/vnd.apache.arrow.stream", _zstd(huge))]
-    # Frames that announce, in their heads, more than anybody has.
+    # A frame whose header announces more than any memory holds.
     found += [("zstd", "application/json", b"\x28\xb5\x2f\xfd\xc0\xff" + b"\xff" * 8 + b"\x01\x00\x00")]
     return found

@@ -1,4 +1,4 @@
-"""The parts of the fuzzing: each sends its cases to a server, and fails at the first answer that is wrong."""
+"""The parts of the fuzzing: each sends its cases to a server, and fails at the first wrong answer."""
 
 import json
 import random
@@ -6,19 +6,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import bodies, reference, wire
+from tests.fuzz import answers, bodies, reference, valid, wire
 from tests.fuzz.client import Client, Fault, exchange
+from tests.fuzz.valid import ARROW, CSV, Request
+from tests.support.server import NAME
 
 ROOT = Path(__file__).parents[2]
-MODEL = "linear-regressor"
-V1, V2 = f"/v1/models/{MODEL}:predict", f"/v2/models/{MODEL}/infer"
-EXPLAIN = f"/v1/models/{MODEL}:explain"
-ARROW = "application/vnd.apache.arrow.stream"
+V1, V2 = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
+EXPLAIN = f"/v1/models/{NAME}:explain"
+NDJSON = "application/x-ndjson"
 BODY_LIMIT = 2**22
 """The server's limit, low enough for bombs to be quick."""
 
@@ -26,16 +29,22 @@ Part = Callable[[Client, int, int], None]
 _SECOND = re.compile(rb"HTTP/1\.1 404 ")
 
 
-def _told(client: Client, path: str, body: bytes, expected: list[float] | None, **headers: str) -> None:
-    """Ask, whole or in chunks, and compare with what must be answered."""
-    answer = client.post(path, body, chunks=len(body) % 23 * 7, **headers)
-    found = json.loads(answer.body)
-    if answer.status == 200:
-        values = [found["prediction"]] if path == "/stream" else found["predictions"]
-        if values != expected:
-            raise Fault(f"{path} {body!r}: {values}, expected {expected}")
-    elif expected is not None or answer.status not in (400, 413) or list(found) != ["error"]:
-        raise Fault(f"{path} {body!r}: {answer.status} {found}, expected {expected}")
+def _compare(client: Client, path: str, body: bytes, expected: list[float] | None, **headers: str) -> None:
+    """Send a body, whole or in chunks, and compare the answer with what it must be."""
+    answer = client.post(path, body, chunk_size=len(body) % 23 * 7, **headers)
+    found = answers.predictions(path, answer)
+    if found != expected:
+        raise Fault(f"{path} {headers} {body!r}: {answer}, expected {expected}")
+
+
+def _check(client: Client, path: str, body: bytes, **headers: Any) -> None:
+    """Send a body of which only the server knows whether it is valid; the answer must make sense."""
+    answers.predictions(path, client.post(path, body, **headers))
+
+
+def _valid(client: Client, path: str, request: Request) -> None:
+    """Send a body that was made from rows, and compare the answer with the predictions for those."""
+    _compare(client, path, request.body, client.target.predictions(request.rows), **request.headers)
 
 
 def _search(count: int, number: int, strategy: st.SearchStrategy[object], check: Callable[..., None]) -> None:
@@ -46,7 +55,7 @@ def _search(count: int, number: int, strategy: st.SearchStrategy[object], check:
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
-    )(seed(number)(given(strategy)(check)))
+    )(seed(number)(given(strategy)(lambda case: check(case))))
     test()
 
 
@@ -55,14 +64,14 @@ def json_bodies(client: Client, count: int, number: int) -> None:
     width = client.target.width
 
     def stream(body: bytes) -> None:
-        _told(client, "/stream", body, reference.predictions(client.target, body, "instance"))
+        _compare(client, "/stream", body, reference.predictions(client.target, body, "instance"))
 
     def batch(body: bytes) -> None:
-        _told(client, "/batch", body, reference.predictions(client.target, body, "instances"))
+        _compare(client, "/batch", body, reference.predictions(client.target, body, "instances"))
 
     def v1(body: bytes) -> None:
         expected = reference.predictions(client.target, body, "instances", others=True)
-        _told(client, V1, body, expected)
+        _compare(client, V1, body, expected)
         answer = client.post(EXPLAIN, body)
         if (answer.status == 200) != (expected is not None):
             raise Fault(f"{EXPLAIN} {body!r}: {answer.status}, expected {expected}")
@@ -72,15 +81,17 @@ def json_bodies(client: Client, count: int, number: int) -> None:
 
 
 def records(client: Client, count: int, number: int) -> None:
-    """NDJSON: a line for each line, each as it would be answered alone."""
+    """NDJSON: one line of the answer for each, the same as if it were sent alone."""
 
     def check(body: bytes) -> None:
-        answer = client.post("/stream", body, chunks=1 + len(body) % 40, content_type="application/x-ndjson")
+        answer = client.post(
+            "/stream", body, chunk_size=1 + len(body) % 40, content_type="application/x-ndjson"
+        )
         asked = [line for line in body.split(b"\n") if line.strip(b" \t\r\n\x0b\x0c")]
-        told = answer.body.splitlines()
-        if answer.status != 200 or len(asked) != len(told):
+        lines = answer.body.splitlines()
+        if answer.status != 200 or len(asked) != len(lines):
             raise Fault(f"{body!r}: {answer}")
-        for line, found in zip(asked, map(json.loads, told), strict=True):
+        for line, found in zip(asked, map(json.loads, lines), strict=True):
             expected = reference.predictions(client.target, line, "instance")
             if ([found["prediction"]] if "prediction" in found else None) != expected:
                 raise Fault(f"{line!r} in {body!r}: {found}, expected {expected}")
@@ -89,42 +100,37 @@ def records(client: Client, count: int, number: int) -> None:
 
 
 def csv_bodies(client: Client, count: int, number: int) -> None:
-    """CSV."""
-
-    def check(body: bytes) -> None:
-        client.post("/batch", body, content_type="text/csv")
-
-    _search(count, number, bodies.tables(client.target.width), check)
+    """CSV: predictions for valid tables, sensible answers to odd ones."""
+    width = client.target.width
+    _search(count // 2, number, valid.csv_tables(width), partial(_valid, client, "/batch"))
+    _search(count // 2, number, bodies.tables(width), partial(_check, client, "/batch", content_type=CSV))
 
 
 def arrow_bodies(client: Client, count: int, number: int) -> None:
-    """Arrow streams."""
-
-    def check(body: bytes) -> None:
-        client.post("/batch", body, content_type=ARROW, accept="*/*")
-
-    _search(count, number, bodies.arrow_streams(client.target.width), check)
+    """Arrow: predictions for valid tables, sensible answers to odd streams."""
+    width = client.target.width
+    _search(count // 2, number, valid.arrow_tables(width), partial(_valid, client, "/batch"))
+    odd = bodies.arrow_streams(width)
+    _search(count // 2, number, odd, partial(_check, client, "/batch", content_type=ARROW, accept="*/*"))
 
 
 def tensors(client: Client, count: int, number: int) -> None:
-    """V2 with JSON and with binary tensors."""
+    """V2: predictions for valid tensors, sensible answers to odd ones, in JSON and in binary."""
     width = client.target.width
 
-    def as_json(body: bytes) -> None:
-        client.post(V2, body)
+    def binary(whole: tuple[str, bytes]) -> None:
+        _check(client, V2, whole[1], inference_header_content_length=whole[0])
 
-    def as_binary(whole: tuple[str, bytes]) -> None:
-        client.post(V2, whole[1], inference_header_content_length=whole[0])
-
-    _search(count // 2, number, bodies.v2_documents(width), as_json)
-    _search(count // 2, number, bodies.v2_binaries(width), as_binary)
+    _search(count // 2, number, valid.v2_requests(width), partial(_valid, client, V2))
+    _search(count // 4, number, bodies.v2_documents(width), partial(_check, client, V2))
+    _search(count // 4, number, bodies.v2_binaries(width), binary)
 
 
 def encodings(client: Client, count: int, number: int) -> None:
     """Compressed bodies, answered compressed."""
 
     def check(whole: tuple[str, bytes]) -> None:
-        client.post("/batch", whole[1], content_encoding=whole[0], accept_encoding="zstd, gzip;q=0.5")
+        _check(client, "/batch", whole[1], content_encoding=whole[0], accept_encoding="zstd, gzip;q=0.5")
 
     _search(count, number, bodies.compressed(bodies.documents(client.target.width, "instances")), check)
 
@@ -140,10 +146,10 @@ def bombs(client: Client, count: int, _number: int) -> None:
 
 
 def malformed(client: Client, count: int, number: int) -> None:
-    """Malformed and spoilt HTTP on connections of their own."""
+    """Malformed and corrupted HTTP on connections of their own."""
     random_ = random.Random(number)
     for i in range(count):
-        data = wire.MALFORMED[i] if i < len(wire.MALFORMED) else wire.spoilt(random_)
+        data = wire.MALFORMED[i] if i < len(wire.MALFORMED) else wire.corrupted(random_)
         answer = exchange(client.target, data)
         client.count += 1
         if data in wire.SMUGGLING and _SECOND.search(answer):
@@ -152,11 +158,11 @@ def malformed(client: Client, count: int, number: int) -> None:
 
 def document(client: Client, count: int, number: int) -> None:
     """What the OpenAPI document says (schemathesis, all checks); ``count`` examples for each path."""
-    url = f"http://127.0.0.1:{client.target.port}/openapi.json"
+    url = f"http://127.0.0.1:{client.target.server.port}/openapi.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", url, "--checks", "all", "--no-color"]
     command += ["--phases", "examples,coverage,fuzzing", "--max-examples", str(count), "--seed", str(number)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if told.returncode:
-        raise Fault(told.stdout[-8000:])
-    found = re.search(r"([\d,]+) generated", told.stdout)
+    report = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if report.returncode:
+        raise Fault(report.stdout[-8000:])
+    found = re.search(r"([\d,]+) generated", report.stdout)
     client.count += int(found[1].replace(",", "")) if found else 0

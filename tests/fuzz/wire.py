@@ -1,5 +1,5 @@
 # ruff: noqa: E501  tables of odd things read better than columns of them
-"""What no client should send: malformed HTTP, attempts at smuggling, and requests spoilt at random."""
+"""What no client should send: malformed HTTP, attempts at smuggling, and requests corrupted at random."""
 
 import gzip
 import random
@@ -163,8 +163,8 @@ TOKENS = (b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b"\x00", b":", b": ",
     b"GET ", b"POST ", b"OPTIONS ")  # fmt: skip
 
 
-def spoilt(random_: random.Random) -> bytes:
-    """A request, or a few in a row, spoilt by one edit or a few."""
+def corrupted(random_: random.Random) -> bytes:
+    """A request, or a few in a row, corrupted by one edit or a few."""
     found = bytearray(b"".join(random_.choices(SEEDS, k=random_.choice((1, 1, 1, 2, 3)))))
     for _ in range(random_.choice((1, 1, 2, 3, 6))):
         place = random_.randrange(len(found) + 1)

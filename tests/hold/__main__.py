@@ -1,40 +1,38 @@
-"""``python -m tests.hold [ending | connections | bodies | probes]``: what is shown often or on a large scale.
+"""``python -m tests.hold [ending | connections | bodies | probes]``: checks that repeat or are large.
 
-Prints what it saw, and exits non-zero where a request was lost or a bound was broken.
+Prints what it measured, and exits non-zero where a request was lost or a bound was exceeded.
 """
 
 import argparse
 import contextlib
 import resource
-import socket
 import sys
-import time
 
 from tests.hold.balancer import REQUEST, Balancer, is_right
-from tests.hold.large import bodies, probes
-from tests.hold.process import MEMORY, Predictor
+from tests.hold.large import MEMORY, bodies, probes, start
+from tests.support.http import head
+from tests.support.processes import wait_until
 
 PARTS = ("ending", "connections", "bodies", "probes")
 
 
 def ending(rounds: int, stack: contextlib.ExitStack) -> bool:
-    """Replace one of two servers under load, again and again; tells whether no request was lost."""
-    staying = Predictor(stack, drain_seconds="5")
-    balancer = Balancer(staying.port)
+    """Replace a server under load, again and again; returns whether no request was lost."""
+    old = start(stack, drain_seconds=5)
+    balancer = Balancer(old.port)
     stack.callback(balancer.stop)
     codes = []
     for i in range(rounds):
-        coming = Predictor(stack, drain_seconds="5")
-        balancer.add(coming.port)
-        while balancer.answered[coming.port] < 200 and not balancer.lost:
-            time.sleep(0.01)
-        codes.append(staying.end())
-        balancer.remove(staying.port)
-        staying = coming
+        new = start(stack, drain_seconds=5)
+        balancer.add(new.port)
+        wait_until(lambda: balancer.answered[new.port] >= 200 or balancer.lost, what="the new server")  # noqa: B023
+        codes.append(old.end())
+        balancer.remove(old.port)
+        old = new
         total = sum(balancer.answered.values())
         print(f"round {i + 1}: {total:,} requests, {len(balancer.lost)} lost", flush=True)
     balancer.stop()
-    staying.end()
+    old.end()
     total = sum(balancer.answered.values())
     print(f"ending: {rounds} rounds, {total:,} requests, {len(balancer.lost)} lost, exit codes {set(codes)}")
     for lost in balancer.lost[:10]:
@@ -43,32 +41,32 @@ def ending(rounds: int, stack: contextlib.ExitStack) -> bool:
 
 
 def connections(count: int, stack: contextlib.ExitStack) -> bool:
-    """Keep many connections, each used both ways and then stuck in a head, within the bound on memory."""
+    """Open many connections, use each twice, and leave it with half a request; returns whether that held."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     count = min(count, most - 1000)
-    server = Predictor(stack, drain_seconds="0")
-    idle, seen, right = server.memory(), 0, 0
-    wires = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(count)]
-    for request in (REQUEST, b"GET /stream/0.5 HTTP/1.1\r\nhost: x\r\n\r\n"):
-        for wire in wires:
-            right += is_right(wire, request)
-        seen = max(seen, server.memory() - idle)
-    for wire in wires:
-        wire.sendall(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 100)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as other:
+    server = start(stack)
+    idle, growth, right = server.memory(), 0, 0
+    opened = [server.connect() for _ in range(count)]
+    for request in (REQUEST, head("/stream/0.5", method="GET")):
+        for connection in opened:
+            right += is_right(connection, request)
+        growth = max(growth, server.memory() - idle)
+    for connection in opened:
+        connection.send(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 100)
+    with server.connect() as other:
         alive = is_right(other)
-    seen = max(seen, server.memory() - idle)
-    for wire in wires:
-        wire.close()
+    growth = max(growth, server.memory() - idle)
+    for connection in opened:
+        connection.close()
     server.end()
-    grown = f"{idle / 2**20:.0f} {seen / 2**20:+.0f} MiB"
-    print(f"connections: {count:,}, {right:,} right answers, memory {grown}")
-    return alive and right == 2 * count and seen < MEMORY
+    memory = f"{idle / 2**20:.0f} {growth / 2**20:+.0f} MiB"
+    print(f"connections: {count:,}, {right:,} right answers, memory {memory}")
+    return alive and right == 2 * count and growth < MEMORY
 
 
 def main() -> int:
-    """Run what is named, or all."""
+    """Run the named parts, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.hold", description=__doc__)
     parser.add_argument("part", nargs="*", default=PARTS)
     parser.add_argument("--rounds", type=int, default=20)

@@ -1,28 +1,26 @@
-"""A small balancer that obeys readiness, keeps its connections, and never sends again what failed."""
+"""A small load balancer: it follows readiness, keeps its connections open, and never retries a request."""
 
-import http.client
-import socket
 import threading
 
-REQUEST = b'POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"instance":0.5}'
+from tests.support.http import Connection, head, post
+
+REQUEST = post("/stream", b'{"instance":0.5}')
 ANSWER = b'{"prediction":621.125}'
+_PROBE = head("/v2/health/ready", method="GET")
 
 
-def is_right(wire: socket.socket, request: bytes = REQUEST) -> bool:
-    """Whether a request is answered rightly, in however many packets."""
-    wire.sendall(request)
-    answer = b""
-    while not answer.endswith(ANSWER) and (part := wire.recv(65536)):
-        answer += part
-    return answer.endswith(ANSWER)
+def is_right(connection: Connection, request: bytes = REQUEST) -> bool:
+    """Send a request for the prediction of 0.5; returns whether the answer is right."""
+    connection.send(request)
+    return connection.read_response().body == ANSWER
 
 
 class Balancer:
     """Sends requests to the servers that are ready, from several threads, until it is stopped.
 
     Attributes:
-        answered: right answers by the server's port.
-        lost: what became of the requests that got none.
+        answered: the number of right answers by the port of the server.
+        lost: what happened to each request without a right answer.
     """
 
     def __init__(self, *ports: int, clients: int = 4) -> None:
@@ -36,16 +34,16 @@ class Balancer:
             thread.start()
 
     def add(self, port: int) -> None:
-        """Take in another server, once it is ready."""
+        """Add a server; it gets requests once it is ready."""
         self.answered[port] = 0
         self.ready |= {port: False}
 
     def remove(self, port: int) -> None:
-        """Forget a server that has ended."""
+        """Remove a server that has ended."""
         self.ready = {other: ready for other, ready in self.ready.items() if other != port}
 
     def stop(self) -> None:
-        """Stop, when the requests under way are answered."""
+        """Wait for the answers that are due, and stop."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -58,46 +56,38 @@ class Balancer:
                     self.ready[port] = ready
 
     def _load(self) -> None:
-        wires: dict[int, socket.socket] = {}
+        connections: dict[int, Connection] = {}
         turn = 0
         while not self._stopped.is_set():
             turn += 1
             ports = [port for port, ready in list(self.ready.items()) if ready]
             if not ports:
                 self.lost.append("no server is ready")
-                return
+                break
             port = ports[turn % len(ports)]
             try:
-                wire = wires.pop(port, None) or socket.create_connection(("127.0.0.1", port), timeout=60)
-                answer = _exchange(wire)
+                connection = connections.pop(port, None) or Connection(port)
+                connection.send(REQUEST)
+                answer = connection.read_response()
             except OSError as error:
                 self.lost.append(f"{port}: {error}")
                 continue
-            self.answered[port] += 1
-            if b"connection: close" in answer:
-                wire.close()
+            if answer.body == ANSWER:
+                self.answered[port] += 1
             else:
-                wires[port] = wire
-        for wire in wires.values():
-            wire.close()
-
-
-def _exchange(wire: socket.socket) -> bytes:
-    wire.sendall(REQUEST)
-    answer = b""
-    while not answer.endswith(ANSWER):
-        if not (more := wire.recv(65536)):
-            raise ConnectionError(f"closed after {answer!r}")
-        answer += more
-    return answer
+                self.lost.append(f"{port}: {answer}")
+            if answer.headers.get(b"connection") == b"close":
+                connection.close()
+            else:
+                connections[port] = connection
+        for connection in connections.values():
+            connection.close()
 
 
 def _is_ready(port: int) -> bool:
-    probe = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        probe.request("GET", "/v2/health/ready")
-        return probe.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        with Connection(port) as connection:
+            connection.send(_PROBE)
+            return connection.read_response().status == 200
+    except OSError:
         return False
-    finally:
-        probe.close()

@@ -1,42 +1,56 @@
-"""The largest bodies there may be: the memory that they take, and the probes that are answered meanwhile."""
+"""The largest bodies allowed: the memory they take, and how fast probes are answered meanwhile."""
 
 import contextlib
 import gzip
-import http.client
 import io
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import zstandard
 
-from tests.hold.process import MEMORY, Predictor
+from tests.support.http import Connection, head, post
+from tests.support.server import NAME, Server, start_predictor
 
 ROWS = 1_000_000
 CLIENTS = 16
+MEMORY = 256 * 2**20
+"""Bytes that connections and bodies may take on top of the idle process."""
 PROBE_SECONDS = 0.05
 CUT_OFF = 0
-"""Instead of a status: a client that sent on after a refusal in the midst of its body, and read no answer."""
-INFER = "/v2/models/linear-regressor/infer"
+"""Instead of a status: the server refused the body and closed the connection while the client still sent."""
+INFER = f"/v2/models/{NAME}/infer"
+LENGTH = "Inference-Header-Content-Length"
+_PROBE = head("/v2/health/ready", method="GET")
 
 Body = tuple[str, bytes, dict[str, str]]
-"""A path, what is sent there, and the headers that say what it is."""
+"""A path, a body for it, and the headers that describe the body."""
+
+
+def start(stack: contextlib.ExitStack, **settings: Any) -> Server:
+    """Start a predictor that ends with the stack."""
+    # To open and use thousands of connections one by one may take longer than they may be idle.
+    return stack.enter_context(start_predictor(flags=["--timeout-keep-alive", "3600"], **settings))
 
 
 def largest() -> Iterator[tuple[str, Body]]:
-    """A body of a million rows in each form that there is, and small ones that become as large."""
+    """Yield a body of a million rows in each format, and small ones that decompress to as many."""
     values = np.random.default_rng(0).uniform(-0.1, 0.2, ROWS)
     numbers = ",".join(f"{value:.6f}" for value in values)
     rows = f'{{"instances":[{numbers}]}}'.encode()
     yield "JSON", ("/batch", rows, {})
     yield "JSON, rows", ("/batch", b'{"instances":[[%b]]}' % numbers.replace(",", "],[").encode(), {})
-    yield "V1", ("/v1/models/linear-regressor:predict", rows, {})
+    yield "V1", (f"/v1/models/{NAME}:predict", rows, {})
     tensor = f'{{"inputs":[{{"name":"instances","shape":[{ROWS},1],"datatype":"FP64",'
     yield "V2", (INFER, f'{tensor}"data":[{numbers}]}}]}}'.encode(), {})
-    head = f'{tensor}"parameters":{{"binary_data_size":{8 * ROWS}}}}}]}}'.encode()
-    yield "V2, binary", (INFER, head + values.tobytes(), {"Inference-Header-Content-Length": str(len(head))})
+    json_part = f'{tensor}"parameters":{{"binary_data_size":{8 * ROWS}}}}}]}}'.encode()
+    yield (
+        "V2, binary",
+        (INFER, json_part + values.tobytes(), {LENGTH: str(len(json_part))}),
+    )
     yield "CSV", ("/batch", numbers.replace(",", "\n").encode(), {"Content-Type": "text/csv"})
     out = io.BytesIO()
     table = pa.table({"bmi": values})
@@ -50,19 +64,19 @@ def largest() -> Iterator[tuple[str, Body]]:
 
 
 def bodies(stack: contextlib.ExitStack) -> bool:
-    """Send the largest bodies from many clients at once; tells whether memory stayed within its bound."""
-    server = Predictor(stack, drain_seconds="0")
+    """Send the largest bodies from many clients at once; returns whether memory stayed within its bound."""
+    server = start(stack)
     idle, held = server.memory(), True
     for name, body in largest():
         statuses: list[int] = []
-        with _sampled(server.memory) as seen:
+        with _sampled(server.memory) as samples:
             clients = [threading.Thread(target=_ask, args=(server, body, statuses)) for _ in range(CLIENTS)]
             for client in clients:
                 client.start()
             for client in clients:
                 client.join()
         counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-        grown = max(seen) - idle
+        grown = max(samples) - idle
         print(
             f"bodies: {name}, {len(body[1]) / 1e6:.1f} MB, {counts}, memory {grown / 2**20:+.0f} MiB",
             flush=True,
@@ -75,59 +89,52 @@ def bodies(stack: contextlib.ExitStack) -> bool:
 
 
 def probes(stack: contextlib.ExitStack) -> bool:
-    """Ask for readiness while a million rows are computed; tells whether every probe was answered in time."""
-    server = Predictor(stack, drain_seconds="0")
+    """Probe readiness while a million rows are computed; returns whether each probe was answered in time."""
+    server = start(stack)
     held = True
     for name, body in largest():
         statuses: list[int] = []
         waited: list[float] = []
         client = threading.Thread(target=_ask, args=(server, body, statuses))
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        connection.connect()
-        client.start()
-        while client.is_alive():
-            asked = time.perf_counter()
-            connection.request("GET", "/v2/health/ready")
-            answer = connection.getresponse()
-            answer.read()
-            held = held and answer.status == 200
-            waited.append(time.perf_counter() - asked)
-            time.sleep(0.001)
+        with server.connect() as connection:
+            client.start()
+            while client.is_alive():
+                sent = time.perf_counter()
+                connection.send(_PROBE)
+                held = connection.read_response().status == 200 and held
+                waited.append(time.perf_counter() - sent)
+                client.join(0.001)
         slowest = max(waited)
         print(f"probes: {name}, {len(waited):,} answered, the slowest in {slowest * 1e3:.0f} ms", flush=True)
         held = held and slowest <= PROBE_SECONDS
-        connection.close()
     server.end()
     return held
 
 
-def _ask(server: Predictor, body: Body, statuses: list[int]) -> None:
+def _ask(server: Server, body: Body, statuses: list[int]) -> None:
     path, content, headers = body
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
-    kind = {"Content-Type": "application/json"}
-    with contextlib.closing(connection):
+    fields = {"Content-Type": "application/json"} | headers
+    with Connection(server.port, timeout=120) as connection:
         try:
-            connection.request("POST", path, content, kind | headers)
-            answer = connection.getresponse()
-            answer.read()
-            statuses.append(answer.status)
+            connection.send(post(path, content, fields))
+            statuses.append(connection.read_response().status)
         except ConnectionError:
             statuses.append(CUT_OFF)
 
 
 @contextlib.contextmanager
 def _sampled(measure: Callable[[], int]) -> Iterator[list[int]]:
-    """What is measured a hundred times a second meanwhile."""
-    seen, stopped = [measure()], threading.Event()
+    """Measure a hundred times a second."""
+    samples, stopped = [measure()], threading.Event()
 
     def sample() -> None:
         while not stopped.wait(0.01):
-            seen.append(measure())
+            samples.append(measure())
 
     thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield seen
+        yield samples
     finally:
         stopped.set()
         thread.join()

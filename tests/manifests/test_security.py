@@ -1,25 +1,22 @@
-"""What every rendered deployment holds to."""
-
-from collections.abc import Callable
-from typing import Any
+"""Rules that every rendered deployment follows."""
 
 import pytest
 
-Object = dict[str, Any]
-Render = Callable[..., list[Object]]
+from tests.manifests.rendering import Object, render_overlay
 
 
 @pytest.fixture
-def objects(overlay: str, kustomize: Render) -> list[Object]:
+def objects(overlay: str) -> list[Object]:
     """An overlay's objects."""
-    return kustomize(overlay)
+    return render_overlay(overlay)
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    """Return the objects of a kind."""
     return [item for item in objects if item["kind"] == kind]
 
 
-def test_containers_may_do_nothing_beyond_pod_securitys_restricted(objects: list[Object]) -> None:
+def test_predictor_containers_are_confined(objects: list[Object]) -> None:
     for runtime in of_kind(objects, "ServingRuntime"):
         (container,) = runtime["spec"]["containers"]
         context = container["securityContext"]
@@ -37,7 +34,7 @@ def test_pods_have_a_seccomp_profile_and_no_token(objects: list[Object]) -> None
         predictor = service["spec"]["predictor"]
         assert predictor["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert predictor["securityContext"]["runAsUser"] >= 10_000, (
-            "the storage initialiser takes it from here"
+            "the storage initializer uses the pod's user"
         )
         assert predictor["automountServiceAccountToken"] is False
     for account in of_kind(objects, "ServiceAccount"):
@@ -45,7 +42,7 @@ def test_pods_have_a_seccomp_profile_and_no_token(objects: list[Object]) -> None
 
 
 def check_confined(pod: Object) -> None:
-    """What holds of every pod that is ours alone."""
+    """Check a pod that is not created by KServe."""
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in pod["containers"]:
@@ -57,7 +54,7 @@ def check_confined(pod: Object) -> None:
         assert "memory" in container["resources"]["limits"]
 
 
-def test_the_registrys_pod_may_do_no_more_than_the_predictors(objects: list[Object]) -> None:
+def test_registry_pod_is_confined(objects: list[Object]) -> None:
     for deployment in of_kind(objects, "Deployment"):
         pod = deployment["spec"]["template"]["spec"]
         check_confined(pod)
@@ -66,12 +63,12 @@ def test_the_registrys_pod_may_do_no_more_than_the_predictors(objects: list[Obje
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
-def test_a_scheduled_job_may_do_no_more_than_the_predictors_pods(objects: list[Object]) -> None:
+def test_scheduled_jobs_are_confined(objects: list[Object]) -> None:
     for cron in of_kind(objects, "CronJob"):
         job = cron["spec"]["jobTemplate"]["spec"]
         pod = job["template"]["spec"]
         check_confined(pod)
-        # Only the rollout's job asks the API server for anything.
+        # Only the rollout job calls the API server.
         assert pod["automountServiceAccountToken"] is (cron["metadata"]["name"] == "linear-regressor-rollout")
         assert job["ttlSecondsAfterFinished"] > 0
         labels = job["template"]["metadata"]["labels"].items()
@@ -81,7 +78,7 @@ def test_a_scheduled_job_may_do_no_more_than_the_predictors_pods(objects: list[O
         assert any(policy.items() <= labels for policy in policies)
 
 
-def test_no_password_stands_in_a_pod(objects: list[Object]) -> None:
+def test_passwords_come_from_secrets(objects: list[Object]) -> None:
     for deployment in of_kind(objects, "Deployment"):
         for container in deployment["spec"]["template"]["spec"]["containers"]:
             for entry in container["env"]:
@@ -90,7 +87,7 @@ def test_no_password_stands_in_a_pod(objects: list[Object]) -> None:
                     assert "secretKeyRef" in entry["valueFrom"]
 
 
-def test_one_registry_at_a_time_writes_a_file(objects: list[Object]) -> None:
+def test_registry_on_sqlite_is_recreated_not_rolled(objects: list[Object]) -> None:
     for deployment in of_kind(objects, "Deployment"):
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         on_volume = any("sqlite:" in argument for argument in container["args"])
@@ -101,7 +98,7 @@ def test_no_secret_is_rendered(objects: list[Object]) -> None:
     assert not of_kind(objects, "Secret")
 
 
-def test_liveness_asks_for_neither_model_nor_load(objects: list[Object]) -> None:
+def test_liveness_probe_depends_on_neither_model_nor_load(objects: list[Object]) -> None:
     for runtime in of_kind(objects, "ServingRuntime"):
         (container,) = runtime["spec"]["containers"]
         assert container["livenessProbe"]["httpGet"]["path"] == "/ping"
@@ -109,16 +106,16 @@ def test_liveness_asks_for_neither_model_nor_load(objects: list[Object]) -> None
         assert container["readinessProbe"]["httpGet"]["path"].endswith("/ready")
 
 
-def test_the_grace_period_has_room_for_the_whole_of_draining(objects: list[Object]) -> None:
+def test_grace_period_covers_draining(objects: list[Object]) -> None:
     runtimes = {runtime["metadata"]["name"]: runtime for runtime in of_kind(objects, "ServingRuntime")}
     for service in of_kind(objects, "InferenceService"):
         predictor = service["spec"]["predictor"]
         (container,) = runtimes[predictor["model"]["runtime"]]["spec"]["containers"]
         if "lifecycle" in container:
-            slept = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
             settings = {entry["name"]: entry.get("value") for entry in container["env"]}
-            drains = int(settings["PREDICTOR_DRAIN_SECONDS"]) + int(settings["PREDICTOR_GRACE_SECONDS"])
-            assert predictor["terminationGracePeriodSeconds"] >= slept + drains + 10
+            drain = int(settings["PREDICTOR_DRAIN_SECONDS"]) + int(settings["PREDICTOR_GRACE_SECONDS"])
+            assert predictor["terminationGracePeriodSeconds"] >= sleep + drain + 10
 
 
 def test_services_are_cluster_local_from_creation(objects: list[Object]) -> None:
@@ -127,7 +124,7 @@ def test_services_are_cluster_local_from_creation(objects: list[Object]) -> None
             assert service["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
 
 
-def test_each_service_has_a_runtime_of_its_own(objects: list[Object]) -> None:
+def test_each_inference_service_has_its_own_runtime(objects: list[Object]) -> None:
     runtimes = [
         service["spec"]["predictor"]["model"]["runtime"] for service in of_kind(objects, "InferenceService")
     ]
@@ -136,7 +133,7 @@ def test_each_service_has_a_runtime_of_its_own(objects: list[Object]) -> None:
     )
 
 
-def test_all_versions_answer_to_one_name(objects: list[Object]) -> None:
+def test_all_versions_have_the_same_model_name(objects: list[Object]) -> None:
     for runtime in of_kind(objects, "ServingRuntime"):
         assert "--model_name=linear-regressor" in runtime["spec"]["containers"][0]["args"]
 
@@ -144,7 +141,7 @@ def test_all_versions_answer_to_one_name(objects: list[Object]) -> None:
 @pytest.mark.parametrize(
     "path", ["/metrics", "/v2/repository/index", "/v2/repository", "/log", "/emptyLog", "/ping"]
 )
-def test_routes_lead_to_no_administrative_path(objects: list[Object], path: str) -> None:
+def test_routes_match_no_administrative_path(objects: list[Object], path: str) -> None:
     for route in of_kind(objects, "HTTPRoute"):
         for rule in route["spec"]["rules"]:
             for match in rule.get("matches", []):
@@ -156,7 +153,7 @@ def test_routes_lead_to_no_administrative_path(objects: list[Object], path: str)
 
 
 def matches(kind: str, value: str, path: str) -> bool:
-    """Tell whether a path is matched, as the Gateway API and Ingress mean it."""
+    """Return whether a path is matched by the rules of the Gateway API and Ingress."""
     return path == value or (kind.endswith("Prefix") and f"{path}/".startswith(f"{value.rstrip('/')}/"))
 
 
@@ -168,7 +165,7 @@ def test_grpc_and_http_share_no_hostname(objects: list[Object]) -> None:
     assert not names["HTTPRoute"] & names["GRPCRoute"]
 
 
-def test_grpc_is_split_like_http(objects: list[Object]) -> None:
+def test_grpc_and_http_routes_have_the_same_weights(objects: list[Object]) -> None:
     weights = {
         tuple(backend.get("weight") for backend in rule["backendRefs"])
         for kind in ("HTTPRoute", "GRPCRoute")

@@ -68,6 +68,12 @@ def test_null_error_counts_rows_across_batches() -> None:
         arrow.read(stream(table, 7), ["a"])
 
 
+def test_bound_is_told_the_rows_before_they_are_read() -> None:
+    told: list[int] = []
+    arrow_codec.read(stream(pa.table({"a": np.arange(10.0)}), 4), ["a"], told.append)
+    assert told == [4, 8, 10]
+
+
 def test_refuses_compressed_batches() -> None:
     table = pa.table({"a": np.zeros(1000)})
     with pytest.raises(InvalidInput, match="compressed record batches"):

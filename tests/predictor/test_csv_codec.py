@@ -35,6 +35,31 @@ def test_accepts_common_variants_of_csv(text: str) -> None:
     assert csv_codec.read(text.encode(), ["a"]).tolist() == [[1.0], [2.0]]
 
 
+@pytest.mark.parametrize(
+    "text", ["b,a\r1,2\r3,4", "b,a\r1,2\n3,4\n", "b,a\r\n1,2\r3,4\r\n", "\ufeffb,a\n1,2\n3,4"]
+)
+def test_reads_columns_by_name_after_any_line_end(text: str) -> None:
+    assert csv_codec.read(text.encode(), ["a", "b"]).tolist() == [[2.0, 1.0], [4.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,c\n1,2", 'line 1: the column "c" is no feature'),
+        ("a\n1", "line 1: the feature b is missing"),
+        ("a,b,a\n1,2,3", "line 1: a column stands twice"),
+        ("a,b\n1,2\n1,1_0", 'line 3: "1_0" for b is not a number'),
+        ("1,2\n\n1,nan", 'line 3: "nan" for b is not a number'),
+        ("1,2\n1,x", 'line 2: expected a number for b, got "x"'),
+        ("1,2\n1", "line 2: expected 2 numbers, got 1 fields"),
+        ("a,b\n", "the body holds no line of numbers"),
+    ],
+)
+def test_error_names_the_line_and_the_feature(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        csv_codec.read(text.encode(), ["a", "b"])
+
+
 def test_brackets_cannot_smuggle_in_rows() -> None:
     with pytest.raises(InvalidInput, match="line 1"):
         csv_codec.read(b"1],[2\n", ["a"])

@@ -20,7 +20,7 @@ typing_extensions typing_inspection urllib3 uvicorn uvloop watchfiles yaml zstan
 """
 """Packages that serving needs, or that KServe's own modules for it import."""
 
-BESIDE = "cryptography cffi httpcore h11 chardet exceptiongroup sniffio"
+BESIDE = "cryptography cffi httpcore h11 chardet exceptiongroup sniffio grpc_health grpc_reflection"
 """Packages that those import where they are installed, or need in some version of Python."""
 
 CHECKS = """

@@ -134,6 +134,15 @@ def test_refuses_duplicate_keys_at_any_depth(body: bytes) -> None:
         json_bulk.document(body)
 
 
+def test_refuses_duplicate_keys_around_few_instances() -> None:
+    with pytest.raises(InvalidInput, match="stands twice in one object"):
+        json_codec.instance(b'{"instance":1,"instance":2}', 1)
+    with pytest.raises(InvalidInput, match="stands twice in one object"):
+        json_codec.instances(b'{"instances":[1],"instances":[2]}', 1)
+    assert json_codec.few(b'{"instances":[1],"instances":[2]}', 1) is None
+    assert json_codec.few(b'{"instances":[1]}', 1) == [(1,)]
+
+
 @given(value=documents)
 def test_document_agrees_with_the_exact_reader(value: Any) -> None:
     body = json.dumps(value).encode()

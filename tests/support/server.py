@@ -1,6 +1,7 @@
 """A predictor in a process of its own."""
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -123,3 +124,8 @@ def _ports(process: "subprocess.Popen[bytes]", log: Path) -> tuple[int, int] | N
     if ended:
         raise RuntimeError(f"the predictor ended at once:\n{log.read_text()}")
     return None
+
+
+def api_key_line(key: str, name: str, scopes: str) -> str:
+    """Return the line of an API key in the file that the setting ``api_keys`` names."""
+    return f"{hashlib.sha256(key.encode()).hexdigest()} {name} {scopes}\n"

@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines and a registry with a champion, as the commands find them."""
+"""A mocked Kubeflow Pipelines, and a registry with a champion."""
 
 import time
 from pathlib import Path
@@ -15,16 +15,17 @@ from components.register.gate import Decision
 from components.register.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.artifact import Column, Distribution, Reference
+from tests.support.models import linear_model, write_model
+from tests.support.registry import empty_registry
 
 Numbers = NDArray[np.float64]
 
 TRAINED = np.random.default_rng(0).normal(size=1000)
-MODEL = LinearModel(
-    weights=(2.0,),
-    intercept=1.0,
-    features=(Column("bmi", -3.0, 3.0),),
+MODEL = linear_model(
+    (2.0,),
+    1.0,
+    features=[Column("bmi", -3.0, 3.0)],
     target=Column("progression", 0.0, 1.0),
     reference=Reference(1000, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
 )
@@ -32,7 +33,7 @@ MODEL = LinearModel(
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """Kubeflow Pipelines with nothing in it, whose methods take what the real ones take."""
+    """A mocked client of an empty Kubeflow Pipelines, with the signatures of the real one."""
     client: Mock = create_autospec(kfp.Client, instance=True)
     client.get_pipeline_id.return_value = None
     client.upload_pipeline.return_value = Record(pipeline_id="p1")
@@ -51,16 +52,17 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry whose champion is version 1, with a mean squared error of 4."""
-    place = tmp_path_factory.mktemp("registry")
-    artifact.write(MODEL, place / "model")
-    passed = Decision(promote=True, reasons=("the first",))
-    open_registry(place).register(place / "model", "run-1", {"metric.mse": "4.0"}, lambda _: passed)
-    return place
+    """A registry whose champion is version 1, with a mean squared error of 4; no test writes to it."""
+    place = tmp_path_factory.mktemp("with-champion")
+    root = empty_registry(tmp_path_factory, place / "registry")
+    first = Decision(promote=True, reasons=("the first",))
+    model = write_model(place / "model", MODEL)
+    open_registry(root).register(model, "run-1", {"metric.mse": "4.0"}, lambda _: first)
+    return root
 
 
-def keep(folder: Path, bmi: Numbers, errors: Numbers) -> None:
-    """Keep what the champion predicts of the feature, shape (n,), and what came true: that and the errors."""
+def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
+    """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
     recorder.predicted(Predicted("many", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
     stored = recorder.record_ground_truth([GroundTruth("many", (2 * bmi + 1 + errors).tolist())])

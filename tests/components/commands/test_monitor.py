@@ -1,4 +1,4 @@
-"""New data from what was kept, and whether a retraining is due, by their commands."""
+"""The commands `due` and `collect`: whether a retraining is due, and its data."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from components.commands import monitor
 from components.commands.errors import CommandError
-from tests.components.commands.conftest import TRAINED, keep
+from tests.components.commands.conftest import TRAINED, record_feedback
 
 
 def run(*arguments: str) -> int:
@@ -19,10 +19,10 @@ def run(*arguments: str) -> int:
     return int(options.command(options))
 
 
-def test_a_calm_week_is_no_reason_to_train(
+def test_no_retraining_is_due_without_drift_or_lost_quality(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep(tmp_path, TRAINED[:400], np.full(400, 2.0))
+    record_feedback(tmp_path, TRAINED[:400], np.full(400, 2.0))
     code = run("due", "--feedback", str(tmp_path), "--registry-root", str(root))
     assert code == monitor.NOT_DUE
     assert "quality holds: 4 against 4" in capsys.readouterr().out
@@ -36,7 +36,7 @@ def test_a_calm_week_is_no_reason_to_train(
         (0.0, 2.0, ["--news", "400"], "new data: 400 truths"),
     ],
 )
-def test_drift_lost_quality_and_new_data_are(
+def test_drift_lost_quality_and_new_data_make_a_retraining_due(
     tmp_path: Path,
     root: Path,
     capsys: pytest.CaptureFixture[str],
@@ -45,15 +45,15 @@ def test_drift_lost_quality_and_new_data_are(
     more: list[str],
     reason: str,
 ) -> None:
-    keep(tmp_path, TRAINED[:400] + moved, np.full(400, error))
+    record_feedback(tmp_path, TRAINED[:400] + moved, np.full(400, error))
     assert run("due", "--feedback", str(tmp_path), "--registry-root", str(root), *more) == 0
     assert reason in capsys.readouterr().out
 
 
-def test_what_came_true_becomes_a_source(
+def test_collects_predictions_with_truths_into_a_file(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep(tmp_path, TRAINED[:3], np.zeros(3))
+    record_feedback(tmp_path, TRAINED[:3], np.zeros(3))
     to = tmp_path / "new"
     arguments = ["collect", "--feedback", str(tmp_path), "--registry-root", str(root), "--to", str(to)]
     assert run(*arguments) == 0
@@ -64,11 +64,11 @@ def test_what_came_true_becomes_a_source(
     assert capsys.readouterr().out == "nothing that was predicted has come true\n"
 
 
-def test_without_a_champion_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+def test_needs_a_champion(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="has no champion yet"):
         run("due", "--feedback", str(tmp_path), "--registry-root", str(tmp_path))
 
 
-def test_a_policy_that_makes_no_sense_is_a_clear_error(tmp_path: Path, root: Path) -> None:
+def test_reports_an_invalid_policy(tmp_path: Path, root: Path) -> None:
     with pytest.raises(CommandError, match="quality is a ratio of at least 1"):
         run("due", "--feedback", str(tmp_path), "--registry-root", str(root), "--quality", "0.5")

@@ -10,7 +10,7 @@ from components.commands.parameters import WANTED, parse
 KINDS = {kind.lower(): kind for kind in WANTED}
 
 
-def test_every_type_is_read_as_it_is() -> None:
+def test_reads_every_type() -> None:
     given = [
         "string=a=b",
         "integer=-3",
@@ -33,7 +33,7 @@ def test_every_type_is_read_as_it_is() -> None:
     "text",
     ["integer=1.5", "float=one", "boolean=1", "list=a,b", "list={}", "dict=[]", "dict={"],
 )
-def test_a_value_of_another_type_is_refused_by_name(text: str) -> None:
+def test_names_a_parameter_whose_value_has_another_type(text: str) -> None:
     name = text.partition("=")[0]
     with pytest.raises(CommandError, match=f"--param .*: {name} is {WANTED[KINDS[name]]}"):
         parse([text], KINDS)

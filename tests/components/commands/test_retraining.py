@@ -1,8 +1,7 @@
-"""A retraining when it is due, by one command."""
+"""The command `retrain`: start a run when one is due."""
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,18 +13,19 @@ import pytest
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV
 
 from pipeline import main
-from tests.components.commands.conftest import TRAINED, keep
+from tests.components.commands.conftest import TRAINED, record_feedback
+from tests.components.commands.kubeflow import listed_run
 
-NOWHERE = "http://127.0.0.1:1"
-Output = pytest.CaptureFixture[str]
+UNREACHABLE = "http://127.0.0.1:1"
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def arguments(tmp_path: Path, root: Path) -> list[str]:
-    """The command, for a champion in a registry, what its predictor kept, and a folder of data."""
+    """The command, for a registry with a champion, its feedback and a folder of data."""
     about = [
         "--feedback",
-        str(tmp_path / "kept"),
+        str(tmp_path / "feedback"),
         "--registry-root",
         str(root),
         "--to",
@@ -37,12 +37,11 @@ def arguments(tmp_path: Path, root: Path) -> list[str]:
 @pytest.fixture
 def drifted(tmp_path: Path) -> None:
     """Four hundred rows far from what the champion was trained on."""
-    keep(tmp_path / "kept", TRAINED[:400] + 2.0, np.full(400, 2.0))
+    record_feedback(tmp_path / "feedback", TRAINED[:400] + 2.0, np.full(400, 2.0))
 
 
-def run_of(minutes_ago: float, state: str = "SUCCEEDED") -> Record:
-    created = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    return Record(runs=[Record(run_id="r0", state=state, created_at=created)])
+def runs(minutes_ago: float, state: str) -> Record:
+    return Record(runs=[listed_run(state, minutes_ago)])
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -50,8 +49,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("drifted")
-def test_what_is_due_is_collected_and_started_for_its_reason(
-    client: Mock, arguments: list[str], tmp_path: Path, root: Path, capsys: Output
+def test_collects_data_and_starts_a_run_with_the_reason(
+    client: Mock, arguments: list[str], tmp_path: Path, root: Path, capsys: Capture
 ) -> None:
     assert main([*arguments, "--param", "test_share=0.2"]) == 0
     said = capsys.readouterr().out
@@ -71,17 +70,17 @@ def test_what_is_due_is_collected_and_started_for_its_reason(
 
 
 @pytest.mark.usefixtures("drifted")
-def test_the_reason_is_what_due_says(client: Mock, arguments: list[str], capsys: Output) -> None:
+def test_the_reason_is_that_of_the_command_due(client: Mock, arguments: list[str], capsys: Capture) -> None:
     assert main(["due", *arguments[3:7]]) == 0
     reason = capsys.readouterr().out.strip()
     assert main(arguments) == 0
     assert client.run_pipeline.call_args.kwargs["params"]["reason"] == reason
 
 
-def test_where_nothing_is_due_it_says_why_and_that_is_no_failure(
-    client: Mock, arguments: list[str], tmp_path: Path, capsys: Output
+def test_succeeds_and_says_why_when_no_retraining_is_due(
+    client: Mock, arguments: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
-    keep(tmp_path / "kept", TRAINED[:400], np.full(400, 2.0))
+    record_feedback(tmp_path / "feedback", TRAINED[:400], np.full(400, 2.0))
     assert main(arguments) == 0
     assert "no retraining is due:\nno drift: the largest" in capsys.readouterr().out
     assert not (tmp_path / "data").exists()
@@ -100,34 +99,34 @@ def test_where_nothing_is_due_it_says_why_and_that_is_no_failure(
         (300, "SUCCEEDED", ["--at-most-every", "4h"], True),
     ],
 )
-def test_another_run_of_the_last_six_hours_puts_it_off(
+def test_starts_no_run_within_the_interval_after_another(
     client: Mock, arguments: list[str], minutes_ago: int, state: str, options: list[str], started: bool
 ) -> None:
-    client.list_runs.return_value = run_of(minutes_ago, state)
+    client.list_runs.return_value = runs(minutes_ago, state)
     assert main([*arguments, *options]) == 0
     assert client.run_pipeline.called is started
 
 
 @pytest.mark.usefixtures("drifted")
-def test_what_a_run_may_be_reading_is_left_as_it_is(
-    client: Mock, arguments: list[str], tmp_path: Path, capsys: Output
+def test_writes_no_data_while_another_run_may_read_it(
+    client: Mock, arguments: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
-    client.list_runs.return_value = run_of(1, "RUNNING")
+    client.list_runs.return_value = runs(1, "RUNNING")
     assert main(arguments) == 0
     assert "too soon, none started: run r0" in capsys.readouterr().out
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.usefixtures("drifted")
-def test_a_run_that_another_started_meanwhile_is_the_only_one(client: Mock, arguments: list[str]) -> None:
-    client.list_runs.side_effect = [Record(runs=None), run_of(0, "PENDING")]
+def test_starts_no_run_when_another_was_started_meanwhile(client: Mock, arguments: list[str]) -> None:
+    client.list_runs.side_effect = [Record(runs=None), runs(0, "PENDING")]
     assert main(arguments) == 0
     client.run_pipeline.assert_not_called()
 
 
 @pytest.mark.usefixtures("drifted")
-def test_one_that_ended_before_it_started_a_run_goes_on_from_the_same_data(
-    client: Mock, arguments: list[str], tmp_path: Path, capsys: Output
+def test_a_retry_after_a_failed_start_uses_the_same_data(
+    client: Mock, arguments: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
     client.run_pipeline.side_effect = [OSError("away"), Record(run_id="r1")]
     assert main(arguments) == 1
@@ -139,7 +138,7 @@ def test_one_that_ended_before_it_started_a_run_goes_on_from_the_same_data(
 
 @pytest.mark.usefixtures("drifted")
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1)])
-def test_it_ends_as_the_run_does_where_it_is_to_wait(
+def test_exit_status_is_that_of_the_run_when_waiting(
     client: Mock, arguments: list[str], state: str, status: int
 ) -> None:
     client.get_run.return_value = Record(state=state, run_details=None, error=None)
@@ -147,7 +146,7 @@ def test_it_ends_as_the_run_does_where_it_is_to_wait(
 
 
 @pytest.mark.usefixtures("drifted")
-def test_a_parameter_wins_over_what_was_judged(client: Mock, arguments: list[str]) -> None:
+def test_parameters_override_what_was_derived(client: Mock, arguments: list[str]) -> None:
     assert (
         main([*arguments, "--param", "source=s3://all/*.parquet", "--param", "tracking_uri=http://in"]) == 0
     )
@@ -155,58 +154,58 @@ def test_a_parameter_wins_over_what_was_judged(client: Mock, arguments: list[str
     assert (run["source"], run["tracking_uri"]) == ("s3://all/*.parquet", "http://in")
 
 
-def test_without_a_champion_a_first_run_is_asked_for(
-    client: Mock, arguments: list[str], tmp_path: Path, capsys: Output
+def test_asks_for_a_first_run_without_a_champion(
+    client: Mock, arguments: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
     assert main([*arguments, "--registry-root", str(tmp_path)]) == 1
     assert f"no champion yet in {tmp_path}: submit a first run" in capsys.readouterr().err
     client.run_pipeline.assert_not_called()
 
 
-def test_kubeflow_pipelines_out_of_reach_is_a_failure_in_one_line(
-    arguments: list[str], capsys: Output
+def test_prints_one_line_when_kubeflow_pipelines_is_unreachable(
+    arguments: list[str], capsys: Capture
 ) -> None:
-    assert main([*arguments, "--host", NOWHERE]) == 1
+    assert main([*arguments, "--host", UNREACHABLE]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: Kubeflow Pipelines at {NOWHERE}: MaxRetryError: ")
+    assert line.startswith(f"error: Kubeflow Pipelines at {UNREACHABLE}: MaxRetryError: ")
     assert "refused" in line
 
 
 @pytest.mark.usefixtures("client")
-def test_a_registry_out_of_reach_is_a_failure_in_one_line(
-    arguments: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
+def test_prints_one_line_when_the_registry_is_unreachable(
+    arguments: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    about = ["--registry-root", "memory://models", "--tracking-uri", NOWHERE]
+    about = ["--registry-root", "memory://models", "--tracking-uri", UNREACHABLE]
     assert main([*arguments, *about]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: judging what was kept: MlflowException: ")
 
 
-def test_a_store_out_of_reach_is_a_failure_in_one_line(
-    client: Mock, arguments: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
+def test_prints_one_line_when_the_store_is_unreachable(
+    client: Mock, arguments: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class AwayError(Exception):
-        """As the clients of stores have them, which are no OSError."""
+    class UnavailableError(Exception):
+        """An error of a store's client, which is no OSError."""
 
-    monkeypatch.setattr("components.monitor.feedback.predictions", Mock(side_effect=AwayError("no\nanswer")))
+    monkeypatch.setattr(
+        "components.monitor.feedback.predictions", Mock(side_effect=UnavailableError("no\nanswer"))
+    )
     assert main(arguments) == 1
-    assert capsys.readouterr().err == "error: judging what was kept: AwayError: no answer\n"
+    assert capsys.readouterr().err == "error: judging what was kept: UnavailableError: no answer\n"
     client.run_pipeline.assert_not_called()
 
 
 @pytest.mark.usefixtures("client", "drifted")
-def test_a_fault_of_ones_own_keeps_its_traceback(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_keeps_its_traceback(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.monitor.feedback.collect", Mock(side_effect=KeyError("rows")))
     with pytest.raises(KeyError, match="rows"):
         main(arguments)
 
 
 @pytest.fixture
-def shown() -> Iterator[tuple[str, list[str | None]]]:
-    """A server that refuses everything; its address, and what stood in each request's authorization."""
+def refusing_server() -> Iterator[tuple[str, list[str | None]]]:
+    """A server that refuses every request; its address, and each request's authorization."""
     seen: list[str | None] = []
 
     class Refusing(BaseHTTPRequestHandler):
@@ -226,16 +225,16 @@ def shown() -> Iterator[tuple[str, list[str | None]]]:
 @pytest.mark.parametrize(
     ("variable", "sent"), [("KFP_TOKEN", "Bearer KFP"), (KF_PIPELINES_SA_TOKEN_ENV, "Bearer projected")]
 )
-def test_kubeflow_pipelines_is_shown_a_token_from_the_environment_or_a_file(
-    shown: tuple[str, list[str | None]],
+def test_sends_a_token_from_the_environment_or_a_file(
+    refusing_server: tuple[str, list[str | None]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: Output,
+    capsys: Capture,
     arguments: list[str],
     variable: str,
     sent: str,
 ) -> None:
-    host, seen = shown
+    host, seen = refusing_server
     (tmp_path / "token").write_text("projected\n")
     monkeypatch.setenv(variable, "KFP" if variable == "KFP_TOKEN" else str(tmp_path / "token"))
     assert main([*arguments, "--host", host, "--namespace", "team"]) == 1

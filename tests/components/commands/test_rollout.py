@@ -107,7 +107,7 @@ def run(cluster: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> R
     return carry_out
 
 
-def test_the_champion_is_promoted(cluster: World, run: Run) -> None:
+def test_promotes_the_champion(cluster: World, run: Run) -> None:
     cluster.make_champion(2)
     done = run("promote")
     assert (done.status, done.error) == (0, "")
@@ -115,7 +115,7 @@ def test_the_champion_is_promoted(cluster: World, run: Run) -> None:
     assert cluster.cluster.served() == {"2"}
 
 
-def test_a_canary_is_probed_through_the_api_server(cluster: World, run: Run) -> None:
+def test_probes_a_canary_through_the_api_server(cluster: World, run: Run) -> None:
     cluster.make_champion(2)
     done = run("canary")
     assert done.status == 0, done.error
@@ -123,7 +123,7 @@ def test_a_canary_is_probed_through_the_api_server(cluster: World, run: Run) -> 
     assert cluster.cluster.served() == {"2"}
 
 
-def test_a_rollback_says_what_is_served(cluster: World, run: Run) -> None:
+def test_a_rollback_prints_the_version_it_restores(cluster: World, run: Run) -> None:
     cluster.make_champion(2)
     run("promote")
     done = run("rollback", "--reason", "it was bad")
@@ -132,14 +132,16 @@ def test_a_rollback_says_what_is_served(cluster: World, run: Run) -> None:
     assert run("reconcile").said == "every pod serves version 1\n"
 
 
-def test_what_fails_ends_with_one_and_says_why(cluster: World, run: Run) -> None:
+def test_an_error_is_printed_with_exit_status_1(cluster: World, run: Run) -> None:
     done = run("rollback", "--to", "77")
     assert done.status == 1
     assert done.error == "error: the registry has no version 77\n"
 
 
 @pytest.mark.parametrize("command", ["promote", "canary", "reconcile", "rollback"])
-def test_where_git_is_the_owner_nothing_is_patched(command: str, cluster: World, run: Run) -> None:
+def test_prints_the_change_and_patches_nothing_when_git_is_the_owner(
+    command: str, cluster: World, run: Run
+) -> None:
     lease = cluster.cluster.objects["leases/lr-rollout"]["metadata"]
     lease["annotations"]["linear-regressor/owner"] = "git"
     cluster.make_champion(2)
@@ -153,7 +155,7 @@ def test_where_git_is_the_owner_nothing_is_patched(command: str, cluster: World,
     assert not cluster.cluster.history
 
 
-def test_where_git_is_the_owner_the_change_of_a_file_is_all_that_is_printed(
+def test_prints_only_the_diff_of_a_given_file_when_git_is_the_owner(
     cluster: World, run: Run, tmp_path: Path
 ) -> None:
     lease = cluster.cluster.objects["leases/lr-rollout"]["metadata"]
@@ -167,7 +169,7 @@ def test_where_git_is_the_owner_the_change_of_a_file_is_all_that_is_printed(
     assert run("reconcile", "--file", str(tmp_path / "missing.yaml")).error.endswith("missing.yaml'\n")
 
 
-def test_told_to_end_it_takes_the_weight_back_and_says_so(
+def test_removes_the_canary_weight_on_sigterm(
     cluster: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.make_champion(2)
@@ -189,9 +191,7 @@ def test_told_to_end_it_takes_the_weight_back_and_says_so(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_another_rollout_is_no_error_of_a_reconciliation_and_one_of_a_promotion(
-    cluster: World, run: Run
-) -> None:
+def test_another_rollout_is_an_error_for_promote_and_none_for_reconcile(cluster: World, run: Run) -> None:
     cluster.cluster.objects["leases/lr-rollout"]["spec"]["holderIdentity"] = "another"
     get = cluster.cluster.get
 
@@ -206,7 +206,7 @@ def test_another_rollout_is_no_error_of_a_reconciliation_and_one_of_a_promotion(
     assert (done.status, done.error) == (1, "error: a rollout is under way, by another\n")
 
 
-def test_an_api_server_that_is_away_for_a_moment_is_asked_once_more(
+def test_retries_while_the_api_server_is_briefly_unavailable(
     cluster: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "PAUSE", 0.0)
@@ -222,7 +222,7 @@ def test_an_api_server_that_is_away_for_a_moment_is_asked_once_more(
     assert run("reconcile").status == 0
 
 
-def test_a_policy_that_makes_no_sense_is_refused(cluster: World, run: Run, tmp_path: Path) -> None:
+def test_reports_an_invalid_policy(cluster: World, run: Run, tmp_path: Path) -> None:
     run("promote")
     (tmp_path / "policy.json").write_text('{"patience": 1}')
     done = run("canary")

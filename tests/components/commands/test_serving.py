@@ -3,29 +3,18 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from components.commands import serving
-from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from tests.support.models import linear_model, write_model
 
 
 @pytest.fixture
 def champion(tmp_path: Path) -> Path:
-    seen = Distribution.of(np.linspace(-1, 1, 50))
-    model = LinearModel(
-        weights=(1.0, 2.0),
-        intercept=0.0,
-        features=(Column("a", -1.0, 1.0), Column("b", -1.0, 1.0)),
-        target=Column("y", -1.0, 1.0),
-        reference=Reference(rows=50, features={"a": seen, "b": seen}, prediction=seen),
-    )
-    artifact.write(model, tmp_path / "1")
-    return tmp_path / "1"
+    return write_model(tmp_path / "1", linear_model((1.0, 2.0), 0.0))
 
 
-def test_the_lines_for_curl_are_words_of_a_shell_with_json_of_the_right_width(champion: Path) -> None:
+def test_usage_prints_curl_commands_with_json_of_the_right_width(champion: Path) -> None:
     lines = serving.usage(champion, "m", 8080)
     posts = {words[1]: json.loads(words[3]) for words in map(shlex.split, lines) if "-d" in words}
     base = "http://localhost:8080"
@@ -36,7 +25,7 @@ def test_the_lines_for_curl_are_words_of_a_shell_with_json_of_the_right_width(ch
     assert posts[f"{base}/v2/models/m/infer"]["inputs"][0]["shape"] == [2, 2]
 
 
-def becoming(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, str]]:
+def replace_process(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, str]]:
     executed: list[tuple[list[str], dict[str, str]]] = []
 
     def execve(program: str, words: list[str], environment: dict[str, str]) -> None:
@@ -48,8 +37,8 @@ def becoming(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, str]
     return executed[0]
 
 
-def test_the_process_becomes_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
-    program, *words = becoming(monkeypatch)[0]
+def test_replaces_the_process_by_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *words = replace_process(monkeypatch)[0]
     assert program == words[0]
     assert words[1:3] == ["-m", "predictor"]
     assert words[3:] == [
@@ -57,8 +46,8 @@ def test_the_process_becomes_a_predictor_of_the_champion(monkeypatch: pytest.Mon
     ]  # fmt: skip
 
 
-def test_only_this_machine_is_answered_unless_a_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listens_on_localhost_unless_a_host_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREDICTOR_HOST", raising=False)
-    assert becoming(monkeypatch)[1]["PREDICTOR_HOST"] == "127.0.0.1"
+    assert replace_process(monkeypatch)[1]["PREDICTOR_HOST"] == "127.0.0.1"
     monkeypatch.setenv("PREDICTOR_HOST", "0.0.0.0")
-    assert becoming(monkeypatch)[1]["PREDICTOR_HOST"] == "0.0.0.0"
+    assert replace_process(monkeypatch)[1]["PREDICTOR_HOST"] == "0.0.0.0"

@@ -10,7 +10,7 @@ from components import dataset as datasets
 from components.dataset import Dataset
 from components.evaluate.compare import Entry
 from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from tests.support.models import linear_model, write_model
 
 
 @pytest.fixture
@@ -27,17 +27,8 @@ def make_model(tmp_path: Path) -> Callable[..., Path]:
     """Write y = slope * x as a model folder."""
 
     def make(slope: float, *, feature: str = "x", target: str = "y") -> Path:
-        seen = Distribution.of(np.linspace(-1, 1, 50))
-        model = LinearModel(
-            weights=(slope,),
-            intercept=0.0,
-            features=(Column(feature, -1.0, 1.0),),
-            target=Column(target, -1.0, 1.0),
-            reference=Reference(rows=50, features={feature: seen}, prediction=seen),
-        )
-        folder = tmp_path / f"{feature}-{target}-{slope}"
-        artifact.write(model, folder)
-        return folder
+        model = linear_model((slope,), intercept=0.0, features=[feature], target=target)
+        return write_model(tmp_path / f"{feature}-{target}-{slope}", model)
 
     return make
 

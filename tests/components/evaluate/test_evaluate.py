@@ -15,11 +15,12 @@ from components.evaluate.evaluate import evaluate
 from components.evaluate.page import render
 from components.register.gate import Decision
 from components.register.registry import open_registry
+from tests.support.registry import empty_registry
 
 MakeEntry = Callable[..., Entry]
 
 
-def test_the_first_candidate_is_scored_alone(dataset: Dataset, make_entry: MakeEntry) -> None:
+def test_scores_the_first_candidate_alone(dataset: Dataset, make_entry: MakeEntry) -> None:
     report = compare(dataset, make_entry(2.0), None)
     assert report.candidate.scores is not None
     assert report.candidate.scores.mse == pytest.approx(0.0)
@@ -28,7 +29,7 @@ def test_the_first_candidate_is_scored_alone(dataset: Dataset, make_entry: MakeE
     assert report.fingerprint == dataset.fingerprint
 
 
-def test_candidate_and_champion_are_scored_on_the_same_held_out_rows(
+def test_scores_candidate_and_champion_on_the_same_held_out_rows(
     dataset: Dataset, make_entry: MakeEntry
 ) -> None:
     report = compare(dataset, make_entry(2.0), make_entry(1.0, version=7))
@@ -42,7 +43,7 @@ def test_candidate_and_champion_are_scored_on_the_same_held_out_rows(
     assert report.difference.high < 0
 
 
-def test_a_champion_of_other_columns_is_scored_where_the_data_set_has_them(
+def test_scores_a_champion_with_other_features_of_the_data_set(
     dataset: Dataset, make_entry: MakeEntry
 ) -> None:
     report = compare(dataset, make_entry(2.0), make_entry(1.0, feature="z", version=1))
@@ -57,7 +58,7 @@ def test_a_champion_of_other_columns_is_scored_where_the_data_set_has_them(
         ({"target": "price"}, "it predicts 'price', the data set's target is 'y'"),
     ],
 )
-def test_a_champion_that_does_not_fit_the_data_set_is_said_to_be_so(
+def test_reports_why_a_champion_cannot_be_scored(
     dataset: Dataset, make_entry: MakeEntry, names: dict[str, str], problem: str
 ) -> None:
     candidate, champion = make_entry(2.0), make_entry(1.0, version=1, **names)
@@ -70,14 +71,12 @@ def test_a_champion_that_does_not_fit_the_data_set_is_said_to_be_so(
     assert page.count("<svg") == 2
 
 
-def test_a_candidate_that_does_not_fit_its_data_set_is_an_error(
-    dataset: Dataset, make_entry: MakeEntry
-) -> None:
+def test_refuses_a_candidate_that_does_not_fit_the_data_set(dataset: Dataset, make_entry: MakeEntry) -> None:
     with pytest.raises(ValueError, match="the candidate does not belong to this data set: it needs s5"):
         compare(dataset, make_entry(2.0, feature="s5"), None)
 
 
-def test_the_page_opens_by_itself_and_draws_both_models(dataset: Dataset, make_entry: MakeEntry) -> None:
+def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_entry: MakeEntry) -> None:
     candidate, champion = make_entry(2.0), make_entry(1.0, version=7)
     page = render(compare(dataset, candidate, champion), dataset, candidate, champion)
     charts = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
@@ -92,10 +91,13 @@ def test_the_page_opens_by_itself_and_draws_both_models(dataset: Dataset, make_e
     assert "href=" not in page
 
 
-def test_the_step_writes_what_the_gate_and_people_read(
-    dataset: Dataset, make_model: Callable[..., Path], tmp_path: Path
+def test_step_writes_report_and_page(
+    dataset: Dataset,
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    registry = open_registry(tmp_path / "registry")
+    registry = open_registry(empty_registry(tmp_path_factory, tmp_path / "registry"))
     registry.register(make_model(1.0), "run-1", {}, lambda champion: Decision(promote=True, reasons=()))
     report = evaluate(dataset.folder, make_model(2.0), registry, tmp_path / "report", tmp_path / "page")
     assert reports.read(tmp_path / "report") == report
@@ -104,7 +106,7 @@ def test_the_step_writes_what_the_gate_and_people_read(
     assert "champion, version 1" in (tmp_path / "page").read_text(encoding="utf-8")
 
 
-def test_the_component_tells_kubeflow_the_scores(
+def test_component_logs_the_scores_as_metrics(
     dataset: Dataset, make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     metrics = Metrics(name="metrics", uri=str(tmp_path / "metrics"))

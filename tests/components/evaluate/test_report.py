@@ -25,12 +25,12 @@ REPORT = Report(
     ],
     ids=["both", "no champion", "not comparable"],
 )
-def test_a_report_is_read_as_it_was_written(report: Report, tmp_path: Path) -> None:
+def test_reports_survive_a_round_trip(report: Report, tmp_path: Path) -> None:
     reports.write(report, tmp_path / "a" / "report.json")
     assert reports.read(tmp_path / "a" / "report.json") == report
 
 
-def test_a_score_that_is_not_finite_is_read_as_nan(tmp_path: Path) -> None:
+def test_reads_a_non_finite_score_as_nan(tmp_path: Path) -> None:
     reports.write(Report("f", 1, Contender("c", scores=Scores(math.inf, 1.0, math.nan))), tmp_path / "report")
     scores = reports.read(tmp_path / "report").candidate.scores
     assert scores is not None
@@ -42,12 +42,12 @@ def test_a_score_that_is_not_finite_is_read_as_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format_version": 2}', '{"format_version": 1, "fingerprint": "f", "rows": 1}']
 )
-def test_what_is_no_report_is_refused_by_name(text: str, tmp_path: Path) -> None:
+def test_names_a_file_that_is_not_a_report(text: str, tmp_path: Path) -> None:
     (tmp_path / "report").write_text(text)
     with pytest.raises(ReportError, match=f"{tmp_path / 'report'}"):
         reports.read(tmp_path / "report")
 
 
-def test_a_report_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+def test_names_a_missing_report(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="nowhere can't be read"):
         reports.read(tmp_path / "nowhere")

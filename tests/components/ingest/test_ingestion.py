@@ -16,10 +16,10 @@ FEW_HELD_OUT = Settings(test_rows=5)
 
 
 @pytest.fixture
-def refusal(tmp_path: Path) -> Callable[..., list[str]]:
-    """Ingest what is to be refused; returns the problems, which the report must list as well."""
+def problems_of(tmp_path: Path) -> Callable[..., list[str]]:
+    """Ingest invalid data; returns the problems, after checking that the report lists them too."""
 
-    def refusal(source: str, settings: Settings = FEW_HELD_OUT) -> list[str]:
+    def problems_of(source: str, settings: Settings = FEW_HELD_OUT) -> list[str]:
         report = tmp_path / "report.html"
         with pytest.raises(InvalidDataError) as caught:
             ingest(source, tmp_path / "refused", settings, report)
@@ -28,10 +28,10 @@ def refusal(tmp_path: Path) -> Callable[..., list[str]]:
         assert str(caught.value).count("\n- ") == len(caught.value.problems)
         return [str(problem) for problem in caught.value.problems]
 
-    return refusal
+    return problems_of
 
 
-def test_the_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_path: Path) -> None:
+def test_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_path: Path) -> None:
     dataset = ingest("sklearn://diabetes", tmp_path / "dataset")
     data = load_diabetes()
     X, y = dataset.train()
@@ -44,7 +44,7 @@ def test_the_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_pat
     assert datasets.read(tmp_path / "dataset") == dataset
 
 
-def test_the_fingerprint_does_not_depend_on_where_the_numbers_came_from(
+def test_fingerprint_does_not_depend_on_the_file_format(
     tmp_path: Path, write_csv: Callable[..., str]
 ) -> None:
     path = write_csv()
@@ -57,7 +57,7 @@ def test_the_fingerprint_does_not_depend_on_where_the_numbers_came_from(
     assert ingest(path, tmp_path / "three", Settings(test_rows=6)).fingerprint != one.fingerprint
 
 
-def test_a_random_share_keeps_every_row_in_its_order(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+def test_random_split_keeps_every_row_in_order(tmp_path: Path, write_csv: Callable[..., str]) -> None:
     dataset = ingest(write_csv(), tmp_path / "dataset", Settings(test_share=0.2, seed=1))
     (train,), (test,) = dataset.train()[0].T, dataset.test()[0].T
     assert (train.size, test.size) == (24, 6)
@@ -66,13 +66,13 @@ def test_a_random_share_keeps_every_row_in_its_order(tmp_path: Path, write_csv: 
     assert (np.diff(test) > 0).all()
 
 
-def test_units_go_with_their_columns(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+def test_units_stay_with_their_columns(tmp_path: Path, write_csv: Callable[..., str]) -> None:
     settings = Settings(test_rows=5, units={"bmi": "kg/m²", "target": "mg"})
     dataset = ingest(write_csv(), tmp_path / "dataset", settings)
     assert (dataset.features[0].unit, dataset.target.unit) == ("kg/m²", "mg")
 
 
-def test_the_report_tells_what_was_accepted(tmp_path: Path) -> None:
+def test_report_describes_accepted_data(tmp_path: Path) -> None:
     report = tmp_path / "new" / "report.html"
     dataset = ingest("sklearn://diabetes", tmp_path / "dataset", report=report)
     text = report.read_text()
@@ -81,11 +81,11 @@ def test_the_report_tells_what_was_accepted(tmp_path: Path) -> None:
     assert "2 rows repeat the features and the target of an earlier one, 1 of them held out." in text
 
 
-def test_all_problems_are_found_at_once_with_their_rows(
-    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+def test_reports_all_problems_together_with_their_rows(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
     path = write_csv("x,1", ",2", "3,", "inf,4", "5,1e200", "1e9,6")
-    assert refusal(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
+    assert problems_of(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
         "feature 'bmi' is not a number in 1 row (row 31: 'x')",
         "feature 'bmi' is missing in 1 row (row 32: nan)",
         "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (row 34: inf)",
@@ -96,40 +96,55 @@ def test_all_problems_are_found_at_once_with_their_rows(
     ]
 
 
-def test_a_missing_column_and_bad_rows_are_told_together(
-    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+def test_accepts_the_limits_of_a_range(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+    settings = Settings(test_rows=5, ranges={"bmi": [0.5, 29.5], "target": [0, None]})
+    assert ingest(write_csv(), tmp_path / "dataset", settings).train_rows == 25
+
+
+def test_refuses_large_negative_values(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
-    problems = refusal(write_csv("x,1"), Settings(features=["bmi", "age"], test_rows=5))
+    assert problems_of(write_csv("-1e200,1", "-inf,2")) == [
+        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (row 31: -1e+200, row 32: -inf)"
+    ]
+
+
+def test_reports_a_missing_column_and_bad_rows_together(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
+) -> None:
+    problems = problems_of(write_csv("x,1"), Settings(features=["bmi", "age"], test_rows=5))
     assert problems == [
         "column 'age' is missing; there are 'bmi', 'target'",
         "feature 'bmi' is not a number in 1 row (row 31: 'x')",
     ]
 
 
-def test_a_source_without_any_wanted_column_is_refused(
-    write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+def test_refuses_a_source_without_any_of_the_columns(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
-    assert len(refusal(write_csv(header="1,2"))) == 2
+    assert len(problems_of(write_csv(header="1,2"))) == 2
 
 
-def test_decimal_commas_are_told(tmp_path: Path, refusal: Callable[..., list[str]]) -> None:
+def test_reports_decimal_commas(tmp_path: Path, problems_of: Callable[..., list[str]]) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("bmi;target\n" + "".join(f"{row},5;{row % 7}\n" for row in range(30)))
-    (problem,) = refusal(str(path))
+    (problem,) = problems_of(str(path))
     assert problem.startswith("feature 'bmi' is not a number in 30 rows (row 1: '0,5', row 2: '1,5'")
     assert problem.endswith("and 20 more)")
 
 
-def test_too_few_rows_are_refused(write_csv: Callable[..., str], refusal: Callable[..., list[str]]) -> None:
+def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callable[..., list[str]]) -> None:
     few = "too few rows: 9 to learn from, 5 held out; needed are 10 and 2"
-    assert refusal(write_csv(good=14)) == [few]
-    assert refusal(write_csv(good=3), Settings()) == [
+    assert problems_of(write_csv(good=14)) == [few]
+    assert problems_of(write_csv(good=3), Settings()) == [
         "too few rows: 0 to learn from, 3 held out; needed are 10 and 2"
     ]
-    assert refusal(write_csv(good=30), Settings(test_share=0.01)) == [
+    assert problems_of(write_csv(good=30), Settings(test_share=0.01)) == [
         "too few rows: 29 to learn from, 1 held out; needed are 10 and 2"
     ]
-    assert refusal(write_csv(good=0)) == ["too few rows: 0 to learn from, 0 held out; needed are 10 and 2"]
+    assert problems_of(write_csv(good=0)) == [
+        "too few rows: 0 to learn from, 0 held out; needed are 10 and 2"
+    ]
 
 
 def test_more_features_need_more_rows() -> None:
@@ -138,43 +153,51 @@ def test_more_features_need_more_rows() -> None:
     assert too_few(train=21, test=2, features=20) == said
 
 
-def test_a_column_that_is_constant_over_the_training_rows_is_refused(
-    tmp_path: Path, refusal: Callable[..., list[str]]
+def test_refuses_columns_that_are_constant_within_a_split(
+    tmp_path: Path, problems_of: Callable[..., list[str]]
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "0.1,7\n" * 20 + "1,2\n2,2\n3,2\n4,2\n5,2\n")
-    assert refusal(str(path)) == [
+    assert problems_of(str(path)) == [
         "feature 'bmi' is constant over the training rows",
         "target 'target' is constant over the training rows",
         "target 'target' is constant over the held-out rows: no score can be told from another",
     ]
+    path.write_text("bmi,target\n" + "".join(f"{row},{min(row, 25)}\n" for row in range(30)))
+    assert problems_of(str(path)) == [
+        "target 'target' is constant over the held-out rows: no score can be told from another"
+    ]
+    path.write_text("bmi,target\n" + "".join(f"{row},{max(row, 25)}\n" for row in range(30)))
+    assert problems_of(str(path)) == ["target 'target' is constant over the training rows"]
 
 
-def test_a_deviation_too_small_for_doubles_is_none(tmp_path: Path, refusal: Callable[..., list[str]]) -> None:
+def test_treats_a_deviation_that_underflows_as_constant(
+    tmp_path: Path, problems_of: Callable[..., list[str]]
+) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "".join(f"{row}e-200,{row}\n" for row in range(30)))
-    assert refusal(str(path)) == ["feature 'bmi' is constant over the training rows"]
+    assert problems_of(str(path)) == ["feature 'bmi' is constant over the training rows"]
 
 
-def test_settings_are_refused_before_the_source_is_read(refusal: Callable[..., list[str]]) -> None:
-    assert refusal("nowhere://", Settings(features=["target"])) == [
+def test_checks_settings_before_reading_the_source(problems_of: Callable[..., list[str]]) -> None:
+    assert problems_of("nowhere://", Settings(features=["target"])) == [
         "the target 'target' is among the features"
     ]
 
 
-def test_a_report_is_written_only_where_one_is_asked_for(tmp_path: Path) -> None:
+def test_writes_a_report_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match="no feature is named"):
         ingest("sklearn://diabetes", tmp_path / "dataset", Settings(features=[]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dataset_is_never_overwritten(tmp_path: Path) -> None:
+def test_never_overwrites_a_dataset(tmp_path: Path) -> None:
     ingest("sklearn://diabetes", tmp_path / "dataset")
     with pytest.raises(FileExistsError, match="never overwritten"):
         ingest("sklearn://diabetes", tmp_path / "dataset")
 
 
-def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+def test_unreadable_source_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         ingest(str(tmp_path / "none.csv"), tmp_path / "dataset", report=tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
@@ -191,7 +214,7 @@ class TestDuplicates:
         said = "3 rows repeat the features and the target of an earlier one, 2 of them held out."
         assert said in (tmp_path / "report.html").read_text()
 
-    def test_are_left_out_before_the_split_if_asked(self, repeating: str, tmp_path: Path) -> None:
+    def test_are_dropped_before_the_split_when_asked(self, repeating: str, tmp_path: Path) -> None:
         settings = Settings(test_rows=5, duplicates="drop")
         dataset = ingest(repeating, tmp_path / "dataset", settings, tmp_path / "report.html")
         assert (dataset.train_rows, dataset.test_rows) == (26, 5)
@@ -199,15 +222,15 @@ class TestDuplicates:
         assert "3 rows repeat" in (tmp_path / "report.html").read_text()
         assert "were left out" in (tmp_path / "report.html").read_text()
 
-    def test_are_refused_if_asked(self, repeating: str, refusal: Callable[..., list[str]]) -> None:
-        (problem,) = refusal(repeating, Settings(test_rows=5, duplicates="fail"))
+    def test_are_refused_when_asked(self, repeating: str, problems_of: Callable[..., list[str]]) -> None:
+        (problem,) = problems_of(repeating, Settings(test_rows=5, duplicates="fail"))
         said, rows = problem.split(" in ")
         assert said == "features and target repeat those of an earlier row"
         assert rows == "3 rows (row 31: 0.5, 0, row 33: 1.5, 4, row 34: 0.5, 0)"
 
-    def test_left_out_do_not_move_the_numbers_of_later_rows(
-        self, write_csv: Callable[..., str], refusal: Callable[..., list[str]]
+    def test_that_are_dropped_do_not_shift_later_row_numbers(
+        self, write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
     ) -> None:
         path = write_csv("0.5,0", "x,1")
-        (problem,) = refusal(path, Settings(test_rows=5, duplicates="drop"))
+        (problem,) = problems_of(path, Settings(test_rows=5, duplicates="drop"))
         assert problem == "feature 'bmi' is not a number in 1 row (row 32: 'x')"

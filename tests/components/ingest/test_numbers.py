@@ -28,7 +28,7 @@ def convert(values: Sequence[object], kind: pa.DataType | None = None) -> Number
     ],
     ids=str,
 )
-def test_every_type_of_number_becomes_doubles(kind: pa.DataType) -> None:
+def test_converts_every_numeric_type_to_doubles(kind: pa.DataType) -> None:
     values: Sequence[object] = [Decimal(1), None, Decimal(3)] if pa.types.is_decimal(kind) else [1, None, 3]
     numbers = convert(values, kind)
     np.testing.assert_array_equal(numbers.values, [1, np.nan, 3])
@@ -36,16 +36,16 @@ def test_every_type_of_number_becomes_doubles(kind: pa.DataType) -> None:
     assert numbers.not_numbers.size == 0
 
 
-def test_truth_is_one_and_falsehood_zero() -> None:
+def test_converts_booleans_to_one_and_zero() -> None:
     np.testing.assert_array_equal(convert([True, False, None]).values, [1, 0, np.nan])
 
 
-def test_integers_beyond_the_precision_of_doubles_are_rounded() -> None:
+def test_rounds_integers_beyond_the_precision_of_doubles() -> None:
     np.testing.assert_array_equal(convert([2**53 + 1]).values, [2.0**53])
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
-def test_numbers_in_text_are_read_whatever_stands_around_them(kind: pa.DataType) -> None:
+def test_parses_numbers_in_text_with_surrounding_blanks(kind: pa.DataType) -> None:
     numbers = convert(["1.5", " -2e3 ", "+4", ".5", "", "  ", None, "nan", "-inf"], kind)
     np.testing.assert_array_equal(
         numbers.values, [1.5, -2000, 4, 0.5, np.nan, np.nan, np.nan, np.nan, -np.inf]
@@ -53,14 +53,14 @@ def test_numbers_in_text_are_read_whatever_stands_around_them(kind: pa.DataType)
     assert numbers.not_numbers.size == 0
 
 
-def test_text_that_is_no_number_is_told_from_what_is_missing() -> None:
+def test_distinguishes_invalid_text_from_missing_values() -> None:
     numbers = convert(["1", "1,5", None, "1 000", "0x1A", "", "2"])
     np.testing.assert_array_equal(numbers.values, [1, np.nan, np.nan, np.nan, np.nan, np.nan, 2])
     assert numbers.not_numbers.tolist() == [1, 3, 4]
     assert [numbers.show(row) for row in (0, 1, 2, 3)] == ["1", "'1,5'", "nan", "'1 000'"]
 
 
-def test_only_the_first_of_many_bad_values_are_kept() -> None:
+def test_keeps_samples_of_the_first_bad_values_only() -> None:
     numbers = convert(["x"] * 1000)
     assert numbers.not_numbers.size == 1000
     assert len(numbers.samples) == ROWS_LISTED
@@ -74,13 +74,13 @@ def test_dates_and_lists_are_not_numbers() -> None:
         assert np.isnan(numbers.values).all()
 
 
-def test_a_column_of_nothing_is_missing() -> None:
+def test_null_columns_are_missing_values() -> None:
     numbers = convert([None, None])
     assert np.isnan(numbers.values).all()
     assert numbers.not_numbers.size == 0
 
 
-def test_joined_columns_keep_the_place_of_what_is_bad() -> None:
+def test_joined_columns_keep_the_positions_of_bad_values() -> None:
     numbers = Numbers.joined([convert(["1", "x"]), convert([2, 3]), convert(["y", "4"])])
     np.testing.assert_array_equal(numbers.values, [1, np.nan, 2, 3, np.nan, 4])
     assert numbers.not_numbers.tolist() == [1, 4]
@@ -88,5 +88,5 @@ def test_joined_columns_keep_the_place_of_what_is_bad() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
-def test_text_gives_the_very_double_that_was_written(values: list[float]) -> None:
+def test_parses_text_to_the_exact_double(values: list[float]) -> None:
     np.testing.assert_array_equal(convert([repr(value) for value in values]).values, values)

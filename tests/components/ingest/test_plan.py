@@ -20,11 +20,11 @@ def files(write_csv: Callable[..., str]) -> list[str]:
     return [write_csv(name=f"{name}.csv", good=good) for name, good in (("a", 3), ("b", 1), ("c", 5))]
 
 
-def places(shards: list[Shard]) -> list[tuple[Any, ...]]:
+def fields(shards: list[Shard]) -> list[tuple[Any, ...]]:
     return [(shard.source, shard.first, shard.rows, shard.after) for shard in shards]
 
 
-def test_one_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
+def test_a_single_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
     assert plan("sklearn://diabetes", Settings()) == [Shard("sklearn://diabetes")]
     assert plan("https://nowhere.invalid/rows.csv?a=[1]", Settings()) == [
         Shard("https://nowhere.invalid/rows.csv?a=[1]")
@@ -32,10 +32,10 @@ def test_one_source_is_one_shard_and_is_not_read(tmp_path: Path) -> None:
     assert plan(f"{tmp_path}/none.csv", Settings()) == [Shard(f"{tmp_path}/none.csv")]
 
 
-def test_a_pattern_is_a_shard_for_each_file(tmp_path: Path, files: list[str]) -> None:
+def test_a_pattern_gives_one_shard_for_each_file(tmp_path: Path, files: list[str]) -> None:
     planned = [(files[0], 0, 3, 6), (files[1], 3, 1, 5), (files[2], 4, 5, 0)]
-    assert places(plan(f"{tmp_path}/*.csv", Settings())) == planned
-    assert places(plan(f"file://{tmp_path}/*.csv", Settings())) == planned
+    assert fields(plan(f"{tmp_path}/*.csv", Settings())) == planned
+    assert fields(plan(f"file://{tmp_path}/*.csv", Settings())) == planned
 
 
 def test_a_list_keeps_its_order_and_may_hold_patterns(tmp_path: Path, files: list[str]) -> None:
@@ -46,12 +46,12 @@ def test_a_list_keeps_its_order_and_may_hold_patterns(tmp_path: Path, files: lis
 
 
 @pytest.mark.parametrize("form", ['["{}"]', "{}*"])
-def test_where_more_may_come_a_single_file_is_counted_too(files: list[str], form: str) -> None:
+def test_counts_the_rows_of_a_single_file_in_a_list_or_pattern(files: list[str], form: str) -> None:
     assert plan(form.format(files[0]), Settings()) == [Shard(files[0], 0, 3, 0, 1.0)]
     assert plan(form.format(files[0]), Settings(duplicates="fail")) == [Shard(files[0])]
 
 
-def test_a_shard_is_the_same_whatever_comes_after_it(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+def test_adding_files_does_not_change_earlier_shards(tmp_path: Path, write_csv: Callable[..., str]) -> None:
     by_share, by_rows = Settings(test_share=0.2), Settings(test_rows=4)
     for name in "ab":
         write_csv(name=f"{name}.csv", good=30)
@@ -63,21 +63,19 @@ def test_a_shard_is_the_same_whatever_comes_after_it(tmp_path: Path, write_csv: 
     assert (after[1][0], after[1][1].after) == (before[1][0], 4)
 
 
-def test_paths_are_found_from_where_one_stands(
-    tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resolves_relative_paths(tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert plan("a.csv", Settings()) == [Shard(files[0])]
     assert [shard.source for shard in plan("*.csv", Settings())] == files
 
 
-def test_files_elsewhere_are_listed_by_their_uris_and_counted() -> None:
+def test_lists_and_counts_files_in_other_file_systems() -> None:
     memory = fsspec.filesystem("memory")
     for name, rows in (("x", 4), ("y", 2)):
         with memory.open(f"/plan/{name}.parquet", "wb") as file:
             pq.write_table(pa.table({"bmi": range(rows), "target": range(rows)}), file)
     try:
-        assert places(plan("memory://plan/*.parquet", Settings())) == [
+        assert fields(plan("memory://plan/*.parquet", Settings())) == [
             ("memory://plan/x.parquet", 0, 4, 2),
             ("memory://plan/y.parquet", 4, 2, 0),
         ]
@@ -85,7 +83,7 @@ def test_files_elsewhere_are_listed_by_their_uris_and_counted() -> None:
         memory.rm("/plan", recursive=True)
 
 
-def test_a_file_named_like_a_list_is_a_file(
+def test_accepts_a_file_named_like_a_list(
     tmp_path: Path, write_csv: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_csv(name="[1].csv")
@@ -93,7 +91,9 @@ def test_a_file_named_like_a_list_is_a_file(
     assert plan("[1].csv", Settings()) == [Shard(path)]
 
 
-def test_duplicates_are_sought_in_all_files_at_once(tmp_path: Path, write_csv: Callable[..., str]) -> None:
+def test_plans_one_shard_when_duplicates_must_be_found_across_files(
+    tmp_path: Path, write_csv: Callable[..., str]
+) -> None:
     settings = Settings(duplicates="drop")
     for name in ("a.csv", "b.csv"):
         write_csv("7.5,1000", name=name, good=40 if name == "a.csv" else 0)
@@ -113,29 +113,29 @@ def test_duplicates_are_sought_in_all_files_at_once(tmp_path: Path, write_csv: C
         ("what://a-*.csv", "what://a-.*can't be read: Protocol not known"),
     ],
 )
-def test_a_source_that_is_none_is_refused(source: str, said: str) -> None:
+def test_refuses_an_invalid_source(source: str, said: str) -> None:
     with pytest.raises(SourceError, match=said):
         plan(source, Settings())
 
 
-def test_a_shard_that_cannot_be_counted_is_named(files: list[str], tmp_path: Path) -> None:
+def test_names_a_file_whose_rows_cannot_be_counted(files: list[str], tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("")
     with pytest.raises(SourceError, match=r"b\.csv is empty"):
         plan(f"{tmp_path}/*.csv", Settings())
 
 
-def test_settings_are_refused_before_a_source_is_sought() -> None:
+def test_checks_settings_before_looking_for_files() -> None:
     with pytest.raises(InvalidDataError, match="the target 'target' is among the features"):
         plan("nothing-*.csv", Settings(features=["target"]))
 
 
-def test_a_shard_comes_back_from_json(files: list[str], tmp_path: Path) -> None:
+def test_shards_survive_a_json_round_trip(files: list[str], tmp_path: Path) -> None:
     for shard in (*plan(f"{tmp_path}/*.csv", Settings()), Shard("a.csv"), Shard(files)):
         assert Shard.from_json(shard.to_json()) == shard
     assert Shard("a.csv").to_json() == '{"source": "a.csv", "first": 0, "after": 0}'
 
 
-def test_a_file_that_changed_after_it_was_counted_is_refused(
+def test_refuses_a_file_changed_after_planning(
     tmp_path: Path, write_csv: Callable[..., str], files: list[str]
 ) -> None:
     shard = plan(f"{tmp_path}/*.csv", Settings())[0]

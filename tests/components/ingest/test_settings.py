@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from components.ingest.settings import Settings
 
 
-def test_by_default_the_last_twenty_rows_are_held_out() -> None:
+def test_holds_out_the_last_twenty_rows_by_default() -> None:
     held_out, kept = Settings().split(442)
     assert held_out.sum() == 20
     assert held_out[-20:].all()
     np.testing.assert_array_equal(kept, ~held_out)
 
 
-def test_a_share_is_held_out_at_random_and_the_same_everywhere() -> None:
+def test_holds_out_a_reproducible_random_share() -> None:
     held_out, _ = Settings(test_share=0.3, seed=7).split(10)
-    # Written down, so that another release of numpy can't change it unseen.
+    # Literal rows, so that a new release of numpy can't change the split unnoticed.
     assert np.flatnonzero(held_out).tolist() == [3, 5, 9]
     assert (held_out != Settings(test_share=0.3, seed=8).split(10)[0]).any()
 
 
 @given(st.integers(0, 500), st.just(0.0) | st.floats(1e-9, 0.99), st.integers(0, 2**32 - 1))
-def test_as_many_rows_are_held_out_as_were_asked_for(rows: int, share: float, seed: int) -> None:
+def test_holds_out_the_number_of_rows_asked_for(rows: int, share: float, seed: int) -> None:
     chosen = Settings(test_share=share, seed=seed)
     held_out, kept = chosen.split(rows)
     assert held_out.shape == (rows,)
@@ -42,7 +42,7 @@ def test_as_many_rows_are_held_out_as_were_asked_for(rows: int, share: float, se
     keeping=st.sampled_from([100, 60_000, 1_000_000]),
 )
 @settings(max_examples=15)
-def test_shards_are_split_as_one_piece_is(cuts: list[int], share: float, keeping: int) -> None:
+def test_shards_are_split_like_the_whole(cuts: list[int], share: float, keeping: int) -> None:
     total = 150_000
     chosen = Settings(test_share=share, test_rows=50_000, seed=3, kept_rows=keeping)
     edges = [0, *sorted(cuts), total]
@@ -55,13 +55,13 @@ def test_shards_are_split_as_one_piece_is(cuts: list[int], share: float, keeping
 
 
 @given(st.integers(0, 9000), st.integers(0, 9000), st.floats(0.001, 0.99), st.integers(0, 2**32 - 1))
-def test_what_is_held_out_stays_so_when_rows_are_added(rows: int, more: int, share: float, seed: int) -> None:
+def test_adding_rows_does_not_change_the_earlier_split(rows: int, more: int, share: float, seed: int) -> None:
     chosen = Settings(test_share=share, seed=seed)
     before, after = chosen.split(rows)[0], chosen.split(rows + more)[0]
     np.testing.assert_array_equal(before, after[:rows])
 
 
-def test_what_is_held_out_is_spread_over_all_rows_and_at_random() -> None:
+def test_held_out_rows_are_spread_evenly_and_randomly() -> None:
     held_out, _ = Settings(test_share=0.25).split(200_000)
     assert held_out.reshape(10, -1).mean(axis=1) == pytest.approx(0.25, abs=1e-3)
     places = np.bincount(np.flatnonzero(held_out) % 4) / 50_000
@@ -69,7 +69,7 @@ def test_what_is_held_out_is_spread_over_all_rows_and_at_random() -> None:
 
 
 @pytest.mark.parametrize(("share", "held_out"), [(0.0, 20), (0.25, 50_000)])
-def test_of_many_rows_a_part_is_kept(share: float, held_out: int) -> None:
+def test_keeps_a_sample_of_many_rows(share: float, held_out: int) -> None:
     tested, kept = Settings(test_share=share, kept_rows=1600).split(200_000)
     assert tested.sum() == held_out
     # Of 200,000 rows 1600 are asked for, a 128th is 1563, and those held out are not among them.
@@ -78,14 +78,14 @@ def test_of_many_rows_a_part_is_kept(share: float, held_out: int) -> None:
     assert kept[:100_000].sum() == pytest.approx(kept.sum() / 2, abs=60)
 
 
-def test_what_is_kept_stays_so_until_there_are_twice_as_many_rows() -> None:
+def test_sample_does_not_change_until_the_rows_double() -> None:
     chosen = Settings(kept_rows=1000)
     assert [chosen.kept_share(rows) for rows in (0, 1000, 1001, 2000, 2001)] == [1, 1, 1 / 2, 1 / 2, 1 / 4]
     few, many = (chosen.split(rows)[1] for rows in (1100, 2000))
     np.testing.assert_array_equal(few[:1080], many[:1080])
 
 
-def test_the_defaults_make_sense() -> None:
+def test_defaults_and_open_ranges_are_valid() -> None:
     assert Settings().problems() == []
     assert Settings(ranges={"bmi": [None, 5], "target": (0, None)}, units={"target": "mg"}).problems() == []
 
@@ -116,10 +116,10 @@ def test_the_defaults_make_sense() -> None:
         ({"duplicates": "ignore"}, "duplicates must be one of report, drop, fail, not 'ignore'"),
     ],
 )
-def test_what_makes_no_sense_is_said(parameters: dict[str, Any], said: str) -> None:
+def test_reports_an_invalid_parameter(parameters: dict[str, Any], said: str) -> None:
     (problem,) = Settings(**parameters).problems()
     assert said in str(problem)
 
 
-def test_everything_that_makes_no_sense_is_said_at_once() -> None:
+def test_reports_all_invalid_parameters_together() -> None:
     assert len(Settings(features=["a", "a"], target="a", test_rows=0, seed=-1).problems()) == 4

@@ -4,32 +4,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from components.register.index import Index
 from components.register.registry import Registry, open_registry
-from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.artifact import Column
+from tests.components.register.decisions import accept
+from tests.support.models import linear_model, write_model
+from tests.support.registry import empty_registry
 
 MakeModel = Callable[..., Path]
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty index, made once: MLflow takes seconds for it."""
-    path = tmp_path_factory.mktemp("index") / "mlflow.db"
-    with Index("linear-regressor", database=path).exclusive():
-        return path
-
-
 @pytest.fixture
-def root(tmp_path: Path, database: Path) -> Path:
-    """Where a registry stands, with an empty index."""
-    root = tmp_path / "registry"
-    root.mkdir()
-    shutil.copy(database, root)
-    return root
+def root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty registry."""
+    return empty_registry(tmp_path_factory, tmp_path / "registry")
 
 
 @pytest.fixture
@@ -37,22 +26,38 @@ def registry(root: Path) -> Registry:
     return open_registry(root)
 
 
+@pytest.fixture(scope="session")
+def registry_with_champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a registry whose champion is version 1, y = x; it is to be copied."""
+    place = tmp_path_factory.mktemp("with-champion")
+    root = empty_registry(tmp_path_factory, place / "registry")
+    open_registry(root).register(write_line(place, 1.0), "run-1", {"slope": "1"}, accept)
+    return root
+
+
+@pytest.fixture
+def champion_root(registry_with_champion: Path, tmp_path: Path) -> Path:
+    """The folder of a registry whose champion is version 1, y = x."""
+    return Path(shutil.copytree(registry_with_champion, tmp_path / "registry"))
+
+
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
-    """Write y = slope * x + intercept as a model folder."""
+    """Write y = slope * x + intercept as a model folder, or return the one written before."""
 
     def make(slope: float, *, intercept: float = 0.0, feature: str = "x", target: str = "y") -> Path:
-        seen = Distribution.of(np.linspace(-1, 1, 50))
-        model = LinearModel(
-            weights=(slope,),
-            intercept=intercept,
-            features=(Column(feature, -1.0, 1.0),),
-            target=Column(target, -1.0, 1.0),
-            reference=Reference(rows=50, features={feature: seen}, prediction=seen),
-        )
-        folder = tmp_path / f"{feature}-{target}-{slope}-{intercept}"
-        if not folder.exists():
-            artifact.write(model, folder)
-        return folder
+        return write_line(tmp_path, slope, intercept, feature, target)
 
     return make
+
+
+def write_line(
+    place: Path, slope: float, intercept: float = 0.0, feature: str = "x", target: str = "y"
+) -> Path:
+    folder = place / f"{feature}-{target}-{slope}-{intercept}"
+    if folder.exists():
+        return folder
+    feature_column, target_column = Column(feature, -1.0, 1.0), Column(target, -1.0, 1.0)
+    return write_model(
+        folder, linear_model([slope], intercept, features=[feature_column], target=target_column)
+    )

@@ -63,7 +63,7 @@ policies = st.builds(
         ),
     ],
 )
-def test_the_gate_decides(
+def test_decides_by_scores_and_policy(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy, promote: bool, reason: str
 ) -> None:
     decision = decide(candidate, champion, policy)
@@ -71,7 +71,7 @@ def test_the_gate_decides(
     assert any(reason in given for given in decision.reasons), decision.reasons
 
 
-def test_a_champion_that_cannot_be_compared_fails_loudly_by_default() -> None:
+def test_by_default_an_incomparable_champion_is_an_error() -> None:
     with pytest.raises(GateError, match=r"it needs s5.*incomparable=keep"):
         decide(CHAMPION, Unscored("it needs s5"), Policy())
 
@@ -86,7 +86,7 @@ def test_a_champion_that_cannot_be_compared_fails_loudly_by_default() -> None:
         ({"incomparable": "ignore"}, "one of fail, keep, replace"),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, float], message: str) -> None:
+def test_refuses_an_invalid_policy(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Policy(**settings)  # type: ignore[arg-type]
 
@@ -94,14 +94,14 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, float], mes
 @given(
     scores, champions, policies, st.sampled_from(["mse", "mae", "r2"]), st.sampled_from([math.nan, math.inf])
 )
-def test_no_number_that_is_not_finite_is_ever_promoted(
+def test_never_promotes_a_score_that_is_not_finite(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy, name: str, odd: float
 ) -> None:
     assert not decide(replace(candidate, **{name: odd}), champion, policy).promote
 
 
 @given(scores, champions, policies, st.floats(0, 1), st.floats(0, 10))
-def test_a_candidate_better_than_one_that_passes_passes(
+def test_a_better_candidate_than_a_promoted_one_is_promoted(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy, share: float, gain: float
 ) -> None:
     better = replace(candidate, mse=candidate.mse * share, r2=candidate.r2 + gain)
@@ -110,7 +110,7 @@ def test_a_candidate_better_than_one_that_passes_passes(
 
 
 @given(scores, scores, policies)
-def test_whoever_is_promoted_would_not_lose_its_place_to_the_one_it_replaced(
+def test_a_replaced_champion_would_not_replace_its_successor(
     one: Scores, other: Scores, policy: Policy
 ) -> None:
     if decide(one, other, policy).promote:
@@ -118,12 +118,12 @@ def test_whoever_is_promoted_would_not_lose_its_place_to_the_one_it_replaced(
 
 
 @given(scores, policies)
-def test_a_candidate_never_beats_itself(candidate: Scores, policy: Policy) -> None:
+def test_never_promotes_a_candidate_over_itself(candidate: Scores, policy: Policy) -> None:
     assert not decide(candidate, candidate, policy).promote
 
 
 @given(scores, champions, policies)
-def test_every_decision_has_its_reasons(
+def test_every_decision_has_reasons(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy
 ) -> None:
     assert decide(candidate, champion, policy).reasons

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from components.dataset import Dataset
 from components.evaluate import report as reports
 from components.evaluate.compare import Entry, compare
 from components.register.component import register as register_component
-from components.register.gate import Decision, GateError, Policy
-from components.register.index import open_index
+from components.register.gate import GateError, Policy
 from components.register.register import Run, describe, register
 from components.register.registry import Registration, Registry
 from predictor.model import artifact
-
-MakeModel = Callable[..., Path]
+from tests.components.register.conftest import MakeModel
+from tests.components.register.decisions import accept, index_of
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 class Steps:
-    """Evaluate and register as two steps, between which something else may happen."""
+    """Evaluate and register as two steps, between which the registry may change."""
 
     def __init__(self, dataset: Dataset, registry: Registry, folder: Path) -> None:
         self.dataset = dataset
@@ -68,13 +66,13 @@ def steps(dataset: Dataset, registry: Registry, tmp_path: Path) -> Steps:
     return Steps(dataset, registry, tmp_path)
 
 
-def test_the_better_candidate_becomes_champion_with_its_lineage(
+def test_a_better_candidate_becomes_champion_with_its_lineage(
     steps: Steps, make_model: MakeModel, root: Path
 ) -> None:
     steps.register(make_model(1.0), "run-1")
     done = steps.register(make_model(1.5), "run-2")
     assert (done.version, done.champion) == (2, 2)
-    tags = open_index("", "linear-regressor", root / "mlflow.db").version(2).tags
+    tags = index_of(root).version(2).tags
     assert tags["dataset_fingerprint"] == steps.dataset.fingerprint
     assert (tags["git_commit"], tags["lr"], tags["model_source_id"]) == ("abc", "0.1", "run-2")
     assert float(tags["metric.r2"]) < 1
@@ -87,7 +85,7 @@ def test_a_worse_candidate_is_registered_and_the_champion_stays(steps: Steps, ma
     assert (done.version, done.champion, done.decision.promote) == (2, 1, False)
 
 
-def test_a_champion_that_moved_after_the_evaluation_is_scored_anew(
+def test_scores_again_when_the_champion_changed_after_the_evaluation(
     steps: Steps, make_model: MakeModel
 ) -> None:
     steps.register(make_model(1.0), "run-1")
@@ -98,7 +96,7 @@ def test_a_champion_that_moved_after_the_evaluation_is_scored_anew(
     assert "the champion changed after the evaluation; both were scored anew" in done.decision.reasons
 
 
-def test_a_first_champion_that_came_after_the_evaluation_is_noticed(
+def test_scores_again_when_the_first_champion_came_after_the_evaluation(
     steps: Steps, make_model: MakeModel
 ) -> None:
     old_report = steps.evaluate(make_model(1.5))
@@ -107,33 +105,33 @@ def test_a_first_champion_that_came_after_the_evaluation_is_noticed(
 
 
 @pytest.mark.parametrize(("incomparable", "champion"), [("keep", 1), ("replace", 2)])
-def test_what_cannot_be_compared_is_decided_by_policy(
+def test_the_policy_decides_about_a_champion_that_cannot_be_compared(
     steps: Steps, make_model: MakeModel, incomparable: str, champion: int
 ) -> None:
-    stranger = make_model(1.0, feature="s5")
-    steps.registry.register(stranger, "run-1", {}, lambda _: decision_to_promote())
+    incomparable_model = make_model(1.0, feature="s5")
+    steps.registry.register(incomparable_model, "run-1", {}, accept)
     done = steps.register(make_model(1.5), "run-2", policy=Policy(incomparable=incomparable))
     assert done.champion == champion
 
 
-def test_what_cannot_be_compared_fails_and_registers_nothing_by_default(
+def test_by_default_a_champion_that_cannot_be_compared_is_an_error(
     steps: Steps, make_model: MakeModel, root: Path
 ) -> None:
-    stranger = make_model(1.0, feature="s5")
-    steps.registry.register(stranger, "run-1", {}, lambda _: decision_to_promote())
+    incomparable_model = make_model(1.0, feature="s5")
+    steps.registry.register(incomparable_model, "run-1", {}, accept)
     with pytest.raises(GateError, match="it needs s5; the data set has x"):
         steps.register(make_model(1.5), "run-2")
-    assert len(open_index("", "linear-regressor", root / "mlflow.db").latest()) == 1
+    assert len(index_of(root).latest()) == 1
 
 
-def test_a_report_about_another_model_is_refused(steps: Steps, make_model: MakeModel) -> None:
+def test_refuses_a_report_about_another_model(steps: Steps, make_model: MakeModel) -> None:
     report = steps.evaluate(make_model(1.5))
     with pytest.raises(ValueError, match="is about the model"):
         steps.register(make_model(1.8), "run-1", report=report)
     assert steps.registry.champion() is None
 
 
-def test_a_report_about_other_data_is_refused_when_it_matters(
+def test_refuses_a_report_about_other_data_when_scoring_again(
     steps: Steps, make_model: MakeModel, tmp_path: Path
 ) -> None:
     old_report = steps.evaluate(make_model(1.5))
@@ -143,7 +141,7 @@ def test_a_report_about_other_data_is_refused_when_it_matters(
         steps.register(make_model(1.5), "run-2", report=old_report)
 
 
-def test_the_decision_is_told_in_markdown(steps: Steps, make_model: MakeModel) -> None:
+def test_describes_the_decision_in_markdown(steps: Steps, make_model: MakeModel) -> None:
     steps.register(make_model(1.5), "run-1")
     done = steps.register(make_model(1.0), "run-2")
     lines = describe(done).splitlines()
@@ -155,7 +153,7 @@ def test_the_decision_is_told_in_markdown(steps: Steps, make_model: MakeModel) -
     assert describe(replace(done, champion=None, champion_uri=None)).endswith("Champion: none\n")
 
 
-def test_the_component_answers_with_version_decision_and_champion(
+def test_the_component_returns_version_decision_and_champion(
     steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
 ) -> None:
     model = make_model(1.5)
@@ -173,12 +171,12 @@ def test_the_component_answers_with_version_decision_and_champion(
     assert (
         (tmp_path / "decision.md").read_text(encoding="utf-8").startswith("# Version 1 is the champion now")
     )
-    tags = open_index("", "linear-regressor", root / "mlflow.db").version(1).tags
+    tags = index_of(root).version(1).tags
     assert json.loads(tags["run/job-1"])["reasons"] == reasons
     assert (tags["data_source"], tags["model_source_name"]) == ("made up", "linear-regressor-1")
 
 
-def test_a_first_model_below_the_floor_leaves_no_champion_to_serve(
+def test_the_component_returns_no_champion_when_the_first_model_is_below_the_floor(
     steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
 ) -> None:
     model = make_model(-2.0)
@@ -192,7 +190,3 @@ def test_a_first_model_below_the_floor_leaves_no_champion_to_serve(
         job_name="",
     )
     assert (outputs[1], outputs[4]) == (False, "")
-
-
-def decision_to_promote() -> Decision:
-    return Decision(promote=True, reasons=("by hand",))

@@ -33,11 +33,14 @@ def test_matches_the_reference_at_a_constant_rate(diabetes: Any, iterations: int
     [({}, 0.0, 0.0), ({"penalty": "l2"}, 0.0, 0.1), ({"penalty": "l1"}, 0.2, 0.0)],
     ids=["none", "l2", "l1"],
 )
+@pytest.mark.parametrize(("iterations", "power"), [(1, 0.5), (2, 0.5), (400, 0.5), (400, 2.0)])
 def test_matches_the_reference_at_falling_rates(
-    diabetes: Any, settings: dict[str, Any], l1: float, l2: float
+    diabetes: Any, settings: dict[str, Any], l1: float, l2: float, iterations: int, power: float
 ) -> None:
-    model = SimpleLinearRegression(600, 0.24, alpha=0.1, learning_rate="invscaling", power_t=0.5, **settings)
-    assert_same(model.fit(*diabetes), gradient_descent(*diabetes, 600, 0.24, power=0.5, l1=l1, l2=l2))
+    model = SimpleLinearRegression(
+        iterations, 0.24, alpha=0.1, learning_rate="invscaling", power_t=power, **settings
+    ).fit(*diabetes)
+    assert_same(model, gradient_descent(*diabetes, iterations, 0.24, power=power, l1=l1, l2=l2))
 
 
 def test_matches_the_reference_with_sample_weights(diabetes: Any) -> None:
@@ -82,6 +85,24 @@ def test_stays_accurate_for_raw_features_on_different_scales() -> None:
     y = X @ [1e3, 1, 1e-2] + rng.normal(size=200)
     model = SimpleLinearRegression(1000, 5e-5, standardize=False).fit(X, y)
     assert_same(model, gradient_descent(X, y, 1000, 5e-5, standardize=False))
+
+
+@pytest.mark.parametrize(("schedule", "power"), [("constant", 0.0), ("invscaling", 0.25)])
+def test_stays_accurate_for_a_raw_feature_near_zero(schedule: str, power: float) -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(scale=1e-9, size=(200, 1))
+    y = 1e9 * X[:, 0] + rng.normal(size=200)
+    model = SimpleLinearRegression(300, 0.1, learning_rate=schedule, power_t=power, standardize=False).fit(
+        X, y
+    )
+    assert_same(model, gradient_descent(X, y, 300, 0.1, standardize=False, power=power))
+
+
+def test_losses_of_a_perfect_fit_are_not_negative() -> None:
+    for seed in range(20):
+        X = np.random.default_rng(seed).normal(size=(50, 2))
+        model = SimpleLinearRegression(10**4).fit(X, X @ [1.0, 2.0] + 3)
+        assert 0 <= model.losses[-1] < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -134,23 +155,32 @@ def first_stop(losses: Any, tol: float, patience: int) -> int:
 
 @pytest.mark.parametrize("penalty", [None, "l1"])
 @pytest.mark.parametrize("schedule", ["constant", "invscaling"])
-def test_stops_at_the_same_step_as_the_reference(diabetes: Any, penalty: str | None, schedule: str) -> None:
+@pytest.mark.parametrize("lr", [0.05, 0.71])
+def test_stops_at_the_same_step_as_the_reference(
+    diabetes: Any, penalty: str | None, schedule: str, lr: float
+) -> None:
     X, y = diabetes[0][:, [2, 3]], diabetes[1]
     power = 0.25 if schedule == "invscaling" else 0.0
-    *_, losses = gradient_descent(X, y, 1000, 0.05, l1=2.0 if penalty else 0.0, power=power)
-    for relative, patience in product([1e-9, 1e-6, 1e-3], [1, 5]):
+    *_, losses = gradient_descent(X, y, 1000, lr, l1=2.0 if penalty else 0.0, power=power)
+    for relative, patience in product([1e-9, 1e-6, 1e-3, 0.2], [1, 2, 5, 400]):
         tol = relative * np.mean(y**2)
         model = SimpleLinearRegression(
-            1000, 0.05, penalty=penalty, alpha=1.0, learning_rate=schedule, tol=tol, n_iter_no_change=patience
+            1000, lr, penalty=penalty, alpha=1.0, learning_rate=schedule, tol=tol, n_iter_no_change=patience
         ).fit(X, y)
         assert model.n_iter_ == first_stop(losses, tol, patience), (relative, patience)
         assert len(model.losses) == model.n_iter_ + 1
 
 
-def test_warns_when_the_tolerance_is_not_met(diabetes: Any) -> None:
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("penalty", [None, "l1"])
+@pytest.mark.parametrize("schedule", ["constant", "invscaling"])
+def test_warns_only_when_the_tolerance_is_not_met(diabetes: Any, penalty: str | None, schedule: str) -> None:
+    settings: dict[str, Any] = {"tol": 1.0, "penalty": penalty, "learning_rate": schedule}
+    steps = SimpleLinearRegression(**settings).fit(*diabetes).n_iter_
+    assert SimpleLinearRegression(steps, **settings).fit(*diabetes).n_iter_ == steps
     with pytest.warns(ConvergenceWarning, match="increase iterations"):
-        model = SimpleLinearRegression(10, tol=1e-9).fit(*diabetes)
-    assert model.n_iter_ == 10
+        model = SimpleLinearRegression(steps - 1, **settings).fit(*diabetes)
+    assert model.n_iter_ == steps - 1
 
 
 @pytest.fixture

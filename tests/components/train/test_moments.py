@@ -10,20 +10,26 @@ from components.train import gram
 from components.train.moments import Moments, merge
 
 
-def exact(X: Any, y: Any, weight: Any = None) -> Any:
-    """Mean and covariance in the longest floats there are, by two passes."""
+def two_pass(X: Any, y: Any, weight: Any = None) -> Any:
+    """Mean and covariance in long doubles, in two passes."""
     columns = np.column_stack([X, y]).astype(np.longdouble)
-    weight = np.ones(len(y)) if weight is None else weight
+    weight = np.ones(len(y)) if weight is None else weight.astype(np.longdouble)
     mean = weight @ columns / weight.sum()
     deviations = columns - mean
     return mean, (deviations * weight[:, None]).T @ deviations / weight.sum()
 
 
 def assert_exact(moments: Any, X: Any, y: Any, weight: Any = None, rtol: Any = 1e-12) -> Any:
-    mean, covariance = exact(X, y, weight)
+    mean, covariance = two_pass(X, y, weight)
     scale = np.sqrt(np.diag(covariance)).astype(float)
     assert np.all(np.abs(moments.mean - mean) <= rtol * scale + np.spacing(np.abs(mean).astype(float)))
     assert np.all(np.abs(moments.covariance - covariance) <= rtol * np.outer(scale, scale))
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few thousand rows span several blocks."""
+    monkeypatch.setattr(gram, "BLOCK_VALUES", 2048)
 
 
 def rows(n: Any, d: Any, seed: Any = 0, mean: Any = 0.0) -> Any:
@@ -36,15 +42,15 @@ def rows(n: Any, d: Any, seed: Any = 0, mean: Any = 0.0) -> Any:
 @pytest.mark.parametrize("features", [1, 4])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_one_pass_is_as_good_as_two(mean: Any, features: Any, order: Any, weighted: Any) -> None:
-    X, y = rows(40_001, features, mean=mean)
+def test_one_pass_is_as_accurate_as_two(mean: Any, features: Any, order: Any, weighted: Any) -> None:
+    X, y = rows(5001, features, mean=mean)
     weight = np.random.default_rng(1).random(len(y)) if weighted else None
     assert_exact(Moments.of(np.asarray(X, order=order), y, weight), X, y, weight)
 
 
 @pytest.mark.parametrize("features", [1, 3])
-def test_threads_change_no_digit(features: Any, monkeypatch: Any) -> None:
-    X, y = rows(600_000, features, mean=2.0)
+def test_result_does_not_depend_on_the_number_of_threads(features: Any, monkeypatch: Any) -> None:
+    X, y = rows(20_001, features, mean=2.0)
     monkeypatch.setattr(gram, "PARALLEL_VALUES", 1)
     several = Moments.of(X, y)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
@@ -52,38 +58,56 @@ def test_threads_change_no_digit(features: Any, monkeypatch: Any) -> None:
     assert_exact(several, X, y)
 
 
-def test_a_slice_of_an_array_is_read_where_it_is() -> None:
+def test_accepts_strided_arrays() -> None:
     X, y = rows(1000, 6)
     assert_exact(Moments.of(X[::2, 1::2], y[::2]), X[::2, 1::2], y[::2])
 
 
-def test_float32_is_summed_in_float64() -> None:
-    X, y = rows(50_000, 3, mean=100.0)
+def test_sums_float32_in_float64() -> None:
+    X, y = rows(5000, 3, mean=100.0)
     X, y = X.astype(np.float32), y.astype(np.float32)
     assert_exact(Moments.of(X, y), X, y)
 
 
-def test_sorted_rows_with_outliers_first_lose_nothing() -> None:
-    X, y = rows(50_000, 2)
+def test_stays_accurate_for_sorted_rows_with_outliers_first() -> None:
+    X, y = rows(5000, 2)
     X[:, 0] = np.sort(X[:, 0]) + 1e6
     X[:40, 1] = 1e9
     assert_exact(Moments.of(X, y), X, y)
 
 
-def test_a_sample_far_from_the_mean_is_noticed() -> None:
+def test_stays_accurate_when_the_sampled_rows_are_far_from_the_mean() -> None:
     X, y = rows(100_000, 1)
     X[np.linspace(0, len(X) - 1, 33).astype(int)] = 1e7
     assert_exact(Moments.of(X, y), X, y, rtol=1e-9)
 
 
-def test_a_constant_column_has_no_variance_at_all() -> None:
+def test_stays_accurate_when_the_sampled_rows_have_no_weight() -> None:
+    X, y = rows(1000, 2)
+    weight = np.ones(1000)
+    sampled = np.linspace(0, 999, 33).astype(int)
+    X[sampled], y[sampled], weight[sampled] = 1e6, 1e6, 0
+    kept = weight > 0
+    assert_exact(Moments.of(X, y, weight), X[kept], y[kept])
+
+
+def test_variances_are_never_negative() -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        X, weight = np.full((50, 1), 10 * rng.random()), rng.random(50)
+        ignored = slice(0, rng.integers(50))
+        X[ignored], weight[ignored] = 10 * rng.random(), 0
+        assert (np.diag(Moments.of(X, rng.random(50), weight).comoment) >= 0).all(), seed
+
+
+def test_constant_columns_have_a_variance_of_exactly_zero() -> None:
     X = np.full((1001, 2), 0.1)
     moments = merge([Moments.of(X, X[:, 0]), Moments.of(X[:500], X[:500, 0])])
     assert not moments.comoment.any()
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_parts_merge_into_the_whole_in_any_order(sizes: Any, random: Any) -> None:
+def test_merging_parts_in_any_order_gives_the_whole(sizes: Any, random: Any) -> None:
     X, y = rows(sum(sizes), 2, mean=1e3)
     edges = np.cumsum(sizes)[:-1]
     parts = [Moments.of(*part) for part in zip(np.split(X, edges), np.split(y, edges), strict=True)]
@@ -94,14 +118,30 @@ def test_parts_merge_into_the_whole_in_any_order(sizes: Any, random: Any) -> Non
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e8])
-def test_a_thousand_parts_far_from_zero_merge_without_loss(mean: Any) -> None:
-    X, y = rows(20_000, 1, mean=mean)
+def test_merging_a_thousand_parts_stays_accurate(mean: Any) -> None:
+    X, y = rows(5000, 1, mean=mean)
     merged = merge(Moments.of(X[part], y[part]) for part in np.array_split(np.arange(len(y)), 1000))
     assert_exact(merged, X, y)
 
 
+class Tree:
+    """Stands in for moments and counts the merges between them and their farthest part."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
+
+    def merge(self, other: "Tree") -> "Tree":
+        return Tree(max(self.depth, other.depth) + 1)
+
+
+@pytest.mark.parametrize(("parts", "depth"), [(1, 0), (2, 1), (1000, 10), (1024, 10), (1025, 11)])
+def test_merges_pairwise(parts: int, depth: int) -> None:
+    whole: Any = merge(Tree() for _ in range(parts))  # type: ignore[misc]
+    assert whole.depth == depth
+
+
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308, 5e-324 * 2**20])
-def test_squares_beyond_the_range_of_floats_are_held_in_other_units(scale: Any) -> None:
+def test_rescales_columns_whose_squares_overflow_or_underflow(scale: Any) -> None:
     X, y = rows(500, 2)
     X = np.clip(X, -1.7, 1.7)
     usual = Moments.of(X, y)
@@ -115,7 +155,7 @@ def test_squares_beyond_the_range_of_floats_are_held_in_other_units(scale: Any) 
     np.testing.assert_allclose(merged.covariance, scaled.covariance, rtol=1e-12)
 
 
-def test_huge_and_usual_parts_merge() -> None:
+def test_merges_parts_of_very_different_scales() -> None:
     X, y = rows(200, 1)
     X[100:] *= 1e200
     merged = Moments.of(X[:100], y[:100]).merge(Moments.of(X[100:], y[100:]))
@@ -124,13 +164,13 @@ def test_huge_and_usual_parts_merge() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("features", [1, 3])
-def test_a_value_that_is_not_finite_shows_in_the_moments(value: Any, features: Any) -> None:
-    X, y = rows(70_000, features)
-    X[54_321, -1] = value
+def test_non_finite_values_give_non_finite_moments(value: Any, features: Any) -> None:
+    X, y = rows(5000, features)
+    X[4321, -1] = value
     assert not Moments.of(X, y).finite
 
 
-def test_text_gives_the_very_same_numbers_back() -> None:
+def test_json_round_trip_is_exact() -> None:
     moments = Moments.of(*rows(100, 3, mean=1e8))
     again = Moments.from_json(moments.to_json())
     assert again.to_json() == moments.to_json()
@@ -150,12 +190,12 @@ def changed(**values: Any) -> Any:
      changed(comoment=[["0x1p0"]]),
      changed(offset=None), changed(exponent=[0.5, "a"])],
 )  # fmt: skip
-def test_text_that_is_something_else_is_refused(text: Any) -> None:
+def test_from_json_refuses_malformed_text(text: Any) -> None:
     with pytest.raises(ValueError, match="not the moments of a data set"):
         Moments.from_json(text)
 
 
-def test_what_does_not_fit_together_is_not_merged() -> None:
+def test_merge_refuses_no_parts_and_parts_of_different_features() -> None:
     with pytest.raises(ValueError, match="moments of 1 and of 2 features"):
         Moments.of(*rows(9, 1)).merge(Moments.of(*rows(9, 2)))
     with pytest.raises(ValueError, match="no moments to merge"):

@@ -17,7 +17,7 @@ def random_rows() -> Rows:
     return np.random.RandomState(0).normal(size=(100, 2))
 
 
-def test_every_combination_is_tried_and_the_rest_stays_as_given() -> None:
+def test_tries_every_combination_and_keeps_the_other_parameters() -> None:
     search = Search({"lr": [0.1, 0.2], "features": [["signal"], ["noise", "signal"]]})
     assert search.candidates(GIVEN) == [
         Candidate(("signal",), {"iterations": 1000, "lr": 0.1}),
@@ -28,14 +28,14 @@ def test_every_combination_is_tried_and_the_rest_stays_as_given() -> None:
     assert Search().candidates(GIVEN) == [GIVEN]
 
 
-def test_the_feature_that_explains_the_target_is_found(X: Rows) -> None:
+def test_finds_the_feature_that_explains_the_target(X: Rows) -> None:
     y = 3 * X[:, 1] + np.random.RandomState(1).normal(size=100)
     trials = Search({"features": [["noise"], ["signal"]]}).run(X, y, NAMES, GIVEN)
     assert best(trials).features == ("signal",)
     assert trials[0].mse > 5 > trials[1].mse
 
 
-def test_an_error_is_measured_on_rows_the_fit_has_not_seen(X: Rows) -> None:
+def test_measures_the_error_on_validation_rows(X: Rows) -> None:
     search = Search(validation_share=0.3, seed=5)
     y = np.random.RandomState(1).normal(size=100)
     (trial,) = search.run(X, y, NAMES, GIVEN)
@@ -48,14 +48,14 @@ def test_an_error_is_measured_on_rows_the_fit_has_not_seen(X: Rows) -> None:
     assert trial.mse > 1000
 
 
-def test_a_candidate_that_diverges_is_told_and_not_chosen(X: Rows) -> None:
+def test_reports_a_diverging_candidate_and_does_not_choose_it(X: Rows) -> None:
     trials = Search({"lr": [50.0, 0.1]}).run(X, X[:, 1], NAMES, GIVEN)
     assert "diverges" in trials[0].failure
     assert math.isnan(trials[0].mse)
     assert best(trials).parameters["lr"] == 0.1
 
 
-def test_a_search_that_nothing_survives_says_why(X: Rows) -> None:
+def test_names_the_reasons_when_all_candidates_fail(X: Rows) -> None:
     trials = Search({"lr": [50.0, 60.0, -1.0]}).run(X, X[:, 1], NAMES, GIVEN)
     with pytest.raises(
         SearchError, match=r"none of 3 candidates could be fitted: .*lr=50.*; .*'lr' parameter"
@@ -63,12 +63,12 @@ def test_a_search_that_nothing_survives_says_why(X: Rows) -> None:
         best(trials)
 
 
-def test_of_equal_candidates_the_first_is_chosen_and_one_without_a_number_never() -> None:
+def test_chooses_the_first_of_equal_candidates_and_never_one_without_a_finite_error() -> None:
     first, second = Candidate(("a",), {}), Candidate(("b",), {})
     assert best([Trial(second), Trial(first, 1.0), Trial(second, 1.0), Trial(second, math.inf)]) is first
 
 
-def test_a_search_comes_from_json_with_whole_numbers_as_floats() -> None:
+def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
     document = {"iterations": [100.0, 200], "lr": [1.0], "penalty": [None, "l2"], "features": [["a"]]}
     search = Search.of({**document, "seed": 3.0, "validation_share": 0.25})
     assert search == Search(document, validation_share=0.25, seed=3)
@@ -91,18 +91,18 @@ def test_a_search_comes_from_json_with_whole_numbers_as_floats() -> None:
         ({"validation_share": 0.0}, "validation_share must lie between 0 and 1, not be 0"),
     ],
 )
-def test_a_search_that_makes_no_sense_is_refused(document: dict[str, Any], said: str) -> None:
+def test_refuses_an_invalid_search(document: dict[str, Any], said: str) -> None:
     with pytest.raises(SearchError, match=said):
         Search.of(document)
 
 
-def test_a_feature_the_dataset_has_not_is_refused(X: Rows) -> None:
+def test_refuses_a_feature_that_the_dataset_lacks(X: Rows) -> None:
     with pytest.raises(SearchError, match="the dataset has no feature 'height', only noise, signal"):
         Search({"features": [["signal"], ["height"]]}).run(X, X[:, 1], NAMES, GIVEN)
 
 
 @pytest.mark.parametrize(("rows", "share"), [(5, 0.2), (5, 0.8), (100, 0.01)])
-def test_too_few_rows_to_keep_some_aside_are_refused(rows: int, share: float) -> None:
+def test_refuses_to_split_too_few_rows(rows: int, share: float) -> None:
     X = np.arange(2.0 * rows).reshape(rows, 2)
     with pytest.raises(SearchError, match=f"{share} of {rows} rows leaves too few"):
         Search(validation_share=share).run(X, X[:, 1], NAMES, GIVEN)

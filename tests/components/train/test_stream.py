@@ -42,7 +42,7 @@ def in_memory(table: Any, features: Any, target: Any) -> Any:
 
 @pytest.mark.parametrize("features", [["first"], ["second", "n", "first"]])
 @pytest.mark.parametrize("row_group_size", [700, 10_000])
-def test_a_file_is_read_in_batches_within_and_across_row_groups(
+def test_reads_a_file_in_batches_within_and_across_row_groups(
     table: Any, write: Any, features: Any, row_group_size: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(stream, "BATCH_ROWS", 999)
@@ -53,7 +53,7 @@ def test_a_file_is_read_in_batches_within_and_across_row_groups(
     np.testing.assert_allclose(moments.covariance, whole.covariance, rtol=1e-9, atol=1e-12)
 
 
-def test_shards_merge_to_the_moments_of_one_file(table: Any, tmp_path: Any) -> None:
+def test_merging_shards_gives_the_moments_of_one_file(table: Any, tmp_path: Any) -> None:
     for number, start in enumerate(range(0, 10_000, 3000)):
         pq.write_table(table.slice(start, 3000), tmp_path / f"{number}.parquet")
     texts = [parquet_moments(path, ["first"], "y").to_json() for path in sorted(tmp_path.glob("*.parquet"))]
@@ -61,17 +61,17 @@ def test_shards_merge_to_the_moments_of_one_file(table: Any, tmp_path: Any) -> N
     np.testing.assert_allclose(merged.covariance, in_memory(table, ["first"], "y").covariance, rtol=1e-12)
 
 
-def test_a_missing_column_is_named(table: Any, write: Any) -> None:
+def test_names_a_missing_column(table: Any, write: Any) -> None:
     with pytest.raises(ValueError, match=r"data\.parquet: there is no column 'third'"):
         parquet_moments(write(table), ["first", "third"], "y")
 
 
-def test_text_is_no_number(table: Any, write: Any) -> None:
+def test_refuses_a_text_column(table: Any, write: Any) -> None:
     with pytest.raises(ValueError, match="column 'word' is string, not a number"):
         parquet_moments(write(table), ["word"], "y")
 
 
-def test_a_file_without_rows_is_refused(table: Any, write: Any) -> None:
+def test_refuses_a_file_without_rows(table: Any, write: Any) -> None:
     with pytest.raises(ValueError, match="there are no rows"):
         parquet_moments(write(table.slice(0, 0)), ["first"], "y")
 
@@ -79,7 +79,7 @@ def test_a_file_without_rows_is_refused(table: Any, write: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "what"), [(None, "a null"), (float("nan"), "not finite"), (float("inf"), "not finite")]
 )
-def test_a_bad_value_is_named_by_its_column_and_rows(
+def test_names_column_and_rows_of_a_bad_value(
     table: Any, write: Any, value: Any, what: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(stream, "BATCH_ROWS", 1000)

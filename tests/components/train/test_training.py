@@ -17,18 +17,18 @@ from predictor.model.artifact import Distribution
 MakeDataset = Callable[..., Dataset]
 
 
-def test_the_defaults_reach_least_squares_on_the_diabetes_data(tmp_path: Path) -> None:
+def test_defaults_reach_least_squares_on_the_diabetes_data(tmp_path: Path) -> None:
     result = train(ingest("sklearn://diabetes", tmp_path / "dataset"), tmp_path / "model")
     assert result.model.weights == pytest.approx([938.2379], abs=1e-4)
     assert result.model.intercept == pytest.approx(152.9189, abs=1e-4)
 
 
-def test_the_folder_holds_the_model_that_is_returned(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_writes_the_returned_model_to_the_folder(make_dataset: MakeDataset, tmp_path: Path) -> None:
     result = train(make_dataset(), tmp_path / "model")
     assert artifact.read(tmp_path / "model") == (result.model, result.digest)
 
 
-def test_the_model_knows_what_it_has_seen(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_model_describes_its_training_data(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     model = train(dataset, tmp_path / "model").model
     X, _ = dataset.train()
@@ -38,13 +38,13 @@ def test_the_model_knows_what_it_has_seen(make_dataset: MakeDataset, tmp_path: P
     assert model.reference.prediction == Distribution.of(model.predict(X))
 
 
-def test_the_same_data_and_parameters_give_the_same_model(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_same_data_and_parameters_give_the_same_digest(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     digests = [train(dataset, tmp_path / name, batch_size=8, iterations=5).digest for name in ("one", "two")]
     assert digests[0] == digests[1]
 
 
-def test_metrics_tell_what_the_training_took(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_metrics_hold_rows_losses_time_and_memory(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", iterations=500)
     X, y = dataset.train()
@@ -68,7 +68,7 @@ def test_lineage_names_data_model_and_parameters(make_dataset: MakeDataset, tmp_
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3, 10_000_000])
-def test_the_curve_is_a_sample_of_the_losses(
+def test_loss_curve_samples_at_most_200_steps(
     make_dataset: MakeDataset, tmp_path: Path, iterations: int
 ) -> None:
     result = train(make_dataset(), tmp_path / "model", iterations=iterations)
@@ -79,7 +79,9 @@ def test_the_curve_is_a_sample_of_the_losses(
     assert result.losses[-1] == result.metrics["final_loss"]
 
 
-def test_a_search_refits_its_best_on_all_training_rows(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_search_refits_the_best_candidate_on_all_training_rows(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
     dataset = make_dataset()
     search = Search({"features": [["other"], ["signal"]], "lr": [0.1, 50.0]})
     result = train(dataset, tmp_path / "model", search=search)
@@ -93,7 +95,7 @@ def test_a_search_refits_its_best_on_all_training_rows(make_dataset: MakeDataset
     assert result.metrics["search_seconds"] > 0
 
 
-def test_a_search_may_change_the_order_of_the_features(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_search_may_reorder_the_features(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", search=Search({"features": [["signal", "other"]]}))
     assert [feature.unit for feature in result.model.features] == ["V", None]
@@ -101,9 +103,7 @@ def test_a_search_may_change_the_order_of_the_features(make_dataset: MakeDataset
     assert np.corrcoef(result.model.predict(X), y)[0, 1] > 0.95
 
 
-def test_a_training_that_diverges_says_so_and_writes_nothing(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_diverging_training_fails_and_writes_nothing(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     with pytest.raises(TrainingError, match="diverges at the learning rate lr=50"):
         train(dataset, tmp_path / "model", lr=50)
@@ -112,19 +112,19 @@ def test_a_training_that_diverges_says_so_and_writes_nothing(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_parameter_the_estimator_knows_not_is_refused(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_refuses_an_unknown_parameter(make_dataset: MakeDataset, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
         train(make_dataset(), tmp_path / "model", rate=1)
 
 
-def test_a_model_is_never_overwritten(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_never_overwrites_a_model(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     train(dataset, tmp_path / "model")
     with pytest.raises(FileExistsError, match="never overwritten"):
         train(dataset, tmp_path / "model")
 
 
-def test_the_report_shows_curve_weights_and_search(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_report_shows_loss_curve_weights_and_search(make_dataset: MakeDataset, tmp_path: Path) -> None:
     search = Search({"lr": [0.1, 50.0], "features": [["signal"]]})
     result = train(make_dataset(), tmp_path / "model", search=search)
     document = report(result)
@@ -135,7 +135,7 @@ def test_the_report_shows_curve_weights_and_search(make_dataset: MakeDataset, tm
     assert "<th>alpha</th>" not in document
 
 
-def test_a_perfect_fit_can_be_reported(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_reports_a_perfect_fit(make_dataset: MakeDataset, tmp_path: Path) -> None:
     result = train(make_dataset(noise=0.0), tmp_path / "model")
     assert result.metrics["final_loss"] < 1e-9
     assert "Loss by step" in report(result)

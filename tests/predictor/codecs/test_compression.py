@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -32,6 +33,18 @@ def test_refuses_one_byte_over_the_limit(coding: bytes) -> None:
     assert len(compression.decode(sent, coding, 1000)) == 1000
     with pytest.raises(TooLarge, match="longer than 999 bytes"):
         compression.decode(sent, coding, 999)
+
+
+@pytest.mark.parametrize(("coding", "memory"), [(b"gzip", 2**24), (b"zstd", 2**25)])
+def test_stops_decompressing_at_the_limit(coding: bytes, memory: int) -> None:
+    sent = encode(bytes(2**26), coding)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            compression.decode(sent, coding, 999)
+        assert tracemalloc.get_traced_memory()[1] < len(sent) + memory
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("coding", "compress"), [(b"gzip", gzip.compress), (b"zstd", zstandard.compress)])

@@ -2,7 +2,9 @@ import functools
 import hashlib
 import http.server
 import json
+import math
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
-from predictor.errors import NotFound, Unauthorized
-from predictor.service.auth import SCOPES, ApiKeys, Authorizer, JsonWebTokens, credential_of, jwks_reader
+from predictor.errors import Forbidden, NotFound, Unauthorized
+from predictor.service.auth import (
+    SCOPES,
+    ApiKeys,
+    Authorizer,
+    CachedGrant,
+    JsonWebTokens,
+    credential_of,
+    jwks_reader,
+)
 from predictor.settings import Settings
 
 
@@ -42,6 +52,59 @@ def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
     principal = Authorizer(admin_token="t").authorize("admin", {b"authorization": b"bearer t"})
     assert principal is not None
     assert principal.scopes == SCOPES
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> ApiKeys:
+    (tmp_path / "keys").write_text(line("reader") + line("admin", "predict,admin"))
+    return ApiKeys(tmp_path / "keys")
+
+
+def test_credential_grants_only_its_own_scopes(keys: ApiKeys) -> None:
+    gate = Authorizer("required", sources=(keys,))
+    for key, scope in ((b"reader", "predict"), (b"admin", "predict"), (b"admin", "admin")):
+        assert gate.authorize(scope, {b"x-api-key": key}) == keys.find(key)
+    for key, scope in ((b"reader", "explain"), (b"reader", "admin"), (b"admin", "feedback")):
+        with pytest.raises(Forbidden, match=scope):
+            gate.authorize(scope, {b"x-api-key": key})
+
+
+@pytest.mark.parametrize("mode", ["off", "optional", "required"])
+def test_mode_decides_whether_a_credential_is_needed(keys: ApiKeys, mode: Any) -> None:
+    gate = Authorizer(mode, sources=(keys,))
+    assert gate.authorize("public", {}) is None
+    for headers, refused_in in (({}, ("required",)), ({b"x-api-key": b"?"}, ("optional", "required"))):
+        if mode in refused_in:
+            with pytest.raises(Unauthorized):
+                gate.authorize("predict", headers)
+        else:
+            assert gate.authorize("predict", headers) is None
+
+
+def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
+    with pytest.raises(NotFound):
+        Authorizer("off", sources=(keys,)).authorize("admin", {b"x-api-key": b"admin"})
+    assert Authorizer("optional", sources=(keys,)).authorize("admin", {b"x-api-key": b"admin"}) == keys.find(
+        b"admin"
+    )
+
+
+def test_pass_ends_when_keys_change_or_the_credential_expires(keys: ApiKeys) -> None:
+    gate = Authorizer("required", sources=(keys,))
+    unlimited = CachedGrant(gate.generation, math.inf)
+    assert gate.honors(unlimited)
+    assert gate.honors(CachedGrant(gate.generation, time.time() + 60))
+    assert not gate.honors(CachedGrant(gate.generation, time.time() - 1))
+    assert not gate.honors(None)
+    keys.refresh()
+    assert gate.honors(unlimited), "the file has not changed"
+    replacement = keys.file.with_name("new")
+    replacement.write_text(line("other"))
+    replacement.replace(keys.file)
+    keys.refresh()
+    assert not gate.honors(unlimited)
+    assert keys.find(b"reader") is None
+    assert keys.find(b"other") is not None
 
 
 @pytest.mark.parametrize(
@@ -155,6 +218,32 @@ def test_cache_of_verified_tokens_is_bounded(issuer: Issuer) -> None:
     for i in range(10):
         assert known.find(issuer.token("old", sub=str(i))) is not None
     assert len(known._verified) == 3
+
+
+def test_verified_token_is_refused_once_it_expires(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, token = tokens(issuer), issuer.token("old")
+    assert known.find(token) is not None
+    monkeypatch.setattr("predictor.service.auth.time.time", lambda: 4e9)
+    assert known.find(token) is None
+    assert not known._verified
+
+
+@pytest.mark.parametrize(
+    "claims", [{"iss": "https://other.example"}, {"aud": "other"}, {"exp": 1}, {"nbf": 4e9 - 1}]
+)
+def test_refuses_tokens_of_others_and_outside_of_their_time(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert tokens(issuer).find(issuer.token("old", **claims)) is None
+
+
+def test_refuses_tokens_with_another_algorithm_or_signature(issuer: Issuer) -> None:
+    known, token = tokens(issuer), issuer.token("old")
+    claims, headers = jwt.decode(token, options={"verify_signature": False}), {"kid": "old"}
+    unsigned = jwt.encode(claims, "", algorithm="none", headers=headers)
+    symmetric = jwt.encode(claims, "a" * 64, algorithm="HS256", headers=headers)
+    other = jwt.encode(claims, private_key("new"), algorithm="RS256", headers=headers)
+    for forged in (unsigned.encode(), symmetric.encode(), other.encode(), token[:-4] + b"AAAA"):
+        assert known.find(forged) is None
+    assert known.find(token) is not None
 
 
 @pytest.mark.parametrize(

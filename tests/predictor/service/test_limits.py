@@ -1,11 +1,20 @@
 import asyncio
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
 from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """What blocked work waits for; set at the end of the test, also where that fails."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def test_runs_work_in_a_thread_and_raises_its_error() -> None:
@@ -19,35 +28,35 @@ def test_runs_work_in_a_thread_and_raises_its_error() -> None:
     asyncio.run(run())
 
 
-def test_limit_counts_running_and_waiting_work() -> None:
+def test_limit_counts_running_and_waiting_work(release: threading.Event) -> None:
     async def run() -> None:
-        executor, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=60), threading.Event()
+        executor = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=60)
         asked = []
         for taken in (1, 2):
             executor.check(1)
-            asked.append(asyncio.create_task(executor.run(hold.wait, 1)))
+            asked.append(asyncio.create_task(executor.run(release.wait, 1)))
             await asyncio.sleep(0)
             assert executor.jobs == taken
         with pytest.raises(Overloaded) as refused:
             executor.check(1)
         assert (refused.value.status, dict(refused.value.headers)) == (503, {b"retry-after": b"1"})
-        hold.set()
+        release.set()
         assert await asyncio.gather(*asked) == [True, True]
         executor.check(1)
 
     asyncio.run(run())
 
 
-def test_limits_the_bytes_of_running_and_waiting_work() -> None:
+def test_limits_the_bytes_of_running_and_waiting_work(release: threading.Event) -> None:
     async def run() -> None:
-        executor, hold = BoundedExecutor(threads=1, queue=9, queue_bytes=100, seconds=60), threading.Event()
+        executor = BoundedExecutor(threads=1, queue=9, queue_bytes=100, seconds=60)
         executor.check(1000)
-        first = asyncio.create_task(executor.run(hold.wait, 60))
+        first = asyncio.create_task(executor.run(release.wait, 60))
         await asyncio.sleep(0)
         executor.check(40)
         with pytest.raises(Overloaded):
             executor.check(41)
-        hold.set()
+        release.set()
         await first
         assert executor.bytes == 0
 
@@ -62,12 +71,12 @@ def test_runs_received_work_beyond_the_limit() -> None:
     assert asyncio.run(run()) == list(range(20))
 
 
-def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> None:
+def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then(release: threading.Event) -> None:
     begun: list[str] = []
 
     async def run() -> None:
-        executor, hold = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=0.05), threading.Event()
-        first = asyncio.create_task(executor.run(hold.wait, 1))
+        executor = BoundedExecutor(threads=1, queue=1, queue_bytes=100, seconds=0.05)
+        first = asyncio.create_task(executor.run(release.wait, 1))
         await asyncio.sleep(0)
         with pytest.raises(DeadlineExceeded) as late:
             await executor.run(lambda: begun.append("second"), 1)
@@ -75,7 +84,7 @@ def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then() -> No
         with pytest.raises(DeadlineExceeded):
             await first
         assert executor.jobs == 2
-        hold.set()
+        release.set()
         executor.seconds = 60
         assert await executor.run(lambda: "third", 1) == "third"
         assert executor.jobs == 0

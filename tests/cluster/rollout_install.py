@@ -1,0 +1,161 @@
+"""Install a predictor whose version the rollout job owns, with its own store and registry.
+
+``PIPELINE_IMAGE`` and ``REGISTRY_IMAGE`` are images that the nodes have or can pull.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from components.register.index import CHAMPION, open_index
+from predictor.model import artifact
+from tests.cluster.installers import NAME, ROOT, STORE, image_values
+from tests.cluster.kube import kubectl, run
+from tests.cluster.registry import apply_mlflow, forwarded_registry, render_mlflow
+from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
+from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
+from tests.cluster.service import X
+
+CHART = str(ROOT / "helm" / NAME)
+DAMAGED = 3
+# Factors of the first version's weights: 7 is far off, the others are near.
+FACTORS = {1: 1.0, 2: 1.01, 3: 1.02, 4: 1.03, 5: 1.04, 6: 1.05, 7: 9.0, 8: 1.06, 9: 1.07, 10: 1.08, 11: 1.09}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version.
+
+    Attributes:
+        folder: its files on this machine.
+        digest: its digest in the registry.
+        response: its exact response for X.
+    """
+
+    folder: Path
+    digest: str
+    response: str
+
+
+def write_versions(first: Path, root: Path) -> dict[int, Version]:
+    """Write versions whose weights are multiples of the first's; a file of DAMAGED is changed afterwards."""
+    base, _ = artifact.read(first)
+    versions = {}
+    for number, factor in FACTORS.items():
+        model = dataclasses.replace(base, weights=tuple(weight * factor for weight in base.weights))
+        folder = root / str(number)
+        digest = artifact.write(model, folder)
+        value = float(model.predict(np.array([[X]]))[0])
+        versions[number] = Version(folder, digest, f'{{"prediction":{value!r}}}')
+    damage(versions[DAMAGED].folder)
+    return versions
+
+
+@contextmanager
+def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> Iterator[Job]:
+    """Install everything, register the versions, and make version 1 champion; removes it all at the end."""
+    make_store(STORE_NAMESPACE, image)
+    folders = {f"registry/models/{NAME}/{number}": version.folder for number, version in versions.items()}
+    upload(STORE_NAMESPACE, folders)
+    make_namespace(NAMESPACE)
+    make_store_secret(NAMESPACE, STORE_NAMESPACE)
+    _install_chart(image)
+    _install_registry()
+    _inject_faults()
+    _write_kubeconfig(folder)
+    with forwarded_registry(NAMESPACE) as address:
+        index = open_index(address, NAME, None)
+        index.create_model()
+        for number, version in versions.items():
+            index.create(f"{REGISTRY}/models/{NAME}/{number}", {"digest": version.digest})
+        index.point(CHAMPION, 1)
+        yield Job(folder, address, {str(number): version.response for number, version in versions.items()})
+    kubectl("delete", "namespace", NAMESPACE, STORE_NAMESPACE, "--wait=false")
+    for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
+        for policy in ("rollout", "owner"):
+            kubectl("delete", kind, f"{policy}.{NAME}.{NAMESPACE}", "--ignore-not-found")
+
+
+def _install_chart(image: str) -> None:
+    """Install the chart with canary and rollout job; the CronJob never runs, as most tests run the job."""
+    store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE_NAMESPACE}}}]
+    values = {
+        "image": image_values(image),
+        "storage": {"secretName": STORE},
+        "model": {"storageUri": f"{REGISTRY}/models/{NAME}/1/"},
+        "replicas": {"min": 2, "max": 2},
+        "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+        "autoscaling": {"type": "none"},
+        "scheduling": {"whenUnsatisfiable": "ScheduleAnyway"},
+        "routing": {"host": HOST, "grpcHost": f"grpc.{HOST}"},
+        "canary": {"enabled": True, "storageUri": f"{REGISTRY}/models/{NAME}/1/"},
+        "rollout": {
+            "enabled": True,
+            "schedule": NEVER,
+            "image": image_values(os.environ["PIPELINE_IMAGE"]),
+            "registry": {"root": REGISTRY},
+        },
+        "networkPolicy": {"store": {"to": store, "port": 9000}},
+    }
+    run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
+
+
+def set_owner(owner: str) -> None:
+    """Let the rollout job (``job``) or Git (``git``) own version and weights."""
+    changed = ("--reuse-values", "--set", f"rollout.owner={owner}")
+    run("helm", "upgrade", NAME, CHART, "-n", NAMESPACE, *changed)
+
+
+def _install_registry() -> None:
+    """Install the chart's MLflow with its database in an emptyDir, as the cluster may have no volumes."""
+    values = {"mlflow": {"enabled": True, "image": image_values(os.environ["REGISTRY_IMAGE"])}}
+    items = [
+        item
+        for item in yaml.safe_load_all(render_mlflow(NAMESPACE, values))
+        if item["kind"] != "PersistentVolumeClaim"
+    ]
+    for item in items:
+        if item["kind"] == "Deployment":
+            (data,) = (v for v in item["spec"]["template"]["spec"]["volumes"] if v["name"] == "data")
+            del data["persistentVolumeClaim"]
+            data["emptyDir"] = {}
+    apply_mlflow(NAMESPACE, yaml.safe_dump_all(items))
+
+
+def _inject_faults() -> None:
+    """Run the canary's pods with the faults of faulty.py."""
+    kubectl("-n", NAMESPACE, "create", "configmap", "faults", f"--from-file={HERE / 'faulty.py'}")
+    volume = {"name": "faults", "configMap": {"name": "faults"}}
+    mount = {"name": "faults", "mountPath": "/faults"}
+    patch = [
+        {"op": "add", "path": "/spec/volumes/-", "value": volume},
+        {"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount},
+        {"op": "add", "path": "/spec/containers/0/command", "value": ["python", "/faults/faulty.py"]},
+    ]
+    kubectl("-n", NAMESPACE, "patch", "servingruntime", CANARY, "--type=json", "-p", json.dumps(patch))
+
+
+def _write_kubeconfig(folder: Path) -> None:
+    """Write a kubeconfig of the job's ServiceAccount, and let it reach pods through the API server."""
+    rules = [{"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get", "create"]}]
+    subject = {"kind": "ServiceAccount", "name": f"{NAME}-rollout", "namespace": NAMESPACE}
+    group = "rbac.authorization.k8s.io"
+    role = {"kind": "Role", "rules": rules}
+    reference = {"apiGroup": group, "kind": "Role", "name": "from-outside"}
+    binding = {"kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+    for item in (role, binding):
+        manifest = {"apiVersion": f"{group}/v1", "metadata": {"name": "from-outside"}, **item}
+        kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(manifest))
+    view = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    token = kubectl("-n", NAMESPACE, "create", "token", f"{NAME}-rollout", "--duration=8h").strip()
+    view["users"] = [{"name": "job", "user": {"token": token}}]
+    view["contexts"] = [{"name": "job", "context": {"cluster": view["clusters"][0]["name"], "user": "job"}}]
+    view["current-context"] = "job"
+    (folder / "kubeconfig.json").write_text(json.dumps(view))

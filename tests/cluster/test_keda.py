@@ -1,0 +1,68 @@
+"""KEDA scales on the request rate that Prometheus measures (``PROMETHEUS`` is its address)."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings, prometheus_url
+from tests.cluster.kube import is_ready, kubectl, wait_for
+from tests.cluster.service import Service
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keda(namespace: str) -> None:
+    """Skip the tests on a cluster without KEDA and the Prometheus operator."""
+    installed = kubectl("get", "crd", "-o", "name")
+    needed = ("scaledobjects.keda.sh", "servicemonitors.monitoring.coreos.com")
+    missing = [kind for kind in needed if kind not in installed]
+    if missing:
+        pytest.skip(f"LEFT OUT: the cluster has no {' and no '.join(missing)}")
+
+
+@pytest.fixture(scope="module")
+def scaled(image: str, installer: Installer, service: Service) -> Settings:
+    """An installation that KEDA scales and Prometheus scrapes."""
+    settings = Settings(image, scaling="keda", maximum=3)
+    installer.apply(settings)
+    service.wait_for_version("1", pods=2)
+    return settings
+
+
+def query_prometheus(path: str) -> Any:
+    """Call the API of Prometheus through the API server's proxy."""
+    address = urlsplit(prometheus_url())
+    name, _, namespace = (address.hostname or "").partition(".")
+    proxy = f"/api/v1/namespaces/{namespace.split('.')[0]}/services/{name}:{address.port}/proxy"
+    return json.loads(kubectl("get", "--raw", f"{proxy}/api/v1/{path}"))["data"]
+
+
+def test_prometheus_scrapes_every_pod_and_evaluates_every_alert(scaled: Settings, service: Service) -> None:
+    query = quote(f'up{{namespace="{NAMESPACE}",job="{NAME}-predictor"}} == 1')
+
+    def targets() -> set[str]:
+        return {entry["metric"]["pod"] for entry in query_prometheus(f"query?query={query}")["result"]}
+
+    def alerts() -> set[tuple[str, str]]:
+        groups = [group for group in query_prometheus("rules")["groups"] if group["name"] == NAME]
+        return {(rule["name"], rule["health"]) for group in groups for rule in group["rules"]}
+
+    def pods() -> set[str]:
+        return {pod["metadata"]["name"] for pod in service.pods()}
+
+    # The pods are listed each time, because KEDA may add one for a while.
+    wait_for("a target for every pod", lambda: targets() == pods(), 180)
+    names = ("Unavailable", "Errors", "VersionsDiffer")
+    expected = {(f"LinearRegressor{name}", "ok") for name in names}
+    wait_for("the alerts", lambda: alerts() >= expected, 180)
+
+
+def test_keda_adds_pods_under_load_and_removes_them_afterwards(scaled: Settings, service: Service) -> None:
+    def ready_pods() -> int:
+        return sum(map(is_ready, service.pods()))
+
+    with service.load("1", pause=0.001) as load:
+        wait_for("the most pods", lambda: ready_pods() == 3, 300)
+    load.assert_no_failures()
+    wait_for("the fewest pods", lambda: len(service.pods()) == 2, 300)

@@ -1,0 +1,53 @@
+"""Arguments that the command refuses before it does anything."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipeline import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compile", "-o", "pipeline.json"], "files that end in .yaml"),
+        (
+            ["run", "--param", "iteration=3"],
+            "there is no parameter 'iteration', only registry_root, tracking_uri",
+        ),
+        (["run", "--param", "iterations=many"], "iterations is an integer"),
+        (["run", "--param", "lr"], "expected NAME=VALUE"),
+        (["run", "--param", "features=bmi"], "features is a JSON list"),
+        (["run", "--param", "search=[]"], "search is a JSON object"),
+        (["run", "--local", "/opt/python3/here"], "takes 'python3' for its interpreter"),
+        (["run", "--serve", "--port", "9000", "--grpc-port", "9000"], "PORT and GRPC_PORT must be different"),
+        (["run", "--serve", "--param", "registry_root=s3://bucket"], "needs a registry_root on this machine"),
+        (["schedule", "--host", "http://127.0.0.1:1", "--cron", "daily"], "five fields, or six"),
+    ],
+)
+def test_reports_invalid_arguments(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_refuses_an_invalid_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--serve", f"--port={port}"])
+    assert "from 1 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "variable"), [("--port", "PORT"), ("--grpc-port", "GRPC_PORT")])
+def test_reports_a_port_in_use_before_training(
+    flag: str, variable: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["run", "--local", str(tmp_path / "here"), "--serve", flag, str(port)]) == 1
+    error = capsys.readouterr().err
+    assert f"port {port} can't be used" in error
+    assert f"Set {variable} to another one" in error
+    assert not (tmp_path / "here").exists()

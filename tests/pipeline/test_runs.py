@@ -1,0 +1,198 @@
+"""Whole runs of the pipeline: what they register, and what they say.
+
+One run is as a user's, in processes of its own; it takes many seconds. The other tests run the steps in this
+process; `make test-slow` repeats them in processes.
+"""
+
+import json
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.datasets import load_diabetes
+
+import pipeline
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
+from predictor.model import artifact
+from tests.pipeline.conftest import Run, champion_of, run_in_processes, steps_of, tags_of
+
+# A run starts a process for each of its steps: minutes where a machine has other work.
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_the_command_in_processes_registers_the_diabetes_model(tmp_path: Path) -> None:
+    for name in ("components", "predictor", "kfp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not this package')\n")
+    place = tmp_path / ".local"
+    done = run_in_processes(place, "run_id=first", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not this package" not in done.stderr
+    assert steps_of(done) == ["plan", "ingest", "train", "evaluate", "register"]
+    assert "Version 1 is the champion now" in done.stdout
+    assert champion_of(place) == 1
+    check_first_model(place)
+    check_first_lineage(place)
+    check_first_reports(place)
+
+
+def test_a_first_run_registers_the_diabetes_model(first_run: Path) -> None:
+    assert champion_of(first_run) == 1
+    check_first_model(first_run)
+    check_first_lineage(first_run)
+    check_first_reports(first_run)
+
+
+def check_first_model(place: Path) -> None:
+    model, digest = artifact.read(place / "models" / "linear-regressor" / "1")
+    assert model.weights == pytest.approx((938.2379,), abs=5e-5)
+    assert model.intercept == pytest.approx(152.9189, abs=5e-5)
+    assert [feature.name for feature in model.features] == ["bmi"]
+    tags = tags_of(place, 1)
+    assert float(tags["metric.r2"]) == pytest.approx(0.47258, abs=5e-6)
+    assert float(tags["metric.mse"]) == pytest.approx(2548.072, abs=5e-4)
+    assert tags["digest"] == digest
+
+
+def check_first_lineage(place: Path) -> None:
+    tags = tags_of(place, 1)
+    assert tags["run_id"] == tags["model_source_id"] == "first"
+    assert tags["model_source_kind"] == "kfp"
+    assert tags["model_source_name"].startswith("linear-regressor")
+    assert (tags["iterations"], tags["lr"]) == ("15000", "0.1")
+    assert tags["data_source"] == "sklearn://diabetes"
+    assert len(tags["dataset_fingerprint"]) == 64
+
+
+def check_first_reports(place: Path) -> None:
+    files = [path for path in place.glob("runs/first/**/*") if path.is_file()]
+    assert {"plan", "ingest", "train", "evaluate", "register"} <= {path.parent.name for path in files}
+    (decision,) = place.glob("runs/first/*/register/decision")
+    assert decision.read_text().startswith(
+        "# Version 1 is the champion now\n\n- R² 0.47258 is above the floor 0"
+    )
+
+
+def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Path) -> None:
+    done = run(place, "iterations=3")
+    assert done.returncode == 0, done.stderr
+    assert "Version 2 is registered, and not promoted:" in done.stdout
+    assert "is worse" in done.stdout
+    assert champion_of(place) == 1
+
+
+def test_a_second_run_on_the_same_data_links_to_the_existing_version(run: Run, place: Path) -> None:
+    done = run(place, "run_id=second")
+    assert "this model is the champion already, version 1" in done.stdout
+    assert "run/second" in tags_of(place, 1)
+    assert [path.name for path in (place / "models" / "linear-regressor").iterdir()] == ["1"]
+
+
+def test_a_better_model_replaces_the_champion(run: Run, place: Path) -> None:
+    done = run(place, 'features=["bmi", "bp", "s5"]')
+    assert done.returncode == 0, done.stderr
+    assert "Version 2 is the champion now:" in done.stdout
+    assert champion_of(place) == 2
+    assert tags_of(place, 2)["previous_champion"] == "1"
+
+
+def test_reads_a_file_relative_to_the_current_directory(run: Run, tmp_path: Path, empty_place: Path) -> None:
+    rows = "\n".join(f"{x},{x % 3},{3 * x + 1}" for x in range(60))
+    (tmp_path / "my.csv").write_text(f"size,rooms,price\n{rows}\n")
+    done = run(empty_place, "source=my.csv", 'features=["size", "rooms"]', "target=price", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
+    assert model.weights == pytest.approx((3.0, 0.0), abs=1e-6)
+    assert model.intercept == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> list[str]:
+    """The diabetes data in four files, one of them a single row, one all held out."""
+    rows = load_diabetes(as_frame=True).frame
+    names = [f"part-{number}.parquet" for number in range(4)]
+    for name, (start, stop) in zip(names, pairwise([0, 1, 300, 425, 442]), strict=True):
+        rows[start:stop].to_parquet(tmp_path / name)
+    return names
+
+
+@pytest.mark.parametrize("form", ["pattern", "list"])
+def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
+    run: Run, first_run: Path, tmp_path: Path, empty_place: Path, shards: list[str], form: str
+) -> None:
+    source = "part-*.parquet" if form == "pattern" else json.dumps(shards)
+    whole, _ = artifact.read(first_run / "models" / "linear-regressor" / "1")
+    done = run(empty_place, f"source={source}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert steps_of(done) == ["plan", *["ingest"] * 4, "train", "evaluate", "register"]
+    model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
+    assert model.weights == pytest.approx(whole.weights, rel=1e-12)
+    assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
+    assert (model.features, model.target) == (whole.features, whole.target)
+    assert model.reference.features == whole.reference.features
+    tags = tags_of(empty_place, 1)
+    for score in ("metric.mse", "metric.mae", "metric.r2"):
+        assert float(tags[score]) == pytest.approx(float(tags_of(first_run, 1)[score]), rel=1e-12)
+    assert tags["data_source"] == f"{tmp_path / shards[0]} … {tmp_path / shards[3]} (4 sources)"
+
+
+def test_drift_makes_a_retraining_due_and_is_its_reason(
+    run: Run, tmp_path: Path, empty_place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Feedback about larger houses at higher prices becomes a second file of data."""
+    random = np.random.RandomState(0)
+    size, larger = random.normal(100, 10, 1000), random.normal(140, 10, 500)
+    (tmp_path / "data").mkdir()
+    price = 3 * size + 20 + random.normal(0, 5, 1000)
+    pq.write_table(pa.table({"size": size, "price": price}), tmp_path / "data" / "2026-01-01.parquet")
+    parameters = [f"source={tmp_path}/data/*.parquet", 'features=["size"]', "target=price", "test_share=0.2"]
+    assert run(empty_place, *parameters).returncode == 0
+
+    model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
+    recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
+    rows = larger[:, np.newaxis]
+    recorder.predicted(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    stored = recorder.record_ground_truth(
+        [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
+    )
+    assert stored is not None
+    stored.result(60)
+    recorder.close()
+
+    about = ["--feedback", str(tmp_path / "feedback"), "--registry-root", str(empty_place)]
+    assert pipeline.main(["due", *about]) == 0
+    reason = capsys.readouterr().out.strip()
+    assert reason.startswith("drift: ")
+    assert pipeline.main(["collect", *about, "--to", str(tmp_path / "data")]) == 0
+    done = run(empty_place, *parameters, f"reason={reason}")
+    assert "Version 2 is the champion now" in done.stdout, done.stderr
+    assert tags_of(empty_place, 2)["reason"] == reason
+    assert champion_of(empty_place) == 2
+
+
+def test_names_a_shard_that_is_refused(run: Run, tmp_path: Path, empty_place: Path) -> None:
+    (tmp_path / "a.csv").write_text("bmi,target\n" + "".join(f"{x},{x % 7}\n" for x in range(50)))
+    (tmp_path / "b.csv").write_text("bmi,target\n1,2\nmany,3\n")
+    done = run(empty_place, f"source={tmp_path}/*.csv")
+    assert done.returncode == 1
+    assert "error: ingest failed." in done.stderr
+    assert f"{tmp_path}/b.csv was refused" in done.stderr
+    assert "feature 'bmi' is not a number in 1 row (row 2: 'many')" in done.stderr
+
+
+def test_reports_why_a_step_failed(run: Run, tmp_path: Path, empty_place: Path) -> None:
+    done = run(empty_place, f"source={tmp_path / 'nowhere.csv'}")
+    assert done.returncode == 1
+    assert steps_of(done) == ["plan", "ingest"]
+    assert "failed" in done.stdout
+    assert "error: ingest failed." in done.stderr
+    assert "nowhere.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+    log = Path(done.stderr.split("The whole log: ")[1].strip())
+    assert log.read_text().count("Traceback") == 1
+    assert not (empty_place / "models").exists()
