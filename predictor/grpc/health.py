@@ -1,0 +1,69 @@
+"""grpc.health.v1: whether new requests should come, as kubelet and load balancers ask it."""
+
+import asyncio
+import contextlib
+
+import grpc
+from grpc_health.v1 import health_pb2
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+
+from predictor.errors import NotFound, PredictorError
+from predictor.grpc.contents import parse
+from predictor.grpc.slots import ReadSlots
+from predictor.messages import Request, Response
+from predictor.service.inference import InferenceService
+
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+INFERENCE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+_WATCH_SECONDS = 1.0
+
+
+def check(service: InferenceService, request: Request) -> Response:
+    """Answer Check.
+
+    Raises:
+        NotFound: the request names another service.
+    """
+    name = parse(health_pb2.HealthCheckRequest, request.body).service
+    if name not in _names(service):
+        raise NotFound(f"service {name[:80]} does not exist")
+    return Response(_status(service, name))
+
+
+class Watch:
+    """Answers Watch: the status now, and again whenever it changes."""
+
+    def __init__(self, service: InferenceService, slots: ReadSlots) -> None:
+        self.service = service
+        self.slots = slots
+
+    async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> None:
+        """Send the status until the client or the server ends."""
+        ending = self.service.ending
+        try:
+            message = await self.slots.read(context.read)
+            name = parse(health_pb2.HealthCheckRequest, message or b"").service
+        except PredictorError as error:
+            await context.abort(grpc.StatusCode[error.grpc_code], str(error))
+        sent = b""
+        while not ending.is_set():
+            status = _status(self.service, name)
+            if status != sent:
+                await context.write(status)
+            sent = status
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), _WATCH_SECONDS)
+
+
+def _names(service: InferenceService) -> tuple[str, ...]:
+    return ("", INFERENCE, service.handle.name)
+
+
+def _status(service: InferenceService, name: str) -> bytes:
+    status = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    if name in _names(service):
+        ready = service.handle.ready
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+    return health_pb2.HealthCheckResponse(status=status).SerializeToString()

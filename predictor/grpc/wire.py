@@ -1,0 +1,151 @@
+"""Takes the numbers out of the bytes of an inference request, and leaves the rest to the generated parser.
+
+Packed numbers and raw tensors are contiguous bytes in a message, so they can be read where they are. The
+generated parser would copy them, and make an object of each number when they are read. Of the rest a message
+has little; a hostile one repeats fields of two bytes, each of which would become an object of eighty.
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Self
+
+from predictor.errors import InvalidInput
+
+Runs = dict[int, list[memoryview]]
+"""The packed numbers of a tensor by the number of their field in ``InferTensorContents``."""
+
+_INPUTS = _CONTENTS = 5
+_RAW_INPUTS = 7
+_NUMBERS = range(1, 8)
+_BYTES = 2
+"""The wire type of strings, messages and packed numbers: a length, and so many bytes."""
+_FIXED_SIZES = {1: 8, 5: 4}
+_VARINT_BITS = 70
+
+
+class Field(NamedTuple):
+    """A field of a message: its number and wire type, and the offsets of its tag, value and end."""
+
+    number: int
+    kind: int
+    tag: int
+    start: int
+    end: int
+
+
+class Message(NamedTuple):
+    """A ``ModelInferRequest`` in parts.
+
+    Attributes:
+        rest: the message without what the others hold.
+        runs: the packed numbers of each input; empty for an input that ``rest`` holds as a whole.
+        raw: the raw tensors.
+    """
+
+    rest: bytes
+    runs: list[Runs]
+    raw: list[memoryview]
+
+    @classmethod
+    def of(cls, body: bytes, check: Callable[[int], None]) -> Self:
+        """Take a message apart.
+
+        Args:
+            body: the message.
+            check: raises if so many bytes beside the numbers are too many.
+
+        Raises:
+            InvalidInput: a malformed message.
+        """
+        return cls(*_Lifter(body, check).lift())
+
+
+class _Lifter:
+    """Walks through one message, one field at a time."""
+
+    def __init__(self, body: bytes, check: Callable[[int], None]) -> None:
+        self.body = body
+        self.view = memoryview(body)
+        self.check = check
+        self.others = 0
+
+    def lift(self) -> tuple[bytes, list[Runs], list[memoryview]]:
+        rest: list[bytes] = []
+        runs: list[Runs] = []
+        raw: list[memoryview] = []
+        for field in self._fields(0, len(self.body)):
+            if field.number == _RAW_INPUTS and field.kind == _BYTES:
+                raw.append(self.view[field.start : field.end])
+            elif field.number == _INPUTS and field.kind == _BYTES:
+                kept, found = self._input(field)
+                rest.append(kept)
+                runs.append(found)
+            else:
+                rest.append(self._keep(field))
+        return b"".join(rest), runs, raw
+
+    def _input(self, field: Field) -> tuple[bytes, Runs]:
+        """Return an input without its numbers, and those; all of it if it has numbers that are not packed."""
+        kept: list[bytes] = []
+        runs: Runs = {}
+        for inner in self._fields(field.start, field.end):
+            if inner.number != _CONTENTS or inner.kind != _BYTES:
+                kept.append(self._keep(inner))
+                continue
+            others: list[bytes] = []
+            for run in self._fields(inner.start, inner.end):
+                if run.number not in _NUMBERS:
+                    others.append(self._keep(run))
+                elif run.kind == _BYTES:
+                    runs.setdefault(run.number, []).append(self.view[run.start : run.end])
+                else:
+                    return self._keep(field), {}
+            kept.append(field_of(_CONTENTS, b"".join(others)))
+        return field_of(_INPUTS, b"".join(kept)), runs
+
+    def _keep(self, field: Field) -> bytes:
+        self.others += field.end - field.start
+        self.check(self.others)
+        return self.body[field.tag : field.end]
+
+    def _fields(self, start: int, end: int) -> Iterator[Field]:
+        position = start
+        while position < end:
+            tag = position
+            key, position = self._varint(position, end)
+            kind = key & 7
+            if kind == _BYTES:
+                length, position = self._varint(position, end)
+                stop = position + length
+            elif kind == 0:
+                stop = self._varint(position, end)[1]
+            else:
+                stop = position + _FIXED_SIZES.get(kind, end)
+            if stop > end:
+                raise InvalidInput("malformed message")
+            self.others += position - tag
+            self.check(self.others)
+            yield Field(key >> 3, kind, tag, position, stop)
+            position = stop
+
+    def _varint(self, position: int, end: int) -> tuple[int, int]:
+        """Return a number, and the offset behind it."""
+        body, value, shift = self.body, 0, 0
+        while position < end and shift < _VARINT_BITS:
+            byte = body[position]
+            position += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value, position
+            shift += 7
+        raise InvalidInput("malformed message")
+
+
+def field_of(number: int, content: bytes) -> bytes:
+    """Encode a field of bytes, a message or packed numbers."""
+    length, encoded = len(content), bytearray([number << 3 | _BYTES])
+    while length > 127:
+        encoded.append(length & 127 | 128)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded) + content
