@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from socket import socket
 
@@ -23,6 +25,7 @@ from predictor.grpc import server as grpc_server
 from predictor.http.asgi import Application
 from predictor.http.protocol import FastProtocol, check_versions, make_protocol
 from predictor.model.handle import ModelHandle
+from predictor.observability.metrics import Metrics
 from predictor.service.auth import ApiKeys, Authorizer, JsonWebTokens, jwks_reader
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
@@ -108,7 +111,7 @@ class Predictor:
         ending = asyncio.create_task(self._end(ended, service, http, rpc))
         await http.serve()
         await ending
-        for task in tasks:
+        for task in background:
             task.cancel()
         if service.recorder:
             await asyncio.to_thread(service.recorder.close)
@@ -157,26 +160,34 @@ class Predictor:
         if rpc:
             await rpc.stop(self.settings.grace_seconds)
 
-    async def _check_connections(self, http: HttpServer) -> None:
+    def _check_connections(self, http: HttpServer) -> None:
         """Close idle and stuck connections; once a second for all is cheaper than a timer for each."""
-        while True:
-            await asyncio.sleep(1)
-            now = time.monotonic()
-            for connection in list(http.server_state.connections):
-                if isinstance(connection, FastProtocol):
-                    connection.tend(now)
+        now = time.monotonic()
+        for connection in list(http.server_state.connections):
+            if isinstance(connection, FastProtocol):
+                connection.tend(now)
 
-    async def _refresh(self, service: InferenceService) -> None:
+    async def _refresh(self, service: InferenceService, round_: int) -> None:
         """Read keys and certificates again when they change, in a thread: keys may come over a network."""
-        turn = 0
-        while service.authorizer.sources or self.tls:
-            await asyncio.sleep(self.settings.refresh_seconds)
-            turn += 1
-            if self.tls:
-                await asyncio.to_thread(self.tls.refresh)
-            for source in service.authorizer.sources:
-                if not isinstance(source, JsonWebTokens) or source.missed or turn % _JWKS_ROUNDS == 0:
-                    await asyncio.to_thread(source.refresh)
+        if self.tls:
+            await asyncio.to_thread(self.tls.refresh)
+        for source in service.authorizer.sources:
+            if not isinstance(source, JsonWebTokens) or source.missed or round_ % _JWKS_ROUNDS == 0:
+                await asyncio.to_thread(source.refresh)
+
+
+async def repeat(
+    name: str, seconds: float, work: Callable[[int], Awaitable[None] | None], metrics: Metrics
+) -> None:
+    """Call ``work`` with the number of the round, for ever; an error is logged and counted, and it goes on."""
+    for round_ in count(1):
+        await asyncio.sleep(seconds)
+        try:
+            if (pending := work(round_)) is not None:
+                await pending
+        except Exception:
+            logger.exception("background task failed", extra={"task": name})
+            metrics.task_failures[name] += 1
 
 
 def make_authorizer(settings: Settings) -> Authorizer:

@@ -81,6 +81,7 @@ class Metrics(Collector):
         self.recorder = recorder
         self.endpoints: dict[str, Series] = {}
         self.rejected: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        self.task_failures: Counter[str] = Counter()
         self.in_progress = 0
 
     def series(self, endpoint: str) -> Series:
@@ -116,6 +117,12 @@ class Metrics(Collector):
         for reason, count in list(self.rejected.items()):
             rejected.add_metric((reason,), count)
         yield rejected
+        failures = CounterMetricFamily(
+            "background_task_failures", "Errors of background tasks, which go on.", labels=("task",)
+        )
+        for task, failed in list(self.task_failures.items()):
+            failures.add_metric((task,), failed)
+        yield failures
         yield GaugeMetricFamily("inference_in_progress", "Requests being answered.", value=self.in_progress)
         yield GaugeMetricFamily(
             "inference_memory_bytes", "What bodies under way take.", value=self.memory_used()
