@@ -105,9 +105,10 @@ class Predictor:
         if rpc:
             await rpc.start()
         tasks = [
-            asyncio.create_task(self._check_connections(http)),
-            asyncio.create_task(self._refresh(service)),
+            repeat("connections", 1, lambda _: self._check_connections(http), service.metrics),
+            repeat("refresh", settings.refresh_seconds, partial(self._refresh, service), service.metrics),
         ]
+        background = [asyncio.create_task(task) for task in tasks]
         ending = asyncio.create_task(self._end(ended, service, http, rpc))
         await http.serve()
         await ending
@@ -179,7 +180,7 @@ class Predictor:
 async def repeat(
     name: str, seconds: float, work: Callable[[int], Awaitable[None] | None], metrics: Metrics
 ) -> None:
-    """Call ``work`` with the number of the round, for ever; an error is logged and counted, and it goes on."""
+    """Call ``work`` with the number of the round, for ever; log and count an error, and go on."""
     for round_ in count(1):
         await asyncio.sleep(seconds)
         try:
