@@ -16,7 +16,7 @@ from kubernetes.config import kube_config
 
 from components.commands import rollout
 from components.register import registry as registries
-from components.rollout import api, pods
+from components.rollout import api, canary, pods, promote
 from components.rollout.errors import ApiError
 from tests.components.rollout.conftest import World
 
@@ -28,6 +28,7 @@ class Handler(BaseHTTPRequestHandler):
     """The API server's part: objects, and the way to pods."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a delayed ACK would add 40 ms to each answer
     world: World
     tokens: set[str]
 
@@ -76,7 +77,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     world = World()
     Handler.world, Handler.tokens = world, set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     config = {
         "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
         "users": [{"name": "u", "user": {"token": "secret"}}],
@@ -87,6 +88,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(registries, "open_registry", lambda *_: world.registry)
+    for module in (promote, canary):
+        monkeypatch.setattr(module, "POLL_SECONDS", 0.1)
     (tmp_path / "policy.json").write_text(json.dumps(POLICY))
     yield world
     assert Handler.tokens == {"Bearer secret"}
