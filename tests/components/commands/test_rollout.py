@@ -148,7 +148,7 @@ def test_prints_the_change_and_patches_nothing_when_git_is_the_owner(
     lease = cluster.cluster.objects["leases/lr-rollout"]["metadata"]
     lease["annotations"]["linear-regressor/owner"] = "git"
     cluster.make_champion(2)
-    cluster.life.writes = 0
+    cluster.process.writes = 0
     done = run(command, *(["--to", "3"] if command == "rollback" else []))
     wanted = "3" if command == "rollback" else "2"
     assert done.status == 1
@@ -190,7 +190,7 @@ def test_removes_the_canary_weight_on_sigterm(
     assert done.status == 1
     assert "told to end" in done.error
     assert cluster.cluster.weights() == {0}
-    assert cluster.cluster.memory()
+    assert cluster.cluster.progress()
     assert signal.getsignal(signal.SIGTERM) == before
 
 
