@@ -37,10 +37,11 @@ def test_matches_the_reference_at_a_constant_rate(diabetes: Any, iterations: int
 def test_matches_the_reference_at_falling_rates(
     diabetes: Any, settings: dict[str, Any], l1: float, l2: float, iterations: int, power: float
 ) -> None:
+    X, y = diabetes
     model = SimpleLinearRegression(
         iterations, 0.24, alpha=0.1, learning_rate="invscaling", power_t=power, **settings
-    ).fit(*diabetes)
-    assert_same(model, gradient_descent(*diabetes, iterations, 0.24, power=power, l1=l1, l2=l2))
+    ).fit(X, y)
+    assert_same(model, gradient_descent(X, y, iterations, 0.24, power=power, l1=l1, l2=l2))
 
 
 def test_matches_the_reference_with_sample_weights(diabetes: Any) -> None:
