@@ -172,6 +172,20 @@ def test_stops_at_the_same_step_as_the_reference(
         assert len(model.losses) == model.n_iter_ + 1
 
 
+@pytest.mark.parametrize("penalty", [None, "l1"])
+def test_patience_starts_again_after_a_step_that_lowers_the_loss(penalty: str | None) -> None:
+    """The first rate overshoots, so that the first step gains less than the next ones."""
+    X = np.random.default_rng(8).normal(size=(100, 1))
+    y = X[:, 0] - X.mean()
+    *_, losses = gradient_descent(X, y, 50, 0.999, l1=0.002 if penalty else 0.0, power=0.25)
+    gains, tol = -np.diff(losses), 0.1 * losses[0]
+    assert gains[0] < tol < gains[1]
+    model = SimpleLinearRegression(
+        50, 0.999, penalty=penalty, alpha=0.001, learning_rate="invscaling", tol=tol, n_iter_no_change=2
+    ).fit(X, y)
+    assert model.n_iter_ == first_stop(losses, tol, patience=2)
+
+
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("penalty", [None, "l1"])
 @pytest.mark.parametrize("schedule", ["constant", "invscaling"])
