@@ -72,7 +72,7 @@ def test_held_out_rows_are_spread_evenly_and_randomly() -> None:
 def test_keeps_a_sample_of_many_rows(share: float, held_out: int) -> None:
     tested, kept = Settings(test_share=share, kept_rows=1600).split(200_000)
     assert tested.sum() == held_out
-    # Of 200,000 rows 1600 are asked for, a 128th is 1563, and those held out are not among them.
+    # 1600 of 200,000 rows gives a share of 1/128, which is 1563 rows less those held out.
     assert kept.sum() == pytest.approx(1563 * (1 - share), abs=60)
     assert not (tested & kept).any()
     assert kept[:100_000].sum() == pytest.approx(kept.sum() / 2, abs=60)
@@ -91,7 +91,7 @@ def test_defaults_and_open_ranges_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"features": []}, "no feature is named"),
         ({"features": "bmi"}, "features must be a list of names, not 'bmi'"),
@@ -116,9 +116,9 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"duplicates": "ignore"}, "duplicates must be one of report, drop, fail, not 'ignore'"),
     ],
 )
-def test_reports_an_invalid_parameter(parameters: dict[str, Any], said: str) -> None:
+def test_reports_an_invalid_parameter(parameters: dict[str, Any], message: str) -> None:
     (problem,) = Settings(**parameters).problems()
-    assert said in str(problem)
+    assert message in str(problem)
 
 
 def test_reports_all_invalid_parameters_together() -> None:
