@@ -197,7 +197,7 @@ def by_grpc_serial(server: Server, authority: Authority) -> int:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--ssl_certfile", "x.pem"), "--ssl_certfile and --ssl_keyfile belong together"),
+        (("--ssl_certfile", "x.pem"), "--ssl_certfile and --ssl_keyfile need each other"),
         (("--ssl_certfile", "no.pem", "--ssl_keyfile", "no.key"), "No such file or directory: 'no.pem'"),
     ],
 )
