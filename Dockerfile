@@ -81,6 +81,8 @@ FROM runtime AS predictor
 LABEL org.opencontainers.image.title="linear-regressor/predictor" \
       org.opencontainers.image.description="A KServe model server for the linear regressor"
 COPY --from=install-predictor /packages /packages
+# Outside of a container the server listens on the loopback address only.
+ENV PREDICTOR_HOST=0.0.0.0
 EXPOSE 8080 8081
 # Alive, whatever the model's state: what Kubernetes asks is told in the manifests.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -1,40 +1,28 @@
-"""``python -m predictor --model_name linear-regressor --model_dir DIR``: serve a model folder."""
+"""``python -m predictor --model_name linear-regressor --model_dir DIR`` serves a model folder."""
 
-import argparse
 import gc
-from pathlib import Path
+import sys
 
-from predictor import import_stubs
+from predictor import import_stubs, settings
 from predictor.observability import logs
-from predictor.settings import Settings
 
 with import_stubs.without("pandas", "kubernetes"):
-    from kserve import model_server
-
     from predictor.app import Predictor
+    from predictor.kserve_compat import flags
 
 
 def main() -> None:
-    """Read flags and settings, and serve."""
-    parser = argparse.ArgumentParser(
-        prog="predictor",
-        description=__doc__,
-        parents=[model_server.parser],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.set_defaults(model_name="linear-regressor")
-    parser.add_argument("--model_dir", type=Path, help="the model folder (PREDICTOR_MODEL_DIR)")
-    options = parser.parse_args()
-    if options.workers != 1:
-        parser.error("--workers: one process serves here; more load is more pods")
-    given = {"model_dir": options.model_dir} if options.model_dir else {}
+    """Read flags and settings, and serve until a signal ends the process."""
+    options = flags.parse()
+    overrides = {"model_dir": options.model_dir} if options.model_dir else {}
     try:
-        settings = Settings(**given)
-        predictor = Predictor(options, settings)
+        values = settings.load(**overrides)
+        predictor = Predictor(options, values)
     except (ValueError, OSError) as error:
-        parser.error(str(error))
-    logs.configure(settings.log_level)
-    # What the imports made stays for ever: the collector need not walk through it again and again.
+        sys.stderr.write(f"predictor: error: {error}\n")
+        sys.exit(2)
+    logs.configure(values.log_level)
+    # Objects made by imports live as long as the process: the garbage collector need not visit them.
     gc.freeze()
     predictor.run()
 

@@ -1,50 +1,58 @@
-"""Every setting of the predictor, in one place: from the environment, with the prefix ``PREDICTOR_``.
+"""The settings of the predictor, read from environment variables with the prefix ``PREDICTOR_``.
 
-``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as ``--model_dir /mnt/models``; a flag wins. KServe's own
-flags (``--http_port``, ``--grpc_port``, ``--model_name``, ``--ssl_certfile``, ``--timeout-keep-alive``, ...)
-keep their meaning. Nothing is read when a module is imported.
+``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
+precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
+KServe's flags; see ``kserve_compat/flags.py``.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "PREDICTOR_"
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
-    """What can be set, with its default."""
+    """Every setting, with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PREDICTOR_", extra="ignore", use_attribute_docstrings=True, protected_namespaces=()
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
     )
 
     model_dir: Path = Path("/mnt/models")
     """The model folder."""
 
     model_version: str | None = None
-    """The version's label in metadata and metrics; by default the folder's name where that is a number."""
+    """The version's label in metadata and metrics; defaults to the folder's name if that is a number."""
 
-    host: str = "0.0.0.0"  # noqa: S104  a pod's ports are opened to its Service
-    """The address that HTTP and gRPC listen on."""
+    host: str = "127.0.0.1"
+    """The address that HTTP and gRPC listen on. The image sets 0.0.0.0."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least level of the log lines that are written."""
+    """The lowest level of log lines that are written."""
 
     auth: Literal["off", "optional", "required"] = "off"
-    """Whether predictions need a credential; optional refuses a wrong one, but needs none."""
+    """Whether predictions need a credential; ``optional`` accepts requests without one, but refuses a wrong
+    one."""
 
     admin_token: SecretStr | None = None
-    """Opens the log of requests and the repository API; they do not exist where nobody can be an admin."""
+    """A token that grants every scope, with access to the request log and the repository API."""
 
     api_keys: Path | None = None
-    """A file with a line for each API key: its SHA-256 in hex, a name, its scopes with commas between."""
+    """A file with one API key a line: its SHA-256 in hex, a name, and comma-separated scopes."""
 
     jwks: str | None = None
-    """Where the public keys for tokens are: the path or the URL of a JWKS document."""
+    """The path or URL of the JWKS document with the public keys for tokens."""
 
     jwt_issuer: str = ""
     """The issuer that a token must name."""
@@ -53,83 +61,100 @@ class Settings(BaseSettings):
     """The audience that a token must name."""
 
     jwt_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
-    """The algorithms that a token may be signed with."""
+    """The accepted signature algorithms of tokens, as a JSON list."""
 
     client_ca: Path | None = None
-    """Certificates of authorities; where given, HTTP and gRPC clients need a certificate from one of them."""
+    """A file of CA certificates. If set, HTTP and gRPC clients need a certificate from one of them."""
 
     refresh_seconds: Seconds = 10
-    """How often the files of API keys and certificates are looked at. A JWKS document is read again then if
-    a token named a key that is not in it, and otherwise 30 times as seldom."""
+    """How often API keys and certificates are checked for changes. The JWKS document is read again at the
+    next check after a token named an unknown key, and otherwise at every thirtieth check."""
 
     feedback_url: str | None = None
-    """Where predictions and what came true are kept: a folder, or a bucket such as ``s3://bucket/prefix``.
-    Nothing is kept without one."""
+    """Where predictions and ground truth are recorded: a folder, or a bucket such as ``s3://bucket/prefix``.
+    Without it nothing is recorded."""
 
     feedback_bytes: Positive = 16 * 2**20
-    """What may wait for that store, of predictions and of truths each; beyond it predictions are not kept,
-    and truths answered 503."""
+    """How many bytes may wait to be written there, of predictions and of ground truth each. Beyond it
+    predictions are not recorded, and ground truth gets 503."""
 
     feedback_seconds: Seconds = 30
-    """How long predictions may wait until they are written."""
+    """How long predictions may wait before they are written."""
 
     request_log_size: Positive = 256
-    """Requests that ``GET /log`` remembers; none without an admin token."""
+    """How many requests ``GET /log`` shows. Without an administrator none are logged."""
 
     max_body_bytes: Positive = 32 * 2**20
-    """The longest body, as sent and as decompressed; a longer one is refused with 413 before it is read."""
+    """The longest body, both as sent and as decompressed; a longer one gets 413 before it is read."""
 
     max_rows: Positive = 1_000_000
-    """Rows of one request, of up to 8 numbers each and as many fewer of wider ones; a tenth to be explained.
-    More are refused with 413 before they are read."""
+    """Rows in one request, for up to 8 features; fewer for more features, and a tenth for explanations. More
+    get 413 before they are read."""
 
     max_record_bytes: Positive = 2**20
     """The longest record of an NDJSON stream."""
 
     max_header_bytes: Positive = 16 * 2**10
-    """The longest head of a request, its path included; a longer one is refused with 431."""
+    """The longest request line and headers; longer ones get 431."""
 
     max_connections: Positive = 12_000
-    """Open connections; one more is told 503 and closed."""
+    """Open connections; a further one gets 503 and is closed."""
 
     max_memory_bytes: Positive = 64 * 2**20
-    """What the bodies under way may take together, answers included; beyond it 503 with Retry-After."""
+    """Memory for all bodies in progress, responses included. Beyond it requests get 503 with Retry-After."""
 
     inline_bytes: Positive = 2**19
-    """Bodies up to this size are answered on the event loop, longer ones in a thread."""
+    """Bodies up to this size are processed on the event loop, longer ones in a thread."""
 
     workers: Positive = 1
-    """Threads for large requests. They share one core's worth of Python: more make none of them faster."""
+    """Threads for large requests. They share one interpreter, so more of them make nothing faster."""
 
     queue: Positive = 16
-    """Large requests that may wait for a thread; beyond it 503 with Retry-After."""
+    """Large requests that may wait for a thread; further ones get 503 with Retry-After."""
 
     queue_bytes: Positive = 8 * 2**20
-    """What large requests may have in all while one waits: how long it waits follows from that."""
+    """The total size of large requests, as soon as one waits. It bounds how long a request waits."""
 
     head_seconds: Seconds = 10
-    """How long the head of a request may take to arrive."""
+    """How long a request's headers may take to arrive."""
 
     read_seconds: Seconds = 30
-    """How long a body may take to arrive; a stream of records may take for ever."""
+    """How long a body may take to arrive. A stream of records has no such limit."""
 
     answer_seconds: Seconds = 30
-    """How long an answer may take to compute; beyond it 504."""
+    """How long a response may take to compute; after that the request gets 504."""
 
     write_seconds: Seconds = 60
-    """How long a client may take nothing of what it is sent; then its connection is cut off."""
+    """How long a client may read nothing of its response; after that the connection is closed."""
 
     drain_seconds: Annotated[float, Field(ge=0)] = 10
-    """How long new requests are still answered after SIGTERM, while readiness is false: longer than
-    endpoints take to learn of it."""
+    """How long new requests are still answered after SIGTERM, while the server reports that it is not ready.
+    Must be longer than the cluster takes to stop sending requests."""
 
     grace_seconds: Seconds = 15
-    """How long requests under way may take to finish after that."""
+    """How long requests in progress may take to finish after that."""
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _check_auth(self) -> Self:
         if self.auth == "required" and not (self.api_keys or self.jwks):
-            raise ValueError("auth is required, but neither api_keys nor jwks says whom to let in")
+            raise ValueError("auth=required needs api_keys or jwks")
         if self.jwks and not (self.jwt_issuer and self.jwt_audience):
-            raise ValueError("jwks needs jwt_issuer and jwt_audience: tokens for others would be let in")
+            raise ValueError("jwks needs jwt_issuer and jwt_audience; without them any token would be valid")
         return self
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment; ``overrides`` take precedence.
+
+    Raises:
+        ValueError: settings are invalid. The message has a line for each, without its value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ValueError("\n".join(map(_describe, error.errors()))) from error
+
+
+def _describe(error: Any) -> str:
+    name = "".join(f"{PREFIX}{part.upper()}: " for part in error["loc"][:1])
+    return name + error["msg"].removeprefix("Value error, ")

@@ -66,12 +66,11 @@ def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
 
 
 def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:
-    """Replace this process by a predictor of the model folder, for callers on this machine alone.
+    """Replace this process by a predictor of the model folder.
 
-    ``PREDICTOR_HOST`` in the environment opens it to others.
+    It listens on the loopback address unless ``PREDICTOR_HOST`` names another one.
     """
     flags = {"model_name": name, "model_dir": champion, "http_port": http_port, "grpc_port": grpc_port}
     words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
-    environment = {"PREDICTOR_HOST": "127.0.0.1", **os.environ}
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "predictor", *words], environment)  # noqa: S606 - our own module
+    os.execv(sys.executable, [sys.executable, "-m", "predictor", *words])  # noqa: S606 - our own module

@@ -1,7 +1,7 @@
-"""Who may do what: API keys, JSON Web Tokens and the admin token, and the scopes that they open.
+"""Authentication and scopes: API keys, JSON Web Tokens and the admin token.
 
-A credential is sent in ``Authorization: Bearer ...``, an API key also in ``X-API-Key``. Keys are known by
-their SHA-256 alone. Nothing of a credential is ever logged.
+A credential comes in ``Authorization: Bearer ...``, an API key also in ``X-API-Key``. Of an API key only the
+SHA-256 is stored. Credentials are never logged.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,15 +18,14 @@ from predictor.errors import Forbidden, NotFound, Unauthorized
 Scope = Literal["public", "predict", "explain", "feedback", "admin"]
 SCOPES = frozenset({"predict", "explain", "feedback", "admin"})
 
-_LONGEST_JWKS = 2**20
-
+_MAX_JWKS_BYTES = 2**20
 _NEVER = float("inf")
 
 logger = logging.getLogger(__name__)
 
 
 class Principal(NamedTuple):
-    """Whoever a credential stands for."""
+    """The owner of a credential, with the scopes that it grants."""
 
     name: str
     scopes: frozenset[str]
@@ -35,68 +33,83 @@ class Principal(NamedTuple):
 
 
 class CachedGrant(NamedTuple):
-    """That a request was let in, and for how long the same headers need not be looked at again."""
+    """A successful authorization, reusable for the same header fields until it expires or the keys change."""
 
     generation: int
     expires: float
 
 
 class ApiKeys:
-    """API keys from a file.
+    """API keys from a file, which is read again when it changes, so that keys rotate without a restart.
 
-    Each line holds the SHA-256 of a key in hex, a name, and its scopes with commas between. The file is read
-    again when it changes, so keys are rotated without a restart; one that can't be read leaves those known
-    before.
+    Each line holds the SHA-256 of a key in hex, a name, and comma-separated scopes. If the file can't be
+    read, the previous keys remain valid.
+
+    Attributes:
+        keys: the digest and the principal of each key.
+        generation: changes whenever the keys change.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.known: list[tuple[bytes, Principal]] = []
+        self.keys: list[tuple[bytes, Principal]] = []
         self.generation = 0
-        self._seen: tuple[int, int] | None = None
+        self._loaded_stamp: tuple[int, int] | None = None
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file if it changed."""
+        """Read the file if it changed. This never raises."""
         try:
             status = self.file.stat()
-            seen = (status.st_mtime_ns, status.st_ino)
-            if seen != self._seen:
-                lines = self.file.read_text().splitlines()
-                self.known = [_key(line) for line in lines if line.strip() and not line.startswith("#")]
-                self._seen = seen
-                self.generation += 1
-                logger.info("%d API keys are known", len(self.known))
+            stamp = (status.st_mtime_ns, status.st_ino)
+            if stamp == self._loaded_stamp:
+                return
+            lines = self.file.read_text().splitlines()
+            self.keys = [_parse_key(line) for line in lines if line.strip() and not line.startswith("#")]
         except (OSError, ValueError) as error:
-            logger.error("the API keys are as before: %s: %s", self.file, error)
+            logger.error("keeping the previous API keys: %s: %s", self.file, error)
+            return
+        self._loaded_stamp = stamp
+        self.generation += 1
+        logger.info("loaded %d API keys", len(self.keys))
 
     def find(self, credential: bytes) -> Principal | None:
-        """Whoever a key stands for; every key known is compared, each in constant time."""
+        """Return the principal of a key, or None. Compares with every key, each in constant time."""
         digest = hashlib.sha256(credential).digest()
         found = None
-        for known, principal in self.known:
+        for known, principal in self.keys:
             if hmac.compare_digest(known, digest):
                 found = principal
         return found
 
 
 class JsonWebTokens:
-    """JSON Web Tokens: verified once, and then known by their digest until they expire.
+    """JSON Web Tokens. Each is verified once, and then found by its digest until it expires.
+
+    Args:
+        read_jwks: returns the JWKS document with the public keys.
+        issuer, audience: what a token must name.
+        algorithms: the accepted signature algorithms.
 
     Attributes:
-        kept: verified tokens that are remembered at the most.
-        missed: whether a token named a key that is not known, so that they should be read again soon.
+        cache_size: how many verified tokens are cached at most.
+        refresh_requested: True after a token named an unknown key: the keys should be read again soon.
+        generation: changes whenever the keys change.
     """
 
     def __init__(
-        self, jwks: Callable[[], Mapping[str, Any]], issuer: str, audience: str, algorithms: tuple[str, ...]
+        self,
+        read_jwks: Callable[[], Mapping[str, Any]],
+        issuer: str,
+        audience: str,
+        algorithms: tuple[str, ...],
     ) -> None:
-        self.read = jwks
+        self.read_jwks = read_jwks
         self.issuer = issuer
         self.audience = audience
         self.algorithms = algorithms
-        self.kept = 4096
-        self.missed = False
+        self.cache_size = 4096
+        self.refresh_requested = False
         self.generation = 0
         self._verified: dict[bytes, Principal] = {}
         self._document: dict[str, Any] = {}
@@ -104,26 +117,26 @@ class JsonWebTokens:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the keys again; where that fails, those known before stay."""
-        import jwt  # only where tokens are used: it brings a whole library of cryptography
+        """Read the keys again; if that fails, the previous keys remain valid. This never raises."""
+        import jwt  # imported only if tokens are used: it loads the whole cryptography package
 
-        self.missed = False
+        self.refresh_requested = False
         try:
-            document = dict(self.read())
+            document = dict(self.read_jwks())
             if document == self._document:
                 return
-            keys = jwt.PyJWKSet.from_dict(document).keys
-        except (OSError, HTTPException, ValueError, jwt.PyJWTError) as error:
-            logger.error("the keys for tokens are as before: %s", error)
+            keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys}
+        except Exception as error:  # noqa: BLE001  a document can be wrong in many ways, deep nesting among them
+            logger.error("keeping the previous JWKS: %s: %s", type(error).__name__, error)
             return
         self._document = document
-        # In this order, and new rather than emptied: another thread may be looking at them.
-        self._keys = {key.key_id: key for key in keys}
+        # Keys first, and a new cache instead of an emptied one: another thread may be verifying a token.
+        self._keys = keys
         self._verified = {}
         self.generation += 1
 
     def find(self, credential: bytes) -> Principal | None:
-        """Whoever a token stands for; None for one that is not valid now."""
+        """Return the principal of a token; None if the token is not valid now."""
         digest = hashlib.sha256(credential).digest()
         verified = self._verified
         principal = verified.get(digest) or self._verify(credential)
@@ -131,7 +144,7 @@ class JsonWebTokens:
             verified.pop(digest, None)
             return None
         if digest not in verified:
-            if len(verified) >= self.kept:
+            if len(verified) >= self.cache_size:
                 del verified[next(iter(verified))]
             verified[digest] = principal
         return principal
@@ -142,7 +155,7 @@ class JsonWebTokens:
         try:
             key = self._keys.get(jwt.get_unverified_header(credential).get("kid"))
             if key is None:
-                self.missed = True
+                self.refresh_requested = True
                 return None
             claims = jwt.decode(
                 credential,
@@ -155,17 +168,21 @@ class JsonWebTokens:
             scopes = claims.get("scope", "")
             granted = frozenset(scopes.split() if isinstance(scopes, str) else scopes) & SCOPES
             return Principal(str(claims.get("sub", "")), granted, float(claims["exp"]))
-        except (TypeError, ValueError, OverflowError, RecursionError, jwt.PyJWTError):
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, jwt.PyJWTError):
             return None
 
 
 class Authorizer:
-    """Lets in whom it should.
+    """Authenticates a request and checks its scope.
 
     Args:
-        mode: ``off`` asks nobody; ``optional`` refuses a wrong credential, but needs none; ``required``
-        needs one. admin_token: opens everything, in every mode. sources: what finds the principal of a
-        credential.
+        mode: ``off`` checks only administrative requests; ``optional`` also refuses wrong credentials, but
+            accepts requests without one; ``required`` needs one.
+        admin_token: grants every scope, in every mode.
+        sources: find the principal of a credential.
+
+    Attributes:
+        has_admin: whether anybody can be an administrator; if not, administrative paths do not exist.
     """
 
     def __init__(
@@ -178,48 +195,54 @@ class Authorizer:
         self.sources = sources if mode != "off" else ()
         self._admin = hashlib.sha256(admin_token.encode()).digest() if admin_token else None
         self.has_admin = self._admin is not None or bool(self.sources)
-        """Whether anybody can be an administrator; where not, administrative paths do not exist."""
 
     def guards(self, scope: str) -> bool:
-        """Whether requests of a scope need to be looked at."""
+        """Return whether requests of a scope are checked."""
         return scope == "admin" or (self.mode != "off" and scope != "public")
 
     @property
     def generation(self) -> int:
-        """Changes with everything that is known of credentials."""
+        """A number that changes whenever any keys change."""
         generation = 0
-        for source in self.sources:  # this is asked for each request, and costs a third of a sum
+        for source in self.sources:  # runs for each request, and costs a third of a call of sum()
             generation += source.generation
         return generation
 
-    def honors(self, known: CachedGrant | None) -> bool:
-        """Whether what was let in may come in again without a look."""
-        if known is None or known.generation != self.generation:
+    def honors(self, grant: CachedGrant | None) -> bool:
+        """Return whether a grant is still valid."""
+        if grant is None or grant.generation != self.generation:
             return False
-        return known.expires == _NEVER or known.expires > time.time()
+        return grant.expires == _NEVER or grant.expires > time.time()
 
-    def authorize(self, scope: str, headers: Mapping[bytes, bytes]) -> Principal | None:
-        """Let a request in, or not.
+    def authorize(self, scope: str, fields: Mapping[bytes, bytes]) -> Principal | None:
+        """Check that a request's credential grants a scope.
+
+        Args:
+            scope: what the request needs.
+            fields: its header fields, with lower-case names.
+
+        Returns:
+            The principal; None for a request that needs no credential and has none.
 
         Raises:
-            NotFound: an administrative path where nobody can be an administrator.
-            Unauthorized: no credential, or one that is not known.
+            NotFound: an administrative path while nobody can be an administrator.
+            Unauthorized: no credential, or an unknown one.
             Forbidden: a credential without the scope.
         """
         if not self.guards(scope):
             return None
         if scope == "admin" and not self.has_admin:
-            raise NotFound("administration is off: no admin token is set")
-        credential = credential_of(headers)
+            raise NotFound("administration is not enabled on this server")
+        credential = credential_of(fields)
         if credential is None:
             if scope == "admin" or self.mode == "required":
-                raise Unauthorized("a credential is needed: Authorization: Bearer ..., or X-API-Key")
+                raise Unauthorized("missing credential; send Authorization: Bearer ... or X-API-Key")
             return None
         principal = self._find(credential)
         if principal is None:
-            raise Unauthorized("the credential is not known, or has expired")
+            raise Unauthorized("unknown or expired credential")
         if scope not in principal.scopes:
-            raise Forbidden(f"the credential does not open the scope {scope}")
+            raise Forbidden(f'this credential lacks the scope "{scope}"')
         return principal
 
     def _find(self, credential: bytes) -> Principal | None:
@@ -228,43 +251,46 @@ class Authorizer:
         return next((found for source in self.sources if (found := source.find(credential))), None)
 
 
-def credential_of(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The credential in a request's headers."""
-    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+def credential_of(fields: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the credential in a request's header fields, or None."""
+    scheme, _, credential = fields.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer" and credential.strip():
         return credential.strip()
-    return headers.get(b"x-api-key") or None
+    return fields.get(b"x-api-key") or None
 
 
-def jwks_reader(place: str) -> Callable[[], Mapping[str, Any]]:
-    """A function that reads a JWKS document from a file or a URL."""
+def jwks_reader(location: str) -> Callable[[], Mapping[str, Any]]:
+    """Return a function that reads the JWKS document at a path or a URL."""
 
     def read() -> Mapping[str, Any]:
-        if place.startswith(("https://", "http://")):
-            from urllib.request import urlopen
-
-            with urlopen(place, timeout=5) as response:  # noqa: S310  an operator's own setting
-                text = response.read(_LONGEST_JWKS + 1)
-            if len(text) > _LONGEST_JWKS:
-                raise ValueError(f"{place} holds more than {_LONGEST_JWKS} bytes")
-            document = json.loads(text)
-        else:
-            document = json.loads(Path(place).read_bytes())
+        with _open(location) as file:
+            text = file.read(_MAX_JWKS_BYTES + 1)
+        if len(text) > _MAX_JWKS_BYTES:
+            raise ValueError(f"{location} is larger than 1 MiB")
+        document = json.loads(text)
         if not isinstance(document, dict):
-            raise ValueError(f"{place} holds no JWKS")
+            raise ValueError(f"{location} is not a JWKS document")
         return document
 
     return read
 
 
-def _key(line: str) -> tuple[bytes, Principal]:
+def _open(location: str) -> Any:
+    if location.startswith(("https://", "http://")):
+        from urllib.request import urlopen
+
+        return urlopen(location, timeout=5)  # noqa: S310  an operator's own setting
+    return Path(location).open("rb")
+
+
+def _parse_key(line: str) -> tuple[bytes, Principal]:
     try:
-        digest, name, scopes = line.split()
-        found = bytes.fromhex(digest), Principal(name, frozenset(scopes.split(",")))
+        text, name, scopes = line.split()
+        digest, principal = bytes.fromhex(text), Principal(name, frozenset(scopes.split(",")))
     except ValueError:
-        raise ValueError("a line must be: SHA-256 in hex, name, scopes with commas between") from None
-    if len(found[0]) != hashlib.sha256().digest_size or not found[1].scopes <= SCOPES:
-        raise ValueError(
-            f"the key {name}: the digest is no SHA-256, or a scope is not among {sorted(SCOPES)}"
-        )
-    return found
+        raise ValueError("expected lines of: SHA-256 in hex, name, comma-separated scopes") from None
+    if len(digest) != hashlib.sha256().digest_size:
+        raise ValueError(f"key {name}: the digest is not a SHA-256")
+    if unknown := sorted(principal.scopes - SCOPES):
+        raise ValueError(f"key {name}: unknown scope {unknown[0]}; use {', '.join(sorted(SCOPES))}")
+    return digest, principal

@@ -123,7 +123,7 @@ class InferenceService:
             audit.warning("refused", extra={**extra, "status": error.status})
             raise
         if call.scope == "admin" and principal:
-            audit.info("admitted", extra={**extra, "who": principal.name})
+            audit.info("admitted", extra={**extra, "principal": principal.name})
         return CachedGrant(generation, principal.expires if principal else float("inf"))
 
     def check_room(self, length: int) -> None:

@@ -196,7 +196,7 @@ def test_audit_log_names_refused_clients_but_no_secrets_or_values(
     ]
     refused = [line for line in lines if line["message"] == "refused"]
     assert refused[-1] | {"client": "127.0.0.1", "endpoint": "stream", "status": 401} == refused[-1]
-    assert any(line["message"] == "admitted" and line["who"] == "o" for line in lines)
+    assert any(line["message"] == "admitted" and line["principal"] == "o" for line in lines)
     for secret in ("a-secret-guess", "omega", "0.8125"):
         assert secret not in guarded_server.log.read_text()
 

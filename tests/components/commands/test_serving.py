@@ -25,29 +25,14 @@ def test_usage_prints_curl_commands_with_json_of_the_right_width(champion: Path)
     assert posts[f"{base}/v2/models/m/infer"]["inputs"][0]["shape"] == [2, 2]
 
 
-def replace_process(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, str]]:
-    executed: list[tuple[list[str], dict[str, str]]] = []
-
-    def execve(program: str, words: list[str], environment: dict[str, str]) -> None:
-        executed.append(([program, *words], environment))
-
-    monkeypatch.setattr("os.execve", execve)
+def test_replaces_the_process_by_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda program, words: executed.append([program, *words]))
     become: Callable[..., object] = serving.become_predictor
     become("/models/1", "m", 8080, 8081)
-    return executed[0]
-
-
-def test_replaces_the_process_by_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
-    program, *words = replace_process(monkeypatch)[0]
+    program, *words = executed[0]
     assert program == words[0]
     assert words[1:3] == ["-m", "predictor"]
     assert words[3:] == [
         "--model_name", "m", "--model_dir", "/models/1", "--http_port", "8080", "--grpc_port", "8081",
     ]  # fmt: skip
-
-
-def test_listens_on_localhost_unless_a_host_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREDICTOR_HOST", raising=False)
-    assert replace_process(monkeypatch)[1]["PREDICTOR_HOST"] == "127.0.0.1"
-    monkeypatch.setenv("PREDICTOR_HOST", "0.0.0.0")
-    assert replace_process(monkeypatch)[1]["PREDICTOR_HOST"] == "0.0.0.0"

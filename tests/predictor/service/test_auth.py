@@ -1,3 +1,4 @@
+import base64
 import functools
 import hashlib
 import http.server
@@ -11,7 +12,6 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import ValidationError
 
 from predictor.errors import Forbidden, NotFound, Unauthorized
 from predictor.service.auth import (
@@ -23,7 +23,6 @@ from predictor.service.auth import (
     credential_of,
     jwks_reader,
 )
-from predictor.settings import Settings
 
 
 def line(key: str, scopes: str = "predict") -> str:
@@ -61,24 +60,24 @@ def keys(tmp_path: Path) -> ApiKeys:
 
 
 def test_credential_grants_only_its_own_scopes(keys: ApiKeys) -> None:
-    gate = Authorizer("required", sources=(keys,))
+    authorizer = Authorizer("required", sources=(keys,))
     for key, scope in ((b"reader", "predict"), (b"admin", "predict"), (b"admin", "admin")):
-        assert gate.authorize(scope, {b"x-api-key": key}) == keys.find(key)
+        assert authorizer.authorize(scope, {b"x-api-key": key}) == keys.find(key)
     for key, scope in ((b"reader", "explain"), (b"reader", "admin"), (b"admin", "feedback")):
         with pytest.raises(Forbidden, match=scope):
-            gate.authorize(scope, {b"x-api-key": key})
+            authorizer.authorize(scope, {b"x-api-key": key})
 
 
 @pytest.mark.parametrize("mode", ["off", "optional", "required"])
 def test_mode_decides_whether_a_credential_is_needed(keys: ApiKeys, mode: Any) -> None:
-    gate = Authorizer(mode, sources=(keys,))
-    assert gate.authorize("public", {}) is None
+    authorizer = Authorizer(mode, sources=(keys,))
+    assert authorizer.authorize("public", {}) is None
     for headers, refused_in in (({}, ("required",)), ({b"x-api-key": b"?"}, ("optional", "required"))):
         if mode in refused_in:
             with pytest.raises(Unauthorized):
-                gate.authorize("predict", headers)
+                authorizer.authorize("predict", headers)
         else:
-            assert gate.authorize("predict", headers) is None
+            assert authorizer.authorize("predict", headers) is None
 
 
 def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
@@ -89,20 +88,20 @@ def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
     )
 
 
-def test_pass_ends_when_keys_change_or_the_credential_expires(keys: ApiKeys) -> None:
-    gate = Authorizer("required", sources=(keys,))
-    unlimited = CachedGrant(gate.generation, math.inf)
-    assert gate.honors(unlimited)
-    assert gate.honors(CachedGrant(gate.generation, time.time() + 60))
-    assert not gate.honors(CachedGrant(gate.generation, time.time() - 1))
-    assert not gate.honors(None)
+def test_cached_grant_ends_when_keys_change_or_the_credential_expires(keys: ApiKeys) -> None:
+    authorizer = Authorizer("required", sources=(keys,))
+    unlimited = CachedGrant(authorizer.generation, math.inf)
+    assert authorizer.honors(unlimited)
+    assert authorizer.honors(CachedGrant(authorizer.generation, time.time() + 60))
+    assert not authorizer.honors(CachedGrant(authorizer.generation, time.time() - 1))
+    assert not authorizer.honors(None)
     keys.refresh()
-    assert gate.honors(unlimited), "the file has not changed"
+    assert authorizer.honors(unlimited), "the file has not changed"
     replacement = keys.file.with_name("new")
     replacement.write_text(line("other"))
     replacement.replace(keys.file)
     keys.refresh()
-    assert not gate.honors(unlimited)
+    assert not authorizer.honors(unlimited)
     assert keys.find(b"reader") is None
     assert keys.find(b"other") is not None
 
@@ -123,13 +122,6 @@ def test_credential_comes_from_the_authorization_or_api_key_header(
     headers: dict[bytes, bytes], credential: bytes | None
 ) -> None:
     assert credential_of(headers) == credential
-
-
-def test_settings_refuse_auth_without_keys_or_with_any_issuer() -> None:
-    with pytest.raises(ValidationError, match="auth is required"):
-        Settings(auth="required")
-    with pytest.raises(ValidationError, match="jwt_issuer and jwt_audience"):
-        Settings(auth="required", jwks="keys.json")
 
 
 ISSUER, AUDIENCE = "https://issuer.example", "predictor"
@@ -181,9 +173,9 @@ def test_token_with_an_unknown_key_id_requests_a_refresh(issuer: Issuer) -> None
     known = tokens(issuer)
     issuer.add("new")
     assert known.find(issuer.token("new")) is None
-    missed = known.missed
+    requested = known.refresh_requested
     known.refresh()
-    assert (missed, known.missed) == (True, False)
+    assert (requested, known.refresh_requested) == (True, False)
     assert known.find(issuer.token("new")) == ("me", frozenset({"predict"}), 4e9)
 
 
@@ -214,7 +206,7 @@ def test_unchanged_keys_keep_the_generation(issuer: Issuer) -> None:
 
 def test_cache_of_verified_tokens_is_bounded(issuer: Issuer) -> None:
     known = tokens(issuer)
-    known.kept = 3
+    known.cache_size = 3
     for i in range(10):
         assert known.find(issuer.token("old", sub=str(i))) is not None
     assert len(known._verified) == 3
@@ -226,6 +218,59 @@ def test_verified_token_is_refused_once_it_expires(issuer: Issuer, monkeypatch: 
     monkeypatch.setattr("predictor.service.auth.time.time", lambda: 4e9)
     assert known.find(token) is None
     assert not known._verified
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"keys": ' + "[" * 200_000,
+        '{"keys": 5}',
+        '{"keys": [5]}',
+        '{"keys": [{"kty": ["RSA"]}]}',
+        '{"keys": [{"kty": "RSA", "n": 1, "e": {}}]}',
+        '{"keys": [{"kty": "EC", "crv": [], "x": "", "y": ""}]}',
+        '{"keys": []}',
+        "[]",
+        "5",
+        "",
+    ],
+)
+def test_malformed_jwks_keeps_the_previous_keys(issuer: Issuer, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(issuer.document()))
+    known = JsonWebTokens(jwks_reader(str(file)), ISSUER, AUDIENCE, ("RS256",))
+    file.write_text(text)
+    known.refresh()
+    assert known.find(issuer.token("old")) is not None
+
+
+@pytest.mark.parametrize("key_id", [["old"], {}, 5, True])
+def test_key_id_that_is_not_text_does_not_end_the_rotation(issuer: Issuer, key_id: Any) -> None:
+    document = issuer.document()
+    current = dict(document)
+    known = JsonWebTokens(lambda: current, ISSUER, AUDIENCE, ("RS256",))
+    current["keys"] = [document["keys"][0] | {"kid": key_id}]
+    known.refresh()
+    current |= document
+    known.refresh()
+    assert known.find(issuer.token("old")) is not None
+
+
+@pytest.mark.parametrize(
+    "header", [{"kid": ["old"]}, {"kid": {}}, {"kid": 5}, {"kid": "old", "crit": 5}, {"kid": "old", "b64": 0}]
+)
+def test_refuses_tokens_with_invalid_headers(issuer: Issuer, header: dict[str, Any]) -> None:
+    _, claims, signature = issuer.token("old").split(b".")
+    encoded = base64.urlsafe_b64encode(json.dumps({"alg": "RS256"} | header).encode()).rstrip(b"=")
+    assert tokens(issuer).find(b".".join((encoded, claims, signature))) is None
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_refuses_deeply_nested_tokens(issuer: Issuer, part: int) -> None:
+    parts = issuer.token("old").split(b".")
+    parts[part] = base64.urlsafe_b64encode(b"[" * 200_000).rstrip(b"=")
+    assert tokens(issuer).find(b".".join(parts)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Settings from the environment."""
+
+import pytest
+
+from predictor import settings
+from predictor.settings import Settings
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_empty_variable_counts_as_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PREDICTOR_{name.upper()}", "")
+    assert Settings() == Settings.model_construct()
+
+
+def test_flag_takes_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTOR_LOG_LEVEL", "ERROR")
+    assert settings.load().log_level == "ERROR"
+    assert settings.load(log_level="DEBUG").log_level == "DEBUG"
+
+
+def test_listens_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREDICTOR_HOST", raising=False)
+    assert Settings().host == "127.0.0.1"
+
+
+def test_error_lists_every_invalid_setting_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTOR_QUEUE", "many")
+    monkeypatch.setenv("PREDICTOR_MAX_ROWS", "0")
+    with pytest.raises(ValueError, match="PREDICTOR_MAX_ROWS: Input should be greater than 0") as caught:
+        settings.load()
+    assert "PREDICTOR_QUEUE: Input should be a valid integer" in str(caught.value)
+    assert "many" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"auth": "required"}, "auth=required needs api_keys or jwks"),
+        ({"auth": "required", "jwks": "keys.json"}, "jwks needs jwt_issuer and jwt_audience"),
+    ],
+)
+def test_incomplete_auth_is_refused_without_showing_secrets(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        settings.load(admin_token="a secret", **given)
+    assert str(caught.value).startswith(message)
+    assert "a secret" not in f"{caught.value} {caught.value.__cause__}"
