@@ -6,12 +6,9 @@ from typing import Any
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput, NotFound, Overloaded
-from predictor.feedback.recorder import LAST_ROW, GroundTruth
+from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, GroundTruth
 from predictor.messages import JSON, Request, Response, is_plain_id
 from predictor.service.inference import InferenceService
-
-MAX_LABELS = 100_000
-"""The most requests whose ground truth one body may have."""
 
 
 def record(service: InferenceService, request: Request) -> Response:

@@ -28,6 +28,9 @@ from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.store import Put
 from predictor.model.artifact import reserved_names
 
+MAX_LABELS = 100_000
+"""How many requests one body of ground truth may label."""
+
 LAST_ROW = 2**53 - 1
 """The largest index of a row: every JSON reader has integers up to here exactly."""
 
