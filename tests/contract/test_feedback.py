@@ -142,7 +142,7 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
         for kind in ("truths", "predictions"):
             assert running.metric(f'feedback_lost_total{{kind="{kind}"}}') == 1
         assert running.metric('feedback_store_failures_total{kind="truths"}') > 0
-        assert "could not store predictions, will retry" in running.log.read_text()
+        assert "could not store truths, will retry" in running.log.read_text()
 
         store.unlink()
         wait_until(lambda: ("a", 0) in stored(store, "truths"), what="the truth to be stored")
@@ -152,6 +152,6 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
 
 def test_without_a_store_there_is_no_feedback_path(client: httpx.Client) -> None:
     answer = client.post("/feedback", json={"id": "a", "target": 1})
-    assert (answer.status_code, "feedback_url" in answer.text) == (404, True)
+    assert (answer.status_code, "PREDICTOR_FEEDBACK_URL" in answer.text) == (404, True)
     assert "/feedback" not in client.get("/openapi.json").json()["paths"]
     assert "x-request-id" not in client.post("/stream", json={"instance": 0.5}).headers
