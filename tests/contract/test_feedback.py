@@ -124,7 +124,7 @@ def test_does_not_record_what_is_refused(recording_server: Server, store: Path) 
     assert stored(store, "predictions").keys() == {*before, (accepted, 0)}
 
 
-def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
+def test_an_unavailable_store_delays_no_prediction(tmp_path: Path) -> None:
     """Requests wait for the store as long as there is room: for one truth and one prediction here."""
     store = tmp_path / "store"
     store.write_text("a file in the place of the folder")
