@@ -70,8 +70,9 @@ class RequestContext:
         self.complete = False
         route = routes.find(self.path)
         endpoint, handler = route.endpoint, route.handler(self.method)
-        if cloud_events.is_event(self.fields) and endpoint in cloud_events.ENDPOINTS:
-            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service.handle.name)
+        takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
+        if takes_events and cloud_events.is_event(self.fields):
+            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
         client = str((scope.get("client") or ("",))[0])
         self.call = Call(endpoint, route.scope, handler, self.fields, client, self.method, self.path)
 
