@@ -226,3 +226,12 @@ def test_can_be_repeated_in_a_thread(service: InferenceService) -> None:
             cloud_events.wrap(handler, service)(request)
     assert bodies == [b'{"a":1}'] * 2
     assert (request.body, request.headers.media) == (event(b'{"a":1}'), b"application/json")
+
+
+def test_type_and_source_of_responses_are_settings(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CE_TYPE", "forecast")
+    monkeypatch.setenv("CE_SOURCE", "/forecasts")
+    service = InferenceService(ModelHandle("linear-regressor", Path("models/7")), Settings())
+    response = cloud_events.wrap(reader, service)(structured(event()))
+    found = json.loads(response.body)
+    assert (found["type"], found["source"]) == ("forecast", "/forecasts")
