@@ -142,7 +142,7 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
         for kind in ("truths", "predictions"):
             assert running.metric(f'feedback_lost_total{{kind="{kind}"}}') == 1
         assert running.metric('feedback_store_failures_total{kind="truths"}') > 0
-        assert "can't be stored, and wait" in running.log.read_text()
+        assert "could not store predictions, will retry" in running.log.read_text()
 
         store.unlink()
         wait_until(lambda: ("a", 0) in stored(store, "truths"), what="the truth to be stored")
