@@ -20,7 +20,7 @@ def record(service: InferenceService, request: Request) -> Response:
         Overloaded: too much waits to be stored.
     """
     if service.recorder is None:
-        raise NotFound("feedback is not enabled on this server")
+        raise NotFound("feedback is not enabled; set PREDICTOR_FEEDBACK_URL")
     request.headers.require(JSON)
     require_cheap(len(request.body), inline=request.inline)
     labels = read(request.body, request.checkpoint)

@@ -210,7 +210,7 @@ def _decode(contents: Mapping[str, bytes]) -> LinearModel:
         if not names or len(names) != len(model.weights):
             raise ValueError(f"{len(names)} features, but {len(model.weights)} weights")
         if duplicates := [name for name, times in Counter(names).items() if times > 1]:
-            raise ValueError(f"duplicate feature {duplicates[0]!r}")
+            raise ValueError(f"duplicate feature {duplicates[0]!r:.80}")
     if set(model.reference.features) != set(names):
         raise ArtifactError(f"{REFERENCE_FILE}: its features differ from those of {MODEL_FILE}")
     return model
@@ -258,7 +258,7 @@ def _column(value: dict[str, Any]) -> Column:
     if not isinstance(name, str) or not name or not isinstance(unit, str | None):
         raise ValueError("a column needs a name, and a unit that is a string or null")
     if any("\ud800" <= character <= "\udfff" for character in name + (unit or "")):
-        raise ValueError(f"column {name!r}: name or unit has an unpaired surrogate")
+        raise ValueError(f"column {name!r:.80}: name or unit has an unpaired surrogate")
     return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
 
 
