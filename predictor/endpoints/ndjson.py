@@ -41,6 +41,11 @@ class Records:
         self.count = 0
         self._rest = bytearray()
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the record that is not complete yet."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> bytes:
         """Answer the records that ``data`` completes.
 

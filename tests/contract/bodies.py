@@ -1,5 +1,6 @@
 """The bodies of prediction requests in every protocol, and the predictions in those of their responses."""
 
+import gzip
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -72,6 +73,16 @@ def infer_binary(wanted: Wanted) -> Written:
     content = np.array(wanted.rows, "<f8").tobytes()
     document = _padded(_infer(wanted, {"parameters": {"binary_data_size": len(content)}}), wanted)
     return document + content, {"inference-header-content-length": str(len(document))}
+
+
+def compressed(write: Callable[[Wanted], Written]) -> Callable[[Wanted], Written]:
+    """Compress the body of another writer, to however few bytes."""
+
+    def compress(wanted: Wanted) -> Written:
+        body, headers = write(wanted)
+        return gzip.compress(body), headers | {"content-encoding": "gzip"}
+
+    return compress
 
 
 def binary_event(write: Callable[[Wanted], Written]) -> Callable[[Wanted], Written]:

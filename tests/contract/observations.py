@@ -70,9 +70,10 @@ def scrape(server: Server) -> Samples:
     """Return the samples of ``/metrics`` by name and labels."""
     with server.connect() as connection:
         connection.send(head("/metrics", method="GET"))
-        text = connection.read_response().body.decode()
+        response = connection.read_response()
+    assert response.status == 200
     samples: Samples = {}
-    for name, labels, value in _SAMPLE.findall(text):
+    for name, labels, value in _SAMPLE.findall(response.body.decode()):
         samples.setdefault(name, {})[tuple(_LABEL.findall(labels))] = float(value)
     return samples
 
@@ -83,6 +84,11 @@ def _changes(before: Samples, after: Samples, name: str, *labels: str) -> dict[A
         if change := value - before.get(name, {}).get(key, 0):
             changes[tuple(dict(key)[label] for label in labels)] = change
     return changes
+
+
+def wait_for_memory(server: Server, size: int) -> None:
+    """Wait until bodies take so many bytes."""
+    wait_until(lambda: scrape(server)["inference_memory_bytes"][()] == size, what=f"{size} bytes in use")
 
 
 def recorded_rows(server: Server, name: str, count: int) -> dict[int, float]:

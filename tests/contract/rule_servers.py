@@ -31,7 +31,7 @@ def start_open(place: Path) -> AbstractContextManager[Server]:
 def start_slow(place: Path) -> AbstractContextManager[Server]:
     """Start a server whose thread can be made to wait; nobody can be its administrator."""
     launcher = (sys.executable, slow_model.__file__, str(place / "wait"))
-    return start_predictor(place=place, launcher=launcher, queue=1, answer_seconds=0.25, inline_bytes=_INLINE)
+    return start_predictor(place=place, launcher=launcher, queue=1, answer_seconds=0.1, inline_bytes=_INLINE)
 
 
 @contextmanager

@@ -139,6 +139,7 @@ SMALL = INLINE | {
 ONE_ROW = {"rows": "it asks for one row"}
 PATH = INLINE | {"memory": "it has no body"}
 RECORDS = {
+    "memory": "its response has begun, and ends with a line that says so",
     "rows": "a stream may have any number of records",
     "bad input": "a bad record is answered by a line of its own, and the stream goes on",
     "queue": "records are computed on the event loop, as they arrive",
@@ -185,6 +186,9 @@ TRANSPORTS: tuple[Transport, ...] = (
     Http("large explain", *_EXPLAIN, lacks=V1, size=LARGE, scope="explain"),
     Http("large V2", *_INFER, size=LARGE),
     Http("large V2 binary", *_INFER[:2], bodies.infer_binary, bodies.outputs, size=LARGE),
+    Http(
+        "compressed batch", *_BATCH[:2], bodies.compressed(bodies.instances), bodies.predictions, lacks=NATIVE
+    ),
     Http("row in path", *_ROW_IN_PATH, lacks=NATIVE | PATH | ONE_ROW, method="GET"),
     Http("rows in path", *_ROWS_IN_PATH, lacks=NATIVE | PATH, method="GET"),
     Http("records", *_RECORDS, lacks=NATIVE | RECORDS, chunked=True),
