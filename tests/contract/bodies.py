@@ -23,7 +23,8 @@ class Wanted(NamedTuple):
     Attributes:
         rows: the values of the features.
         key: the credential.
-        id: the client's name for the request.
+        id: the client's name for the request, where the protocol has it.
+        header_id: the client's name for the request in ``X-Request-Id``.
         model, version, outputs: what the request names, where its protocol can.
         size: bytes of the body at least.
     """
@@ -31,6 +32,7 @@ class Wanted(NamedTuple):
     rows: Sequence[Sequence[float]] = ((0.5,),)
     key: str = ""
     id: str = ""
+    header_id: str = ""
     model: str = NAME
     version: str = ""
     outputs: Sequence[str] = ()

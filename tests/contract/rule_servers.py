@@ -16,15 +16,22 @@ ADMIN = "admin-token"
 KEYS = ("predict", "explain", "feedback", "admin")
 """API keys, each with the one scope that it is named after."""
 MAX_ROWS = 100
-MEMORY = 2**20
-"""The memory budget of the open server."""
+MAX_BYTES = 2**16
+MEMORY = 4 * MAX_BYTES
+"""Limits of the open server: rows of a request, bytes of a body, and bytes of all bodies."""
 _INLINE = LARGE // 2
 
 
 def start_open(place: Path) -> AbstractContextManager[Server]:
     """Start a server that needs no credentials; its administrator has a token."""
     return start_predictor(
-        place=place, max_rows=MAX_ROWS, max_memory_bytes=MEMORY, admin_token=ADMIN, inline_bytes=_INLINE
+        place=place,
+        flags=("--grpc_max_receive_message_length", str(MAX_BYTES)),
+        max_rows=MAX_ROWS,
+        max_body_bytes=MAX_BYTES,
+        max_memory_bytes=MEMORY,
+        admin_token=ADMIN,
+        inline_bytes=_INLINE,
     )
 
 

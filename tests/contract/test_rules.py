@@ -16,7 +16,7 @@ from predictor.errors import PredictorError
 from tests.contract.bodies import Wanted
 from tests.contract.observations import observe, recorded_rows, wait_for_memory
 from tests.contract.operations import LIVENESS, OPERATIONS, READINESS, Operation, is_ready
-from tests.contract.rule_servers import ADMIN, KEYS, MAX_ROWS, MEMORY, STARTERS, waiting
+from tests.contract.rule_servers import ADMIN, KEYS, MAX_BYTES, MAX_ROWS, MEMORY, STARTERS, waiting
 from tests.contract.streams import RecordStream
 from tests.contract.transports import LARGE, ONE_ROW, TRANSPORTS, Http, Reply, Transport
 from tests.support.http import chunked, head
@@ -74,14 +74,20 @@ def check_rows(server: Server, transport: Transport) -> None:
     assert reply.message == f"more than {limit} rows"
 
 
+def check_length(server: Server, transport: Transport) -> None:
+    refused(server, transport, Wanted(size=MAX_BYTES + 1), errors.TooLarge)
+
+
 @contextmanager
 def full_memory(server: Server) -> Iterator[None]:
-    """Have an unfinished body take all of the memory budget but a few bytes."""
-    size = MEMORY - 8
-    with server.connect() as connection:
-        body = chunked(b" " * size, size).removesuffix(b"0\r\n\r\n")
-        connection.send(head("/batch", {"transfer-encoding": "chunked"}) + body)
-        wait_for_memory(server, size)
+    """Have unfinished bodies take all of the memory budget but a few bytes."""
+    size = MAX_BYTES - 2
+    body = chunked(b" " * size, size).removesuffix(b"0\r\n\r\n")
+    with ExitStack() as stack:
+        for count in range(1, MEMORY // MAX_BYTES + 1):
+            connection = stack.enter_context(server.connect())
+            connection.send(head("/batch", {"transfer-encoding": "chunked"}) + body)
+            wait_for_memory(server, count * size)
         yield
     wait_for_memory(server, 0)
 
@@ -174,6 +180,12 @@ def check_request_id(server: Server, transport: Transport) -> None:
     assert recorded_rows(server, name, len(rows)) == {i: value for i, (value,) in enumerate(rows)}
 
 
+def check_header_id(server: Server, transport: Transport) -> None:
+    name = f"header-{transport.name.replace(' ', '-')}"
+    assert predicted(server, transport, Wanted(key=transport.scope, header_id=name)).id == name
+    assert recorded_rows(server, name, 1) == {0: 0.5}
+
+
 def check_generated_id(server: Server, transport: Transport) -> None:
     reply = predicted(server, transport, Wanted(key=transport.scope))
     assert recorded_rows(server, reply.id, 1) == {0: 0.5}
@@ -209,6 +221,7 @@ RULES = (
     Rule("predictions", "open", check_predictions_are_equal),
     Rule("bad input", "open", check_bad_input),
     Rule("rows", "open", check_rows),
+    Rule("length", "open", check_length),
     Rule("memory", "open", check_memory),
     Rule("queue", "slow", check_queue),
     Rule("deadline", "slow", check_deadline),
@@ -221,6 +234,7 @@ RULES = (
     Rule("draining", "draining", check_draining),
     Rule("request id", "guarded", check_request_id),
     Rule("log", "open", check_log),
+    Rule("X-Request-Id", "guarded", check_header_id),
     Rule("generated id", "guarded", check_generated_id),
 )
 

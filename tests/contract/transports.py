@@ -85,8 +85,7 @@ class Http:
         version = f"/versions/{wanted.version}" if wanted.version else ""
         path = self.path.format(model=wanted.model, version=version)
         body, headers = self.write(wanted._replace(size=max(self.size, wanted.size)))
-        if wanted.key:
-            headers = headers | {"authorization": f"Bearer {wanted.key}"}
+        headers = headers | dict(_metadata(wanted))
         if self.method == "GET":
             return http.head(path + body.decode(), headers, method="GET")
         return http.post(path, body, headers, chunk_size=1000 if self.chunked else 0)
@@ -108,7 +107,7 @@ class Grpc:
 
     def send(self, server: Server, wanted: Wanted) -> Reply:
         """Send a request, and read its response."""
-        metadata = [("authorization", f"Bearer {wanted.key}")] if wanted.key else []
+        metadata = _metadata(wanted)
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
             infer = GRPCInferenceServiceStub(channel).ModelInfer
             try:
@@ -123,6 +122,12 @@ class Grpc:
 
 Transport = Http | Grpc
 
+
+def _metadata(wanted: Wanted) -> list[tuple[str, str]]:
+    credential = [("authorization", f"Bearer {wanted.key}")] if wanted.key else []
+    return credential + ([("x-request-id", wanted.header_id)] if wanted.header_id else [])
+
+
 NATIVE = {
     "unknown model": "the path names no model",
     "unknown version": "the path names no version",
@@ -130,6 +135,7 @@ NATIVE = {
 }
 V1 = {name: NATIVE[name] for name in ("unknown version", "unknown output")}
 INLINE = {
+    "length": "it is short, or it would go another way",
     "queue": "a small body is computed on the event loop, and waits for no thread",
     "deadline": "a small body is computed on the event loop, within milliseconds",
 }
@@ -137,8 +143,9 @@ SMALL = INLINE | {
     "memory": "a small body that arrives with its head is answered at once, and takes no memory"
 }
 ONE_ROW = {"rows": "it asks for one row"}
-PATH = INLINE | {"memory": "it has no body"}
+PATH = INLINE | {"length": "it has no body", "memory": "it has no body"}
 RECORDS = {
+    "length": "a stream may have any length, and each record its own limit",
     "memory": "its response has begun, and ends with a line that says so",
     "rows": "a stream may have any number of records",
     "bad input": "a bad record is answered by a line of its own, and the stream goes on",
