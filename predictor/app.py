@@ -173,7 +173,11 @@ class Predictor:
         if self.tls:
             await asyncio.to_thread(self.tls.refresh)
         for source in service.authorizer.sources:
-            if not isinstance(source, JsonWebTokens) or source.refresh_requested or round_ % _JWKS_ROUNDS == 0:
+            if (
+                not isinstance(source, JsonWebTokens)
+                or source.refresh_requested
+                or round_ % _JWKS_ROUNDS == 0
+            ):
                 await asyncio.to_thread(source.refresh)
 
 

@@ -191,7 +191,7 @@ def _media(value: bytes) -> bytes:
         name, _, charset = parameter.partition(b"=")
         if name == b"charset" and charset.strip(b'"') not in _CHARSETS:
             raise UnsupportedMediaType(f"unsupported charset {charset.decode('latin-1')[:40]}; use utf-8")
-    return JSON if media in (b"", _FORM) or media.endswith(b"+json") else media
+    return JSON if media in (b"", _FORM) or media.endswith((b"+json", b"/json")) else media
 
 
 def _accepted(value: bytes) -> tuple[bytes, ...]:

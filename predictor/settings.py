@@ -134,6 +134,13 @@ class Settings(BaseSettings):
     grace_seconds: Seconds = 15
     """How long requests in progress may take to finish after that."""
 
+    ce_type: Annotated[str, Field(validation_alias="CE_TYPE")] = "io.kserve.inference.response"
+    """The type of the CloudEvents that answer CloudEvents, from KServe's variable ``CE_TYPE``."""
+
+    ce_source: Annotated[str | None, Field(validation_alias="CE_SOURCE")] = None
+    """Their source, from KServe's variable ``CE_SOURCE``; by default ``io.kserve.inference.`` and the model's
+    name."""
+
     @model_validator(mode="after")
     def _check_auth(self) -> Self:
         if self.auth == "required" and not (self.api_keys or self.jwks):
