@@ -207,10 +207,11 @@ BINARY = tensor(data=None, parameters={"binary_data_size": 16})
     ("request_", "message"),
     [
         ({}, 'the key "inputs" is missing'),
-        ({"inputs": []}, "inputs: expected at least one"),
+        ({"inputs": []}, "inputs: expected at least one object, got an empty list"),
         ({"inputs": {}}, "inputs: expected a list, got an object"),
         ({"inputs": [3]}, "inputs[0]: expected an object"),
         ({"inputs": [tensor(name=None)]}, "inputs[0].name: expected a string, got null"),
+        ({"inputs": [tensor(name="x", shape=[2])]}, 'inputs: missing feature "bmi"; unknown feature "x"'),
         ({"inputs": [tensor(shape=None)]}, "inputs[0].shape: expected a list of sizes, got null"),
         ({"inputs": [tensor(shape=[-2, 1])]}, "inputs[0].shape: expected a list of sizes, got a list of 2"),
         ({"inputs": [tensor(shape=[2, 1, 1])]}, "inputs[0].shape: expected one or two sizes, got 3"),
@@ -224,7 +225,7 @@ BINARY = tensor(data=None, parameters={"binary_data_size": 16})
         ({"inputs": [tensor(data=[[1], [2, 3]])]}, "inputs[0]: shape [2, 1] needs 2 numbers, got 3"),
         ({"inputs": [tensor(), tensor(name="bmi")]}, 'inputs: unknown feature "instances"'),
         ({"inputs": [tensor()], "id": 3}, "id: expected a string, got the number 3"),
-        ({"inputs": [tensor()], "outputs": [{"name": "x"}, {"name": "y"}]}, "outputs"),
+        ({"inputs": [tensor()], "outputs": [{"name": 3}]}, "outputs[0]: expected a name"),
         ({"inputs": [BINARY]}, "inputs[0].parameters.binary_data_size"),
     ],
 )
@@ -242,11 +243,13 @@ def test_refuses_invalid_binary_tensors(client: httpx.Client) -> None:
         headers = {"inference-header-content-length": length}
         return refusal(client.post(V2, content=content, headers=headers))
 
-    assert send(head + raw[:8], str(len(head))).endswith("the number 16, and 8 bytes are left after the JSON")
-    assert send(head + raw + b"x", str(len(head))) == "1 byte is left after the tensors"
-    assert send(head + raw, "many").startswith('Inference-Header-Content-Length: "many" is no length')
-    assert send(head + raw, "-1").startswith('Inference-Header-Content-Length: "-1" is no length')
-    assert send(head + raw, "9999").startswith('Inference-Header-Content-Length: "9999" is no length')
+    assert send(head + raw[:8], str(len(head))).endswith(
+        "expected at most the 8 bytes after the JSON, got the number 16"
+    )
+    assert send(head + raw + b"x", str(len(head))) == "the tensors leave 1 byte of the body"
+    assert send(head + raw, "many").startswith('Inference-Header-Content-Length: "many" is not a length')
+    assert send(head + raw, "-1").startswith('Inference-Header-Content-Length: "-1" is not a length')
+    assert send(head + raw, "9999").startswith('Inference-Header-Content-Length: "9999" is not a length')
     message = refusal(client.post(V2, content=head, headers={"content-type": "application/octet-stream"}))
     assert message == "binary tensors need the header Inference-Header-Content-Length"
 
