@@ -74,7 +74,9 @@ class RequestContext:
         if takes_events and cloud_events.is_event(self.fields):
             endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
         client = str((scope.get("client") or ("",))[0])
-        self.call = Call(endpoint, route.scope, handler, self.fields, client, self.method, self.path)
+        self.call = Call(
+            endpoint, route.scope_of(self.method), handler, self.fields, client, self.method, self.path
+        )
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
@@ -219,13 +221,13 @@ class RequestContext:
             data = arriving.result()
             try:
                 reservation.grow(len(data))
-                answers = records.feed(data)
+                for answers in records.feed(data):
+                    await self._send_body(answers, more=True)
+                    await asyncio.sleep(0)  # other requests have their turn
             except (TooLong, OutOfMemory) as error:
                 if error.reason:
                     self.service.metrics.rejected[error.reason] += 1
                 return orjson.dumps({"error": str(error)}) + b"\n"
             reservation.release()
             reservation.hold(records.unfinished)
-            if answers:
-                await self._send_body(answers, more=True)
-        return records.finish()
+        return b"".join(records.finish())
