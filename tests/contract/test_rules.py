@@ -119,6 +119,7 @@ def check_deadline(server: Server, transport: Transport) -> None:
 def check_scope(server: Server, transport: Transport) -> None:
     refused(server, transport, Wanted(), errors.Unauthorized)
     refused(server, transport, Wanted(key="wrong"), errors.Unauthorized)
+    refused(server, transport, Wanted(model="other", version="8"), errors.Unauthorized)
     for scope in KEYS:
         if scope == transport.scope:
             predicted(server, transport, Wanted(key=scope))
