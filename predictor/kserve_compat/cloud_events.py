@@ -30,7 +30,7 @@ _STRUCTURED = b"application/cloudevents+json"
 _PREFIX = b"ce-"
 _VERSIONS = ("1.0", "0.3")
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-"""What stands for itself in a header field; everything else is percent-encoded."""
+"""Characters that are not percent-encoded in a header field."""
 _QUOTED = re.compile(rb'"(.*)"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
