@@ -16,6 +16,8 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
+from predictor.codecs import json_document
+from predictor.codecs.json_document import ABSENT
 from predictor.errors import InvalidInput, UnsupportedMediaType
 from predictor.messages import JSON, Handler, Request, RequestHeaders, Response, request_id
 from predictor.service.inference import InferenceService
@@ -27,9 +29,8 @@ _ANY_FORMAT = b"application/cloudevents"
 _STRUCTURED = b"application/cloudevents+json"
 _PREFIX = b"ce-"
 _VERSIONS = ("1.0", "0.3")
-_ABSENT = Raw()
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-"""What stands for itself in a header field; everything else is percent-encoded."""
+"""Characters that are not percent-encoded in a header field."""
 _QUOTED = re.compile(rb'"(.*)"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -49,7 +50,7 @@ class _Event(_Attributes):
     """An event in the JSON format. Its data stay bytes, so nothing is lost on the way to their reader."""
 
     datacontenttype: str | None = None
-    data: Raw = _ABSENT
+    data: Raw = ABSENT
     data_base64: bytes | None = None
 
 
@@ -72,7 +73,7 @@ def wrap(handler: Handler, service: InferenceService) -> Handler:
         structured = _has_event_format(request.fields)
         body, headers = request.body, request.headers
         try:
-            name = _read_structured(request) if structured else _read_binary(request)
+            name = _read(request, structured=structured)
             request.identify(headers.request_id or name)
             return _respond(handler(request), service, structured=structured)
         finally:  # the service calls this again, in a thread, if the event loop is no place for it
@@ -85,53 +86,47 @@ def _has_event_format(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(b"content-type", b"").lower().startswith(_ANY_FORMAT)
 
 
-def _read_binary(request: Request) -> str:
-    """Check the attributes in the header fields, and return the id; the body is the data."""
-    fields = request.fields.items()
+def _read(request: Request, *, structured: bool) -> str:
+    """Check an event, replace a structured one by its data, and return its id."""
     try:
-        given = {name[3:].decode(): _text(value) for name, value in fields if name.startswith(_PREFIX)}
-        return _checked(msgspec.convert(given, _Attributes))
-    except UnicodeDecodeError as error:
-        raise InvalidInput("a header field of the CloudEvent is not UTF-8") from error
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"the CloudEvent is not valid: {error}") from error
+        event = _read_body(request) if structured else _read_fields(request.fields)
+    except msgspec.ValidationError as error:  # its message has no values
+        raise InvalidInput(f"the CloudEvent is not valid: {error}") from None
+    if event.specversion not in _VERSIONS:
+        raise InvalidInput(f"unsupported specversion of the CloudEvent; use {_VERSIONS[0]}")
+    if isinstance(event, _Event):
+        _take_data(request, event)
+    return event.id
 
 
-def _read_structured(request: Request) -> str:
-    """Read an event in the JSON format, replace the body by its data, and return the id."""
+def _read_fields(fields: Mapping[bytes, bytes]) -> _Attributes:
+    try:
+        given = {
+            name[3:].decode(): _text(value) for name, value in fields.items() if name.startswith(_PREFIX)
+        }
+    except UnicodeDecodeError:
+        raise InvalidInput("a header field of the CloudEvent is not UTF-8") from None
+    return msgspec.convert(given, _Attributes)
+
+
+def _read_body(request: Request) -> _Event:
     media = request.fields[b"content-type"].partition(b";")[0].strip().lower()
     if media != _STRUCTURED:
         shown = media.decode("latin-1")[:80]
         raise UnsupportedMediaType(
             f"unsupported content type {shown}; use {_STRUCTURED.decode()}, with one event in a request"
         )
-    event = _decode(request.body)
-    name = _checked(event)
-    if event.data is not _ABSENT and event.data_base64 is not None:
+    return json_document.decode(_EVENT, request.body)
+
+
+def _take_data(request: Request, event: _Event) -> None:
+    if event.data is not ABSENT and event.data_base64 is not None:
         raise InvalidInput("the CloudEvent has both data and data_base64")
-    if event.data is _ABSENT and event.data_base64 is None:
+    if event.data is ABSENT and event.data_base64 is None:
         raise InvalidInput("the CloudEvent has no data")
     request.body = bytes(event.data) if event.data_base64 is None else event.data_base64
     content_type = (event.datacontenttype or "").encode()
     request.headers = RequestHeaders.of({**request.fields, b"content-type": content_type})
-    return name
-
-
-def _decode(body: bytes | bytearray) -> _Event:
-    try:
-        return _EVENT.decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"the CloudEvent is not valid: {error}") from error
-    except RecursionError as error:
-        raise InvalidInput("the CloudEvent is nested too deeply") from error
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"the CloudEvent is not JSON: {error}") from error
-
-
-def _checked(attributes: _Attributes) -> str:
-    if attributes.specversion not in _VERSIONS:
-        raise InvalidInput(f"unsupported specversion of the CloudEvent; use {_VERSIONS[0]}")
-    return attributes.id
 
 
 def _text(value: bytes) -> str:

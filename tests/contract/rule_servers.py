@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.contract import slow_model
+from tests.contract import slow_predictor
 from tests.contract.bodies import Wanted
 from tests.contract.operations import READINESS, is_ready
 from tests.contract.transports import LARGE, TRANSPORTS
@@ -37,7 +37,7 @@ def start_open(place: Path) -> AbstractContextManager[Server]:
 
 def start_slow(place: Path) -> AbstractContextManager[Server]:
     """Start a server whose thread can be made to wait; nobody can be its administrator."""
-    launcher = (sys.executable, slow_model.__file__, str(place / "wait"))
+    launcher = (sys.executable, slow_predictor.__file__, str(place / "wait"))
     return start_predictor(place=place, launcher=launcher, queue=1, answer_seconds=0.1, inline_bytes=_INLINE)
 
 

@@ -1,5 +1,6 @@
 """CloudEvents on a real server: with the CloudEvents SDK that KServe uses, and event by event."""
 
+import gzip
 import json
 from base64 import b64encode
 from typing import Any
@@ -77,6 +78,14 @@ def test_reads_the_same_numbers_as_without_an_event(client: httpx.Client) -> Non
     event = json.dumps(ATTRIBUTES)[:-1] + f', "data": {body}}}'
     found = client.post(V1, content=event, headers={"content-type": STRUCTURED}).json()["data"]
     assert found == client.post(V1, content=body).json()
+
+
+def test_reads_and_writes_compressed_events(client: httpx.Client) -> None:
+    event = json.dumps(ATTRIBUTES | {"data": {"instances": [0.5] * 1000}}).encode()
+    headers = {"content-type": STRUCTURED, "content-encoding": "gzip", "accept-encoding": "gzip"}
+    answer = client.post(V1, content=gzip.compress(event), headers=headers)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["data"] == {"predictions": [621.125] * 1000}
 
 
 def test_answers_binary_tensors_in_both_modes(client: httpx.Client) -> None:

@@ -25,27 +25,37 @@ from tests.support.server import NAME, VERSION, Server
 ROWS = ((0.1,), (-0.0025,), (1e-300,), (123456.789,), (0.0,))
 
 
+Start = Callable[[str], Server]
+"""Returns the server of a name; starts it when it is first asked for."""
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    with ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(STARTERS[name](tmp_path_factory.mktemp(name))))
+
+
 def predicted(server: Server, transport: Transport, wanted: Wanted) -> Reply:
     """Check a successful prediction, and that it is counted with its rows."""
-    with observe(server) as seen:
+    with observe(server) as observed:
         reply = transport.send(server, wanted)
     assert reply.outcome == transport.outcome(None), reply
     assert reply.predictions == [938.25 * value + 152.0 for (value,) in wanted.rows]
-    assert seen.requests == {(transport.endpoint, "200"): 1}
-    assert seen.rows == {transport.endpoint: len(wanted.rows)}
-    assert (seen.rejected, seen.audit, seen.errors) == ({}, [], [])
+    assert observed.requests == {(transport.endpoint, "200"): 1}
+    assert observed.rows == {transport.endpoint: len(wanted.rows)}
+    assert (observed.rejected, observed.audit, observed.errors) == ({}, [], [])
     return reply
 
 
 def refused(server: Server, transport: Transport, wanted: Wanted, error: type[PredictorError]) -> Reply:
     """Check a refusal: that it is counted, with its reason, and audited if a right is missing."""
-    with observe(server) as seen:
+    with observe(server) as observed:
         reply = transport.send(server, wanted)
     assert reply.outcome == transport.outcome(error), reply
-    assert seen.requests == {(transport.endpoint, str(error.status)): 1}
-    assert (seen.rows, seen.errors) == ({}, [])
-    assert seen.rejected == ({error.reason: 1} if error.reason else {})
-    assert seen.audit == audited(transport.endpoint, error)
+    assert observed.requests == {(transport.endpoint, str(error.status)): 1}
+    assert (observed.rows, observed.errors) == ({}, [])
+    assert observed.rejected == ({error.reason: 1} if error.reason else {})
+    assert observed.audit == audited(transport.endpoint, error)
     return reply
 
 
@@ -57,8 +67,8 @@ def audited(endpoint: str, error: type[PredictorError]) -> list[dict[str, object
 
 
 def check_predictions_are_equal(server: Server, transport: Transport) -> None:
-    rows = ROWS[:1] if ONE_ROW.items() <= transport.lacks.items() else ROWS
-    sizes = (0, 0, LARGE) if "queue" not in transport.lacks else (0, 0)
+    rows = ROWS[:1] if ONE_ROW.items() <= transport.exempt.items() else ROWS
+    sizes = (0, 0, LARGE) if "queue" not in transport.exempt else (0, 0)
     for size in sizes:
         predicted(server, transport, Wanted(rows, size=size))
 
@@ -119,6 +129,7 @@ def check_deadline(server: Server, transport: Transport) -> None:
 def check_scope(server: Server, transport: Transport) -> None:
     refused(server, transport, Wanted(), errors.Unauthorized)
     refused(server, transport, Wanted(key="wrong"), errors.Unauthorized)
+    refused(server, transport, Wanted(model="other", version="8"), errors.Unauthorized)
     for scope in KEYS:
         if scope == transport.scope:
             predicted(server, transport, Wanted(key=scope))
@@ -139,7 +150,8 @@ def check_unknown_version(server: Server, transport: Transport) -> None:
 
 
 def check_unknown_output(server: Server, transport: Transport) -> None:
-    predicted(server, transport, Wanted(outputs=["predictions"]))
+    for name in ("predictions", "output-0"):  # a sole output may have any name
+        predicted(server, transport, Wanted(outputs=[name]))
     refused(server, transport, Wanted(outputs=["predictions", "other"]), errors.InvalidInput)
 
 
@@ -175,7 +187,7 @@ def check_draining(server: Server, transport: Transport) -> None:
 
 def check_request_id(server: Server, transport: Transport) -> None:
     name = f"order-{transport.name.replace(' ', '-')}"
-    rows = ROWS[:1] if ONE_ROW.items() <= transport.lacks.items() else ROWS
+    rows = ROWS[:1] if ONE_ROW.items() <= transport.exempt.items() else ROWS
     assert predicted(server, transport, Wanted(rows, key=transport.scope, id=name)).id == name
     assert recorded_rows(server, name, len(rows)) == {i: value for i, (value,) in enumerate(rows)}
 
@@ -189,16 +201,6 @@ def check_header_id(server: Server, transport: Transport) -> None:
 def check_generated_id(server: Server, transport: Transport) -> None:
     reply = predicted(server, transport, Wanted(key=transport.scope))
     assert recorded_rows(server, reply.id, 1) == {0: 0.5}
-
-
-Start = Callable[[str], Server]
-"""Returns the server of a name; starts it when it is first asked for."""
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    with ExitStack() as stack:
-        yield functools.cache(lambda name: stack.enter_context(STARTERS[name](tmp_path_factory.mktemp(name))))
 
 
 def check_log(server: Server, transport: Transport) -> None:
@@ -242,19 +244,19 @@ RULES = (
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rule_holds_on_transport(start: Start, rule: Rule, transport: Transport) -> None:
-    if reason := transport.lacks.get(rule.name):
-        pytest.skip(f"{transport.name}: {reason}")
+    if reason := transport.exempt.get(rule.name):
+        pytest.skip(reason)
     rule.check(start(rule.server), transport)
 
 
 def test_stream_of_records_ends_with_a_line_about_full_memory(start: Start) -> None:
     server = start("open")
-    with full_memory(server), observe(server) as seen, RecordStream(server.port) as stream:
+    with full_memory(server), observe(server) as observed, RecordStream(server.port) as stream:
         stream.send(b'{"instance":')
         assert stream.receive() == [{"error": "the requests in progress use the whole memory budget"}]
         stream.finish_sending()
         assert stream.receive() == []
-    assert seen.rejected == {"memory": 1}
+    assert observed.rejected == {"memory": 1}
 
 
 def test_unfinished_records_take_memory(start: Start) -> None:
@@ -267,7 +269,7 @@ def test_unfinished_records_take_memory(start: Start) -> None:
 
 
 def test_transports_name_existing_rules() -> None:
-    assert {name for transport in TRANSPORTS for name in transport.lacks} <= {rule.name for rule in RULES}
+    assert {name for transport in TRANSPORTS for name in transport.exempt} <= {rule.name for rule in RULES}
 
 
 def expected(operation: Operation, key: str) -> type[PredictorError] | None:
@@ -280,7 +282,7 @@ def expected(operation: Operation, key: str) -> type[PredictorError] | None:
 def test_operation_needs_its_scope(start: Start, name: str) -> None:
     server, operation = start("guarded"), OPERATIONS[name]
     for key in ("", "wrong", *KEYS):
-        with observe(server) as seen:
+        with observe(server) as observed:
             outcome, _ = operation.call(server, key)
         error = expected(operation, key)
         assert outcome == operation.outcome(error)
@@ -288,9 +290,9 @@ def test_operation_needs_its_scope(start: Start, name: str) -> None:
         if operation.scope == "admin" and error is None:
             who = {"client": "127.0.0.1", "endpoint": operation.endpoint, "principal": "admin-client"}
             lines = [{"message": "admitted", **who}]
-        assert seen.audit == lines
-        assert operation.endpoint == "metrics" or seen.requests == count(operation, error)
-        assert seen.rejected == ({error.reason: 1} if error else {})
+        assert observed.audit == lines
+        assert operation.endpoint == "metrics" or observed.requests == count(operation, error)
+        assert observed.rejected == ({error.reason: 1} if error else {})
         if "unload" in name and error is None:
             OPERATIONS["load"].call(server, key)
 
@@ -302,11 +304,11 @@ def count(operation: Operation, error: type[PredictorError] | None) -> dict[tupl
 @pytest.mark.parametrize("name", [name for name, found in OPERATIONS.items() if found.scope == "admin"])
 def test_administration_is_unknown_where_nobody_can_be_administrator(start: Start, name: str) -> None:
     server, operation = start("slow"), OPERATIONS[name]
-    with observe(server) as seen:
+    with observe(server) as observed:
         outcome, _ = operation.call(server, ADMIN)
     assert outcome == operation.outcome(errors.NotFound)
-    assert seen.requests == count(operation, errors.NotFound)
-    assert [(line["message"], line["status"]) for line in seen.audit] == [("refused", 404)]
+    assert observed.requests == count(operation, errors.NotFound)
+    assert [(line["message"], line["status"]) for line in observed.audit] == [("refused", 404)]
 
 
 def check_readiness(server: Server, name: str, *, ready: bool) -> None:

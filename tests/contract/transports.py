@@ -48,7 +48,7 @@ class Http:
         path: with places for the model and for ``/versions/V``.
         write: writes the body, and the header fields that belong to it.
         read: reads the predictions in the body of a response.
-        lacks: why a rule can't apply, by the rule's name.
+        exempt: rules that can't apply, and why.
         method: GET has the body in its path.
         chunked: whether the body has no length beforehand.
         size: bytes of the body at least.
@@ -60,7 +60,7 @@ class Http:
     path: str
     write: Callable[[Wanted], bodies.Written]
     read: Callable[[bytes], Sequence[float]]
-    lacks: Mapping[str, str] = field(default_factory=dict)
+    exempt: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
     chunked: bool = False
     size: int = 0
@@ -97,7 +97,7 @@ class Grpc:
 
     name: str
     write: Callable[[Wanted], pb.ModelInferRequest]
-    lacks: Mapping[str, str] = field(default_factory=dict)
+    exempt: Mapping[str, str] = field(default_factory=dict)
     endpoint: str = "grpc_infer"
     scope: str = "predict"
 
@@ -128,6 +128,7 @@ def _metadata(wanted: Wanted) -> list[tuple[str, str]]:
     return credential + ([("x-request-id", wanted.header_id)] if wanted.header_id else [])
 
 
+# Rules that can't apply, and why.
 NATIVE = {
     "unknown model": "the path names no model",
     "unknown version": "the path names no version",
@@ -135,7 +136,7 @@ NATIVE = {
 }
 V1 = {name: NATIVE[name] for name in ("unknown version", "unknown output")}
 INLINE = {
-    "length": "it is short, or it would go another way",
+    "length": "a longer body is not answered in this way",
     "queue": "a small body is computed on the event loop, and waits for no thread",
     "deadline": "a small body is computed on the event loop, within milliseconds",
 }
@@ -152,6 +153,7 @@ RECORDS = {
     "queue": "records are computed on the event loop, as they arrive",
     "deadline": "a stream may last as long as its client wants",
 }
+
 _Form = tuple[str, str, Callable[[Wanted], bodies.Written], Callable[[bytes], Sequence[float]]]
 """Endpoint, path, writer and reader."""
 
@@ -163,6 +165,11 @@ _INFER: _Form = ("v2_infer", "/v2/models/{model}{version}/infer", bodies.infer, 
 _ROW_IN_PATH: _Form = ("stream", "/stream/", bodies.row_in_path, bodies.prediction)
 _ROWS_IN_PATH: _Form = ("batch", "/batch/", bodies.rows_in_path, bodies.predictions)
 _RECORDS: _Form = ("stream_ndjson", "/stream", bodies.records, bodies.lines)
+
+
+def _compressed(form: _Form) -> _Form:
+    endpoint, path, write, read = form
+    return endpoint, path, bodies.compressed(write), read
 
 
 def _event(form: _Form) -> _Form:
@@ -177,36 +184,34 @@ def _structured(form: _Form, *, base64: bool = False) -> _Form:
 
 TRANSPORTS: tuple[Transport, ...] = (
     # Small JSON on the fast path, which parses each head once.
-    Http("small stream", *_STREAM, lacks=NATIVE | SMALL | ONE_ROW),
-    Http("small batch", *_BATCH, lacks=NATIVE | SMALL),
-    Http("small V1", *_PREDICT, lacks=V1 | SMALL),
-    Http("small V2", *_INFER, lacks=SMALL),
+    Http("small stream", *_STREAM, exempt=NATIVE | SMALL | ONE_ROW),
+    Http("small batch", *_BATCH, exempt=NATIVE | SMALL),
+    Http("small V1", *_PREDICT, exempt=V1 | SMALL),
+    Http("small V2", *_INFER, exempt=SMALL),
     # The ASGI application: bodies without a length, bodies for a thread, and whatever else is no plain POST.
-    Http("chunked stream", *_STREAM, lacks=NATIVE | ONE_ROW, chunked=True),
-    Http("chunked batch", *_BATCH, lacks=NATIVE, chunked=True),
-    Http("chunked V1", *_PREDICT, lacks=V1, chunked=True),
-    Http("chunked explain", *_EXPLAIN, lacks=V1, chunked=True, scope="explain"),
+    Http("chunked stream", *_STREAM, exempt=NATIVE | ONE_ROW, chunked=True),
+    Http("chunked batch", *_BATCH, exempt=NATIVE, chunked=True),
+    Http("chunked V1", *_PREDICT, exempt=V1, chunked=True),
+    Http("chunked explain", *_EXPLAIN, exempt=V1, chunked=True, scope="explain"),
     Http("chunked V2", *_INFER, chunked=True),
-    Http("large stream", *_STREAM, lacks=NATIVE | ONE_ROW, size=LARGE),
-    Http("large batch", *_BATCH, lacks=NATIVE, size=LARGE),
-    Http("large V1", *_PREDICT, lacks=V1, size=LARGE),
-    Http("large explain", *_EXPLAIN, lacks=V1, size=LARGE, scope="explain"),
+    Http("large stream", *_STREAM, exempt=NATIVE | ONE_ROW, size=LARGE),
+    Http("large batch", *_BATCH, exempt=NATIVE, size=LARGE),
+    Http("large V1", *_PREDICT, exempt=V1, size=LARGE),
+    Http("large explain", *_EXPLAIN, exempt=V1, size=LARGE, scope="explain"),
     Http("large V2", *_INFER, size=LARGE),
     Http("large V2 binary", *_INFER[:2], bodies.infer_binary, bodies.outputs, size=LARGE),
-    Http(
-        "compressed batch", *_BATCH[:2], bodies.compressed(bodies.instances), bodies.predictions, lacks=NATIVE
-    ),
-    Http("row in path", *_ROW_IN_PATH, lacks=NATIVE | PATH | ONE_ROW, method="GET"),
-    Http("rows in path", *_ROWS_IN_PATH, lacks=NATIVE | PATH, method="GET"),
-    Http("records", *_RECORDS, lacks=NATIVE | RECORDS, chunked=True),
+    Http("compressed batch", *_compressed(_BATCH), exempt=NATIVE),
+    Http("row in path", *_ROW_IN_PATH, exempt=NATIVE | PATH | ONE_ROW, method="GET"),
+    Http("rows in path", *_ROWS_IN_PATH, exempt=NATIVE | PATH, method="GET"),
+    Http("records", *_RECORDS, exempt=NATIVE | RECORDS, chunked=True),
     # CloudEvents.
-    Http("event V1", *_event(_PREDICT), lacks=V1),
+    Http("event V1", *_event(_PREDICT), exempt=V1),
     Http("event V2", *_event(_INFER)),
-    Http("event explain", *_event(_EXPLAIN), lacks=V1, scope="explain"),
-    Http("structured event V1", *_structured(_PREDICT), lacks=V1),
+    Http("event explain", *_event(_EXPLAIN), exempt=V1, scope="explain"),
+    Http("structured event V1", *_structured(_PREDICT), exempt=V1),
     Http("structured event V2", *_structured(_INFER)),
-    Http("structured event explain", *_structured(_EXPLAIN), lacks=V1, scope="explain"),
-    Http("base64 event V1", *_structured(_PREDICT, base64=True), lacks=V1),
+    Http("structured event explain", *_structured(_EXPLAIN), exempt=V1, scope="explain"),
+    Http("base64 event V1", *_structured(_PREDICT, base64=True), exempt=V1),
     # gRPC.
     Grpc("gRPC", bodies.typed_message),
     Grpc("gRPC raw", bodies.raw_message),

@@ -131,13 +131,14 @@ def test_refuses_whatever_is_wrong_as_the_fault_of_the_client(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (b"", "is not JSON"),
+        (b"", "the body is empty"),
         (b"[1]", "Expected `object`, got `array`"),
         (b"{}", "missing required field `specversion`"),
         (event(id=""), "Expected `str` of length >= 1 - at `$.id`"),
         (event(type=1), "Expected `str`, got `int` - at `$.type`"),
         (event(specversion="2.0"), "unsupported specversion"),
-        (event(b'"\\ud800"'), "is not JSON"),
+        (event(b'"\\ud800"'), "half of a surrogate pair"),
+        (event(b'"\xff"'), "the body is not UTF-8"),
         (event(b"[" * 100_000), "nested too deeply"),
         (event(b'"a secret"', "data_base64"), "Invalid base64"),
         (event(b'"e30=","data":1', "data_base64"), "both data and data_base64"),
