@@ -99,6 +99,10 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"features": [2.0]}, "2.0 is not the name of a column"),
         ({"target": None}, "None is not the name of a column"),
         ({"features": ["bmi", "age", "bmi"]}, "feature 'bmi' is named 2 times"),
+        (
+            {"features": ["_id"]},
+            "feature '_id': names that begin with an underscore are reserved",
+        ),
         ({"features": ["bmi", "target"]}, "the target 'target' is among the features"),
         ({"units": {"height": "cm"}}, "units names 'height', which is neither a feature nor the target"),
         ({"ranges": {"height": [0, 1]}}, "ranges names 'height', which is neither a feature nor the target"),

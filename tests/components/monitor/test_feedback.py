@@ -27,7 +27,7 @@ def record(tmp_path: Path) -> Record:
     ) -> None:
         recorder = Recorder(open_store(str(tmp_path)), 2**20, 3600)
         for name, feature, value in predicted:
-            recorder.predicted(
+            recorder.record_predictions(
                 Predicted(name, 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
             )
 
