@@ -64,7 +64,7 @@ test-all: test test-slow ## Both
 fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
-hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest bodies (HOLD: one part)
+hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest and the worst bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
