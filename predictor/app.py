@@ -221,7 +221,7 @@ def make_tls(options: argparse.Namespace, settings: Settings) -> Tls | None:
     """
     certificate, key = options.ssl_certfile, options.ssl_keyfile
     if bool(certificate) != bool(key):
-        raise ValueError("--ssl_certfile and --ssl_keyfile need each other")
+        raise ValueError("--ssl_certfile and --ssl_keyfile must be set together")
     if not certificate:
         if settings.client_ca:
             raise ValueError("client_ca needs --ssl_certfile and --ssl_keyfile")

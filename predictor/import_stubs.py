@@ -1,8 +1,7 @@
-"""Importing KServe without what only its other parts need.
+"""Imports KServe without packages that only its other parts need.
 
-``import kserve`` brings pandas, for requests as data frames, and the whole Kubernetes client, for those who
-manage InferenceServices: together more than half of the time that the predictor takes to start, and of the
-memory that it holds. Serving touches neither.
+``import kserve`` imports pandas, for requests as data frames, and the Kubernetes client, for managing
+InferenceServices: more than half of the predictor's start time and memory. Serving uses neither.
 """
 
 import contextlib
@@ -15,14 +14,14 @@ from typing import Any
 
 
 class _Missing:
-    """Stands for a class of a module that was left out: good for annotations and ``isinstance`` alone."""
+    """Replaces a class of a stubbed package; usable in annotations and ``isinstance`` only."""
 
     def __init__(self, *_arguments: object, **_named: object) -> None:
         raise ImportError(f"{type(self).__module__}.{type(self).__qualname__}: left out of the predictor")
 
 
 class _Stub(ModuleType):
-    """A module in which whatever is asked for is missing."""
+    """A module whose every attribute is a :class:`_Missing` class."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -37,7 +36,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, packages: Sequence[str]) -> None:
         self.packages = frozenset(packages)
-        self.made: list[str] = []
+        self.stubbed: list[str] = []
 
     def find_spec(
         self, fullname: str, _path: object = None, _target: object = None
@@ -47,18 +46,18 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        self.made.append(spec.name)
+        self.stubbed.append(spec.name)
         return _Stub(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leave it as it is."""
+        """Do nothing: a stub has no code."""
 
 
 @contextlib.contextmanager
 def without(*packages: str) -> Iterator[None]:
-    """Import as if ``packages`` were there, with nothing in them; afterwards they can be imported in earnest.
+    """Replace ``packages`` by stubs for imports inside the block; later imports get the real packages.
 
-    A package that is imported already is not touched.
+    A package that is imported already stays as it is.
     """
     finder = _Finder([package for package in packages if package not in sys.modules])
     sys.meta_path.insert(0, finder)
@@ -66,5 +65,5 @@ def without(*packages: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-        for name in finder.made:
+        for name in finder.stubbed:
             del sys.modules[name]

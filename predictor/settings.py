@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     max_memory_bytes: Positive = 64 * 2**20
     """Memory for all bodies in progress, responses included. Beyond it requests get 503 with Retry-After."""
 
-    inline_bytes: Positive = 2**19
+    inline_bytes: Positive = 2**17
     """Bodies up to this size are processed on the event loop, longer ones in a thread."""
 
     workers: Positive = 1

@@ -1,4 +1,4 @@
-"""TLS for both ports from the same files, which may be renewed while we serve."""
+"""TLS for both ports, from files that may be renewed while the server runs."""
 
 import logging
 import ssl
@@ -11,78 +11,80 @@ logger = logging.getLogger(__name__)
 
 
 class Tls:
-    """The server's certificate and its key, and the authority that clients' certificates must come from.
+    """The server's certificate and private key, and the CA that client certificates must come from.
 
     Args:
-        certificate: a file of PEM certificates, the server's own first. key: the file of its private key.
-        clients: a file of PEM certificates of authorities; where it is given, a client without a certificate
-        from one of them is refused in the handshake.
+        certificate: a PEM file with the certificate chain, the server's own first.
+        key: a PEM file with the private key.
+        client_ca: a PEM file of CA certificates; if given, clients without a certificate from one of them are
+            refused in the handshake.
 
     Raises:
         OSError: a file can't be read.
-        ssl.SSLError: it holds no certificate, or another one's key.
+        ssl.SSLError: a file has no certificate, or the key belongs to another one.
     """
 
-    def __init__(self, certificate: Path, key: Path, clients: Path | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
         self.certificate = certificate
         self.key = key
-        self.clients = clients
+        self.client_ca = client_ca
         self._contexts: list[ssl.SSLContext] = []
-        self._seen = self._stamp()
-        self._check()
+        self._loaded_stamp = self._stamp()
+        self._make_context()
 
     def for_http(self, _config: object = None, _default: object = None) -> ssl.SSLContext:
-        """A context for uvicorn, as its ``ssl_context_factory`` makes it."""
-        context = self._check()
+        """Return a context for uvicorn, which :meth:`refresh` updates."""
+        context = self._make_context()
         self._contexts.append(context)
         return context
 
     def for_grpc(self) -> grpc.ServerCredentials:
-        """Credentials for gRPC, which reads the files again at a handshake after they changed."""
-        given = self._configuration()
-        seen = self._seen
+        """Return credentials for gRPC, which asks at each handshake whether the files have changed."""
+        initial, used_stamp = self._grpc_configuration(), self._loaded_stamp
 
         def renewed() -> Any:
-            nonlocal seen
-            if seen == self._seen:
+            nonlocal used_stamp
+            if used_stamp == self._loaded_stamp:
                 return None
-            seen = self._seen
-            return self._configuration()
+            used_stamp = self._loaded_stamp
+            return self._grpc_configuration()
 
-        required = self.clients is not None
-        return grpc.dynamic_ssl_server_credentials(given, renewed, require_client_authentication=required)
+        return grpc.dynamic_ssl_server_credentials(
+            initial, renewed, require_client_authentication=self.client_ca is not None
+        )
 
     def refresh(self) -> None:
-        """Read the files again if they changed; where they can't be used, those before stay."""
+        """Read the files again if they changed; if they are unusable, keep the previous certificate."""
         try:
-            seen = self._stamp()
-            if seen == self._seen:
+            stamp = self._stamp()
+            if stamp == self._loaded_stamp:
                 return
-            self._check()
+            self._make_context()
             for context in self._contexts:
                 self._load(context)
-            self._seen = seen
-            logger.info("the certificate was renewed")
+            self._loaded_stamp = stamp
+            logger.info("renewed the certificate")
         except OSError as error:  # ssl.SSLError is one
-            logger.error("the certificate is as before: %s: %s", self.certificate, error)
+            logger.error("keeping the previous certificate: %s: %s", self.certificate, error)
 
-    def _check(self) -> ssl.SSLContext:
+    def _make_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._load(context)
         return context
 
     def _load(self, context: ssl.SSLContext) -> None:
         context.load_cert_chain(self.certificate, self.key)
-        if self.clients:
-            context.load_verify_locations(self.clients)
+        if self.client_ca:
+            context.load_verify_locations(self.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
 
-    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+    def _grpc_configuration(self) -> grpc.ServerCertificateConfiguration:
         pair = (self.key.read_bytes(), self.certificate.read_bytes())
         return grpc.ssl_server_certificate_configuration(
-            [pair], root_certificates=self.clients.read_bytes() if self.clients else None
+            [pair], root_certificates=self.client_ca.read_bytes() if self.client_ca else None
         )
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
-        files = (self.certificate, self.key, *([self.clients] if self.clients else []))
+        """Return what changes when a file is replaced or written: its time of modification and its inode."""
+        files = (self.certificate, self.key, *([self.client_ca] if self.client_ca else []))
         return tuple((status.st_mtime_ns, status.st_ino) for status in (file.stat() for file in files))

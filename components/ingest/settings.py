@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.ingest.problems import Problem
+from predictor.model.artifact import reserved_names
 
 Mask = NDArray[np.bool_]
 
@@ -111,6 +112,10 @@ class Settings:
         for name, times in Counter(self.features).items():
             if times > 1:
                 yield f"feature {name!r} is named {times} times"
+        yield from (
+            f"feature {name!r}: names that begin with an underscore are reserved for feedback"
+            for name in reserved_names(map(str, self.features))
+        )
         if self.target in self.features:
             yield f"the target {self.target!r} is among the features"
         for parameter, names in (("ranges", self.ranges), ("units", self.units)):

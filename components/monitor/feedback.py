@@ -1,7 +1,7 @@
 """What the predictor kept, read back: what was predicted, what came true, and the two joined into new data.
 
 The predictor writes ``predictions/DAY/*.parquet`` and ``truths/DAY/*.parquet`` below one URL; see
-``predictor/recorder.py`` for their columns.
+``predictor/feedback/recorder.py`` for their columns.
 """
 
 import posixpath

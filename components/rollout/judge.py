@@ -173,6 +173,7 @@ def _shift(stable: list[float], canary: list[float]) -> float:
     distance = math.fsum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / count
     mean = math.fsum(ours) / count
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in ours) / count)
-    if min(ours) < max(ours):
+    # The square of a deviation below 1e-162 is 0.
+    if deviation and min(ours) < max(ours):
         return distance / deviation
     return math.inf if distance else 0.0

@@ -17,6 +17,8 @@ import numpy as np
 from nanoarrow.ipc import StreamWriter
 from numpy.typing import NDArray
 
+from predictor.codecs import features
+from predictor.codecs.cost import require_cheap
 from predictor.codecs.flatbuffers import Table
 from predictor.errors import InvalidInput
 from predictor.messages import Request
@@ -26,6 +28,10 @@ _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _RECORD_BATCH = 1, 3
 _INT, _FLOAT = 2, 3
 _FLOATS = ("<f2", "<f4", "<f8")
+_MORE_COLUMNS = 64
+"""Columns beyond the features, up to which they are read for a message."""
+_BATCH_COST = 64
+"""A column of a record batch takes as long as that many bytes of text."""
 
 
 class _Column(NamedTuple):
@@ -42,16 +48,19 @@ def read(
 
     Raises:
         InvalidInput: anything else; it names the column and the row.
+        TooCostly: so many batches or columns would take too long on the event loop.
     """
     messages = _messages(request.body)
     kind, header, _ = next(messages, (0, None, b""))
     if kind != _SCHEMA or header is None:
         raise InvalidInput("the body is no Arrow stream: it does not begin with a schema")
     columns = _columns(header, names)
-    order = [[column.name for column in columns].index(name) for name in names]
+    order = features.order([column.name for column in columns], names, "columns")
     parts: list[NDArray[np.float64]] = []
     rows = 0
-    for kind, header, content in messages:
+    for i, (kind, header, content) in enumerate(messages, start=1):
+        require_cheap(_BATCH_COST * i * len(names), inline=request.inline)
+        request.checkpoint()
         if kind != _RECORD_BATCH or header is None:
             raise InvalidInput("only record batches may follow the schema, neither dictionaries nor tensors")
         check_rows(rows + header.number(0, "q"))
@@ -106,15 +115,7 @@ def _messages(body: bytes | bytearray) -> Iterator[tuple[int, Table | None, memo
 def _columns(schema: Table, names: Sequence[str]) -> list[_Column]:
     if schema.number(0, "h"):
         raise InvalidInput("the numbers of the Arrow stream must be little-endian")
-    columns = [_column(field) for field in schema.tables(1)]
-    found = [column.name for column in columns]
-    if unknown := [name for name in found if name not in names]:
-        raise InvalidInput(f"the column {unknown[0][:80]!r} is no feature of this model")
-    if missing := [name for name in names if name not in found]:
-        raise InvalidInput(f"the feature {missing[0]} is missing among the columns")
-    if len(found) > len(names):
-        raise InvalidInput("a column stands twice")
-    return columns
+    return [_column(field) for field in schema.tables(1, most=len(names) + _MORE_COLUMNS)]
 
 
 def _column(field: Table) -> _Column:
@@ -136,12 +137,10 @@ def _batch(
     """The columns of a record batch; ``first`` is the number of its first row, for the messages."""
     if header.table(3) is not None:
         raise InvalidInput(
-            "compressed record batches are not known here; compress the body as a whole instead"
+            "compressed record batches are not supported; compress the body as a whole instead"
         )
-    rows, nodes, buffers = header.number(0, "q"), header.pairs(1), header.pairs(2)
-    if len(nodes) != len(columns) or len(buffers) != 2 * len(columns):
-        raise InvalidInput("a record batch has other columns than the schema")
-    values = []
+    rows, values = header.number(0, "q"), []
+    nodes, buffers = header.pairs(1, len(columns)), header.pairs(2, 2 * len(columns))
     for i, column in enumerate(columns):
         length, nulls = nodes[i]
         if length != rows or rows < 0:

@@ -1,7 +1,7 @@
 """CSV in and out.
 
-Lines of plain numbers become the rows of a JSON array, which is parsed a piece at a time as any other; only
-what that does not understand is read field by field.
+Lines of plain numbers are parsed as a JSON array, a piece at a time. A piece with anything else, such as a
+blank line, is read field by field; from a quote on, everything is, as a quoted field may hold a line end.
 """
 
 import csv
@@ -13,12 +13,23 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.codecs import json_bulk, json_strict
+from predictor.codecs import features, json_bulk, json_output
 from predictor.codecs.cost import require_cheap
+from predictor.codecs.features import shown
+from predictor.codecs.json_bulk import PIECE
+from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 
-_SHOWN = 40
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_HEADER = 2**16
+_MORE_COLUMNS = 64
+"""Columns beyond the features, up to which a header is read for a message."""
+_COST = 2
+"""A byte of CSV takes as long as so many bytes of JSON, if both are read carefully."""
+_NOT_STRUCTURE = b"0123456789+-.eE \t"
+_LINE_END_TO_COMMA = bytes.maketrans(b"\n", b",")
+_LINES_AT_ONCE = 2**14
 
 
 def read(
@@ -37,92 +48,124 @@ def read(
 
     Raises:
         InvalidInput: anything else; it names the line.
+        TooCostly: it is so unusual that it would take too long on the event loop.
     """
-    body = request.body
-    check_rows(body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n") - 1)
-    order, start = _header(body, names)
-    X = _plain(body, start, len(names))
-    if X is None:
-        require_cheap(len(body), inline=request.inline)
-        X = _careful(body, start, names)
+    body, width = bytes(request.body), len(names)
+    check_utf8(body)
+    lines = _count_lines(body)
+    check_rows(lines - 1)
+    values, size = np.empty((lines + 1) * width), 0
+    order, start = _header(body, 3 if body.startswith(_BOM) else 0, names)
+    while start < len(body):
+        request.checkpoint()
+        end = _cut(body, start)
+        piece = body[start:end] if end < len(body) else body[start:].rstrip()
+        found = _plain(piece, width)
+        if found is None:
+            if b'"' in piece:  # a quoted field may go on in the next piece
+                end, piece = len(body), body[start:].rstrip()
+            require_cheap(_COST * len(piece), inline=request.inline)
+            found = _careful(piece, names, 1 + _count_lines(body[:start]), request)
+        values[size : size + len(found)] = found
+        size, start = size + len(found), end
+    if not size:
+        raise InvalidInput("the body holds no line of numbers")
+    X = values[:size].reshape(-1, width)
     return X if order is None else X[:, order]
 
 
 def write(values: NDArray[np.float64]) -> bytes:
     """Write predictions of shape (n,), a line each, under the header ``prediction``."""
-    return b"prediction\r\n%b\r\n" % json_bulk.array(values)[1:-1].replace(b",", b"\r\n")
+    return b"prediction\r\n%b\r\n" % json_output.array(values)[1:-1].replace(b",", b"\r\n")
 
 
-def _header(body: bytes | bytearray, names: Sequence[str]) -> tuple[list[int] | None, int]:
-    """Where the features are among the columns, if the first line names them, and where numbers begin."""
-    end = _first_line(body)
-    first = next(_fields(body[:end], 1), [])
-    # One more than there are features tells all: a line can hold millions.
-    columns = [field.strip() for field in first[: len(names) + 1]]
-    if not first or any(map(_is_number, columns)):
-        return None, 0
-    if unknown := [column for column in columns if column not in names]:
-        raise InvalidInput(f"line 1: the column {json_strict.shown(unknown[0])} is no feature of this model")
-    if missing := [name for name in names if name not in columns]:
-        raise InvalidInput(f"line 1: the feature {missing[0]} is missing")
-    if len(columns) > len(names):
-        raise InvalidInput("line 1: a column stands twice")
-    return [columns.index(name) for name in names], end
-
-
-def _first_line(body: bytes | bytearray) -> int:
-    """Return the length of the first line with its end: LF, CR LF or CR."""
-    end = body.find(b"\n") + 1 or len(body)
-    carriage = body.find(b"\r", 0, end) + 1
-    return end if not carriage or body[carriage:end] == b"\n" else carriage
-
-
-def _plain(body: bytes | bytearray, start: int, width: int) -> NDArray[np.float64] | None:
-    """Parse lines of JSON numbers; None where anything else is among them, a blank line or a quote say."""
-    text = bytes(body[start:]).rstrip()
-    if not text or any(mark in text for mark in (b"[", b"]", b'"')):
-        return None
-    rows = b"[%b]" % text.replace(b"\r\n", b"\n").replace(b"\n", b"],[")
+def _header(body: bytes, start: int, names: Sequence[str]) -> tuple[list[int] | None, int]:
+    """Return the features' positions if the first line names them, and where the lines of numbers begin."""
+    end = body.find(b"\n", start, start + _LONGEST_HEADER)
+    end = start + _LONGEST_HEADER if end < 0 else end
+    if body.count(b",", start, end) > len(names) + _MORE_COLUMNS:
+        return None, start
+    lines = _Lines(body[start : start + _LONGEST_HEADER])
     try:
-        return json_bulk.rows(rows, 0, len(rows), width, "instances")
-    except InvalidInput:
+        columns = [field.strip() for field in next(csv.reader(lines, strict=True), [])]
+    except csv.Error:
+        return None, start
+    if not columns or any(map(_is_number, columns)):
+        return None, start
+    return features.order(columns, names, "line 1"), start + lines.size
+
+
+def _cut(body: bytes, start: int) -> int:
+    """Return the end of the lines that fit a piece, or of a line that is longer."""
+    if len(body) - start <= PIECE:
+        return len(body)
+    return body.rfind(b"\n", start, start + PIECE) + 1 or body.find(b"\n", start) + 1 or len(body)
+
+
+def _count_lines(text: bytes) -> int:
+    ends = text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else 0
+    return ends + json_bulk.count(text, b"\n")
+
+
+def _plain(piece: bytes, width: int) -> NDArray[np.float64] | None:
+    """Return the numbers of lines of JSON numbers; None if there is anything else, such as a blank line."""
+    text = piece.rstrip(b"\r\n")
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+    if b"\r" in text or len(text) > PIECE:
         return None
+    structure = text.translate(None, _NOT_STRUCTURE)
+    line = b"," * (width - 1) + b"\n"
+    if structure + b"\n" != line * (structure.count(b"\n") + 1):
+        return None
+    return json_bulk.numbers(b"".join((b"[", text.translate(_LINE_END_TO_COMMA), b"]")))
 
 
-def _careful(body: bytes | bytearray, start: int, names: Sequence[str]) -> NDArray[np.float64]:
-    first = 1 if start == 0 else 2
+def _careful(text: bytes, names: Sequence[str], first: int, request: Request) -> NDArray[np.float64]:
+    """Return the numbers of lines, field by field; ``first`` is the number of the first line."""
     values = array("d")
-    for line, fields in enumerate(_fields(body[start:], first), start=first):
-        if not fields:
-            continue
+    lines = _Lines(text)
+    reader = csv.reader(lines, strict=True)
+    while True:
+        line, lines.size = first + reader.line_num, 0
+        if reader.line_num % _LINES_AT_ONCE == 0:
+            request.checkpoint()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return np.array(values)
+        except csv.Error as error:
+            raise InvalidInput(f"line {line}: {error}") from None
         if len(fields) != len(names):
+            if not fields:
+                continue
             wanted = f"{len(names)} number{'s' * (len(names) != 1)}"
             raise InvalidInput(f"line {line}: expected {wanted}, got {len(fields)} fields")
-        values.extend(_number(field, name, line) for field, name in zip(fields, names, strict=True))
-    if not values:
-        raise InvalidInput("the body holds no line of numbers")
-    return np.array(values, dtype=np.float64).reshape(-1, len(names))
+        for field, name in zip(fields, names, strict=True):
+            values.append(_number(field, name, line))
 
 
-def _fields(body: bytes | bytearray, first: int) -> Iterator[list[str]]:
-    """The fields of each line; ``first`` is the number of the first line, for the messages."""
-    text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
-    reader = csv.reader(text, strict=True)
-    try:
-        yield from reader
-    except UnicodeDecodeError:
-        raise InvalidInput(f"the body is not UTF-8: byte {_first_wrong(body)}") from None
-    except csv.Error as error:
-        raise InvalidInput(f"line {first + max(reader.line_num, 1) - 1}: {error}") from error
+class _Lines:
+    """The lines of a text for Python's reader, with a bound for those of one row.
 
+    Attributes:
+        size: bytes that were read since it was set to 0.
+    """
 
-def _first_wrong(body: bytes | bytearray) -> int:
-    """Where a body stops being UTF-8: what reads it in pieces counts from the beginning of the piece."""
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(body)
+    def __init__(self, text: bytes) -> None:
+        self.size = 0
+        # A text that was cut ends with half a character at worst.
+        self._lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", errors="ignore", newline="")
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.size += len(line) if line.isascii() else len(line.encode())
+        if self.size > PIECE:
+            raise csv.Error(f"longer than {PIECE} bytes")
+        return line
 
 
 def _is_number(field: str) -> bool:
@@ -134,11 +177,10 @@ def _is_number(field: str) -> bool:
 
 
 def _number(field: str, name: str, line: int) -> float:
-    shown = json_strict.shown(field[:_SHOWN])
     try:
         value = float(field)
     except ValueError:
-        raise InvalidInput(f"line {line}: expected a number for {name}, got {shown}") from None
+        raise InvalidInput(f"line {line}: expected a number for {name}, got {shown(field)}") from None
     if not math.isfinite(value) or "_" in field:
-        raise InvalidInput(f"line {line}: {shown} for {name} is not a number that a double can hold")
+        raise InvalidInput(f"line {line}: {shown(field)} for {name} is not a number that a double can hold")
     return value

@@ -48,15 +48,19 @@ class Table:
         except UnicodeDecodeError as error:
             raise InvalidInput("the body is no Arrow stream: a name is not UTF-8") from error
 
-    def tables(self, field: int) -> list["Table"]:
-        """A vector of tables."""
+    def tables(self, field: int, most: int) -> list["Table"]:
+        """A vector of tables, of which there may be ``most``."""
         start, count = self._vector(field, 4)
+        if count > most:
+            raise InvalidInput(f"the Arrow stream has {count} columns, more than are needed")
         places = range(start, start + 4 * count, 4)
         return [Table(self.content, place + _get(_U32, self.content, place)) for place in places]
 
-    def pairs(self, field: int) -> list[tuple[int, int]]:
-        """A vector of structs of two 64-bit numbers."""
+    def pairs(self, field: int, expected: int) -> list[tuple[int, int]]:
+        """A vector of so many structs of two 64-bit numbers."""
         start, count = self._vector(field, 16)
+        if count != expected:
+            raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
         return list(struct.iter_unpack("<qq", self.content[start : start + 16 * count]))
 
     def _place(self, field: int) -> int | None:

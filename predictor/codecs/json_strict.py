@@ -1,106 +1,136 @@
-"""Reading JSON so exactly that an error can say what is wrong and where.
+"""The strict JSON reader: Python's own parser, and messages that say what is wrong and where.
 
-The standard library's parser, with everything it would pass over in silence noticed: duplicate keys, NaN and
-Infinity, numbers that a double can't hold. It is the careful reader behind the fast one in ``json_codec``,
-and decides whatever that one does not understand at once.
+It runs on what a faster reader refused. What it accepts after all counts, so that no answer depends on
+which reader was asked first.
 """
 
 import json
 import math
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
+from predictor.codecs import features, json_document
+from predictor.codecs.features import shown as shown
 from predictor.errors import InvalidInput
 
+Where = str | tuple[str | int, ...]
+"""The place of a value: its text, or its keys and indexes, which become a text when there is an error."""
+
+NUMBERS = frozenset((float, int))
+"""The types of a number; a bool is neither."""
+
 _SHOWN = 40
+_INT_DIGITS = 20
+"""Digits of the longest integers of 64 bits; longer ones are read as doubles."""
+
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 class Unrepresentable:
-    """Stands in a document for a number that is none in a double, until its place is known."""
+    """A number in a document that no double can hold."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
 
-def document(body: bytes | bytearray, offset: int = 0) -> Any:
-    """Parse ``body`` into Python objects; ``offset`` is where it stands in the whole, for the messages.
+def document(body: bytes | bytearray) -> Any:
+    """Parse a document into Python objects; the last of several equal keys counts.
 
     Raises:
-        InvalidInput: not UTF-8, not JSON, nested without end, or an object with the same key twice.
+        InvalidInput: it is not JSON, not UTF-8, or nested too deeply.
+    """
+    return parse(json_document.whole(body))
+
+
+def parse(text: bytes) -> Any:
+    """Parse JSON that is known to be valid into Python objects.
+
+    Raises:
+        InvalidInput: it is nested too deeply.
     """
     try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}"
-        ) from error
-    if not text.strip():
-        raise InvalidInput("the body is empty")
-    try:
-        return json.loads(
-            text,
-            parse_float=_float,
-            parse_int=_integer,
-            parse_constant=Unrepresentable,
-            object_pairs_hook=_object,
-        )
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"the body is not JSON: {error.msg} at character {offset + error.pos}") from error
-    except RecursionError as error:
-        raise InvalidInput("the body is nested too deeply") from error
+        return DECODER.decode(text.decode())
+    except RecursionError:
+        raise InvalidInput(json_document.TOO_DEEP) from None
 
 
-def member(document: object, key: str, *, others: bool = False) -> Any:
-    """The value of ``key`` in an object that holds nothing else, or ``others`` too.
+def member(document: object, key: str) -> Any:
+    """Return the value of ``key`` in an object that has no other keys.
 
     Raises:
-        InvalidInput: not an object, without the key, or with a key that means nothing here.
+        InvalidInput: it is not an object, or has other keys.
     """
     if not isinstance(document, dict):
         raise InvalidInput(f'expected an object {{"{key}": ...}}, got {describe(document)}')
+    if unknown := next((name for name in document if name != key), None):
+        raise InvalidInput(f'unknown key {shown(unknown)}; use "{key}"')
     if key not in document:
-        found = f", got {', '.join(shown(name) for name in list(document)[:3])}" if document else ""
-        raise InvalidInput(f'the key "{key}" is missing{found}')
-    if not others and len(document) > 1:
-        unknown = next(name for name in document if name != key)
-        raise InvalidInput(f'the key {shown(unknown)} is not known here, only "{key}"')
+        raise InvalidInput(f'the key "{key}" is missing')
     return document[key]
 
 
-def table(value: object, width: int, where: str, first: int = 0) -> list[list[float]]:
-    """Read a list of rows, each a list of ``width`` numbers, or a number where the width is 1.
+def table(value: object, names: Sequence[str], where: str) -> list[Sequence[float]]:
+    """Return the rows in a list of at least one.
 
-    ``first`` is the number of the first row, for the messages.
+    Raises:
+        InvalidInput: it is something else, or a row is malformed.
     """
     if not isinstance(value, list):
-        raise InvalidInput(f"{where}: expected a list of instances, got {describe(value)}")
-    if not value and first == 0:
+        raise InvalidInput(f"{where}: expected a list, got {describe(value)}")
+    if not value:
         raise InvalidInput(f"{where}: expected at least one instance, got an empty list")
-    return [row(item, width, f"{where}[{first + i}]") for i, item in enumerate(value)]
+    return [row(item, names, (where, i)) for i, item in enumerate(value)]
 
 
-def row(value: object, width: int, where: str) -> list[float]:
-    """Read a list of ``width`` numbers, or a number where the width is 1."""
-    if not isinstance(value, list):
-        if width == 1:
-            return [number(value, where)]
-        raise InvalidInput(f"{where}: expected a list of {width} numbers, got {describe(value)}")
-    if len(value) != width:
-        raise InvalidInput(f"{where}: expected {width} feature{'s' * (width != 1)}, got {len(value)}")
-    return [number(item, f"{where}[{i}]") for i, item in enumerate(value)]
+def row(value: object, names: Sequence[str], where: Where) -> Sequence[float]:
+    """Return the numbers of a row: a list, an object by feature name, or a number for a single feature.
+
+    Raises:
+        InvalidInput: it is something else; the message says what and where.
+    """
+    if isinstance(value, dict):
+        features.order(list(value), names, place(where))
+        items: list[Any] = [value[name] for name in names]
+    elif isinstance(value, list):
+        items = value
+    elif len(names) == 1:
+        items = [value]
+    else:
+        wanted = f"a list of {len(names)} numbers"
+        raise InvalidInput(f"{place(where)}: expected {wanted}, got {describe(value)}")
+    if len(items) != len(names):
+        wanted = f"{len(names)} feature{'s' * (len(names) > 1)}"
+        raise InvalidInput(f"{place(where)}: expected {wanted}, got {len(items)}")
+    if not NUMBERS.issuperset(map(type, items)):
+        for i, (item, name) in enumerate(zip(items, names, strict=True)):
+            inside = f".{name}" if isinstance(value, dict) else f"[{i}]" * isinstance(value, list)
+            number(item, place(where) + inside)
+    return items
 
 
-def number(value: object, where: str) -> float:
-    """Read a number that a double can hold."""
-    if isinstance(value, Unrepresentable):
-        raise InvalidInput(f"{where}: {value.text[:_SHOWN]} is not a number that a double can hold")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{where}: expected a number, got {describe(value)}")
-    return float(value)
+def number(value: object, where: Where) -> float:
+    """Return a number that a double can hold.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    if type(value) in NUMBERS:
+        return float(value)  # type: ignore[arg-type]  # mypy can't know what the set holds
+    text = value.text if isinstance(value, Unrepresentable) else value
+    if isinstance(value, Unrepresentable) or text in _NOT_FINITE:
+        raise InvalidInput(f"{place(where)}: {text[:_SHOWN]} is not a number that a double can hold")  # type: ignore[index]
+    raise InvalidInput(f"{place(where)}: expected a number, got {describe(value)}")
+
+
+def place(where: Where) -> str:
+    """Return a place as a text, such as ``instances[3][0]``."""
+    if isinstance(where, str):
+        return where
+    return "".join(f"[{part}]" if isinstance(part, int) else part for part in where)
 
 
 def describe(value: object) -> str:
-    """Name a JSON value's kind for a message, with a short value itself."""
+    """Return the kind of a JSON value for a message, and a short value itself."""
     match value:
         case None:
             return "null"
@@ -115,33 +145,17 @@ def describe(value: object) -> str:
         case Unrepresentable():
             return value.text[:_SHOWN]
         case _:
-            return f"the number {value}"
+            return f"the number {str(value)[:_SHOWN]}"
 
 
-def shown(text: str) -> str:
-    """A string as JSON, cut to a length that a message can bear."""
-    return json.dumps(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
-
-
-# Python functions rather than float and int themselves: between two calls of one the interpreter can hand
-# over its lock, so that even a long reading leaves the event loop alive.
 def _float(text: str) -> float | Unrepresentable:
     value = float(text)
     return value if math.isfinite(value) else Unrepresentable(text)
 
 
 def _integer(text: str) -> float | Unrepresentable:
-    return int(text) if len(text) < 20 else _float(text)
+    return int(text) if len(text) <= _INT_DIGITS else _float(text)
 
 
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            _refuse_twice(key)
-        result[key] = value
-    return result
-
-
-def _refuse_twice(key: str) -> NoReturn:
-    raise InvalidInput(f"the key {shown(key)} stands twice in one object")
+DECODER = json.JSONDecoder(parse_float=_float, parse_int=_integer)
+"""Its functions are Python's, so that other threads can run between two numbers."""

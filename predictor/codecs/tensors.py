@@ -1,20 +1,28 @@
-"""The tensors of the Open Inference Protocol (V2): names, types, shapes, and their bytes."""
+"""The tensors of the Open Inference Protocol (V2): names, types, shapes, and their numbers.
 
-from collections.abc import Sequence
+Over REST and gRPC, in JSON, in binary and in typed fields, the same rules hold: a number has to fit the
+tensor's type, BOOL counts as 0 and 1, and FP32 and FP16 are rounded to their precision.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.codecs import json_strict
+from predictor.codecs import features, json_bulk, json_strict
+from predictor.codecs.json_document import Array
+from predictor.codecs.json_strict import Where, place
 from predictor.errors import InvalidInput
+from predictor.messages import Request
 
 INPUT = "instances"
-"""The one tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too."""
+"""The tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too."""
 
 OUTPUT = "predictions"
-"""The tensor answered, of shape (n)."""
+"""The tensor of the response, of shape (n)."""
 
 TYPES: dict[str, np.dtype[Any]] = {
     "FP64": np.dtype("<f8"),
@@ -28,6 +36,7 @@ TYPES: dict[str, np.dtype[Any]] = {
     "UINT32": np.dtype("<u4"),
     "UINT16": np.dtype("<u2"),
     "UINT8": np.dtype("<u1"),
+    "BOOL": np.dtype("?"),
 }
 
 
@@ -41,12 +50,12 @@ class Tensor:
 
 
 def inputs(width: int) -> list[dict[str, Any]]:
-    """The metadata of the input tensor."""
+    """Return the metadata of the input tensor."""
     return [{"name": INPUT, "datatype": "FP64", "shape": [-1, width]}]
 
 
 def outputs() -> list[dict[str, Any]]:
-    """The metadata of the output tensor."""
+    """Return the metadata of the output tensor."""
     return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
 
 
@@ -79,32 +88,153 @@ def from_bytes(content: bytes | memoryview, dtype: np.dtype[Any], where: str) ->
     """Read the raw bytes of a tensor, little-endian and row-major.
 
     Raises:
-        InvalidInput: not a whole number of elements.
+        InvalidInput: not a whole number of elements, or a BOOL other than 0 and 1.
     """
     if len(content) % dtype.itemsize:
         raise InvalidInput(
             f"{where}: {len(content)} bytes are not a whole number of elements of {dtype.itemsize}"
         )
-    return np.frombuffer(content, dtype=dtype).astype(np.float64, copy=False)
+    if dtype.kind == "b":
+        return from_numbers(np.frombuffer(content, np.uint8), dtype, where)
+    return np.frombuffer(content, dtype).astype(np.float64, copy=False)
+
+
+def from_numbers(numbers: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[np.float64]:
+    """Read the numbers of a tensor, shape (n,), which may have been sent in a wider type than the tensor's.
+
+    Raises:
+        InvalidInput: one does not fit the tensor's type; it says which.
+    """
+    values = numbers.astype(np.float64, copy=False)
+    if dtype.kind == "f":
+        return _rounded(values, dtype)
+    wrong = np.zeros(0, bool) if np.can_cast(numbers.dtype, dtype) else ~_fits(values, dtype)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        _refuse(numbers[first].item(), dtype, (where, first))
+    return values
+
+
+def from_json(
+    array: Array,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    where: str,
+    request: Request,
+    check_rows: Callable[[int], None],
+) -> NDArray[np.float64]:
+    """Read the numbers of a tensor from its JSON, in row-major order; how they are nested does not count.
+
+    Args:
+        array: the inside of the tensor's ``data``.
+        dtype: the tensor's type.
+        shape: the tensor's shape.
+        where: the place of the tensor, for messages.
+        request: the request, for its deadline.
+        check_rows: is called with the number of rows before they are read.
+
+    Raises:
+        InvalidInput: something is not a number, or does not fit the tensor's type; or there are too many.
+        TooCostly: it is so unusual that it would take too long on the event loop.
+    """
+
+    def check(most: int) -> None:
+        check_rows(most // columns(shape))
+        if most > 1:
+            check_count(shape, most, where, most=True)
+
+    return json_bulk.read(array, _Data(array, dtype), request, f"{where}.data", check)
+
+
+def columns(shape: tuple[int, ...]) -> int:
+    """Return the numbers of a row."""
+    return max((1, *shape[1:]))
+
+
+def check_count(shape: tuple[int, ...], count: int, where: str, *, most: bool = False) -> None:
+    """Check that a tensor has as many numbers as its shape needs, or at ``most`` as many.
+
+    Raises:
+        InvalidInput: it has not.
+    """
+    needed = math.prod(shape)
+    if count > needed or (count < needed and not most):
+        raise InvalidInput(f"{where}: shape {list(shape)} needs {needed} numbers, got {count}")
+
+
+class _Data:
+    """The elements of a tensor's data: numbers, or rows of equal length."""
+
+    def __init__(self, array: Array, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.replaces = dtype.kind == "b" and array.checked
+        first = array.text.find(b"]", array.start, array.stop)
+        self.end = b"" if first < 0 else b"]"
+        self.width = 1 if first < 0 else array.text.count(b",", array.start, first) + 1
+
+    def plain(self, piece: bytes) -> NDArray[np.float64] | None:
+        """Read numbers, or rows of numbers."""
+        if self.replaces:
+            piece = piece.replace(b"true", b"1").replace(b"false", b"0")
+        found = json_bulk.rows(piece, self.width) if self.end else json_bulk.numbers(piece)
+        if found is None:
+            return None
+        if self.dtype.kind == "f":
+            return _rounded(found, self.dtype)
+        return found if _fits(found, self.dtype).all() else None
+
+    def strict(self, element: Any, where: Where) -> list[float]:
+        """Read a number, or numbers that are nested in any way."""
+        if isinstance(element, list):
+            inside = enumerate(element)
+            return [number for i, item in inside for number in self.strict(item, (place(where), i))]
+        if self.dtype.kind == "b" and isinstance(element, bool):
+            return [float(element)]
+        value = json_strict.number(element, where)
+        if self.dtype.kind == "f":
+            return [float(_rounded(np.float64(value), self.dtype))]
+        limits = _limits(self.dtype)
+        if not (limits[0] <= element <= limits[1] and element == int(element)):
+            _refuse(element, self.dtype, where)
+        return [value]
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return the least and the greatest number of a type of integers."""
+    return (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+
+
+def _fits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+    """Return which numbers are integers of a type; its greatest may not be sure to be, as a double."""
+    least, greatest = _limits(dtype)
+    return (values >= least) & (values < greatest + 1) & (values == np.floor(values))
+
+
+def _refuse(value: object, dtype: np.dtype[Any], where: Where) -> None:
+    name = next(name for name, known in TYPES.items() if known == dtype)
+    raise InvalidInput(f"{place(where)}: expected {name}, got {json_strict.describe(value)}")
+
+
+def _rounded(values: Any, dtype: np.dtype[Any]) -> Any:
+    """Round doubles to a type of floating-point numbers, as they would be in binary."""
+    if dtype.itemsize == np.dtype(np.float64).itemsize:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(dtype).astype(np.float64)
 
 
 def matrix(tensors: Sequence[Tensor], names: Sequence[str]) -> NDArray[np.float64]:
     """Put the inputs together to shape (n, d), the features in the order of ``names``.
 
+    A sole tensor of shape (n, d) may have any name.
+
     Raises:
-        InvalidInput: a tensor that is missing, unknown, given twice or of another shape.
+        InvalidInput: a tensor that is missing, unknown, repeated or of another shape.
     """
     for i, tensor in enumerate(tensors):
-        expected = int(np.prod(tensor.shape, dtype=object))
-        if tensor.values.size != expected:
-            sizes = list(tensor.shape)
-            raise InvalidInput(
-                f"inputs[{i}]: shape {sizes} needs {expected} numbers, got {tensor.values.size}"
-            )
-    if len(tensors) == 1 and tensors[0].name == INPUT:
-        X = _whole(tensors[0], len(names))
-    else:
-        X = _columns(tensors, names)
+        check_count(tensor.shape, tensor.values.size, f"inputs[{i}]")
+    sole = len(tensors) == 1 and (tensors[0].name == INPUT or tensors[0].shape[1:] == (len(names),))
+    X = _whole(tensors[0], len(names)) if sole else _columns(tensors, names)
     if not len(X):
         raise InvalidInput("inputs[0]: expected at least one row, got none")
     return X
@@ -117,20 +247,10 @@ def _whole(tensor: Tensor, width: int) -> NDArray[np.float64]:
 
 
 def _columns(tensors: Sequence[Tensor], names: Sequence[str]) -> NDArray[np.float64]:
-    columns: dict[str, NDArray[np.float64]] = {}
+    order = features.order([tensor.name for tensor in tensors], names, "inputs")
     for i, tensor in enumerate(tensors):
-        if tensor.name not in names:
-            known = ", ".join(names)
-            raise InvalidInput(
-                f"inputs[{i}].name: expected {INPUT}, or a feature ({known}), got {tensor.name!r}"
-            )
-        if tensor.name in columns:
-            raise InvalidInput(f"inputs[{i}].name: {tensor.name} is given twice")
         if tensor.shape[1:] not in ((), (1,)):
             raise InvalidInput(f"inputs[{i}].shape: expected [n] or [n, 1], got {list(tensor.shape)}")
-        columns[tensor.name] = tensor.values
-    if missing := [name for name in names if name not in columns]:
-        raise InvalidInput(f"inputs: the feature {missing[0]} is missing")
-    if len({len(column) for column in columns.values()}) > 1:
+    if len({tensor.values.size for tensor in tensors}) > 1:
         raise InvalidInput("inputs: the features have different numbers of rows")
-    return np.stack([columns[name] for name in names], axis=1)
+    return np.stack([tensors[i].values for i in order], axis=1)

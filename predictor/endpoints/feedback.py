@@ -1,69 +1,78 @@
 """``POST /feedback``: the ground truth of earlier predictions, by the ids of their requests."""
 
+from collections.abc import Callable
 from typing import Any
 
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput, NotFound, Overloaded
-from predictor.feedback.recorder import LAST_ROW, GroundTruth
+from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, GroundTruth
 from predictor.messages import JSON, Request, Response, is_plain_id
 from predictor.service.inference import InferenceService
 
-_LIMIT = 100_000
-
 
 def record(service: InferenceService, request: Request) -> Response:
-    """Answer ``POST /feedback``, once what it holds is stored.
+    """Answer ``POST /feedback`` with the number of labelled rows, once they are stored.
 
     Raises:
-        NotFound: no feedback is kept here.
+        InvalidInput: the body is malformed.
+        NotFound: this server records no feedback.
         Overloaded: too much waits to be stored.
     """
     if service.recorder is None:
-        raise NotFound("feedback is off: no feedback_url is set")
+        raise NotFound("feedback is not enabled; set PREDICTOR_FEEDBACK_URL")
     request.headers.require(JSON)
     require_cheap(len(request.body), inline=request.inline)
-    labels = read(request.body)
+    labels = read(request.body, request.checkpoint)
     stored = service.recorder.record_ground_truth(labels)
     if stored is None:
-        raise Overloaded("too much feedback waits to be stored", retry_after=5)
-    count = sum(len(label.targets) for label in labels)
-    return Response.of({"stored": count})._replace(stored=stored)
+        raise Overloaded("too much feedback is waiting to be stored", retry_after=5)
+    return Response.of({"stored": sum(len(label.targets) for label in labels)})._replace(stored=stored)
 
 
-def read(body: bytes | bytearray) -> list[GroundTruth]:
+def read(body: bytes | bytearray, checkpoint: Callable[[], None] = lambda: None) -> list[GroundTruth]:
     """Read ``{"id": ..., "target": y}``, ``{"id": ..., "targets": [...]}``, or ``{"feedback": [...]}``.
 
-    Beside an id, ``row`` may say which row of the request the first value is for, from 0.
+    ``row`` next to an id is the index of the first labelled row in that request; it defaults to 0.
+
+    Args:
+        body: the JSON document.
+        checkpoint: runs between labels, and may raise an error to stop.
 
     Raises:
-        InvalidInput: it is none of these.
+        InvalidInput: the body is something else; the message says where.
     """
     document = json_strict.document(body)
     if not isinstance(document, dict) or "feedback" not in document:
         return [_label(document, "the body")]
     items = json_strict.member(document, "feedback")
-    if not isinstance(items, list) or not 0 < len(items) <= _LIMIT:
-        raise InvalidInput(f"feedback: expected a list of 1 to {_LIMIT}, got {json_strict.describe(items)}")
-    return [_label(item, f"feedback[{i}]") for i, item in enumerate(items)]
+    if not isinstance(items, list) or not 0 < len(items) <= MAX_LABELS:
+        found = json_strict.describe(items)
+        raise InvalidInput(f"feedback: expected a list of 1 to {MAX_LABELS} labels, got {found}")
+    labels = []
+    for i, item in enumerate(items):
+        checkpoint()
+        labels.append(_label(item, f"feedback[{i}]"))
+    return labels
 
 
 def _label(item: Any, where: str) -> GroundTruth:
     if not isinstance(item, dict):
-        raise InvalidInput(
-            f'{where}: expected an object {{"id": ..., "target": ...}}, got {json_strict.describe(item)}'
-        )
+        found = json_strict.describe(item)
+        raise InvalidInput(f'{where}: expected an object {{"id": ..., "target": ...}}, got {found}')
     name = item.get("id")
     if not isinstance(name, str) or not is_plain_id(name):
-        raise InvalidInput(f"{where}: id: expected the id of a request, as its response gave it")
-    first = json_strict.number(item.get("row", 0.0), f"{where}: row")
+        raise InvalidInput(f"{where}: id: expected the id of a request, from its response")
+    first = json_strict.number(item.get("row", 0), f"{where}: row")
     if not (first.is_integer() and 0 <= first <= LAST_ROW):
-        raise InvalidInput(f"{where}: row: expected an integer from 0, got {first:g}")
+        raise InvalidInput(f"{where}: row: expected an integer from 0 to {LAST_ROW}, got {first:g}")
     keys = set(item) - {"id", "row"}
     if keys == {"target"}:
         return GroundTruth(name, (json_strict.number(item["target"], f"{where}: target"),), int(first))
     if keys == {"targets"} and isinstance(item["targets"], list) and item["targets"]:
-        numbered = enumerate(item["targets"])
-        targets = [json_strict.number(value, f"{where}: targets[{i}]") for i, value in numbered]
-        return GroundTruth(name, targets, int(first))
-    raise InvalidInput(f'{where}: expected "target", a number, or "targets", a list of numbers, beside "id"')
+        place = f"{where}: targets"
+        values = [json_strict.number(value, (place, i)) for i, value in enumerate(item["targets"])]
+        return GroundTruth(name, values, int(first))
+    raise InvalidInput(
+        f'{where}: expected "target" (a number) or "targets" (a list of numbers) with the "id"'
+    )

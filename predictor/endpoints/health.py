@@ -11,7 +11,7 @@ EXTENSIONS = ("binary_tensor_data",)
 
 
 def ping(_request: Request) -> Response:
-    """Answer ``GET /ping``, whatever the state of the model."""
+    """Answer ``GET /ping``: the process is alive, whether or not a model is loaded."""
     return Response(b"pong", content_type=TEXT)
 
 
@@ -21,34 +21,42 @@ def live(_request: Request) -> Response:
 
 
 def ready(service: InferenceService, _request: Request) -> Response:
-    """Answer ``GET /v2/health/ready``: 503 with the reason while new requests should not come."""
+    """Answer ``GET /v2/health/ready``.
+
+    Raises:
+        Unavailable: no model is loaded, or the server is shutting down.
+    """
     service.handle.require_ready()
     return Response.of({"ready": True})
 
 
 def model_ready(service: InferenceService, _request: Request) -> Response:
-    """Answer ``GET /v1/models/M`` and ``GET /v2/models/M/ready``: 503 with the reason while not ready."""
+    """Answer ``GET /v1/models/M`` and ``GET /v2/models/M/ready``.
+
+    Raises:
+        Unavailable: no model is loaded, or the server is shutting down.
+    """
     service.handle.require_ready()
     return Response.of({"name": service.handle.name, "ready": True})
 
 
 def models(service: InferenceService, _request: Request) -> Response:
-    """Answer ``GET /v1/models`` and ``GET /v2/models``."""
+    """Answer ``GET /v1/models`` and ``GET /v2/models`` with the names of the models."""
     return Response.of({"models": [service.handle.name]})
 
 
 def server(_request: Request) -> Response:
-    """Answer ``GET /v2``."""
-    return Response.of({"name": PLATFORM, "version": server_version(), "extensions": EXTENSIONS})
-
-
-def server_version() -> str:
-    """Return the version of this package."""
-    return packages.version("linear-regressor")
+    """Answer ``GET /v2`` with the server's name, version and extensions of the protocol."""
+    version = packages.version("linear-regressor")
+    return Response.of({"name": PLATFORM, "version": version, "extensions": EXTENSIONS})
 
 
 def metadata(service: InferenceService, _request: Request) -> Response:
-    """Answer ``GET /v2/models/M`` with the tensors, the versions, and the features by name."""
+    """Answer ``GET /v2/models/M`` with tensors, versions and the names of the features.
+
+    Raises:
+        Unavailable: no model is loaded.
+    """
     handle = service.handle
     scorer = handle.require().scorer
     return Response.of(

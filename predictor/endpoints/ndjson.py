@@ -4,14 +4,21 @@ A record has the form of ``POST /stream``. A malformed record gets a line ``{"er
 goes on, so that one bad record does not end a connection that is open for hours.
 """
 
+from collections.abc import Iterator
+
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from predictor.codecs import json_bulk
+from predictor.codecs import json_output, json_rows, json_small
 from predictor.errors import InvalidInput
 from predictor.messages import request_id
 from predictor.service.inference import InferenceService
+
+_BYTES_AT_ONCE = 2**16
+_RECORDS_AT_ONCE = 128
+"""Records that are read one by one, because one of them may be malformed, before others have their turn."""
 
 
 class TooLong(InvalidInput):
@@ -41,77 +48,78 @@ class Records:
         self.count = 0
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> bytes:
-        """Answer the records that ``data`` completes.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Answer the records that ``data`` completes, so many at a time that each step is short.
 
         Raises:
             TooLong: a record has no end within the limit.
         """
         end = data.rfind(b"\n") + 1
-        lines = bytes(self._rest + data[:end]) if end else b""
-        self._rest = bytearray(data[end:]) if end else self._rest + data
-        answers = self._answer(lines)
+        if end:
+            text = bytes(self._rest + data[:end])
+            self._rest = bytearray(data[end:])
+            yield from self._answer(text)
+        else:
+            self._rest += data
         if len(self._rest) > self.limit:
             raise TooLong(f"record {self.count}: longer than {self.limit} bytes")
-        return answers
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         """Answer the last record, which may have no line end."""
-        lines, self._rest = bytes(self._rest), bytearray()
-        return self._answer(lines)
+        text, self._rest = bytes(self._rest), bytearray()
+        yield from self._answer(text + b"\n")
 
-    def _answer(self, text: bytes) -> bytes:
-        if not text.strip():
-            return b""
-        lines = text.strip(b"\r\n").split(b"\n")
-        if any(not line or line.isspace() for line in lines):
-            lines = [line for line in lines if line and not line.isspace()]
-        values = self._plain(lines)
-        if values is None:
-            return b"".join(self._one(line) for line in lines)
-        self.count += len(values)
-        numbers = json_bulk.array(values)[1:-1].replace(b",", b'}\n{"prediction":')
-        return b'{"prediction":%b}\n' % numbers
+    def _answer(self, text: bytes) -> Iterator[bytes]:
+        """Answer whole lines."""
+        start = 0
+        while start < len(text):
+            end = text.rfind(b"\n", start, start + _BYTES_AT_ONCE) + 1 or text.find(b"\n", start) + 1
+            part, start = text[start:end], end
+            values = self._plain(part)
+            if values is None:
+                yield from self._one_by_one(part)
+            else:
+                numbers = json_output.array(values)[1:-1].replace(b",", b'}\n{"prediction":')
+                yield b'{"prediction":%b}\n' % numbers
 
-    def _plain(self, lines: list[bytes]) -> NDArray[np.float64] | None:
-        """Predictions for lines that are all as they should be; None where one is not.
+    def _one_by_one(self, text: bytes) -> Iterator[bytes]:
+        lines = [line for line in text.split(b"\n") if line and not line.isspace()]
+        for start in range(0, len(lines), _RECORDS_AT_ONCE):
+            yield b"".join([self._one(line) for line in lines[start : start + _RECORDS_AT_ONCE]])
 
-        Each line is parsed as an array of its own, so that none can reach into the next, and the quotes are
-        counted, so that no key can stand twice.
+    def _plain(self, text: bytes) -> NDArray[np.float64] | None:
+        """Return predictions for lines of one well-formed record each; None if any line is something else.
+
+        The decoder does not care for lines. But where each line end is between a closing and an opening
+        brace, none is inside a record, and with as many records as lines each line has one.
         """
-        width = self.scorer.width
-        try:
-            text = b"[[%b]]" % b"],[".join(lines)
-            records = orjson.loads(text)
-            values = [record["instance"] for (record,) in records]
-        except (ValueError, KeyError, TypeError):
-            return None
-        if len(values) != len(lines) or text.count(b'"') != 2 * len(lines):
-            return None
-        kinds = set(map(type, values))
-        if kinds == {list} and set(map(len, values)) == {width}:
-            values = [number for value in values for number in value]
-            kinds = set(map(type, values))
-        elif width != 1:
-            return None
-        if not kinds <= json_bulk.NUMBERS:
+        text = text.replace(b"\r\n", b"\n")
+        names, count = self.scorer.names, text.count(b"\n")
+        if text.count(b"}\n{") != count - 1 or len(text) > _BYTES_AT_ONCE:
             return None
         try:
-            return self._predict(np.array(values, dtype=np.float64).reshape(-1, width), self.count)
+            records = json_small.decoders(len(names)).records(text)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        rows = [json_small.row(record.instance, names) for record in records]
+        if len(rows) != count or None in rows:
+            return None
+        try:
+            return self._predict(np.array(rows, dtype=np.float64), count)
         except InvalidInput:
             return None
 
-    def _predict(self, X: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+    def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         values = self.scorer.rows(X)
-        self.service.record_rows(self.name, X, values, place)
+        self.service.record_rows(self.name, X, values, self.count)
+        self.count += count
         return values
 
     def _one(self, line: bytes) -> bytes:
-        place = self.count
-        self.count += 1
         try:
-            X = np.array([json_bulk.instance(line, self.scorer.width)], dtype=np.float64)
-            return json_bulk.prediction(float(self._predict(X, place)[0])) + b"\n"
+            X = np.array([json_rows.instance(line, self.scorer.names)], dtype=np.float64)
+            return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
+            self.count += 1
             message = str(error).replace("the body", "it").replace("instances[0]", "instance")
-            return orjson.dumps({"error": f"record {place}: {message}"}) + b"\n"
+            return orjson.dumps({"error": f"record {self.count - 1}: {message}"}) + b"\n"

@@ -36,13 +36,20 @@ class Route(NamedTuple):
 
     def handler(self, method: str) -> Handler:
         """Return the function for a method; HEAD is answered as GET, without the body."""
-        found = self.handlers.get("GET" if method == "HEAD" else method)
+        found = self._find(method)
         if found is not None:
             return found
         if not self.handlers:
             return partial(_refuse, "no such path; GET /docs lists those that exist")
         allowed = [*self.handlers, *(["HEAD"] if "GET" in self.handlers else [])]
         return partial(_refuse_method, method, ", ".join(allowed))
+
+    def scope_of(self, method: str) -> Scope:
+        """Return what a credential must grant for a method; nothing for one that is refused in any case."""
+        return self.scope if self._find(method) else "public"
+
+    def _find(self, method: str) -> Handler | None:
+        return self.handlers.get("GET" if method == "HEAD" else method)
 
 
 class Routes:

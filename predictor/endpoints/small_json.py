@@ -1,33 +1,29 @@
-"""The plainest requests, answered with no object more than they need.
+"""Answers the plainest requests with as few objects as possible.
 
-Each method knows one form of a body, of a row or a few of plain numbers. It returns the body of the answer
-and how many rows that predicts, or None for whatever is not exactly what it knows: the full readers of
-``inference`` and ``v2`` decide about that, and give the same answers to what they know too.
+Each method knows one form of a body, of a row or a few. It returns the body of the response and how many rows
+that predicts, or None for whatever is not exactly that form: the handlers of ``native``, ``v1`` and ``v2``
+answer all forms, and these the same way.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from orjson import dumps, loads
+import msgspec
+from orjson import dumps
 
-from predictor.codecs import tensors
-from predictor.codecs.json_bulk import NUMBERS
-from predictor.model.handle import ModelHandle
+from predictor.codecs import json_small
+from predictor.codecs.json_small import SMALL as SMALL
+from predictor.codecs.json_small import Decoders, infer
+from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.scorer import Scorer
 
 Found = tuple[bytes, int] | None
-"""The body of an answer, and how many rows it predicts."""
+"""The body of a response, and how many rows it predicts."""
 
 SmallReader = Callable[[bytes], Found]
 
-SMALL = 1024
-"""Bytes of a body up to which Python objects are quicker than arrays."""
-
-# What a body holds that names nothing twice and nothing else: orjson would hide a key that stands twice, but
-# its quotes are there. A string with a quote in it has more, and so goes to the full reader.
-_QUOTES_OF_ONE_KEY = 2
-_QUOTES_OF_A_TENSOR = 14
+_REFUSED = (msgspec.DecodeError, RecursionError)
 
 
 class SmallJson:
@@ -35,27 +31,32 @@ class SmallJson:
 
     def __init__(self, handle: ModelHandle) -> None:
         self.handle = handle
+        self._loaded: LoadedModel | None = None
+        self._decoders: Decoders
 
     def stream(self, body: bytes) -> Found:
         """Answer ``{"instance": x}``."""
         loaded = self.handle.loaded
+        if loaded is not self._loaded:
+            self._renew(loaded)
+        if loaded is None:
+            return None
         try:
-            instance = loads(body)["instance"]
-        except (ValueError, KeyError, TypeError):
+            value = _predict(loaded.scorer, self._decoders.instance(body).instance)
+        except _REFUSED:
             return None
-        if loaded is None or body.count(b'"') != _QUOTES_OF_ONE_KEY:
-            return None
-        value = _predict(loaded.scorer, instance)
         return None if value is None else (b'{"prediction":%b}' % dumps(value), 1)
 
     def batch(self, body: bytes) -> Found:
         """Answer ``{"instances": [x, ...]}``, of ``/batch`` and of V1."""
         loaded = self.handle.loaded
-        try:
-            instances = loads(body)["instances"]
-        except (ValueError, KeyError, TypeError):
+        if loaded is not self._loaded:
+            self._renew(loaded)
+        if loaded is None:
             return None
-        if loaded is None or body.count(b'"') != _QUOTES_OF_ONE_KEY or type(instances) is not list:
+        try:
+            instances = self._decoders.instances(body).instances
+        except _REFUSED:
             return None
         scorer = loaded.scorer
         values = [_predict(scorer, instance) for instance in instances]
@@ -64,40 +65,42 @@ class SmallJson:
         return b'{"predictions":%b}' % dumps(values), len(values)
 
     def infer(self, body: bytes) -> Found:
-        """Answer a V2 request of the one tensor ``instances`` of doubles, with nothing optional in it."""
+        """Answer a V2 request of one tensor of doubles of shape (n, d), with nothing optional but an id."""
         loaded = self.handle.loaded
         try:
-            (tensor,) = loads(body)["inputs"]
-            rows, width = tensor["shape"]
-            data = tensor["data"]
-            known = tensor["name"] == tensors.INPUT and tensor["datatype"] == "FP64"
-        except (ValueError, KeyError, TypeError):
+            request = infer(body)
+        except _REFUSED:
             return None
-        if loaded is None or not known or body.count(b'"') != _QUOTES_OF_A_TENSOR:
+        (tensor,) = request.inputs
+        rows, width = tensor.shape
+        data = tensor.data
+        if loaded is None or width != loaded.scorer.width or rows < 0 or rows * width != len(data):
             return None
         scorer = loaded.scorer
-        plain = type(rows) is int and type(width) is int and type(data) is list
-        if not plain or width != scorer.width or rows * width != len(data):
-            return None
         values = [_predict(scorer, data[start : start + width]) for start in range(0, len(data), width)]
         if not values or None in values or len(values) > self.handle.max_rows:
             return None
-        content = b'%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
+        content = b'%b%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
             _identity(self.handle.name, self.handle.version),
+            b"" if request.id is None else b',"id":%b' % dumps(request.id),
             len(values),
             dumps(values),
         )
         return content, len(values)
 
+    def _renew(self, loaded: LoadedModel | None) -> None:
+        """Take the decoders for another model."""
+        self._loaded = loaded
+        if loaded is not None:
+            self._decoders = json_small.decoders(loaded.scorer.width)
+
 
 def _predict(scorer: Scorer, instance: Any) -> float | None:
-    """The prediction for a row; None where it is none, or the prediction overflows."""
-    if type(instance) is list:
-        if len(instance) != scorer.width or not NUMBERS.issuperset(map(type, instance)):
-            return None
-    elif scorer.width == 1 and type(instance) in NUMBERS:
+    """Return the prediction for a row; None if that is none, or overflows."""
+    kind = type(instance)
+    if kind is float:
         instance = (instance,)
-    else:
+    elif kind is dict and (instance := json_small.by_name(instance, scorer.names)) is None:
         return None
     value = scorer.row(instance)
     # cheaper than a call of isfinite, and not true of infinities and NaN alone
@@ -106,6 +109,6 @@ def _predict(scorer: Scorer, instance: Any) -> float | None:
 
 @lru_cache(maxsize=1)
 def _identity(name: str, version: str | None) -> bytes:
-    """The beginning of every V2 answer: who answers."""
-    who = {"model_name": name} if version is None else {"model_name": name, "model_version": version}
-    return dumps(who)[:-1]
+    """Return the beginning of every V2 response: the model."""
+    model = {"model_name": name} if version is None else {"model_name": name, "model_version": version}
+    return dumps(model)[:-1]

@@ -1,38 +1,41 @@
 """KServe's V1 protocol: ``:predict``, and ``:explain`` with what each feature contributes."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from predictor.codecs import json_bulk
-from predictor.endpoints.native import check_commas
+from predictor.codecs import json_output, json_rows
+from predictor.codecs.cost import require_cheap
 from predictor.messages import JSON, Request, Response
 from predictor.model.scorer import Scorer
 from predictor.service.inference import InferenceService
 
 _ROWS_AT_ONCE = 4096
+_COST = 4
+"""A number of an explanation takes as long as reading so many bytes carefully."""
 _SHARE = 10
 """An explanation is as long as some ten predictions, so a request may have a tenth of the rows."""
 
 
 def predict(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /v1/models/M:predict``."""
-    width = service.handle.require().scorer.width
+    handle = service.handle
     request.headers.require(JSON)
-    check_commas(service, request.body)
-    X = json_bulk.instances(request, width, others=True)
-    return Response(json_bulk.predictions(service.predict(request, X)), rows=len(X))
+    X = json_rows.v1(request, handle.require().scorer.names, handle.check_rows)
+    return Response(json_output.predictions(service.predict(request, X)), rows=len(X))
 
 
 def explain(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /v1/models/M:explain`` with each prediction's intercept and contributions."""
     scorer = service.handle.require().scorer
     request.headers.require(JSON)
-    check_commas(service, request.body, share=_SHARE)
-    X = json_bulk.instances(request, scorer.width, others=True)
-    service.handle.check_rows(len(X), share=_SHARE)
+    check_rows = partial(service.handle.check_rows, share=_SHARE)
+    X = json_rows.v1(request, scorer.names, check_rows)
+    check_rows(len(X))
+    require_cheap(_COST * (len(X) + X.size), inline=request.inline)
     predictions = service.predict(request, X)
     parts = []
     for start in range(0, len(X), _ROWS_AT_ONCE):

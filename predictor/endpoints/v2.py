@@ -1,28 +1,78 @@
-"""The Open Inference Protocol (V2) over REST: an inference request in, its answer out.
+"""The Open Inference Protocol (V2): one path from tensors to predictions, and its form over REST.
 
 JSON and binary tensors, as in KServe's and Triton's binary tensor data extension: the length of the JSON part
-stands in the header ``Inference-Header-Content-Length``, and the raw tensors follow it in order.
+is in the header ``Inference-Header-Content-Length``, and the raw tensors follow it in order.
 """
 
-import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
+from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from predictor.codecs import json_bulk, json_strict, tensors
+from predictor.codecs import json_document, json_output, json_strict, tensors
+from predictor.codecs.cost import require_cheap
+from predictor.codecs.features import shown
+from predictor.codecs.json_document import ABSENT, Document
 from predictor.codecs.tensors import Tensor
 from predictor.errors import InvalidInput
-from predictor.messages import BINARY, JSON, Request, RequestHeaders, Response
-from predictor.model.handle import ModelHandle
+from predictor.messages import BINARY, JSON, Request, Response
 from predictor.service.inference import InferenceService
 
-_COMMAS = 16
-_SPACE = rb"[ \t\r\n]*"
-_DATA = re.compile(rb'"data"%b:%b\[%b(\[?)' % (_SPACE, _SPACE, _SPACE))
-_FLAT_END = re.compile(rb"\]")
-_NESTED_END = re.compile(rb"\]%b\]" % _SPACE)
+_LONGEST_VALUE = 2**16
+"""Bytes of a value beside the tensors' data."""
+
+_MORE_TENSORS = 64
+"""Tensors beyond the features, up to which they are read for a message."""
+_COST = 128
+"""A tensor takes as long as reading so many bytes carefully."""
+
+
+class _Tensor(Struct):
+    name: Raw = ABSENT
+    shape: Raw = ABSENT
+    datatype: Raw = ABSENT
+    parameters: Raw = ABSENT
+    data: Raw = ABSENT
+
+
+class _Request(Struct):
+    id: Raw = ABSENT
+    parameters: Raw = ABSENT
+    inputs: Raw = ABSENT
+    outputs: Raw = ABSENT
+
+
+_TENSORS = msgspec.json.Decoder(list[_Tensor])
+_ANY = msgspec.json.Decoder()
+_REQUEST = msgspec.json.Decoder(_Request)
+
+
+def predict(service: InferenceService, request: Request, inputs: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Predict the rows that the inputs make; returns shape (n,).
+
+    Raises:
+        InvalidInput: the inputs do not fit the model.
+        TooLarge: too many rows.
+        Unavailable: the model is not loaded.
+    """
+    names = service.handle.require().scorer.names
+    return service.predict(request, tensors.matrix(inputs, names))
+
+
+def check_outputs(names: Sequence[str]) -> str:
+    """Return the name of the output: the requested one, whatever it is, as there is only one.
+
+    Raises:
+        InvalidInput: more than one output is requested.
+    """
+    if len(names) > 1:
+        raise InvalidInput(f"outputs: this model has one output, {tensors.OUTPUT}, got {len(names)}")
+    return names[0] if names else tensors.OUTPUT
 
 
 def infer(service: InferenceService, request: Request) -> Response:
@@ -32,174 +82,146 @@ def infer(service: InferenceService, request: Request) -> Response:
         InvalidInput: a malformed request; it says what and where.
         Unavailable: the model is not loaded.
     """
-    handle = service.handle
-    scorer = handle.require().scorer
+    service.handle.require()
     request.headers.require(JSON, BINARY)
-    document, lifted, raw = _read(handle, request.headers, request.body, scorer.width)
-    inputs = json_strict.member(document, "inputs", others=True)
-    if not isinstance(inputs, list) or not inputs:
-        raise InvalidInput(f"inputs: expected a list of tensors, got {json_strict.describe(inputs)}")
-    read = _Inputs(lifted, raw, handle)
-    X = tensors.matrix([read.tensor(item, f"inputs[{i}]") for i, item in enumerate(inputs)], scorer.names)
-    read.finish()
-    return _write(handle, request, document, service.predict(request, X))
+    document, raw = _split(request)
+    reader = partial(_InferRequest, service=service, request=request, raw=raw)
+    found = json_document.read(document, reader)
+    return _write(service, request, found, predict(service, request, found.inputs))
 
 
-class _Inputs:
-    """Reads the input tensors of one request in order, and with them what stands outside of its JSON."""
+class _InferRequest:
+    """What a request holds.
 
-    def __init__(self, lifted: list[NDArray[np.float64]], raw: memoryview, handle: ModelHandle) -> None:
-        self.handle = handle
-        self.lifted = iter(lifted)
-        self.raw = raw
+    Attributes:
+        inputs: the input tensors.
+        id: the client's name for the request, if it has one.
+        output: the name of the output.
+        binary: whether the output is wanted in binary.
+    """
 
-    def tensor(self, item: object, where: str) -> Tensor:
-        if not isinstance(item, dict):
-            raise InvalidInput(f"{where}: expected a tensor, got {json_strict.describe(item)}")
-        name = item.get("name")
+    def __init__(
+        self, document: Document, service: InferenceService, request: Request, raw: memoryview
+    ) -> None:
+        self._document = document
+        self._service = service
+        self._request = request
+        self._raw = raw
+        found = document.members(_REQUEST, '{"inputs": [...]}')
+        if found.inputs is ABSENT:
+            raise InvalidInput('the key "inputs" is missing')
+        items = json_document.objects(_TENSORS, found.inputs, "inputs")
+        self._check_count(len(items))
+        self.inputs = [self._tensor(item, f"inputs[{i}]") for i, item in enumerate(items)]
+        if self._raw:
+            raise InvalidInput(f"{len(self._raw)} bytes are left after the tensors")
+        self.id = _value(found.id, "id")
+        if not isinstance(self.id, str | None):
+            raise InvalidInput(f"id: expected a string, got {json_strict.describe(self.id)}")
+        self.binary = _parameters(found.parameters, "parameters").get("binary_data_output") is True
+        self.output = self._output(_value(found.outputs, "outputs"))
+
+    def _check_count(self, count: int) -> None:
+        most = self._service.handle.require().scorer.width
+        if count > most + _MORE_TENSORS:
+            raise InvalidInput(f"inputs: expected at most {most} tensors, got {count}")
+        require_cheap(_COST * count, inline=self._request.inline)
+
+    def _tensor(self, item: _Tensor, where: str) -> Tensor:
+        name = _value(item.name, f"{where}.name")
         if not isinstance(name, str):
             raise InvalidInput(f"{where}.name: expected a string, got {json_strict.describe(name)}")
-        shape = tensors.shape(item.get("shape"), f"{where}.shape")
-        dtype = tensors.datatype(item.get("datatype"), f"{where}.datatype")
-        size = _parameters(item, where).get("binary_data_size")
-        columns = self.handle.require().scorer.width if name == tensors.INPUT else 1
-        if size is not None and "data" not in item:
-            content = self._take(size, where)
-            self.handle.check_rows(len(content) // dtype.itemsize // columns)
-            return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
-        values = self._data(item, dtype, where)
-        self.handle.check_rows(len(values) // columns)
-        return Tensor(name, shape, values)
-
-    def finish(self) -> None:
-        if len(self.raw):
-            raise InvalidInput(f"the body holds {len(self.raw)} bytes more than the tensors need")
-
-    def _data(self, item: dict[str, Any], dtype: np.dtype[Any], where: str) -> NDArray[np.float64]:
-        if "data" not in item:
+        shape = tensors.shape(_value(item.shape, f"{where}.shape"), f"{where}.shape")
+        dtype = tensors.datatype(_value(item.datatype, f"{where}.datatype"), f"{where}.datatype")
+        check_rows = self._service.handle.check_rows
+        if item.data is not ABSENT:
+            array = self._document.array(item.data, f"{where}.data")
+            values = tensors.from_json(array, dtype, shape, where, self._request, check_rows)
+            return Tensor(name, shape, values)
+        parameters = _parameters(item.parameters, f"{where}.parameters")
+        if "binary_data_size" not in parameters:
             raise InvalidInput(f"{where}: neither data nor parameters.binary_data_size is given")
-        data = item["data"]
-        if not isinstance(data, list):
-            raise InvalidInput(f"{where}.data: expected a list of numbers, got {json_strict.describe(data)}")
-        values = next(self.lifted, None) if not data else None
-        if values is None:
-            values = np.array(_flat(data, f"{where}.data"), dtype=np.float64)
-        return values.astype(dtype).astype(np.float64) if dtype.kind == "f" and dtype.itemsize < 8 else values
+        content = self._take(parameters["binary_data_size"], where)
+        check_rows(len(content) // dtype.itemsize // tensors.columns(shape))
+        return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
 
     def _take(self, size: object, where: str) -> memoryview:
-        if type(size) is not int or not 0 <= size <= len(self.raw):
+        """Return the next bytes after the JSON."""
+        if type(size) is not int or not 0 <= size <= len(self._raw):
             raise InvalidInput(
                 f"{where}.parameters.binary_data_size: {json_strict.describe(size)},"
-                f" and {len(self.raw)} bytes are left after the JSON"
+                f" and {len(self._raw)} bytes are left after the JSON"
             )
-        content, self.raw = self.raw[:size], self.raw[size:]
+        content, self._raw = self._raw[:size], self._raw[size:]
         return content
 
+    def _output(self, outputs: object) -> str:
+        """Return the name of the output; whether it is wanted in binary is its own parameter's choice."""
+        if not isinstance(outputs, list | None):
+            raise InvalidInput(f"outputs: expected a list, got {json_strict.describe(outputs)}")
+        names = []
+        for i, output in enumerate(outputs or []):
+            name = output.get("name") if isinstance(output, dict) else None
+            if not isinstance(name, str):
+                raise InvalidInput(f"outputs[{i}]: expected a name, got {json_strict.describe(output)}")
+            parameters = output.get("parameters") or {}
+            if isinstance(parameters, dict):
+                self.binary = parameters.get("binary_data", self.binary) is True
+            names.append(name)
+        return check_outputs(names)
 
-def _read(
-    handle: ModelHandle, head: RequestHeaders, body: bytes | bytearray, width: int
-) -> tuple[Any, list[NDArray[np.float64]], memoryview]:
-    """Split a body into its JSON document, long arrays lifted out of that, and the raw tensors after it."""
-    view = memoryview(body)
-    if head.json_length is None:
-        if head.media == BINARY:
+
+def _split(request: Request) -> tuple[bytes | bytearray, memoryview]:
+    """Split a body into its JSON and the raw tensors after that."""
+    body, given = request.body, request.headers.json_length
+    if given is None:
+        if request.headers.media == BINARY:
             raise InvalidInput("binary tensors need the header Inference-Header-Content-Length")
-        document, raw = body, view[len(body) :]
-    else:
-        try:
-            length = int(head.json_length)
-        except ValueError:
-            length = -1
-        if not 0 <= length <= len(body):
-            shown = json_strict.shown(head.json_length.decode("latin-1"))
-            raise InvalidInput(
-                f"Inference-Header-Content-Length: {shown} is no length within {len(body)} bytes"
-            )
-        document, raw = body[:length], view[length:]
-    if len(document) > handle.max_rows:
-        # Before it is parsed, and so by what is sure to be too much: a tensor has commas beside its data too.
-        handle.check_rows((json_bulk.commas(document) - _COMMAS * (width + 1)) // width)
-    if len(document) > json_bulk.PIECE:
-        short, lifted = _lift(document, width)
-        if len(short) > json_bulk.PIECE:
-            raise InvalidInput(f"more than {json_bulk.PIECE} bytes of JSON beside the tensors' data")
-        return json_strict.document(short), lifted, raw
-    return json_bulk.document(document), [], raw
+        return body, memoryview(b"")
+    length = int(given) if given.isdigit() else -1
+    if not 0 <= length <= len(body):
+        wrong = f"{shown(given.decode('latin-1'))} is not a length within {len(body)} bytes"
+        raise InvalidInput(f"Inference-Header-Content-Length: {wrong}")
+    return body[:length], memoryview(body)[length:]
 
 
-def _lift(document: bytes | bytearray, width: int) -> tuple[bytes, list[NDArray[np.float64]]]:
-    """Take the tensors' data out of a long document, as arrays, and leave empty lists in their places."""
-    kept: list[bytes | bytearray] = []
-    lifted: list[NDArray[np.float64]] = []
-    position = 0
-    while begin := _DATA.search(document, position):
-        start = begin.start(1)
-        nested = bool(begin.group(1))
-        end = (_NESTED_END if nested else _FLAT_END).search(document, start)
-        stop = end.end() - 1 if end else len(document)
-        where = f"inputs[{len(lifted)}].data"
-        lifted.append(json_bulk.rows(document, start, stop, width if nested else 1, where).reshape(-1))
-        kept.append(document[position:start])
-        position = stop
-    kept.append(document[position:])
-    return b"".join(kept), lifted
-
-
-def _flat(data: list[Any], where: str) -> list[float]:
-    """Numbers, or rows of numbers of one length, in row-major order."""
-    if not data or not isinstance(data[0], list):
-        return [json_strict.number(item, f"{where}[{i}]") for i, item in enumerate(data)]
-    width = len(data[0])
-    return [number for i, item in enumerate(data) for number in json_strict.row(item, width, f"{where}[{i}]")]
-
-
-def _parameters(item: dict[str, Any], where: str) -> dict[str, Any]:
-    parameters = item.get("parameters") or {}
+def _parameters(value: Raw, where: str) -> dict[str, Any]:
+    parameters = _value(value, where) or {}
     if not isinstance(parameters, dict):
-        raise InvalidInput(f"{where}.parameters: expected an object, got {json_strict.describe(parameters)}")
+        raise InvalidInput(f"{where}: expected an object, got {json_strict.describe(parameters)}")
     return parameters
 
 
+def _value(value: Raw, where: str) -> Any:
+    """Return a short value beside the tensors' data; None if it was not sent."""
+    if value is ABSENT:
+        return None
+    text = bytes(value)
+    if len(text) > _LONGEST_VALUE:
+        raise InvalidInput(f"{where}: longer than {_LONGEST_VALUE} bytes")
+    try:
+        return _ANY.decode(value)
+    except (msgspec.ValidationError, RecursionError):  # such as a number that no double can hold
+        return json_strict.parse(text)
+
+
 def _write(
-    handle: ModelHandle, request: Request, document: dict[str, Any], values: NDArray[np.float64]
+    service: InferenceService, request: Request, asked: _InferRequest, values: NDArray[np.float64]
 ) -> Response:
+    handle = service.handle
     answer: dict[str, Any] = {"model_name": handle.name}
     if handle.version is not None:
         answer["model_version"] = handle.version
-    if (identity := document.get("id")) is not None:
-        if not isinstance(identity, str):
-            raise InvalidInput(f"id: expected a string, got {json_strict.describe(identity)}")
-        answer["id"] = identity
-        request.identify(identity)
-    output: dict[str, Any] = {"name": tensors.OUTPUT, "shape": [len(values)], "datatype": "FP64"}
+    if asked.id is not None:
+        answer["id"] = asked.id
+        request.identify(asked.id)
+    output: dict[str, Any] = {"name": asked.output, "shape": [len(values)], "datatype": "FP64"}
     answer["outputs"] = [output]
-    if not _wants_binary(document):
-        return Response(
-            orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_bulk.array(values), rows=len(values)
-        )
+    if not asked.binary:
+        body = orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_output.array(values)
+        return Response(body, rows=len(values))
     content = np.asarray(values, dtype="<f8").tobytes()
     output["parameters"] = {"binary_data_size": len(content)}
     head = orjson.dumps(answer)
-    length = str(len(head)).encode()
-    return Response(
-        head + content,
-        content_type=BINARY,
-        headers=((b"inference-header-content-length", length),),
-        rows=len(values),
-    )
-
-
-def _wants_binary(request: dict[str, Any]) -> bool:
-    """Whether the output is asked for in binary: by the output's own parameter, else by the request's."""
-    whole = _parameters(request, "request").get("binary_data_output", False) is True
-    outputs = request.get("outputs") or []
-    if not isinstance(outputs, list):
-        raise InvalidInput(f"outputs: expected a list, got {json_strict.describe(outputs)}")
-    for i, output in enumerate(outputs):
-        where = f"outputs[{i}]"
-        if not isinstance(output, dict) or output.get("name") != tensors.OUTPUT:
-            raise InvalidInput(
-                f"{where}: expected the name {tensors.OUTPUT}, got {json_strict.describe(output)}"
-            )
-        whole = _parameters(output, where).get("binary_data", whole) is True
-    return whole
+    fields = ((b"inference-header-content-length", b"%d" % len(head)),)
+    return Response(head + content, content_type=BINARY, headers=fields, rows=len(values))

@@ -1,1 +1,1 @@
-"""Keeps predictions and ground truth for the next training."""
+"""Records predictions and ground truth, for monitoring and the next training."""

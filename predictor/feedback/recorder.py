@@ -1,13 +1,16 @@
-"""What was predicted and what came true, kept as Parquet for the next training.
+"""Records predictions and ground truth as Parquet files.
 
-Two kinds of files are written, ``predictions/DAY/NAME.parquet`` and ``truths/DAY/NAME.parquet``. A row of a
-prediction has the request's id, its place in the request, the time, the model's version, the features and the
-prediction; a row of the truth has the id, the place, the time and the true value. Our own columns begin with
-an underscore. Whoever reads them joins the two by ``_id`` and ``_row``; of rows that are there twice the last
-one counts, for what was stored in a crash may be sent again.
+A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
+index in it, the time, the model's version, the features and the prediction. A file
+``truths/DAY/NAME.parquet`` has id, index, time and true value. Columns other than the features begin with an
+underscore.
+
+Readers join the two by ``_id`` and ``_row``. If a key occurs twice, the last row counts: a batch whose
+writing was interrupted may be written again.
 """
 
 import io
+import logging
 import os
 import socket
 import time
@@ -23,20 +26,32 @@ from numpy.typing import NDArray
 
 from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.store import Put
+from predictor.model.artifact import reserved_names
+
+MAX_LABELS = 100_000
+"""How many requests one body of ground truth may label."""
 
 LAST_ROW = 2**53 - 1
-"""The last row of a request that ground truth can be for: a JSON number that every reader has exactly."""
+"""The largest index of a row: every JSON reader has integers up to here exactly."""
 
-_MICROSECONDS = 1e6
-_OVERHEAD = 200
-"""Bytes that an item takes beside its numbers."""
+_ITEM_BYTES = 200
+"""Memory of an item beside its numbers."""
 _CLOSING_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class Predicted(NamedTuple):
-    """Rows of one request, of shape (n, d), and their predictions, of shape (n,); who predicted, and when.
+    """Predicted rows of one request.
 
-    ``first`` is the place of the first of them: a stream of records is kept as it comes.
+    Attributes:
+        id: the request's id.
+        seconds: when they were predicted, since 1970.
+        names: of the features.
+        version: the model's version.
+        rows: shape (n, d).
+        values: their predictions, shape (n,).
+        first: the index of the first of these rows in the request; a stream is recorded in parts.
     """
 
     id: str
@@ -49,77 +64,88 @@ class Predicted(NamedTuple):
 
 
 class GroundTruth(NamedTuple):
-    """The true values for the rows of one request, from the place ``first`` on."""
+    """The true values of successive rows of one request, from the index ``first`` on."""
 
     id: str
     targets: Sequence[float]
     first: int = 0
 
 
-class GroundTruthBatch(NamedTuple):
-    """What one request of a client says came true, and what to tell once that is stored."""
+class GroundTruthRequest(NamedTuple):
+    """The ground truth that one request brought, and a future that is done once it is stored."""
 
     seconds: float
-    truths: Sequence[GroundTruth]
+    labels: Sequence[GroundTruth]
     stored: Future[None]
 
 
 class Recorder:
-    """Keeps both kinds; what is predicted never waits for it."""
+    """Records predictions and ground truth. Requests for predictions never wait for it."""
 
     def __init__(self, put: Put, limit: int, seconds: float) -> None:
-        """Start to keep.
+        """Start to record.
 
         Args:
             put: the store.
-            limit: bytes of each kind that may wait for the store.
-            seconds: how long predictions may wait until they are written; truths wait for a moment only, for
-                whoever sends them is told when they are stored.
+            limit: bytes that may wait for the store, of predictions and of ground truth each.
+            seconds: how long predictions may wait before they are written. Ground truth is written at once,
+                since clients wait until it is stored.
         """
         self._put = put
         self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
         self._numbers = count()
+        self._recordable: tuple[tuple[str, ...], bool] = ((), True)
         self.predictions = BatchWriter[Predicted]("predictions", self._write_predictions, limit, seconds)
-        self.truths = BatchWriter[GroundTruthBatch]("truths", self._write_truths, limit, min(0.2, seconds))
+        self.ground_truth = BatchWriter[GroundTruthRequest](
+            "truths", self._write_ground_truth, limit, min(0.2, seconds)
+        )
 
-    def predicted(self, item: Predicted) -> None:
-        """Keep the rows of a request and their predictions, or count them as lost when too many wait."""
-        self.predictions.offer(item, item.rows.nbytes + item.values.nbytes + _OVERHEAD)
+    def record_predictions(self, item: Predicted) -> None:
+        """Record predictions. Without room, or with reserved feature names, they are only counted as lost."""
+        names, recordable = self._recordable
+        if item.names is not names:
+            recordable = _check_names(item.names)
+            self._recordable = item.names, recordable
+        if recordable:
+            self.predictions.offer(item, item.rows.nbytes + item.values.nbytes + _ITEM_BYTES)
+        else:
+            self.predictions.reject()
 
-    def record_ground_truth(self, truths: Sequence[GroundTruth]) -> Future[None] | None:
-        """Keep true values; what is returned is done when they are stored. None when too many wait."""
-        size = sum(8 * len(truth.targets) + _OVERHEAD for truth in truths)
+    def record_ground_truth(self, labels: Sequence[GroundTruth]) -> Future[None] | None:
+        """Record ground truth; returns a future that is done once it is stored, or None without room."""
+        size = sum(8 * len(label.targets) + _ITEM_BYTES for label in labels)
         stored: Future[None] = Future()
-        return stored if self.truths.offer(GroundTruthBatch(time.time(), truths, stored), size) else None
+        item = GroundTruthRequest(time.time(), labels, stored)
+        return stored if self.ground_truth.offer(item, size) else None
 
     def close(self) -> None:
-        """Write what waits."""
-        self.truths.close(_CLOSING_SECONDS)
+        """Write what waits, for a few seconds at most."""
+        self.ground_truth.close(_CLOSING_SECONDS)
         self.predictions.close(_CLOSING_SECONDS)
 
     def _write_predictions(self, batch: list[Predicted]) -> None:
-        # A model that was loaded anew may have other features: they get a file of their own.
+        # A reloaded model may have other features; they go to a file of their own.
         for names, items in groupby(batch, key=attrgetter("names")):
-            self._write("predictions", _columns(names, list(items)))
+            self._write("predictions", _prediction_columns(names, list(items)))
 
-    def _write_truths(self, batch: list[GroundTruthBatch]) -> None:
-        truths = [(item.seconds, truth) for item in batch for truth in item.truths]
-        lengths = [len(truth.targets) for _, truth in truths]
+    def _write_ground_truth(self, batch: list[GroundTruthRequest]) -> None:
+        labels = [(item.seconds, label) for item in batch for label in item.labels]
+        lengths = [len(label.targets) for _, label in labels]
         self._write(
             "truths",
             {
-                "_id": _repeated([truth.id for _, truth in truths], lengths),
-                "_row": _places([truth.first for _, truth in truths], lengths),
-                "_time": _times([seconds for seconds, _ in truths], lengths),
-                "_target": np.concatenate([np.asarray(truth.targets, np.float64) for _, truth in truths]),
+                "_id": _repeat([label.id for _, label in labels], lengths),
+                "_row": _row_indexes([label.first for _, label in labels], lengths),
+                "_time": _microseconds([seconds for seconds, _ in labels], lengths),
+                "_target": np.concatenate([np.asarray(label.targets, np.float64) for _, label in labels]),
             },
         )
         for item in batch:
-            with suppress(InvalidStateError):  # whoever waited went away
+            with suppress(InvalidStateError):  # the client no longer waits
                 item.stored.set_result(None)
 
     def _write(self, kind: str, columns: dict[str, Any]) -> None:
-        # Large, and of no use to a server that keeps nothing.
+        # Imported only if needed: they are large.
         from arro3.core import Array, DataType, Table
         from arro3.io import write_parquet
 
@@ -134,27 +160,37 @@ class Recorder:
         self._put(f"{kind}/{day}/{self._origin}-{next(self._numbers):06d}.parquet", file.getvalue())
 
 
-def _columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]:
+def _check_names(names: tuple[str, ...]) -> bool:
+    reserved = reserved_names(names)
+    if reserved:
+        logger.error(
+            "not recording predictions: feature names that begin with an underscore are reserved: %s",
+            ", ".join(reserved),
+        )
+    return not reserved
+
+
+def _prediction_columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]:
     lengths = [len(item.values) for item in items]
     rows = np.concatenate([item.rows for item in items])
     return {
-        "_id": _repeated([item.id for item in items], lengths),
-        "_row": _places([item.first for item in items], lengths),
-        "_time": _times([item.seconds for item in items], lengths),
-        "_version": _repeated([item.version for item in items], lengths),
+        "_id": _repeat([item.id for item in items], lengths),
+        "_row": _row_indexes([item.first for item in items], lengths),
+        "_time": _microseconds([item.seconds for item in items], lengths),
+        "_version": _repeat([item.version for item in items], lengths),
         **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
         "_prediction": np.concatenate([item.values for item in items]),
     }
 
 
-def _repeated(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
+def _repeat(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
     return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
 
 
-def _places(firsts: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:
+def _row_indexes(firsts: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:
     parts = zip(firsts, lengths, strict=True)
     return np.concatenate([np.arange(first, first + length, dtype=np.int64) for first, length in parts])
 
 
-def _times(seconds: Sequence[float], lengths: Sequence[int]) -> NDArray[np.int64]:
-    return np.repeat((np.asarray(seconds) * _MICROSECONDS).astype(np.int64), lengths)
+def _microseconds(seconds: Sequence[float], lengths: Sequence[int]) -> NDArray[np.int64]:
+    return np.repeat((np.asarray(seconds) * 1e6).astype(np.int64), lengths)

@@ -1,4 +1,4 @@
-"""Where batches are kept: a folder, or a bucket by its URL. A file is there whole or not at all."""
+"""Stores files in a folder or in a bucket. A stored file is complete, or it does not exist."""
 
 import os
 import tempfile
@@ -10,23 +10,23 @@ Put = Callable[[str, bytes], None]
 
 
 def open_store(url: str) -> Put:
-    """Make the function that stores.
+    """Return a function that stores files below a URL.
 
     Args:
-        url: a path, or ``s3://``, ``gs://``, ``az://`` with bucket and prefix; credentials are read from the
-            environment as their own tools read them.
+        url: a folder, or ``s3://``, ``gs://`` or ``az://`` with bucket and prefix. Credentials come from the
+            environment variables of the respective tools, such as ``AWS_ACCESS_KEY_ID``.
 
     Raises:
-        ValueError: the URL is of no kind that is known.
+        ValueError: the kind of URL is not supported.
     """
     if "://" not in url:
-        return _in_folder(Path(url))
-    # Large, and of no use to a server that keeps nothing.
+        return _folder_store(Path(url))
+    # Imported only if needed: it is large.
     import obstore
     from obstore.store import from_url
 
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    store = from_url(url, client_options={"allow_http": True} if plain else None)
+    plain_http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    store = from_url(url, client_options={"allow_http": True} if plain_http else None)
 
     def put(name: str, content: bytes) -> None:
         obstore.put(store, name, content)
@@ -34,16 +34,16 @@ def open_store(url: str) -> Put:
     return put
 
 
-def _in_folder(root: Path) -> Put:
+def _folder_store(root: Path) -> Put:
     def put(name: str, content: bytes) -> None:
-        place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as file:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
             try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                Path(file.name).rename(place)
+                Path(file.name).rename(path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise

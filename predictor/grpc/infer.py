@@ -1,20 +1,23 @@
 """ModelInfer: reads a message into tensors, and writes the predictions as a message."""
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from numpy.typing import NDArray
 
 from predictor.codecs import tensors
 from predictor.codecs.cost import INLINE_BYTES, require_cheap
 from predictor.codecs.tensors import Tensor
+from predictor.endpoints import v2
 from predictor.endpoints.routing import check_model
 from predictor.errors import InvalidInput
 from predictor.grpc import contents
 from predictor.grpc.wire import Message, Runs, field_of
 from predictor.messages import Request, Response
 from predictor.service.inference import InferenceService
+
+Raw = Sequence[bytes | memoryview]
 
 _FP64_CONTENTS = 7
 _LONGEST_REST = 2**18
@@ -31,69 +34,92 @@ def infer(service: InferenceService, request: Request) -> Response:
         Unavailable: the model is not loaded.
         TooCostly: reading would take too long on the event loop.
     """
-    rest, runs, raw = _take_apart(request)
-    message = contents.parse(pb.ModelInferRequest, rest)
+    message, runs, raw = _read(request)
     check_model(service, message.model_name, message.model_version)
-    for i, wanted in enumerate(message.outputs):
-        if wanted.name != tensors.OUTPUT:
-            raise InvalidInput(f"outputs[{i}]: expected the name {tensors.OUTPUT}, got {wanted.name[:40]!r}")
-    raw = raw or message.raw_input_contents
-    if raw and len(raw) != len(message.inputs):
-        raise InvalidInput(f"raw_input_contents: expected {len(message.inputs)} tensors, got {len(raw)}")
-    read = [
-        _tensor(item, runs[i] if runs else {}, raw[i] if raw else None, f"inputs[{i}]", request)
-        for i, item in enumerate(message.inputs)
-    ]
-    scorer = service.handle.require().scorer
-    values = service.predict(request, tensors.matrix(read, scorer.names))
-    return _write(service, request, message.id, values, raw=bool(raw))
+    name = v2.check_outputs([output.name for output in message.outputs])
+    content = _predict_row(service, message, raw)
+    if content is None:
+        if raw and len(raw) != len(message.inputs):
+            raise InvalidInput(f"raw_input_contents: expected {len(message.inputs)} tensors, got {len(raw)}")
+        read = [
+            _tensor(service, request, item, runs[i] if runs else {}, raw[i] if raw else None, f"inputs[{i}]")
+            for i, item in enumerate(message.inputs)
+        ]
+        content = np.asarray(v2.predict(service, request, read), "<f8").tobytes()
+    # With feedback, the client needs the id that the rows are recorded under.
+    identity = request.identify(message.id) if service.recorder else message.id
+    return _write(service, identity, name, content, raw=bool(raw))
 
 
-def _take_apart(request: Request) -> tuple[bytes, Sequence[Runs], Sequence[memoryview | bytes]]:
-    """Take the numbers out of a long message; the generated parser reads short ones as a whole."""
-    body = bytes(request.body)
-    if len(body) <= INLINE_BYTES:
-        return body, [], []
+def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:
+    """Parse a message, without its numbers if it is long; they and the raw tensors are returned beside it."""
+    if len(request.body) <= INLINE_BYTES:
+        message = contents.parse(pb.ModelInferRequest, request.body)
+        return message, (), message.raw_input_contents
 
     def check(others: int) -> None:
         require_cheap(_COST * others, inline=request.inline)
         if others > _LONGEST_REST:
             raise InvalidInput(f"more than {_LONGEST_REST} bytes beside the tensors' numbers")
 
-    return Message.of(body, check)
+    rest, runs, raw = Message.of(bytes(request.body), check)
+    return contents.parse(pb.ModelInferRequest, rest), runs, raw
+
+
+def _predict_row(service: InferenceService, message: pb.ModelInferRequest, raw: Raw) -> bytes | None:
+    """Predict the most frequent message, one row of doubles, without numpy; None if it is another.
+
+    It takes a third of the time of the general way, which is a quarter of the time of a call.
+    """
+    loaded = service.handle.loaded
+    if loaded is None or service.recorder or len(message.inputs) != 1:
+        return None
+    item, scorer = message.inputs[0], loaded.scorer
+    if item.datatype != "FP64" or item.shape != [1, scorer.width]:
+        return None
+    row: Sequence[float] = item.contents.fp64_contents
+    if raw:
+        if len(raw) != 1 or len(raw[0]) != 8 * scorer.width or item.HasField("contents"):
+            return None
+        row = struct.unpack(f"<{scorer.width}d", raw[0])
+    if len(row) != scorer.width:
+        return None
+    service.handle.check_rows(1)
+    value = scorer.row(row)
+    return struct.pack("<d", value) if value - value == 0 else None
 
 
 def _tensor(
+    service: InferenceService,
+    request: Request,
     item: pb.ModelInferRequest.InferInputTensor,
     runs: Runs,
-    raw: memoryview | bytes | None,
+    raw: bytes | memoryview | None,
     where: str,
-    request: Request,
 ) -> Tensor:
+    # Three sizes are enough to refuse: a hostile shape can have millions.
     shape = tensors.shape(list(item.shape[:3]), f"{where}.shape")
-    dtype = tensors.datatype(item.datatype, f"{where}.datatype")
     if raw is None:
-        found = contents.numbers(item.contents, runs, item.datatype, where, request)
-        return Tensor(item.name, shape, found.astype(np.float64, copy=False))
-    if item.HasField("contents"):
-        raise InvalidInput(f"{where}.contents: not both these and raw_input_contents")
-    return Tensor(item.name, shape, tensors.from_bytes(raw, dtype, where))
+        width = service.handle.require().scorer.width
+        values = contents.numbers(
+            item, runs, where, request, lambda count: service.handle.check_rows(count // width)
+        )
+    elif item.HasField("contents"):
+        raise InvalidInput(f"{where}.contents: not allowed together with raw_input_contents")
+    else:
+        values = tensors.from_bytes(raw, tensors.datatype(item.datatype, f"{where}.datatype"), where)
+    return Tensor(item.name, shape, values)
 
 
-def _write(
-    service: InferenceService, request: Request, given: str, values: NDArray[np.float64], *, raw: bool
-) -> Response:
-    """Write a response, with raw numbers if the request had those."""
+def _write(service: InferenceService, identity: str, name: str, content: bytes, *, raw: bool) -> Response:
+    """Write predictions, given as little-endian doubles; raw if the request's tensors were."""
+    rows = len(content) // 8
     response = pb.ModelInferResponse(
-        model_name=service.handle.name,
-        model_version=service.handle.version or "",
-        # With feedback the client needs the id that the rows are recorded under.
-        id=request.identify(given) if service.recorder else given,
+        model_name=service.handle.name, model_version=service.handle.version or "", id=identity
     )
-    output = response.outputs.add(name=tensors.OUTPUT, datatype="FP64", shape=[len(values)])
-    content = np.asarray(values, "<f8").tobytes()
+    output = response.outputs.add(name=name, datatype="FP64", shape=(rows,))
     if raw:
         response.raw_output_contents.append(content)
-    else:  # by its bytes: to extend the field by 100,000 numbers takes 4 ms
+    else:  # as bytes: to append 100,000 numbers takes 4 ms
         output.contents.MergeFromString(field_of(_FP64_CONTENTS, content))
-    return Response(response.SerializeToString(), rows=len(values))
+    return Response(response.SerializeToString(), rows=rows)

@@ -63,14 +63,16 @@ class RequestContext:
         self.send = send
         self.complete = False
         route = application.routes.find(self.path)
-        endpoint, handler, access = route.endpoint, route.handler(self.method), route.scope
+        endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
         if preflight := application.cors.preflight(self.method, self.fields, route):
-            endpoint, handler, access = "preflight", preflight, "public"
+            endpoint, handler = "preflight", preflight
         elif cloud_events.is_event(self.fields) and endpoint in cloud_events.ENDPOINTS:
             endpoint, handler = "cloud_event", cloud_events.wrap(handler, service.handle.name)
         client = str((scope.get("client") or ("",))[0])
-        self.call = Call(endpoint, access, handler, self.fields, client, self.method, self.path)
+        self.call = Call(
+            endpoint, route.scope_of(self.method), handler, self.fields, client, self.method, self.path
+        )
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
@@ -182,9 +184,9 @@ class RequestContext:
                 arriving.cancel()
                 return orjson.dumps({"end": "the server is ending", "records": records.count}) + b"\n"
             try:
-                answers = records.feed(arriving.result())
+                for answers in records.feed(arriving.result()):
+                    await self._send_body(answers, more=True)
+                    await asyncio.sleep(0)  # other requests have their turn
             except TooLong as error:
                 return orjson.dumps({"error": str(error)}) + b"\n"
-            if answers:
-                await self._send_body(answers, more=True)
-        return records.finish()
+        return b"".join(records.finish())

@@ -10,21 +10,10 @@ from pathlib import Path
 
 from kserve import model_server
 
-_USED = frozenset(
-    {
-        "enable_grpc",
-        "grpc_max_receive_message_length",
-        "grpc_max_send_message_length",
-        "grpc_port",
-        "help",
-        "http_port",
-        "model_dir",
-        "model_name",
-        "ssl_certfile",
-        "ssl_keyfile",
-        "timeout_keep_alive",
-    }
-)
+_USED = {
+    "enable_grpc", "grpc_max_receive_message_length", "grpc_max_send_message_length", "grpc_port", "help",
+    "http_port", "model_dir", "model_name", "ssl_certfile", "ssl_keyfile", "timeout_keep_alive",
+}  # fmt: skip
 _ALSO_ACCEPTED = {"event_loop": "uvloop"}
 
 

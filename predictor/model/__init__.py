@@ -1,1 +1,1 @@
-"""The model folder, the mathematics of the model, and the handle to the model that is served."""
+"""The model folder, the linear model in it, and the handle to the served model."""

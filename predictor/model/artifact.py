@@ -1,11 +1,11 @@
-"""The model folder: its format, writing, reading, verifying.
+"""Writes, reads and verifies model folders.
 
-The one contract between the pipeline, which writes a folder, and the predictor, which serves it.
-A folder is immutable and holds three files of JSON, so that reading it can run no code:
+The model folder is the contract between the pipeline, which writes it, and the predictor, which serves it. It
+is immutable and holds three JSON files, so reading it can't run code:
 
-- ``model.json``: weights, intercept, and for each feature and the target its name, unit and training range;
-- ``reference.json``: the distributions seen in training, against which drift is measured;
-- ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest itself is the model's digest.
+- ``model.json``: weights, intercept, and the name, unit and training range of each feature and the target;
+- ``reference.json``: the distributions of the training data, against which drift is measured;
+- ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest is the model's digest.
 """
 
 import hashlib
@@ -13,8 +13,10 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -29,15 +31,21 @@ MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
 MANIFEST_FILE = "manifest.json"
 MAX_FILE_BYTES = 16 * 2**20
+RESERVED_PREFIX = "_"
+"""Feedback is stored with the features in columns, beside columns whose names begin with this."""
 
 
 class ArtifactError(ValueError):
-    """A model folder that can't be believed: the message names the file and says why."""
+    """An invalid model folder; the message names the file and the reason."""
+
+    def __init__(self, message: str) -> None:
+        # A file's name need not be valid UTF-8, but the message is sent as JSON.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A feature or the target: its name, its unit if it has one, and the range seen in training."""
+    """A feature or the target, with its range in the training data and its unit, if it has one."""
 
     name: str
     minimum: float
@@ -73,7 +81,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the model saw in training: how many rows, how each feature lay, and how its predictions did."""
+    """The training data in numbers: its rows, and the distributions of features and predictions."""
 
     rows: int
     features: Mapping[str, Distribution]
@@ -82,14 +90,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class LinearModel:
-    """y = weights · x + intercept, with what is known of each feature and the target.
+    """A linear model: y = weights · x + intercept.
 
     Attributes:
-        weights: one for each feature, in the units of target per unit of feature.
-        intercept: in the units of the target.
+        weights: one for each feature, in units of the target per unit of the feature.
+        intercept: in units of the target.
         features: in the order of the weights.
-        target: what is predicted.
-        reference: what drift is measured against.
+        target: the predicted column.
+        reference: the distributions against which drift is measured.
     """
 
     weights: tuple[float, ...]
@@ -104,16 +112,14 @@ class LinearModel:
 
 
 def write(model: LinearModel, folder: str | Path) -> str:
-    """Write ``model`` as a new folder and return its digest.
-
-    The folder appears whole or not at all: it is written beside its place and renamed.
+    """Write ``model`` as a new folder, atomically; returns its digest.
 
     Raises:
-        ArtifactError: a value that JSON can't hold or the reader would refuse.
+        ArtifactError: the model has a value that can't be written as JSON or read back.
         FileExistsError: the folder exists; a model folder is never overwritten.
     """
     contents = _encode(model)
-    _decode(contents)  # what can't be read back is not written
+    _decode(contents)  # raises an error for anything that could not be read back
     with new_folder(Path(folder)) as staging:
         for name, content in contents.items():
             (staging / name).write_bytes(content)
@@ -122,13 +128,12 @@ def write(model: LinearModel, folder: str | Path) -> str:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it takes the place ``folder`` when the block ends without an error.
+    """Create a folder atomically: yield an empty temporary folder to fill, and rename it to ``folder``.
 
-    It stands beside its place until its files are on the disk, and is renamed then: whatever happens, the
-    place holds all of it or nothing.
+    It is renamed when the block ends without an error and its files are on the disk; otherwise it is removed.
 
     Raises:
-        FileExistsError: the folder exists; what was published once is never overwritten.
+        FileExistsError: the folder exists; it is never overwritten.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; it is never overwritten")
@@ -150,7 +155,8 @@ def read(folder: str | Path) -> tuple[LinearModel, str]:
     """Read and verify a model folder; returns the model and its digest.
 
     Raises:
-        ArtifactError: a file is missing, unknown, changed, too large or malformed. It names the file.
+        ArtifactError: a file is missing, unexpected, changed, too large, malformed or not a regular file.
+        OSError: a file can't be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -159,8 +165,8 @@ def read(folder: str | Path) -> tuple[LinearModel, str]:
     expected = {MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE}
     if missing := sorted(expected - names):
         raise ArtifactError(f"{folder / missing[0]} is missing")
-    if unknown := sorted(names - expected):
-        raise ArtifactError(f"{folder / unknown[0]} does not belong in a model folder")
+    if unexpected := sorted(names - expected):
+        raise ArtifactError(f"{folder / unexpected[0]} does not belong in a model folder")
     contents = {name: _read_file(folder / name) for name in sorted(expected)}
     try:
         return _decode(contents), _digest(contents[MANIFEST_FILE])
@@ -190,7 +196,7 @@ def _decode(contents: Mapping[str, bytes]) -> LinearModel:
         raise ArtifactError(f"{MANIFEST_FILE}: files must be exactly {MODEL_FILE} and {REFERENCE_FILE}")
     for name, digest in files.items():
         if _digest(contents[name]) != digest:
-            raise ArtifactError(f"{name} was changed: its SHA-256 is not the one in {MANIFEST_FILE}")
+            raise ArtifactError(f"{name} was changed: its SHA-256 differs from the one in {MANIFEST_FILE}")
     with _naming(MODEL_FILE):
         document = _load(contents[MODEL_FILE])
         model = LinearModel(
@@ -202,17 +208,17 @@ def _decode(contents: Mapping[str, bytes]) -> LinearModel:
         )
         names = [feature.name for feature in model.features]
         if not names or len(names) != len(model.weights):
-            raise ValueError(f"{len(model.weights)} weights for {len(names)} features")
-        if len(set(names)) != len(names):
-            raise ValueError("a feature's name stands twice")
+            raise ValueError(f"{len(names)} features, but {len(model.weights)} weights")
+        if duplicates := [name for name, times in Counter(names).items() if times > 1]:
+            raise ValueError(f"duplicate feature {duplicates[0]!r:.80}")
     if set(model.reference.features) != set(names):
-        raise ArtifactError(f"{REFERENCE_FILE}: its features are not those of {MODEL_FILE}")
+        raise ArtifactError(f"{REFERENCE_FILE}: its features differ from those of {MODEL_FILE}")
     return model
 
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Turn whatever a malformed document raises into an error that names the file."""
+    """Turn any error that a malformed document raises into an :class:`ArtifactError` that names the file."""
     try:
         yield
     except ArtifactError:
@@ -241,7 +247,7 @@ def _distribution(value: dict[str, Any]) -> Distribution:
         proportions=tuple(_number(share) for share in value["proportions"]),
     )
     if len(distribution.proportions) != len(distribution.edges) + 1:
-        raise ValueError("a histogram needs one more proportion than inner edges")
+        raise ValueError("a histogram needs one more proportion than edges")
     if any(low >= high for low, high in pairwise(distribution.edges)):
         raise ValueError("the edges of a histogram must increase")
     return distribution
@@ -250,9 +256,9 @@ def _distribution(value: dict[str, Any]) -> Distribution:
 def _column(value: dict[str, Any]) -> Column:
     name, unit = value["name"], value["unit"]
     if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ValueError("a column needs a name, and a unit that is text or null")
+        raise ValueError("a column needs a name, and a unit that is a string or null")
     if any("\ud800" <= character <= "\udfff" for character in name + (unit or "")):
-        raise ValueError(f"the column {name!r} in {unit!r} holds half of a surrogate pair, which is no text")
+        raise ValueError(f"column {name!r:.80}: name or unit has an unpaired surrogate")
     return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
 
 
@@ -269,24 +275,33 @@ def _dump(document: Mapping[str, Any]) -> bytes:
     try:
         return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
     except ValueError as error:
-        raise ArtifactError(f"a model holds finite numbers only: {error}") from error
+        raise ArtifactError(f"a model may have only finite numbers: {error}") from error
 
 
 def _load(content: bytes) -> dict[str, Any]:
     document = json.loads(content)
     if not isinstance(document, dict):
-        raise ValueError("it must hold an object")
+        raise ValueError("not a JSON object")
     if (version := document.get("format_version")) != FORMAT_VERSION:
-        raise ValueError(f"format version {version!r} is not known here, only {FORMAT_VERSION}")
+        raise ValueError(
+            f"unsupported format version {version!r:.40}; this server reads version {FORMAT_VERSION}"
+        )
     return document
 
 
 def _read_file(path: Path) -> bytes:
+    if not stat.S_ISREG(path.lstat().st_mode):  # opening a FIFO would block, and a link may lead anywhere
+        raise ArtifactError(f"{path} is not a regular file")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise ArtifactError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
     return content
+
+
+def reserved_names(names: Iterable[str]) -> list[str]:
+    """Return the names of features that can't be recorded as feedback, because the store uses such names."""
+    return [name for name in names if name.startswith(RESERVED_PREFIX)]
 
 
 def _digest(content: bytes) -> str:

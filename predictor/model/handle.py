@@ -1,4 +1,4 @@
-"""Handle to the served model: the loaded model, or why loading failed."""
+"""Handle to the served model: the loaded model, or why there is none."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that was read and verified; ``seconds`` is how long that took."""
+    """A model that was read and verified, and how many seconds that took."""
 
     model: LinearModel
     digest: str
@@ -27,19 +27,19 @@ class LoadedModel:
 
 
 class ModelHandle:
-    """One model by its name.
+    """The model of one name, which can be loaded and unloaded while the server runs.
 
     Args:
         name: the model's name in the paths of the protocols.
         folder: the model folder.
-        version: the version's label; by default the folder's name where that is a number.
-        max_rows: rows of one request, of up to 8 numbers each, and as many fewer of wider ones.
+        version: the version's label; defaults to the folder's name if that is a number.
+        max_rows: rows in one request, for up to 8 features; fewer for more features.
 
     Attributes:
-        loaded: the model; None while there is none.
-        reason: why there is none; empty otherwise.
+        loaded: the model; None if none is loaded.
+        reason: why none is loaded; empty otherwise.
         error: why the last attempt to load failed; empty after a success.
-        draining: whether the server is ending, and new requests should go elsewhere.
+        draining: True while the server is shutting down and new requests should go elsewhere.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class ModelHandle:
         self.version = version or (folder.name if re.fullmatch(r"[0-9]+", folder.name) else None)
         self.max_rows = max_rows
         self.loaded: LoadedModel | None = None
-        self.reason = "it is not loaded"
+        self.reason = "it is not loaded yet"
         self.error = ""
         self.draining = False
 
     @property
     def ready(self) -> bool:
-        """Whether new requests should be sent here."""
+        """Whether new requests should be sent to this server."""
         return self.loaded is not None and not self.draining
 
     def load(self) -> bool:
-        """Read the model folder; returns whether that worked. Whatever is in the folder, this never raises.
+        """Read the model folder; returns whether that succeeded. An invalid folder raises no error.
 
-        A model that is loaded already keeps serving when a reload fails.
+        If a reload fails, the previous model continues to serve.
         """
         started = time.perf_counter()
         try:
@@ -71,19 +71,19 @@ class ModelHandle:
             self.error = str(error)
             if self.loaded is None:
                 self.reason = self.error
-            logger.error("model %s could not be loaded: %s", self.name, error)
+            logger.error("could not load model %s: %s", self.name, error)
             return False
         self.loaded = LoadedModel(model, digest, Scorer(model), time.perf_counter() - started)
         self.reason = self.error = ""
-        logger.info("model %s is loaded: version %s, digest %s", self.name, self.version, digest)
+        logger.info("loaded model %s: version %s, digest %s", self.name, self.version, digest)
         return True
 
     def unload(self) -> None:
-        """Forget the model."""
+        """Release the model."""
         self.loaded, self.reason = None, "it was unloaded"
 
     def check_rows(self, rows: int, share: int = 1) -> None:
-        """Check the number of rows of one request against the limit, or a ``share`` of it.
+        """Check the number of rows in one request against the limit, divided by ``share``.
 
         Raises:
             TooLarge: there are more.
@@ -94,7 +94,7 @@ class ModelHandle:
             raise TooLarge(f"more than {limit} rows")
 
     def require(self) -> LoadedModel:
-        """Return the model. A server that is ending still answers the requests that reach it.
+        """Return the loaded model. A server that is shutting down still answers the requests it gets.
 
         Raises:
             Unavailable: no model is loaded.
@@ -104,11 +104,11 @@ class ModelHandle:
         return self.loaded
 
     def require_ready(self) -> None:
-        """Check that new requests should be sent here.
+        """Check that new requests should be sent to this server.
 
         Raises:
-            Unavailable: no model is loaded, or the server is ending.
+            Unavailable: no model is loaded, or the server is shutting down.
         """
         self.require()
         if self.draining:
-            raise Unavailable(f"model {self.name} is not ready: the server is ending")
+            raise Unavailable(f"model {self.name} is not ready: the server is shutting down")

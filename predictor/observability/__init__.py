@@ -1,1 +1,1 @@
-"""Metrics, logs and the log of recent requests."""
+"""Metrics, logs and the request log."""

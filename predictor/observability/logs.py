@@ -1,4 +1,4 @@
-"""Log lines as JSON objects, one a line, on standard error."""
+"""Structured logs: one JSON object a line, on standard error."""
 
 import logging
 import logging.config
@@ -7,31 +7,30 @@ from datetime import UTC, datetime
 
 import orjson
 
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as an object: time, level, logger, message, and whatever was given as ``extra``."""
+    """Formats a record as an object with time, level, logger, message, and the fields of ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record on one line, its traceback included."""
+        """Return a record, with its traceback if it has one, as one line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure(level: str) -> None:
-    """Send every logger's lines to standard error; KServe's and uvicorn's from warnings upwards.
+    """Write the logs of all packages as JSON; those of libraries only from warnings upwards.
 
-    KServe writes up to four lines for each request, and one for each gRPC call, which is neither wanted nor
-    free.
+    KServe and uvicorn would write a few lines for each request.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())

@@ -1,8 +1,9 @@
-"""What Prometheus is told: counted in a few hundred nanoseconds a request, made into series at the scrape."""
+"""Metrics for Prometheus: counted in a few hundred nanoseconds a request, and formatted at a scrape."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client import REGISTRY, exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -28,31 +29,31 @@ class Histogram:
         self.total = 0.0
 
     def buckets(self) -> list[tuple[str, float]]:
-        """The cumulative buckets as Prometheus wants them."""
-        count, found = 0, []
-        for edge, here in zip((*self.edges, float("inf")), self.counts, strict=True):
-            count += here
-            found.append(("+Inf" if edge == float("inf") else str(float(edge)), float(count)))
-        return found
+        """Return the cumulative buckets, in the form that ``prometheus_client`` expects."""
+        names = (*(str(float(edge)) for edge in self.edges), "+Inf")
+        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
 
 
 class Series:
-    """What is counted of one endpoint."""
+    """Counts of one endpoint's requests, by status, duration and rows."""
 
-    __slots__ = ("codes", "rows", "seconds", "short", "short_seconds")
+    __slots__ = ("codes", "fast", "fast_seconds", "rows", "seconds")
 
     def __init__(self) -> None:
-        self.short = 0
-        self.short_seconds = 0.0
+        self.fast = 0
+        self.fast_seconds = 0.0
         self.codes: defaultdict[int, int] = defaultdict(int)
         self.seconds = Histogram(SECONDS)
         self.rows = Histogram(ROWS)
 
     def observe(self, status: int, seconds: float, rows: int) -> None:
-        """Count a request: its status, the time its answer took, and the rows predicted."""
+        """Count a request: its status, how many seconds the response took, and how many rows it predicts.
+
+        Nearly all requests predict one row within the first bucket, and so are counted by one number.
+        """
         if rows == 1 and seconds <= SECONDS[0] and status == 200:
-            self.short += 1
-            self.short_seconds += seconds
+            self.fast += 1
+            self.fast_seconds += seconds
             return
         self.codes[status] += 1
         self.seconds.counts[bisect_left(SECONDS, seconds)] += 1
@@ -61,17 +62,17 @@ class Series:
             self.rows.counts[bisect_left(ROWS, rows)] += 1
             self.rows.total += rows
 
-    def settle(self) -> None:
-        """Put what was counted by one number into its buckets: what nearly every request is."""
-        self.codes[200] += self.short
-        for histogram, total in ((self.seconds, self.short_seconds), (self.rows, self.short)):
-            histogram.counts[0] += self.short
+    def merge(self) -> None:
+        """Move the requests that were counted by one number into the histograms."""
+        self.codes[200] += self.fast
+        for histogram, total in ((self.seconds, self.fast_seconds), (self.rows, self.fast)):
+            histogram.counts[0] += self.fast
             histogram.total += total
-        self.short, self.short_seconds = 0, 0.0
+        self.fast, self.fast_seconds = 0, 0.0
 
 
 class Metrics(Collector):
-    """Every series of this server; ``endpoint``, ``code`` and ``reason`` have few values."""
+    """All metrics of this server. The labels have few values each."""
 
     def __init__(
         self, handle: ModelHandle, memory_used: Callable[[], int], recorder: Recorder | None
@@ -85,27 +86,27 @@ class Metrics(Collector):
         self.in_progress = 0
 
     def series(self, endpoint: str) -> Series:
-        """What is counted of an endpoint."""
+        """Return the counts of an endpoint."""
         if endpoint not in self.endpoints:
             self.endpoints[endpoint] = Series()
         return self.endpoints[endpoint]
 
     def collect(self) -> Iterator[Metric]:
-        """Make the metrics, at a scrape."""
+        """Yield the metrics, at a scrape."""
         model, version = self.handle.name, self.handle.version or ""
         requests = CounterMetricFamily(
             "inference_requests", "Requests answered.", labels=("model", "version", "endpoint", "code")
         )
         seconds = HistogramMetricFamily(
             "inference_request_duration_seconds",
-            "From a request's being complete to its answer's being written.",
+            "Seconds from the complete request to the written response.",
             labels=("model", "version", "endpoint"),
         )
         rows = HistogramMetricFamily(
             "inference_batch_size", "Rows predicted by a request.", labels=("model", "version", "endpoint")
         )
         for endpoint, series in list(self.endpoints.items()):
-            series.settle()
+            series.merge()
             for code, count in list(series.codes.items()):
                 requests.add_metric((model, version, endpoint, str(code)), count)
             seconds.add_metric((model, version, endpoint), series.seconds.buckets(), series.seconds.total)
@@ -113,55 +114,60 @@ class Metrics(Collector):
         yield from (requests, seconds, rows)
         invalid = sum(series.codes.get(400, 0) for series in list(self.endpoints.values()))
         yield CounterMetricFamily("inference_invalid_input", "Requests answered 400.", value=invalid)
-        rejected = CounterMetricFamily("inference_rejected", "Requests refused unread.", labels=("reason",))
+        rejected = CounterMetricFamily(
+            "inference_rejected", "Requests rejected before they were read.", labels=("reason",)
+        )
         for reason, count in list(self.rejected.items()):
             rejected.add_metric((reason,), count)
         yield rejected
         failures = CounterMetricFamily(
-            "background_task_failures", "Errors of background tasks, which go on.", labels=("task",)
+            "background_task_failures", "Errors in background tasks. The tasks continue.", labels=("task",)
         )
         for task, failed in list(self.task_failures.items()):
             failures.add_metric((task,), failed)
         yield failures
-        yield GaugeMetricFamily("inference_in_progress", "Requests being answered.", value=self.in_progress)
+        yield GaugeMetricFamily("inference_in_progress", "Requests in progress.", value=self.in_progress)
         yield GaugeMetricFamily(
-            "inference_memory_bytes", "What bodies under way take.", value=self.memory_used()
+            "inference_memory_bytes", "Memory of bodies in progress.", value=self.memory_used()
         )
         yield from self._model(model, version)
         if self.recorder:
-            yield from _kept(self.recorder)
+            yield from _feedback(self.recorder)
 
     def _model(self, model: str, version: str) -> Iterator[Metric]:
         loaded = self.handle.loaded
-        info = GaugeMetricFamily("model_info", "The model served.", labels=("model", "version", "digest"))
+        info = GaugeMetricFamily("model_info", "The served model.", labels=("model", "version", "digest"))
         info.add_metric((model, version, loaded.digest if loaded else ""), 1)
         yield info
         yield GaugeMetricFamily(
-            "model_ready", "Whether new requests may come.", value=float(self.handle.ready)
+            "model_ready", "1 if new requests should be sent here.", value=float(self.handle.ready)
         )
-        load = GaugeMetricFamily("model_load_seconds", "How long reading the model took.", labels=("model",))
+        load = GaugeMetricFamily(
+            "model_load_seconds", "Seconds it took to load the model.", labels=("model",)
+        )
         load.add_metric((model,), loaded.seconds if loaded else 0)
         yield load
 
 
-def _kept(recorder: Recorder) -> Iterator[Metric]:
-    """What is kept for the next training, and what was lost: requests, each of one row or more."""
-    taken = CounterMetricFamily("feedback_kept", "Requests whose rows are kept.", labels=("kind",))
-    refused = CounterMetricFamily("feedback_lost", "Requests whose rows found no room.", labels=("kind",))
+def _feedback(recorder: Recorder) -> Iterator[Metric]:
+    accepted = CounterMetricFamily("feedback_kept", "Requests that were recorded.", labels=("kind",))
+    lost = CounterMetricFamily("feedback_lost", "Requests that were not recorded.", labels=("kind",))
     failed = CounterMetricFamily(
-        "feedback_store_failures", "Attempts to store that failed.", labels=("kind",)
+        "feedback_store_failures", "Failed attempts to write to the store.", labels=("kind",)
     )
-    waiting = GaugeMetricFamily("feedback_waiting_bytes", "What waits for the store.", labels=("kind",))
-    for batches in (recorder.predictions, recorder.truths):
-        taken.add_metric((batches.name,), batches.taken)
-        refused.add_metric((batches.name,), batches.refused)
-        failed.add_metric((batches.name,), batches.failures)
-        waiting.add_metric((batches.name,), batches.size)
-    yield from (taken, refused, failed, waiting)
+    waiting = GaugeMetricFamily(
+        "feedback_waiting_bytes", "Bytes that wait to be written to the store.", labels=("kind",)
+    )
+    for writer in (recorder.predictions, recorder.ground_truth):
+        accepted.add_metric((writer.name,), writer.accepted)
+        lost.add_metric((writer.name,), writer.rejected)
+        failed.add_metric((writer.name,), writer.failures)
+        waiting.add_metric((writer.name,), writer.size)
+    yield from (accepted, lost, failed, waiting)
 
 
 def scrape(request: Request) -> Response:
-    """Answer ``GET /metrics``, as text or as OpenMetrics."""
+    """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
     accept = b",".join(request.headers.accept).decode("latin-1")
     encoder, content_type = exposition.choose_encoder(accept)
     return Response(encoder(REGISTRY), content_type=content_type.encode())

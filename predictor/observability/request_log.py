@@ -1,40 +1,33 @@
-"""The last requests, bounded in memory, for an administrator to look at."""
+"""The request log: the last requests, in memory, for an administrator."""
 
 import time
 from collections import deque
 
 from predictor.messages import Request, Response
 
-_BYTES = 1024
+_MAX_LENGTH = 1024
+_FIELDS = ("time", "method", "path", "status", "request", "response")
 
 
 class RequestLog:
-    """Remembers the last requests: when, what, with which answer, and the beginnings of both bodies."""
+    """The last requests, each with the first 1 KiB of its body and of its response.
+
+    Attributes:
+        entries: time, method, path, status, request and response. Tuples are faster than objects here.
+    """
 
     def __init__(self, size: int) -> None:
         self.entries: deque[tuple[float, str, str, int, bytes, bytes]] = deque(maxlen=size)
 
-    def add(self, method: str, path: str, status: int, body: bytes | bytearray, answer: bytes) -> None:
-        """Remember a request: a few hundred nanoseconds, so that it can be done for each."""
-        begun = body if len(body) <= _BYTES else body[:_BYTES]
-        self.entries.append((time.time(), method, path[:_BYTES], status, bytes(begun), answer[:_BYTES]))
+    def add(self, method: str, path: str, status: int, body: bytes | bytearray, response: bytes) -> None:
+        """Add a request, within a few hundred nanoseconds."""
+        start = bytes(body if len(body) <= _MAX_LENGTH else body[:_MAX_LENGTH])
+        self.entries.append((time.time(), method, path[:_MAX_LENGTH], status, start, response[:_MAX_LENGTH]))
 
     def show(self, _request: Request) -> Response:
         """Answer ``GET /log``, the last request last."""
-        keys = ("time", "method", "path", "status", "request", "response")
         return Response.of(
-            {
-                "requests": [
-                    dict(
-                        zip(
-                            keys,
-                            (*entry[:4], *(text.decode("utf-8", "replace") for text in entry[4:])),
-                            strict=True,
-                        )
-                    )
-                    for entry in self.entries
-                ]
-            }
+            {"requests": [dict(zip(_FIELDS, map(_text, e), strict=True)) for e in self.entries]}
         )
 
     def empty(self, _request: Request) -> Response:
@@ -42,3 +35,7 @@ class RequestLog:
         count = len(self.entries)
         self.entries.clear()
         return Response.of({"emptied": count})
+
+
+def _text(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

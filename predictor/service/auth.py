@@ -232,7 +232,7 @@ class Authorizer:
         if not self.guards(scope):
             return None
         if scope == "admin" and not self.has_admin:
-            raise NotFound("administration is not enabled on this server")
+            raise NotFound("administration is not enabled; set PREDICTOR_ADMIN_TOKEN")
         credential = credential_of(fields)
         if credential is None:
             if scope == "admin" or self.mode == "required":

@@ -1,1 +1,1 @@
-"""What a person looks at: the page, the API reference and the OpenAPI document."""
+"""The page on which to try the model, the API reference and the OpenAPI document."""

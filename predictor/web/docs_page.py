@@ -1,4 +1,4 @@
-"""What ``GET /docs`` answers: the OpenAPI document as a page that loads nothing and needs no script."""
+"""Renders the OpenAPI document as a page. The page loads no other resources and works without JavaScript."""
 
 import json
 import shlex
@@ -11,13 +11,13 @@ from predictor.web.html import Page, render, text
 METHODS = ("get", "post")
 LOCAL = "http://localhost:8080"
 WIDE = 100
-"""Characters up to which an example stands on one line."""
+"""The longest example on a single line, in characters."""
 
 Json = Mapping[str, Any]
 
 
 def docs(document: Json) -> Page:
-    """Render an OpenAPI document as an API reference, each operation with a call and its answer."""
+    """Render an OpenAPI document as an API reference, each operation with a curl command and a response."""
     info, tags = document["info"], [tag["name"] for tag in document["tags"]]
     return render(
         "docs.html",
@@ -33,7 +33,7 @@ def docs(document: Json) -> Page:
 
 
 def _operations(document: Json, tag: str) -> Iterator[tuple[str, str, Json, list[Json]]]:
-    """The operations with a tag: path, method, operation, and all its parameters."""
+    """Yield the operations with a tag: path, method, operation and all parameters."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if tag in (operation := item.get(method, {})).get("tags", ()):
@@ -59,19 +59,21 @@ def _operation(path: str, method: str, operation: Json, parameters: list[Json]) 
         _code(f"{identity}-{i}", label, call)
         for i, (label, call) in enumerate(_calls(path, method, operation, parameters))
     )
-    answers = "".join(
+    success = operation["responses"]["200"]
+    responses = "".join(
         _code("", media, _pretty(media, example))
-        for media, content in operation["responses"]["200"]["content"].items()
+        for media, content in success["content"].items()
         for example in _examples(content)
     )
-    refusals = ", ".join(
+    errors = ", ".join(
         f'<a href="#error-{status}">{status}</a>' for status in operation["responses"] if status != "200"
     )
+    summary = operation["summary"] + ("" if operation["summary"].endswith("?") else ".")
     return f"""<article id="{identity}">
 <h3><span class="method {method}">{method.upper()}</span> {_path(path)}</h3>
-<p><strong>{text(operation["summary"])}.</strong> {text(operation.get("description", ""))}</p>
+<p><strong>{text(summary)}</strong> {text(operation.get("description", ""))}</p>
 {_parameters(parameters)}{calls}
-<p class="label">Answer: {text(operation["responses"]["200"]["description"])} Errors: {refusals}.</p>{answers}
+<p class="label">Response: {text(success["description"])} Errors: {errors}.</p>{responses}
 </article>"""
 
 
@@ -87,7 +89,7 @@ def _parameters(parameters: list[Json]) -> str:
 
 
 def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> Iterator[tuple[str, str]]:
-    """Lines for curl that can be pasted, one for each type of body, with what to call them."""
+    """Yield curl commands to paste, one for each type of body, with that type as a label."""
     address = path
     for parameter in parameters:
         address = address.replace(f"{{{parameter['name']}}}", quote(_value(parameter), safe="[],"))
@@ -99,11 +101,11 @@ def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> I
     if not bodies:
         yield "", " ".join([*words, *(["-X POST"] if method == "post" else [])])
     for media, content in bodies.items():
-        yield media, " ".join([*words, *_sent(media, content)])
+        yield media, " ".join([*words, *_body_words(media, content)])
 
 
-def _sent(media: str, content: Json) -> Iterator[str]:
-    """The words of a curl line that send an example of a body."""
+def _body_words(media: str, content: Json) -> Iterator[str]:
+    """Yield the words of a curl command that send an example of a body."""
     example = next(_examples(content), None)
     if media == "application/json":
         yield f"-d {shlex.quote(json.dumps(example))}"
@@ -115,7 +117,7 @@ def _sent(media: str, content: Json) -> Iterator[str]:
 
 
 def _value(parameter: Json) -> str:
-    """An example of a path's parameter, as it stands in the path."""
+    """Return an example of a path parameter."""
     schema = parameter.get("schema", {})
     if "enum" in schema:
         return str(schema["enum"][0])
@@ -146,14 +148,14 @@ def _code(identity: str, label: str, content: str) -> str:
 
 
 def _errors(document: Json) -> list[tuple[str, str]]:
-    """Every status of an error, with what it means."""
+    """Return the statuses of errors with their meanings."""
     responses = document["components"]["responses"]
     found = {
-        status: responses[answer["$ref"].rpartition("/")[2]]["description"]
+        status: responses[response["$ref"].rpartition("/")[2]]["description"]
         for item in document["paths"].values()
         for method in METHODS
-        for status, answer in item.get(method, {}).get("responses", {}).items()
-        if "$ref" in answer
+        for status, response in item.get(method, {}).get("responses", {}).items()
+        if "$ref" in response
     }
     return sorted(found.items())
 
@@ -170,5 +172,5 @@ def _schema(name: str, schema: Json) -> str:
 
 
 def _path(path: str) -> str:
-    """A path that may break after its slashes."""
+    """Return a path with line breaks allowed after its slashes."""
     return f"<code>{text(path).replace('/', '/<wbr>')}</code>"

@@ -1,7 +1,7 @@
-"""What the pages share: a page with its headers, escaping, and assets that a strict policy can name.
+"""Renders HTML pages with escaping and a strict content security policy.
 
-Names of features, targets and models are user data: text goes into a template only through :func:`text`,
-and data for a script only through :func:`data`.
+Names of features, targets and models are user data. They enter a template only through :func:`text`, and a
+script only through :func:`data`.
 """
 
 import base64
@@ -19,11 +19,11 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A finished HTML page: the same bytes for every reader, to be made once and kept.
+    """A rendered HTML page, the same for every client.
 
     Attributes:
         html: the body, UTF-8.
-        content_security_policy: allows this page's own script and style by their hashes, and nothing else.
+        content_security_policy: allows the page's own script and style by their hashes, and nothing else.
     """
 
     html: bytes
@@ -31,7 +31,7 @@ class Page:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Everything to be sent with the page."""
+        """The header fields of the page."""
         return {
             "content-type": "text/html; charset=utf-8",
             "content-security-policy": self.content_security_policy,
@@ -44,7 +44,7 @@ class Page:
 
 
 def render(template: str, scripts: tuple[str, ...], **values: str) -> Page:
-    """Fill ``template`` with values that are HTML already, and with the style sheet and the named scripts."""
+    """Fill a template with HTML ``values``, the style sheet and the named scripts."""
     style, script = asset("style.css"), "\n".join(asset(name) for name in scripts)
     page = string.Template(asset(template)).substitute(
         values, style=style, script=script, icon=f"data:image/svg+xml,{quote(asset('icon.svg'))}"
@@ -69,19 +69,19 @@ def text(value: object) -> str:
 
 
 def data(value: Mapping[str, Any]) -> str:
-    """JSON to stand in a ``<script type="application/json">``: no character in it can end the element."""
+    """Return JSON for a ``<script type="application/json">``; nothing in it can end the element."""
     encoded = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return encoded.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number to be read by people, with a real minus sign."""
+    """Format a number for people, with a real minus sign."""
     return f"{value:.{digits}g}".replace("-", "−")  # noqa: RUF001
 
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file in ``predictor/web/assets``."""
+    """Return the text of a file in ``predictor/web/assets``."""
     return (resources.files("predictor.web") / "assets" / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What ``GET /`` answers: for a browser a page on which to try the model, for a client the facts as JSON."""
+"""Describes the served model: as a page on which to try it, and as JSON."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,11 +19,11 @@ LINKS = {
 
 
 def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> Page:
-    """The page on which to try ``model``; all it asks for is ``POST stream``, relative to itself.
+    """Render the page on which to try ``model``. Its script calls only ``POST stream``, relative to the page.
 
     Args:
-        model: what is served.
-        name: the model's name in the URLs.
+        model: the served model.
+        name: its name in the paths.
         version: its version, if it has one.
         digest: the SHA-256 of its folder.
     """
@@ -35,7 +35,7 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         name=text(name),
         target=_name(model.target),
         target_unit=f'<span class="unit">{text(model.target.unit)}</span>' if model.target.unit else "",
-        lede=_lede(model),
+        summary=_summary(model),
         version=f"version {text(version)}" if version else "no version",
         digest=text(digest),
         short_digest=text(digest[:12]),
@@ -53,14 +53,14 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         training_rows=f"{model.reference.rows:,}",
         target_range=f"{_unit(model.target)}{_range(model.target)}",
         body=text(_example(model)),
-        data=data(_facts(model)),
+        data=data(_script_data(model)),
     )
 
 
 def index(model: LinearModel | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
-    """The answer of ``GET /`` for a client: what is served, and the endpoints relative to this one.
+    """Return the response of ``GET /`` as JSON: the model, and the other paths relative to this one.
 
-    The status is what KServe's own server says at this path, and its clients look for.
+    ``status`` is what KServe's own server returns here, and its clients look for.
     """
     return {
         "status": "alive",
@@ -78,8 +78,8 @@ def _column(column: Column) -> dict[str, Any]:
     return {"name": column.name, "unit": column.unit, "minimum": column.minimum, "maximum": column.maximum}
 
 
-def _facts(model: LinearModel) -> dict[str, Any]:
-    """What the script needs: the form starts at the training mean, the chart shows where the rows lay."""
+def _script_data(model: LinearModel) -> dict[str, Any]:
+    """Return the data for the script: the form starts at the training means, the chart has a histogram."""
     distributions = [model.reference.features[feature.name] for feature in model.features]
     return {
         "intercept": model.intercept,
@@ -104,7 +104,7 @@ def _example(model: LinearModel) -> str:
     return f'{{"instance": [{", ".join(values)}]}}' if len(values) > 1 else f'{{"instance": {values[0]}}}'
 
 
-def _lede(model: LinearModel) -> str:
+def _summary(model: LinearModel) -> str:
     if len(model.features) == 1:
         return f"A straight line from {_name(model.features[0])} to {_name(model.target)}."
     return f"A weighted sum of {len(model.features)} features, for {_name(model.target)}."

@@ -1,4 +1,4 @@
-"""The pages and documents of the site."""
+"""Answers requests for the page and the documents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,16 +16,16 @@ _HTML = b"text/html"
 
 
 class Site:
-    """The page and the documents, rendered when they are first asked for and kept as long as the model is."""
+    """The page and the documents, rendered on first use and cached until another model is loaded."""
 
     def __init__(self, handle: ModelHandle, auth: Auth = "off", *, feedback: bool = False) -> None:
         self.handle = handle
         self.feedback = feedback
         self.auth = auth
-        self._rendered: dict[str, tuple[LoadedModel | None, Response]] = {}
+        self._cache: dict[str, tuple[LoadedModel | None, Response]] = {}
 
     def root(self, request: Request) -> Response:
-        """Answer ``GET /``: the page where HTML is asked for by name, else JSON."""
+        """Answer ``GET /``: the page if Accept names HTML, else JSON."""
         if _HTML in request.headers.accept and self.handle.loaded:
             return self._cached("page", self._page)
         return self._cached("index", self._index)
@@ -36,28 +36,29 @@ class Site:
 
     def docs(self, _request: Request) -> Response:
         """Answer ``GET /docs``."""
-        return self._cached("docs", lambda loaded: _rendered(docs(self._document(loaded))))
+        return self._cached("docs", lambda loaded: _page_response(docs(self._document(loaded))))
 
     def _cached(self, name: str, render: Callable[[LoadedModel | None], Response]) -> Response:
-        loaded, answer = self._rendered.get(name, (None, None))
-        if answer is None or loaded is not self.handle.loaded:
-            loaded = self.handle.loaded
-            answer = render(loaded)
-            self._rendered[name] = loaded, answer
-        return answer
+        loaded = self.handle.loaded
+        rendered_for, response = self._cache.get(name, (None, None))
+        if response is None or rendered_for is not loaded:
+            response = render(loaded)
+            self._cache[name] = loaded, response
+        return response
 
     def _page(self, loaded: LoadedModel | None) -> Response:
         if loaded is None:
             return self._index(loaded)
         handle = self.handle
-        return _rendered(page(loaded.model, name=handle.name, version=handle.version, digest=loaded.digest))
+        return _page_response(
+            page(loaded.model, name=handle.name, version=handle.version, digest=loaded.digest)
+        )
 
     def _index(self, loaded: LoadedModel | None) -> Response:
         model, digest = (loaded.model, loaded.digest) if loaded else (None, None)
-        found = index(model, name=self.handle.name, version=self.handle.version, digest=digest)
-        return Response(
-            orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n", headers=((b"vary", b"accept"),)
-        )
+        facts = index(model, name=self.handle.name, version=self.handle.version, digest=digest)
+        body = orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n"
+        return Response(body, headers=((b"vary", b"accept"),))
 
     def _document(self, loaded: LoadedModel | None) -> dict[str, Any]:
         model = loaded.model if loaded else None
@@ -67,7 +68,7 @@ class Site:
         )
 
 
-def _rendered(found: Page) -> Response:
-    headers = {name.lower().encode(): value.encode() for name, value in found.headers.items()}
+def _page_response(rendered: Page) -> Response:
+    headers = {name.encode(): value.encode() for name, value in rendered.headers.items()}
     content_type = headers.pop(b"content-type")
-    return Response(found.html, content_type=content_type, headers=tuple(headers.items()))
+    return Response(rendered.html, content_type=content_type, headers=tuple(headers.items()))

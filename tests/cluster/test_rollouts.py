@@ -77,7 +77,7 @@ def test_replaces_an_evicted_pod(load: Load, service: Service, current: dict[str
 
 
 INVALID = {
-    "a changed file": ("broken", "its SHA-256 is not the one in manifest.json"),
+    "a changed file": ("broken", "its SHA-256 differs from the one in manifest.json"),
     "a missing version": ("404", "No model found"),
 }
 

@@ -84,7 +84,7 @@ def test_shards_give_the_same_weights_as_one_file(
 def test_shards_split_sample_and_describe_rows_like_one_file(experiment: Experiment) -> None:
     one, many = (experiment.dataset(cuts, test_share=0.1, kept_rows=500) for cuts in ((), (3, 1990)))
     assert (one.train_rows, one.test_rows) == (many.train_rows, many.test_rows) == (1800, 200)
-    # A quarter of all, but for those held out.
+    # A quarter of the rows that are not held out.
     assert 440 <= many.kept_rows == one.kept_rows <= 460
     for ours, theirs in ((one.train(), many.train()), (one.test(), many.test())):
         np.testing.assert_array_equal(ours[0], theirs[0])

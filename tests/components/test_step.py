@@ -8,9 +8,12 @@ import pytest
 from components import step
 
 
-def test_the_secrets_variables_are_those_of_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_the_variables_of_the_secret_that_are_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in step.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards, also where it was not set
+        monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "mine")
     (tmp_path / "AWS_ACCESS_KEY_ID").write_text("key\n")
     (tmp_path / "AWS_DEFAULT_REGION").write_text("theirs")
@@ -22,14 +25,14 @@ def test_the_secrets_variables_are_those_of_the_step(tmp_path: Path, monkeypatch
     assert os.environ.get("PYTHONPATH") == before
 
 
-def test_on_one_machine_nothing_happens(tmp_path: Path) -> None:
+def test_does_nothing_outside_of_a_cluster(tmp_path: Path) -> None:
     before, hook = dict(os.environ), sys.excepthook
     step.begin(tmp_path / "no secret", tmp_path / "no message")
     assert dict(os.environ) == before
     assert sys.excepthook is hook
 
 
-def test_a_step_that_fails_leaves_the_reason(tmp_path: Path) -> None:
+def test_a_failing_step_writes_its_reason(tmp_path: Path) -> None:
     message = tmp_path / "termination-log"
     message.touch()
     program = (

@@ -31,7 +31,7 @@ def filter_case(_context: Any, case: Any) -> bool:
     if case.media_type in OTHERS or case.path.endswith("/infer"):
         return _is_example(case)
     in_path = [_decoded(value) for value in (case.path_parameters or {}).values()]
-    return not _has_large(case.body) and not _has_large(in_path)
+    return not any(map(_has_large, (case.body, in_path))) and not _is_ragged(case.body)
 
 
 def _decoded(value: Any) -> Any:
@@ -47,6 +47,12 @@ def _is_example(case: Any) -> bool:
     content = case.operation.definition.raw["requestBody"]["content"].get(case.media_type, {})
     examples = [example["value"] for example in content.get("examples", {}).values()]
     return case.body in examples and "Inference-Header-Content-Length" not in (case.headers or {})
+
+
+def _is_ragged(body: Any) -> bool:
+    """Whether a V1 request has columns of different lengths."""
+    columns = body.get("inputs") if isinstance(body, dict) else None
+    return isinstance(columns, dict) and len(set(map(len, columns.values()))) > 1
 
 
 def _has_large(value: Any) -> bool:

@@ -133,12 +133,12 @@ def test_refuses_unsupported_media_types_and_lists_the_supported_ones(
     client: httpx.Client, path: str, known: str
 ) -> None:
     message = refusal(client.post(path, content="<a/>", headers={"content-type": "application/xml"}), 415)
-    assert message == f"content type application/xml is not known here, only {known}"
+    assert message == f"unsupported content type application/xml; use {known}"
     utf_16 = {"content-type": "application/json; charset=utf-16"}
     message = refusal(client.post(path, content="{}", headers=utf_16), 415)
-    assert message == "charset utf-16 is not known here, only utf-8"
+    assert message == "unsupported charset utf-16; use utf-8"
     message = refusal(client.post(path, content="{}", headers={"content-encoding": "br"}), 415)
-    assert message == "content encoding br is not known here, only gzip and zstd"
+    assert message == "unsupported content encoding br; use gzip, zstd or deflate"
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_refuses_truncated_and_invalid_compressed_bodies(client: httpx.Client) -
 
 def test_reports_an_unknown_model_as_not_found(client: httpx.Client) -> None:
     for path in ("/v1/models/x:predict", "/v1/models/x:explain", "/v2/models/x/infer"):
-        assert refusal(client.post(path, json={}), 404) == f"model x does not exist, only {NAME}"
+        assert refusal(client.post(path, json={}), 404) == f"model x does not exist; this server has {NAME}"
 
 
 def test_errors_reveal_no_internals(client: httpx.Client) -> None:

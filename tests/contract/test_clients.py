@@ -95,7 +95,7 @@ def numbers(*values: float) -> dict[str, list[float]]:
         (tensor(shape=[2, 1]), "inputs[0]: shape [2, 1] needs 2 numbers, got 1"),
         (tensor(shape=[1, 2]), "inputs[0]: shape [1, 2] needs 2 numbers, got 1"),
         (tensor(datatype="BYTES"), "inputs[0].datatype: expected one of FP64"),
-        (tensor(datatype="NONSENSE"), "invalid content type"),
+        (tensor(datatype="NONSENSE"), "inputs[0].datatype: expected one of FP64, FP32"),
         (tensor(contents=numbers(float("nan"))), "instances[0]: nan for bmi is not a finite number"),
         (tensor(contents=numbers(1e308)), "instances[0]: the prediction is beyond the range of a double"),
     ],

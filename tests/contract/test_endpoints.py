@@ -290,11 +290,11 @@ def test_head_is_answered_as_get_without_a_body(client: httpx.Client) -> None:
 def test_reports_another_model_or_version_as_not_found(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
-    assert "only" in answer.json()["error"]
+    assert "this server has" in answer.json()["error"]
 
 
 def test_reports_an_unknown_path_in_the_format_of_all_errors(client: httpx.Client) -> None:
-    assert client.get("/nowhere").json() == {"error": "Not Found"}
+    assert client.get("/nowhere").json() == {"error": "no such path; GET /docs lists those that exist"}
 
 
 def test_a_cloud_event_is_answered_with_a_cloud_event(client: httpx.Client) -> None:

@@ -124,7 +124,7 @@ def test_does_not_record_what_is_refused(recording_server: Server, store: Path) 
     assert stored(store, "predictions").keys() == {*before, (accepted, 0)}
 
 
-def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
+def test_an_unavailable_store_delays_no_prediction(tmp_path: Path) -> None:
     """Requests wait for the store as long as there is room: for one truth and one prediction here."""
     store = tmp_path / "store"
     store.write_text("a file in the place of the folder")
@@ -142,7 +142,7 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
         for kind in ("truths", "predictions"):
             assert running.metric(f'feedback_lost_total{{kind="{kind}"}}') == 1
         assert running.metric('feedback_store_failures_total{kind="truths"}') > 0
-        assert "can't be stored, and wait" in running.log.read_text()
+        assert "could not store truths, will retry" in running.log.read_text()
 
         store.unlink()
         wait_until(lambda: ("a", 0) in stored(store, "truths"), what="the truth to be stored")
@@ -152,6 +152,6 @@ def test_a_store_that_is_away_delays_no_prediction(tmp_path: Path) -> None:
 
 def test_without_a_store_there_is_no_feedback_path(client: httpx.Client) -> None:
     answer = client.post("/feedback", json={"id": "a", "target": 1})
-    assert (answer.status_code, "feedback_url" in answer.text) == (404, True)
+    assert (answer.status_code, "PREDICTOR_FEEDBACK_URL" in answer.text) == (404, True)
     assert "/feedback" not in client.get("/openapi.json").json()["paths"]
     assert "x-request-id" not in client.post("/stream", json={"instance": 0.5}).headers

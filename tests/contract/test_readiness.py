@@ -1,5 +1,6 @@
 """A model folder that is not valid: the process lives, is not ready, and names the file and the reason."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +35,30 @@ def change_format(folder: Path) -> None:
     file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 99'))
 
 
+def replace_model_by_a_fifo(folder: Path) -> None:
+    (folder / "model.json").unlink()
+    os.mkfifo(folder / "model.json")
+
+
+def link_the_reference(folder: Path) -> None:
+    file = folder / "reference.json"
+    file.rename(folder.with_name("reference.json"))
+    file.symlink_to(folder.with_name("reference.json"))
+
+
+def add_a_file_whose_name_is_not_utf8(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
+
+
 DAMAGES: tuple[tuple[Callable[[Path], None], str], ...] = (
     (shutil.rmtree, "is not a folder"),
     (change_model, "model.json was changed"),
     (truncate_reference, "reference.json was changed"),
     (enlarge_model, "model.json is larger than"),
-    (change_format, "manifest.json: format version 99 is not known"),
+    (replace_model_by_a_fifo, "model.json is not a regular file"),
+    (link_the_reference, "reference.json is not a regular file"),
+    (add_a_file_whose_name_is_not_utf8, "udcff does not belong in a model folder"),
+    (change_format, "manifest.json: unsupported format version 99"),
 )
 
 

@@ -170,7 +170,7 @@ def test_renews_the_certificate_without_a_restart_unless_the_new_one_is_broken(
     certificate, key = authority.folder / "server.pem", authority.folder / "server.key"
     certificate.write_bytes(b"not a certificate")
     wait_until(
-        lambda: "the certificate is as before" in secure.log.read_text(), what="the error to be logged"
+        lambda: "keeping the previous certificate" in secure.log.read_text(), what="the error to be logged"
     )
     assert serial(secure, secure.port) == before
     fresh = authority.pair("fresh")
@@ -197,7 +197,7 @@ def by_grpc_serial(server: Server, authority: Authority) -> int:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--ssl_certfile", "x.pem"), "--ssl_certfile and --ssl_keyfile belong together"),
+        (("--ssl_certfile", "x.pem"), "--ssl_certfile and --ssl_keyfile must be set together"),
         (("--ssl_certfile", "no.pem", "--ssl_keyfile", "no.key"), "No such file or directory: 'no.pem'"),
     ],
 )

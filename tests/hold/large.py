@@ -2,16 +2,15 @@
 
 import contextlib
 import gzip
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import zstandard
 
+from tests.support.arrow import arrow_stream
 from tests.support.http import Connection, head, post
 from tests.support.server import NAME, Server, start_predictor
 
@@ -52,11 +51,8 @@ def largest() -> Iterator[tuple[str, Body]]:
         (INFER, json_part + values.tobytes(), {LENGTH: str(len(json_part))}),
     )
     yield "CSV", ("/batch", numbers.replace(",", "\n").encode(), {"Content-Type": "text/csv"})
-    out = io.BytesIO()
-    table = pa.table({"bmi": values})
-    with pa.ipc.new_stream(out, table.schema) as writer:
-        writer.write_table(table)
-    yield "Arrow", ("/batch", out.getvalue(), {"Content-Type": "application/vnd.apache.arrow.stream"})
+    arrow = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    yield "Arrow", ("/batch", arrow_stream({"bmi": values}), arrow)
     zeros = b'{"instances":[' + b"0," * (ROWS - 1) + b"0]}"
     yield "gzip", ("/batch", gzip.compress(zeros, 1), {"Content-Encoding": "gzip"})
     yield "zstd", ("/batch", zstandard.compress(zeros), {"Content-Encoding": "zstd"})

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,12 +44,14 @@ def run_in_processes(place: Path, *parameters: str, cwd: Path | str = "/") -> Fi
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def run_in_this_process(place: Path, *parameters: str, cwd: Path | str = "/") -> Finished:
+def run_in_this_process(
+    place: Path, *parameters: str, cwd: Path | str = "/", options: Sequence[str] = ()
+) -> Finished:
     """Run the pipeline with kfp.local, but call the steps' functions instead of starting processes.
 
-    The arguments are those of `run_in_processes`.
+    The arguments are those of `run_in_processes`, and more options of the command.
     """
-    arguments, out, err = _arguments(place, parameters), io.StringIO(), io.StringIO()
+    arguments, out, err = [*_arguments(place, parameters), *options], io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(cwd):
         patch.setenv("PYTHONSAFEPATH", "1")  # the command sets it; afterwards it is as it was
         patch.setattr(subprocess_task_handler, "run_local_subprocess", _call_step)

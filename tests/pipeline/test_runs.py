@@ -19,7 +19,14 @@ import pipeline
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.model import artifact
-from tests.pipeline.conftest import Run, champion_of, run_in_processes, steps_of, tags_of
+from tests.pipeline.conftest import (
+    Run,
+    champion_of,
+    run_in_processes,
+    run_in_this_process,
+    steps_of,
+    tags_of,
+)
 
 # A run starts a process for each of its steps: minutes where a machine has other work.
 pytestmark = pytest.mark.timeout(900)
@@ -156,7 +163,7 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.predicted(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
     stored = recorder.record_ground_truth(
         [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
@@ -196,3 +203,31 @@ def test_reports_why_a_step_failed(run: Run, tmp_path: Path, empty_place: Path) 
     log = Path(done.stderr.split("The whole log: ")[1].strip())
     assert log.read_text().count("Traceback") == 1
     assert not (empty_place / "models").exists()
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have replaced the process; whether a port is free does not matter."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda program, words, environment: commands.append(words))
+    monkeypatch.setattr(pipeline, "check_ports", lambda **ports: None)
+    return commands
+
+
+def test_serves_the_champion_after_the_run(empty_place: Path, served: list[list[str]]) -> None:
+    options = ["--serve", "--port", "9000", "--grpc-port", "9001"]
+    done = run_in_this_process(empty_place, options=options)
+    assert done.returncode == 0, done.stderr
+    assert "Serving on http://localhost:9000, gRPC on 9001" in done.stdout
+    assert "curl http://localhost:9000/stream" in done.stdout
+    (command,) = served
+    champion = str(empty_place / "models" / "linear-regressor" / "1")
+    assert command[command.index("--model_dir") + 1] == champion
+
+
+def test_reports_that_there_is_no_champion_to_serve(empty_place: Path, served: list[list[str]]) -> None:
+    done = run_in_this_process(empty_place, "floor_r2=0.9", options=["--serve"])
+    assert done.returncode == 1
+    assert "Version 1 is registered, and not promoted:" in done.stdout
+    assert "error: there is no champion to serve" in done.stderr
+    assert not served

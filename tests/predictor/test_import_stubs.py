@@ -14,9 +14,9 @@ from predictor import import_stubs
 SERVING = """
 annotated_doc annotated_types anyio certifi charset_normalizer click cloudevents csimdjson cython_runtime
 dateutil deprecation dotenv fastapi google grpc grpc_interceptor grpc_tools httptools httpx idna kserve
-nanoarrow numpy opentelemetry orjson packaging predictor prometheus_client psutil pydantic pydantic_core
-pydantic_settings pygments python_multipart requests rich simdjson six starlette tabulate timing_asgi
-typing_extensions typing_inspection urllib3 uvicorn uvloop watchfiles yaml zstandard
+msgspec nanoarrow numpy opentelemetry orjson packaging predictor prometheus_client psutil pydantic
+pydantic_core pydantic_settings pygments python_multipart requests rich simdjson six starlette tabulate
+timing_asgi typing_extensions typing_inspection urllib3 uvicorn uvloop watchfiles yaml zstandard
 """
 """Packages that serving needs, or that KServe's own modules for it import."""
 

@@ -7,7 +7,7 @@ function svg(name, attributes, text) {
   return element;
 }
 
-// Round numbers within [low, high], about `count` of them.
+// Return about `count` round numbers within [low, high].
 function ticks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -31,7 +31,7 @@ function scale([low, high], [from, to]) {
   return place;
 }
 
-// The shares of the training rows as a histogram along the bottom, bins of equal share as the model keeps them.
+// Return the histogram of the training data along the bottom, with the bins of the model's reference.
 function density(feature, x, bottom, height) {
   const bounds = [feature.minimum, ...feature.edges, feature.maximum];
   const bins = feature.proportions
@@ -44,8 +44,8 @@ function density(feature, x, bottom, height) {
   });
 }
 
-/* Draw the line along one feature, and the point of the prediction on it, where there is one.
-   Returns the scale of x, or null when the numbers are too large to draw. */
+/* Draw the line along one feature, and the prediction as a point, if there is one.
+   Returns the scale of x, or null if the numbers are too large to draw. */
 function drawChart(chart, { feature, target, line, value, prediction }) {
   const width = Math.max(chart.clientWidth, 240);
   const height = Math.round(Math.min(Math.max(width * 0.6, 250), 400));

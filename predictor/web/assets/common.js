@@ -7,7 +7,7 @@ for (const element of document.querySelectorAll("[data-base]")) element.textCont
 
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Without HTTPS a page has no clipboard of its own, except through a selection.
+  // Without HTTPS there is no clipboard API; copy through a selection.
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);

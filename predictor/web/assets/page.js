@@ -19,7 +19,7 @@ function show(value, digits = 5) {
   return text.replace(/-/g, "\u2212");
 }
 
-// A thousand places on the slider, at values of few digits that never leave the training range by rounding.
+// Round a value of the slider, which has a thousand steps, to few digits within the training range.
 function round(value, { minimum, maximum }) {
   const width = maximum - minimum;
   if (!(width > 0 && Number.isFinite(width))) return value;
@@ -85,7 +85,7 @@ function annotate(feature, i) {
   input.setAttribute("aria-invalid", Boolean(missing));
 }
 
-// The most that each feature contributes within its training range: so the bars keep their scale.
+// The largest contribution of each feature within its training range, for a constant scale of the bars.
 const usual = features.map(({ weight, minimum, maximum }) => Math.abs(weight) * Math.max(Math.abs(minimum), Math.abs(maximum)));
 
 function contributions() {
@@ -101,29 +101,29 @@ function contributions() {
   });
 }
 
-// Sums read best with the same number of decimals in every row.
+// Format a summand with the same number of decimals as the others.
 function decimals(amount) {
   const places = 4 - Math.floor(Math.log10(Math.max(Math.abs(intercept), ...usual)));
   return places >= 0 && places <= 10 && Math.abs(amount) < 1e9 ? amount.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212") : show(amount, 4);
 }
 
-// The prediction: one request at a time, and after it the newest values if they have changed meanwhile.
+// The prediction: one request at a time, then another if the values have changed meanwhile.
 
-let asking = false;
-let again = false;
+let requesting = false;
+let outdated = false;
 
 async function predict() {
-  again = true;
-  if (asking) return;
-  asking = true;
-  while (again) {
-    again = false;
-    await ask();
+  outdated = true;
+  if (requesting) return;
+  requesting = true;
+  while (outdated) {
+    outdated = false;
+    await request();
   }
-  asking = false;
+  requesting = false;
 }
 
-async function ask() {
+async function request() {
   if (!state.values.every(Number.isFinite)) return present(NaN, "");
   try {
     const response = await fetch("stream", {
@@ -141,14 +141,14 @@ async function ask() {
   }
 }
 
-// The key is asked for when the predictor wants one, and kept nowhere but in its field.
+// The key is asked for if the predictor requires one, and stored only in its input field.
 function credential() {
   const key = byId("key").value.trim();
   byId("header").textContent = key ? ' -H "Authorization: Bearer $KEY"' : "";
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
-let speaking;
+let announcing;
 
 function present(prediction, error) {
   state.prediction = prediction;
@@ -159,8 +159,8 @@ function present(prediction, error) {
   byId("error").textContent = error;
   byId("error").hidden = !error;
   draw();
-  clearTimeout(speaking);
-  speaking = setTimeout(() => { byId("spoken").textContent = error || Number.isNaN(prediction) ? "" : `Predicted ${target.name}: ${shown}`; }, 600);
+  clearTimeout(announcing);
+  announcing = setTimeout(() => { byId("announcement").textContent = error || Number.isNaN(prediction) ? "" : `Predicted ${target.name}: ${shown}`; }, 600);
 }
 
 // The chart

@@ -1,8 +1,7 @@
-"""The OpenAPI document: every endpoint of the predictor, with shapes and examples of the served model.
+"""The OpenAPI document: every endpoint, with shapes and examples of the served model.
 
-KServe's application can describe its own routes, but knows neither the model's shapes nor the errors, names
-a validation error that is never sent, and misses what is answered in front of it. So this document is ours
-in full.
+Each module describes the endpoints that the module of the same name in ``predictor/endpoints`` answers;
+``site`` describes ``predictor/web/site.py``.
 """
 
 from predictor.web.openapi.document import document

@@ -1,4 +1,4 @@
-"""Small helpers that keep the parts of the document readable. They return plain dictionaries."""
+"""Helpers that build parts of an OpenAPI document, as plain dictionaries."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,32 +9,35 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
-OCTETS = "application/octet-stream"
+BINARY = "application/octet-stream"
 TEXT = "text/plain"
 HTML = "text/html"
 
-ERRORS = {
-    400: ("BadRequest", "The input is wrong; the message says what and where."),
-    401: ("Unauthorized", "A credential is needed, or the one given is not known or has expired."),
-    403: ("Forbidden", "The credential does not open this scope."),
-    404: ("NotFound", "No such path or model."),
-    405: ("MethodNotAllowed", "The path has no such method; the Allow header lists those it has."),
-    406: ("NotAcceptable", "None of the types in Accept can be given."),
-    408: ("ReadTimeout", "The body took too long to arrive."),
-    413: ("TooLarge", "The body is larger than the predictor's limit."),
-    415: ("UnsupportedMediaType", "The body is of a type this endpoint doesn't read."),
-    431: ("HeadTooLarge", "The head of the request, its path included, is longer than the limit."),
-    503: ("Unavailable", "The model is not ready, or there is too much to do: try again."),
-    504: ("DeadlineExceeded", "The answer could not be computed in time."),
-}
-WITH_BODY = (400, 408, 413, 415, 503, 504)
-"""The errors of a prediction whose rows come in a body."""
-
-
 STRING: Json = {"type": "string"}
+NULLABLE_STRING: Json = {"type": ["string", "null"]}
+NUMBER: Json = {"type": "number"}
+INTEGER: Json = {"type": "integer"}
+TRUE: Json = {"const": True}
+
+ERRORS = {
+    400: ("BadRequest", "The input is invalid; the message says what is wrong and where."),
+    401: ("Unauthorized", "The credential is missing, unknown or expired."),
+    403: ("Forbidden", "The credential lacks the scope."),
+    404: ("NotFound", "The path, model or version does not exist."),
+    405: ("MethodNotAllowed", "The path does not support this method; the Allow header lists those it does."),
+    406: ("NotAcceptable", "The response can't have any of the types in Accept."),
+    408: ("ReadTimeout", "The body took too long to arrive."),
+    413: ("TooLarge", "The body, or its number of rows, exceeds the limit."),
+    415: ("UnsupportedMediaType", "The content type is not supported."),
+    431: ("HeadersTooLarge", "The request line and headers exceed the limit."),
+    503: ("Unavailable", "The model is not ready, or the server is overloaded; try again later."),
+    504: ("DeadlineExceeded", "The response could not be computed in time."),
+}
+BODY_ERRORS = (400, 408, 413, 415, 503, 504)
+"""The errors of operations that read a body."""
 
 SCOPE = "x-scope"
-"""Where an operation says which scope of a credential opens it, if it needs one."""
+"""The extension of an operation that names the scope a credential must grant."""
 
 
 def ref(name: str) -> Json:
@@ -43,45 +46,50 @@ def ref(name: str) -> Json:
 
 
 def array(items: Json, *, length: int | None = None, **more: Any) -> Json:
-    """An array of ``items``; of exactly ``length`` of them if that is given."""
+    """Return the schema of an array, of exactly ``length`` items if that is given."""
     exact = {} if length is None else {"minItems": length, "maxItems": length}
     return {"type": "array", "items": items, **exact, **more}
 
 
 def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **more: Any) -> Json:
-    """An object whose properties are all required but the ``optional`` ones; others may come with it."""
+    """Return the schema of an object. Other properties are allowed, and all but ``optional`` are required."""
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": dict(properties), "required": required, **more}
 
 
 def media(schema: Json | None = None, **examples: Any) -> Json:
-    """The content of one media type, with examples by name; binary content has no schema."""
+    """Return the content of one media type, with examples by name. Binary content has no schema."""
     named = {"examples": {name: {"value": value} for name, value in examples.items()}}
     return {**({} if schema is None else {"schema": schema}), **(named if examples else {})}
 
 
 def body(content: Mapping[str, Json]) -> Json:
-    """A required request body, by media type."""
+    """Return a required request body, by media type."""
     return {"required": True, "content": dict(content)}
 
 
-def answer(description: str, content: Mapping[str, Json], **more: Any) -> Json:
-    """A response by media type."""
+def response(description: str, content: Mapping[str, Json], **more: Any) -> Json:
+    """Return a response, by media type."""
     return {"description": description, "content": dict(content), **more}
+
+
+def error_response(status: int) -> Json:
+    """Refer to the response of a status."""
+    return {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
 
 
 def operation(
     operation_id: str,
     tag: str,
     summary: str,
-    ok: Json,
+    success: Json,
     *errors: int,
     description: str = "",
     scope: str | None = None,
     **more: Any,
 ) -> Json:
-    """An operation: its answer when all is well, the statuses of its errors, the scope that opens it."""
-    refusals = {str(status): refusal(status) for status in sorted({*errors, 405})}
+    """Return an operation with the response of a success, the statuses of its errors, and its scope."""
+    refusals = {str(status): error_response(status) for status in sorted({*errors, 405})}
     return {
         "operationId": operation_id,
         "tags": [tag],
@@ -89,15 +97,10 @@ def operation(
         **({"description": description} if description else {}),
         **({SCOPE: scope} if scope else {}),
         **more,
-        "responses": {"200": ok, **refusals},
+        "responses": {"200": success, **refusals},
     }
 
 
-def refusal(status: int) -> Json:
-    """The response of an error's status."""
-    return {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
-
-
 def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """A parameter that is part of the path; ``more`` is its schema or content, and examples."""
+    """Return a parameter in the path; ``more`` is its schema or its content, with examples."""
     return {"name": name, "in": "path", "required": True, "description": description, **more}

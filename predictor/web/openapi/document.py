@@ -1,19 +1,19 @@
-"""The whole document, put together of its parts."""
+"""Puts the document together from its groups of endpoints."""
 
 from predictor.model.artifact import LinearModel
-from predictor.web.openapi import admin, feedback, native, v1, v2
-from predictor.web.openapi.build import ERRORS, JSON, Json, answer, media, path_parameter, record, ref
+from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
+from predictor.web.openapi.build import ERRORS, JSON, STRING, Json, media, record, ref, response
 from predictor.web.openapi.security import SCHEMES, Auth, secure
-from predictor.web.openapi.shapes import STAND_IN, Examples
-from predictor.web.openapi.shapes import schemas as model_schemas
 from predictor.web.page import index
 
-TAGS = {
-    native.PREDICT: "The short way to a prediction.",
-    v1.TAG: "The first protocol of KServe.",
-    v2.TAG: "KServe's V2, the protocol that KServe, Triton and others share. The same is served by gRPC.",
-    native.ABOUT: "What is served, and how it is.",
-    admin.TAG: "Only with the admin token, or a credential of the scope admin.",
+_TAGS = {
+    native.TAG: "The native API.",
+    feedback.TAG: "Ground truth, for monitoring and the next training.",
+    v1.TAG: "KServe's first protocol.",
+    v2.TAG: "KServe's V2 protocol, shared with Triton and others. gRPC offers the same.",
+    health.TAG: "For probes and clients.",
+    site.TAG: "For people and Prometheus.",
+    repository.TAG: "Needs the admin token, or a credential with the scope admin.",
 }
 
 
@@ -25,45 +25,48 @@ def document(
     auth: Auth = "off",
     has_feedback: bool = False,
 ) -> Json:
-    """Describe every endpoint for ``model``, with examples it has answered itself.
+    """Describe every endpoint, with examples that the model computes.
 
     Args:
-        model: what is served; without one, the shapes are those of y = x, and the description says so.
-        name: the model's name in the URLs.
+        model: the served model; without one, the model y = x is described.
+        name: the model's name in the paths.
         version: its version, if it has one.
-        auth: whether a prediction needs a credential.
-        has_feedback: whether predictions are recorded, and ground truth can be sent.
+        auth: whether predictions need a credential.
+        has_feedback: whether the server records feedback.
 
     Returns:
-        An OpenAPI 3.1 document, made for JSON.
+        An OpenAPI 3.1 document.
     """
-    known = model or STAND_IN
-    examples = Examples.of(known)
-    about = index(model, name=name, version=version, digest=None)
-    parameter = path_parameter("model", "The model's name.", schema={"type": "string", "enum": [name]})
+    subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
     paths = {
-        **native.paths(known, examples, about),
+        **native.paths(subject),
         **(feedback.paths() if has_feedback else {}),
-        **v1.paths(known, examples, name, parameter),
-        **v2.paths(known, examples, name, version, parameter),
-        **admin.paths(name, version, parameter),
+        **v1.paths(subject),
+        **v2.paths(subject),
+        **health.paths(subject),
+        **site.paths(index(model, name=name, version=version, digest=None)),
+        **repository.paths(subject),
     }
+    tags = [tag for tag in _TAGS if has_feedback or tag != feedback.TAG]
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": version or "0", "description": _description(model)},
         "servers": [{"url": "."}],
-        "tags": [{"name": tag, "description": text} for tag, text in TAGS.items()],
+        "security": [],
+        "tags": [{"name": tag, "description": _TAGS[tag]} for tag in tags],
         "paths": secure(paths, auth),
         "components": {
             "schemas": {
-                "Error": record({"error": {"type": "string", "description": "What was wrong, and where."}}),
-                **model_schemas(known),
+                "Error": record({"error": {**STRING, "description": "What is wrong, and where."}}),
+                **shapes.schemas(subject),
                 **native.schemas(),
-                **v1.schemas(known),
-                **v2.schemas(known),
-                **admin.schemas(),
+                **v1.schemas(subject),
+                **v2.schemas(subject),
+                **health.schemas(),
+                **site.schemas(),
+                **repository.schemas(),
             },
-            "responses": {key: answer(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
+            "responses": {key: response(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
             "securitySchemes": SCHEMES,
         },
     }
@@ -71,6 +74,6 @@ def document(
 
 def _description(model: LinearModel | None) -> str:
     if model is None:
-        return "No model is loaded: shapes and examples are those of y = x until one is."
+        return "No model is loaded. Until one is, shapes and examples are those of y = x."
     count = len(model.features)
     return f"A weighted sum of {count} feature{'s' * (count > 1)} and an intercept, for {model.target.name}."

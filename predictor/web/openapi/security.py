@@ -1,8 +1,8 @@
-"""Who may ask for what: the credentials that the document names, and the operations that need one."""
+"""Credentials: the security schemes, and which operations need one."""
 
 from typing import Any, Literal
 
-from predictor.web.openapi.build import SCOPE, Json, refusal
+from predictor.web.openapi.build import SCOPE, Json, error_response
 
 Auth = Literal["off", "optional", "required"]
 
@@ -17,7 +17,7 @@ SCHEMES: Json = {
 
 
 def secure(paths: dict[str, Json], auth: Auth) -> dict[str, Json]:
-    """Ask for a credential where the predictor does: for administration, and for predictions by ``auth``."""
+    """Add the security requirements: for administration always, for other scopes by the mode ``auth``."""
     return {
         path: {key: _secure(value, auth) if key != "parameters" else value for key, value in item.items()}
         for path, item in paths.items()
@@ -28,8 +28,8 @@ def _secure(operation: Json, auth: Auth) -> Json:
     scope = operation.get(SCOPE)
     if scope is None or (auth == "off" and scope != "admin"):
         return operation
-    needed: list[dict[str, Any]] = [{scheme: [scope]} for scheme in SCHEMES]
+    requirements: list[dict[str, Any]] = [{scheme: [scope]} for scheme in SCHEMES]
     if auth == "optional" and scope != "admin":
-        needed.append({})
-    responses = operation["responses"] | {str(status): refusal(status) for status in (401, 403)}
-    return operation | {"security": needed, "responses": dict(sorted(responses.items()))}
+        requirements.append({})
+    responses = operation["responses"] | {str(status): error_response(status) for status in (401, 403)}
+    return operation | {"security": requirements, "responses": dict(sorted(responses.items()))}

@@ -1,4 +1,4 @@
-"""The shapes of this model's input and output, as schemas and as examples it has answered itself."""
+"""The described model: schemas of its rows and predictions, and examples that it computes itself."""
 
 from dataclasses import dataclass
 
@@ -6,30 +6,42 @@ import numpy as np
 
 from predictor.model.artifact import Column, Distribution, LinearModel, Reference
 from predictor.model.scorer import Scorer
-from predictor.web.openapi.build import Json, array
+from predictor.web.openapi.build import NUMBER, Json, array, path_parameter, record, ref
 
-_NOTHING = Distribution(mean=0.0, deviation=1.0, edges=(), proportions=(1.0,))
-STAND_IN = LinearModel(
+_NO_DATA = Distribution(mean=0.0, deviation=1.0, edges=(), proportions=(1.0,))
+PLACEHOLDER = LinearModel(
     weights=(1.0,),
     intercept=0.0,
     features=(Column("x", 0.0, 1.0),),
     target=Column("y", 0.0, 1.0),
-    reference=Reference(rows=0, features={"x": _NOTHING}, prediction=_NOTHING),
+    reference=Reference(rows=0, features={"x": _NO_DATA}, prediction=_NO_DATA),
 )
-"""What the document describes while no model can be read: y = x."""
+"""The model y = x, described while no model is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """Rows across the training ranges, of few digits, and what the model answers to them."""
+class Subject:
+    """The described model, with example rows across its training ranges.
 
+    Attributes:
+        model: the model.
+        name: its name in the paths.
+        version: its version, if it has one.
+        rows: example rows, of few digits.
+        predictions: the predictions for them.
+        contributions: the contribution of each feature to each of these.
+    """
+
+    model: LinearModel
+    name: str
+    version: str | None
     rows: list[list[float]]
     predictions: list[float]
     contributions: list[list[float]]
 
     @classmethod
-    def of(cls, model: LinearModel) -> "Examples":
-        """A row below, at and above the middle of every feature's range."""
+    def of(cls, model: LinearModel, name: str, version: str | None) -> "Subject":
+        """Choose rows in the middle, below and above the middle of every feature's range."""
         rows = [
             [
                 _short(feature.minimum + share * (feature.maximum - feature.minimum))
@@ -37,49 +49,55 @@ class Examples:
             ]
             for share in (0.5, 0.25, 0.75)
         ]
-        X = np.array(rows)
-        scorer = Scorer(model)
-        return cls(rows, scorer.rows(X).tolist(), scorer.contributions(X).tolist())
+        X, scorer = np.array(rows), Scorer(model)
+        return cls(model, name, version, rows, scorer.rows(X).tolist(), scorer.contributions(X).tolist())
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the features."""
+        return [feature.name for feature in self.model.features]
 
     @property
     def instance(self) -> float | list[float]:
-        """The first row, as a plain number where there is one feature."""
-        return self.rows[0][0] if len(self.rows[0]) == 1 else self.rows[0]
+        """The first row; a plain number for a single feature."""
+        return self.rows[0][0] if len(self.names) == 1 else self.rows[0]
 
     @property
-    def flat(self) -> list[float]:
-        """All numbers of the rows, one after the other."""
+    def values(self) -> list[float]:
+        """All numbers of the rows, in row-major order."""
         return [value for row in self.rows for value in row]
 
+    @property
+    def parameter(self) -> Json:
+        """The model's name as a parameter of a path."""
+        return path_parameter("model", "The model's name.", schema={"type": "string", "enum": [self.name]})
 
-def schemas(model: LinearModel) -> dict[str, Json]:
-    """The schemas of one row, of an instance and of many, with the features by name."""
-    width = len(model.features)
-    row = array(
-        {"type": "number"},
-        length=width,
-        title="Row",
-        description="The features in this order: "
-        + "; ".join(_describe(column) for column in model.features)
-        + ".",
-        prefixItems=[
-            {"type": "number", "title": column.name, "description": _describe(column)}
-            for column in model.features
-        ],
-    )
-    rows = array({"$ref": "#/components/schemas/Row"}, minItems=1)
-    if width > 1:
-        instance: Json = {"$ref": "#/components/schemas/Row"}
-        instances = rows
-    else:
-        number = {"type": "number", "description": _describe(model.features[0])}
-        instance = {"anyOf": [number, {"$ref": "#/components/schemas/Row"}]}
-        instances = {"anyOf": [rows, array(number, minItems=1)]}
+
+def schemas(subject: Subject) -> dict[str, Json]:
+    """Return the schemas of a row in its forms, of several, and of a prediction."""
+    features, target = subject.model.features, subject.model.target
+    numbers = {
+        feature.name: {**NUMBER, "title": feature.name, "description": _describe(feature)}
+        for feature in features
+    }
+    forms = [ref("Row"), ref("NamedRow"), *([NUMBER] if len(features) == 1 else [])]
     return {
-        "Row": row,
-        "Instance": instance,
-        "Instances": instances,
-        "Prediction": {"type": "number", "title": model.target.name, "description": _describe(model.target)},
+        "Row": array(
+            NUMBER,
+            length=len(features),
+            title="Row",
+            description=f"The features in this order: {'; '.join(map(_describe, features))}.",
+            prefixItems=list(numbers.values()),
+        ),
+        "NamedRow": record(
+            numbers,
+            title="NamedRow",
+            description="The features by name, in any order.",
+            additionalProperties=False,
+        ),
+        "Instance": {"anyOf": forms},
+        "Instances": array(ref("Instance"), minItems=1),
+        "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
     }
 
 

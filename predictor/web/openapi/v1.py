@@ -1,78 +1,78 @@
-"""KServe's V1 protocol."""
+"""KServe's V1 protocol: ``:predict`` and ``:explain``."""
 
-from typing import Any
-
-from predictor.model.artifact import LinearModel
 from predictor.web.openapi.build import (
+    BODY_ERRORS,
     JSON,
-    WITH_BODY,
+    NUMBER,
     Json,
-    answer,
     array,
     body,
     media,
     operation,
     record,
     ref,
+    response,
 )
-from predictor.web.openapi.shapes import Examples
+from predictor.web.openapi.shapes import Subject
 
 TAG = "KServe V1"
 
 
-def schemas(model: LinearModel) -> dict[str, Json]:
-    """The schemas of this protocol; some are shared with V2."""
-    number: Json = {"type": "number"}
-    text: Json = {"type": "string"}
+def schemas(subject: Subject) -> dict[str, Json]:
+    """Return the schemas of this protocol."""
+    columns = record(
+        {name: array(NUMBER, minItems=1) for name in subject.names},
+        description="A list of numbers for each feature, all of the same length.",
+        additionalProperties=False,
+    )
     return {
-        "V1Request": record({"instances": ref("Instances")}, description="Other members are not read."),
+        "V1Request": {
+            "oneOf": [
+                record({"instances": ref("Instances")}),
+                record({"inputs": {"anyOf": [ref("Instances"), columns]}}),
+            ],
+            "description": "Other members are ignored.",
+        },
         "Explanation": record(
             {
                 "prediction": ref("Prediction"),
-                "intercept": number,
-                "contributions": record({feature.name: number for feature in model.features}),
+                "intercept": NUMBER,
+                "contributions": record(dict.fromkeys(subject.names, NUMBER)),
             },
-            description="The contributions, added up in order, and then the intercept, are the prediction.",
+            description="The contributions, added up in order, plus the intercept give the prediction.",
         ),
         "ExplainResponse": record({"explanations": array(ref("Explanation"), minItems=1)}),
-        "ModelList": record({"models": array(text)}),
-        "ModelReady": record({"name": text, "ready": {"const": True}}),
     }
 
 
-def paths(model: LinearModel, examples: Examples, name: str, parameter: Json) -> dict[str, Json]:
-    """The paths of this protocol, for the model ``name`` and its examples."""
-    request = body({JSON: media(ref("V1Request"), rows={"instances": examples.rows})})
-    predictions = media(ref("BatchResponse"), predictions={"predictions": examples.predictions})
-    explanations = media(ref("ExplainResponse"), explanations={"explanations": _explain(model, examples)})
-    models = answer("Their names.", {JSON: media(ref("ModelList"), models={"models": [name]})})
-    ready = answer("It is.", {JSON: media(ref("ModelReady"), ready={"name": name, "ready": True})})
+def paths(subject: Subject) -> dict[str, Json]:
+    """Return the paths of this protocol."""
+    request = body({JSON: media(ref("V1Request"), rows={"instances": subject.rows})})
+    predictions = media(ref("BatchResponse"), predictions={"predictions": subject.predictions})
+    explanations = media(ref("ExplainResponse"), explanations={"explanations": _explanations(subject)})
     return {
-        "/v1/models": {"get": operation("v1Models", TAG, "List the models", models)},
-        "/v1/models/{model}": {
-            "parameters": [parameter],
-            "get": operation("v1Ready", TAG, "Whether the model is ready", ready, 404, 503),
-        },
         "/v1/models/{model}:predict": {
-            "parameters": [parameter],
+            "parameters": [subject.parameter],
             "post": operation(
                 "v1Predict",
                 TAG,
                 "Predict rows",
-                answer("A prediction for each row, in order.", {JSON: predictions}),
-                *(404, *WITH_BODY),
+                response("A prediction for each row, in order.", {JSON: predictions}),
+                *(404, *BODY_ERRORS),
                 scope="predict",
                 requestBody=request,
             ),
         },
         "/v1/models/{model}:explain": {
-            "parameters": [parameter],
+            "parameters": [subject.parameter],
             "post": operation(
                 "v1Explain",
                 TAG,
-                "What each feature contributes",
-                answer("For each row its prediction, and the parts of it.", {JSON: explanations}),
-                *(404, *WITH_BODY),
+                "Explain predictions",
+                response(
+                    "For each row its prediction, and the contribution of each feature.", {JSON: explanations}
+                ),
+                *(404, *BODY_ERRORS),
                 scope="explain",
                 requestBody=request,
             ),
@@ -80,13 +80,12 @@ def paths(model: LinearModel, examples: Examples, name: str, parameter: Json) ->
     }
 
 
-def _explain(model: LinearModel, examples: Examples) -> list[dict[str, Any]]:
-    names = [feature.name for feature in model.features]
+def _explanations(subject: Subject) -> list[Json]:
     return [
         {
             "prediction": prediction,
-            "intercept": model.intercept,
-            "contributions": dict(zip(names, amounts, strict=True)),
+            "intercept": subject.model.intercept,
+            "contributions": dict(zip(subject.names, amounts, strict=True)),
         }
-        for prediction, amounts in zip(examples.predictions, examples.contributions, strict=True)
+        for prediction, amounts in zip(subject.predictions, subject.contributions, strict=True)
     ]

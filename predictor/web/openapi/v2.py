@@ -1,15 +1,14 @@
-"""The Open Inference Protocol, which KServe calls V2."""
-
-from typing import Any
+"""The Open Inference Protocol (KServe's V2): ``/infer``."""
 
 from predictor.codecs import tensors
-from predictor.model.artifact import LinearModel
 from predictor.web.openapi.build import (
+    BINARY,
+    BODY_ERRORS,
+    INTEGER,
     JSON,
-    OCTETS,
-    WITH_BODY,
+    NUMBER,
+    STRING,
     Json,
-    answer,
     array,
     body,
     media,
@@ -17,79 +16,66 @@ from predictor.web.openapi.build import (
     path_parameter,
     record,
     ref,
+    response,
 )
-from predictor.web.openapi.shapes import Examples
+from predictor.web.openapi.shapes import Subject
 
 TAG = "Open Inference Protocol"
-_TEXT: Json = {"type": "string"}
-_SHAPE = array({"type": "integer"})
-_PARAMETERS: Json = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
-_LENGTH = "Inference-Header-Content-Length"
-_LENGTH_TEXT = (
-    "Bytes of JSON at the beginning of the body; the raw tensors follow it in order, little-endian."
-)
+_SHAPE = array(INTEGER)
+_PARAMETERS: Json = {"type": "object", "additionalProperties": True}
+_LENGTH: Json = {
+    "name": "Inference-Header-Content-Length",
+    "in": "header",
+    "description": "The length of the JSON at the start of the body. The raw tensors follow it in order,"
+    " little-endian.",
+    "schema": INTEGER,
+}
 
 
-def schemas(model: LinearModel) -> dict[str, Json]:
-    """The schemas of this protocol."""
-    width = len(model.features)
-    data = (
-        {"anyOf": [array({"type": "number"}), array(ref("Row"))]} if width > 1 else array({"type": "number"})
-    )
+def schemas(subject: Subject) -> dict[str, Json]:
+    """Return the schemas of this protocol."""
+    width = len(subject.names)
     sizes = array({"type": "integer", "minimum": 0}, minItems=1, maxItems=2)
+    data = array(NUMBER) if width == 1 else {"anyOf": [array(NUMBER), array(ref("Row"))]}
     return {
-        "ServerMetadata": record({"name": _TEXT, "version": _TEXT, "extensions": array(_TEXT)}),
-        "Tensor": record({"name": _TEXT, "datatype": _TEXT, "shape": _SHAPE}),
-        "ModelMetadata": record(
-            {
-                "name": _TEXT,
-                "versions": array(_TEXT),
-                "platform": _TEXT,
-                "inputs": array(ref("Tensor")),
-                "outputs": array(ref("Tensor")),
-                "parameters": record({"features": array(_TEXT)}),
-            }
-        ),
         "InputTensor": record(
             {
-                "name": {"enum": [tensors.INPUT, *(feature.name for feature in model.features)]},
+                "name": STRING,
                 "shape": sizes,
                 "datatype": {"enum": list(tensors.TYPES)},
                 "parameters": _PARAMETERS,
                 "data": data,
             },
             optional=["parameters", "data"],
-            description=f"One, {tensors.INPUT}, of shape [n, {width}]; or one of shape [n] for each feature.",
+            description=f"Either a single tensor of shape [n, {width}] with any name, such as"
+            f" `{tensors.INPUT}`, or a tensor of shape [n] or [n, 1] for each feature, with its name.",
         ),
+        "RequestedOutput": record({"name": STRING, "parameters": _PARAMETERS}, optional=["parameters"]),
         "InferRequest": record(
             {
-                "id": _TEXT,
+                "id": STRING,
                 "parameters": _PARAMETERS,
                 "inputs": array(ref("InputTensor"), minItems=1),
-                "outputs": array(
-                    record(
-                        {"name": {"const": tensors.OUTPUT}, "parameters": _PARAMETERS},
-                        optional=["parameters"],
-                    )
-                ),
+                "outputs": array(ref("RequestedOutput"), maxItems=1),
             },
             optional=["id", "parameters", "outputs"],
         ),
         "OutputTensor": record(
             {
-                "name": {"const": tensors.OUTPUT},
+                "name": STRING,
                 "shape": _SHAPE,
                 "datatype": {"const": "FP64"},
                 "parameters": _PARAMETERS,
                 "data": array(ref("Prediction")),
             },
             optional=["parameters", "data"],
+            description=f"The predictions. The name is the requested one, or `{tensors.OUTPUT}`.",
         ),
         "InferResponse": record(
             {
-                "model_name": _TEXT,
-                "model_version": _TEXT,
-                "id": _TEXT,
+                "model_name": STRING,
+                "model_version": STRING,
+                "id": STRING,
                 "outputs": array(ref("OutputTensor"), length=1),
             },
             optional=["model_version", "id"],
@@ -97,108 +83,46 @@ def schemas(model: LinearModel) -> dict[str, Json]:
     }
 
 
-def paths(
-    model: LinearModel, examples: Examples, name: str, version: str | None, parameter: Json
-) -> dict[str, Json]:
-    """The paths of this protocol, for the model ``name`` and its examples, with and without a version."""
-    known = {"enum": [version]} if version else {}
-    versioned = path_parameter("version", "The model's version.", schema={"type": "string", **known})
+def paths(subject: Subject) -> dict[str, Json]:
+    """Return the paths of this protocol, with and without a version."""
+    infer = "/v2/models/{model}/infer"
+    versioned = "/v2/models/{model}/versions/{version}/infer"
     return {
-        **_server(name),
-        **_model(_Bodies(model, examples, name, version), "/v2/models/{model}", "", [parameter]),
-        **_model(
-            _Bodies(model, examples, name, version),
-            "/v2/models/{model}/versions/{version}",
-            "Version",
-            [parameter, versioned],
+        infer: {
+            "parameters": [subject.parameter],
+            "post": _infer(subject, "v2Infer", "Predict tensors"),
+        },
+        versioned: {
+            "parameters": [subject.parameter, version_parameter(subject)],
+            "post": _infer(subject, "v2InferVersion", "Predict tensors with a version of the model"),
+        },
+    }
+
+
+def version_parameter(subject: Subject) -> Json:
+    """Return the version as a parameter of a path."""
+    known = {"enum": [subject.version]} if subject.version else {}
+    return path_parameter("version", "The model's version.", schema={**STRING, **known})
+
+
+def _infer(subject: Subject, operation_id: str, summary: str) -> Json:
+    rows, width = len(subject.rows), len(subject.names)
+    tensor = {"name": tensors.INPUT, "shape": [rows, width], "datatype": "FP64", "data": subject.values}
+    output = {"name": tensors.OUTPUT, "shape": [rows], "datatype": "FP64", "data": subject.predictions}
+    version = {"model_version": subject.version} if subject.version else {}
+    answer = {"model_name": subject.name, **version, "outputs": [output]}
+    return operation(
+        operation_id,
+        TAG,
+        summary,
+        response(
+            "The tensor of predictions.",
+            {JSON: media(ref("InferResponse"), tensor=answer), BINARY: media()},
         ),
-    }
-
-
-class _Bodies:
-    """What goes to and comes from the endpoints of one model."""
-
-    def __init__(self, model: LinearModel, examples: Examples, name: str, version: str | None) -> None:
-        width, rows = len(model.features), len(examples.rows)
-        self.ready = media(ref("ModelReady"), ready={"name": name, "ready": True})
-        self.metadata = media(
-            ref("ModelMetadata"),
-            metadata={
-                "name": name,
-                "versions": [version] if version else [],
-                "platform": "linear-regressor",
-                "inputs": tensors.inputs(width),
-                "outputs": tensors.outputs(),
-                "parameters": {"features": [feature.name for feature in model.features]},
-            },
-        )
-        tensor = {"name": tensors.INPUT, "shape": [rows, width], "datatype": "FP64", "data": examples.flat}
-        self.request = media(ref("InferRequest"), tensor={"inputs": [tensor]})
-        output = {"name": tensors.OUTPUT, "shape": [rows], "datatype": "FP64", "data": examples.predictions}
-        label: dict[str, Any] = {"model_version": version} if version else {}
-        self.response = media(ref("InferResponse"), tensor={"model_name": name, **label, "outputs": [output]})
-
-
-def _server(name: str) -> dict[str, Json]:
-    def yes(key: str) -> Json:
-        return answer("Yes.", {JSON: media(record({key: {"const": True}}), **{key: {key: True}})})
-
-    models = answer("Their names.", {JSON: media(ref("ModelList"), models={"models": [name]})})
-    server = answer("Its name, version and extensions.", {JSON: media(ref("ServerMetadata"))})
-    return {
-        "/v2": {"get": operation("v2Server", TAG, "About the server", server)},
-        "/v2/health/live": {"get": operation("v2Live", TAG, "Whether the server lives", yes("live"))},
-        "/v2/health/ready": {
-            "get": operation("v2Ready", TAG, "Whether the server is ready", yes("ready"), 503)
-        },
-        "/v2/models": {"get": operation("v2Models", TAG, "List the models", models)},
-    }
-
-
-def _model(bodies: _Bodies, path: str, suffix: str, parameters: list[Json]) -> dict[str, Json]:
-    of_version = " of a version" if suffix else ""
-    octets = media()
-    return {
-        path: {
-            "parameters": parameters,
-            "get": operation(
-                f"v2Model{suffix}",
-                TAG,
-                f"Tensor names, types and shapes{of_version}",
-                answer("The model's metadata.", {JSON: bodies.metadata}),
-                *(404, 503),
-            ),
-        },
-        f"{path}/ready": {
-            "parameters": parameters,
-            "get": operation(
-                f"v2ModelReady{suffix}",
-                TAG,
-                f"Whether the model is ready{of_version}",
-                answer("It is.", {JSON: bodies.ready}),
-                *(404, 503),
-            ),
-        },
-        f"{path}/infer": {
-            "parameters": parameters,
-            "post": operation(
-                f"v2Infer{suffix}",
-                TAG,
-                f"Predict tensors{of_version}",
-                answer("The tensor of predictions.", {JSON: bodies.response, OCTETS: octets}),
-                *(404, *WITH_BODY),
-                description="As JSON, or with binary tensors: then the JSON comes first, a tensor's parameter"
-                f" binary_data_size stands in place of its data, and the header {_LENGTH} is set.",
-                parameters=[
-                    {
-                        "name": _LENGTH,
-                        "in": "header",
-                        "description": _LENGTH_TEXT,
-                        "schema": {"type": "integer"},
-                    }
-                ],
-                scope="predict",
-                requestBody=body({JSON: bodies.request, OCTETS: octets}),
-            ),
-        },
-    }
+        *(404, *BODY_ERRORS),
+        description="JSON, or JSON followed by binary tensors: then each tensor has the parameter"
+        f" `binary_data_size` instead of `data`, and the header {_LENGTH['name']} is set.",
+        parameters=[_LENGTH],
+        scope="predict",
+        requestBody=body({JSON: media(ref("InferRequest"), tensor={"inputs": [tensor]}), BINARY: media()}),
+    )

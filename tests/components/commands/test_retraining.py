@@ -217,7 +217,7 @@ def refusing_server() -> Iterator[tuple[str, list[str | None]]]:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", seen
         server.shutdown()
 

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def test_scores_equal_scikit_learns(rows: tuple[np.ndarray, np.ndarray]) -> None
 
 def test_r2_of_a_constant_target_is_nan() -> None:
     assert math.isnan(score(np.ones(5), np.ones(5)).r2)
+    assert math.isnan(score(np.ones(5), np.zeros(5)).r2)
 
 
 def test_overflowing_predictions_have_an_infinite_error() -> None:
@@ -42,10 +44,10 @@ def test_error_of_a_nan_prediction_is_nan() -> None:
     assert math.isnan(score(np.array([0.0, 1.0]), np.array([math.nan, 1.0])).mse)
 
 
-@pytest.mark.parametrize("sizes", [(3, 2), (0, 0)])
-def test_refuses_no_rows_and_rows_of_different_lengths(sizes: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shapes", [(3, 2), (0, 0), ((2, 2), (2, 2))])
+def test_refuses_shapes_that_are_not_rows_of_equal_length(shapes: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError, match="can't be scored"):
-        score(np.zeros(sizes[0]), np.zeros(sizes[1]))
+        score(np.zeros(shapes[0]), np.zeros(shapes[1]))
 
 
 def test_difference_is_that_of_the_two_errors() -> None:
@@ -75,6 +77,9 @@ def test_interval_width_matches_the_standard_error(rows: int, monkeypatch: pytes
     monkeypatch.setattr(module, "DRAWS_AT_ONCE", 150_000)
     target, one, other = np.random.default_rng(2).normal(size=(3, rows))
     differences = (target - one) ** 2 - (target - other) ** 2
+    # Sorted, so that groups of neighbouring rows would give a wider interval.
+    order = np.argsort(differences)
+    target, one, other = target[order], one[order], other[order]
     expected = 2 * 1.96 * differences.std() / math.sqrt(rows)
     interval = mse_difference(target, one, other)
     assert interval.high - interval.low == pytest.approx(expected, rel=0.1)

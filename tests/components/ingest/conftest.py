@@ -27,7 +27,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    """Serve the test's folder by HTTP, without ranges; gives the address."""
+    """Serve the test's folder over HTTP, without range requests; yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -149,8 +149,8 @@ def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callab
 
 def test_more_features_need_more_rows() -> None:
     assert too_few(train=22, test=2, features=20) is None
-    said = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
-    assert too_few(train=21, test=2, features=20) == said
+    message = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
+    assert too_few(train=21, test=2, features=20) == message
 
 
 def test_refuses_columns_that_are_constant_within_a_split(
@@ -211,8 +211,8 @@ class TestDuplicates:
     def test_are_kept_and_counted_by_default(self, repeating: str, tmp_path: Path) -> None:
         dataset = ingest(repeating, tmp_path / "dataset", Settings(test_rows=2), tmp_path / "report.html")
         assert dataset.train_rows + dataset.test_rows == 34
-        said = "3 rows repeat the features and the target of an earlier one, 2 of them held out."
-        assert said in (tmp_path / "report.html").read_text()
+        message = "3 rows repeat the features and the target of an earlier one, 2 of them held out."
+        assert message in (tmp_path / "report.html").read_text()
 
     def test_are_dropped_before_the_split_when_asked(self, repeating: str, tmp_path: Path) -> None:
         settings = Settings(test_rows=5, duplicates="drop")
@@ -224,8 +224,8 @@ class TestDuplicates:
 
     def test_are_refused_when_asked(self, repeating: str, problems_of: Callable[..., list[str]]) -> None:
         (problem,) = problems_of(repeating, Settings(test_rows=5, duplicates="fail"))
-        said, rows = problem.split(" in ")
-        assert said == "features and target repeat those of an earlier row"
+        message, rows = problem.split(" in ")
+        assert message == "features and target repeat those of an earlier row"
         assert rows == "3 rows (row 31: 0.5, 0, row 33: 1.5, 4, row 34: 0.5, 0)"
 
     def test_that_are_dropped_do_not_shift_later_row_numbers(

@@ -59,7 +59,7 @@ def test_adding_files_does_not_change_earlier_shards(tmp_path: Path, write_csv: 
     write_csv(name="c.csv", good=50)
     after = [plan(f"{tmp_path}/*.csv", settings) for settings in (by_share, by_rows)]
     assert after[0][:2] == before[0]
-    # The last rows of b were held out, and are no more.
+    # The last rows of b are held out only while b is the last file.
     assert (after[1][0], after[1][1].after) == (before[1][0], 4)
 
 
@@ -104,7 +104,7 @@ def test_plans_one_shard_when_duplicates_must_be_found_across_files(
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("[]", r"a list of sources holds paths or URIs, not \[\]"),
         ('["a.csv", 3]', "a list of sources holds paths or URIs"),
@@ -113,8 +113,8 @@ def test_plans_one_shard_when_duplicates_must_be_found_across_files(
         ("what://a-*.csv", "what://a-.*can't be read: Protocol not known"),
     ],
 )
-def test_refuses_an_invalid_source(source: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_refuses_an_invalid_source(source: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         plan(source, Settings())
 
 

@@ -72,7 +72,7 @@ def test_held_out_rows_are_spread_evenly_and_randomly() -> None:
 def test_keeps_a_sample_of_many_rows(share: float, held_out: int) -> None:
     tested, kept = Settings(test_share=share, kept_rows=1600).split(200_000)
     assert tested.sum() == held_out
-    # Of 200,000 rows 1600 are asked for, a 128th is 1563, and those held out are not among them.
+    # 1600 of 200,000 rows gives a share of 1/128, which is 1563 rows less those held out.
     assert kept.sum() == pytest.approx(1563 * (1 - share), abs=60)
     assert not (tested & kept).any()
     assert kept[:100_000].sum() == pytest.approx(kept.sum() / 2, abs=60)
@@ -91,7 +91,7 @@ def test_defaults_and_open_ranges_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"features": []}, "no feature is named"),
         ({"features": "bmi"}, "features must be a list of names, not 'bmi'"),
@@ -99,6 +99,10 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"features": [2.0]}, "2.0 is not the name of a column"),
         ({"target": None}, "None is not the name of a column"),
         ({"features": ["bmi", "age", "bmi"]}, "feature 'bmi' is named 2 times"),
+        (
+            {"features": ["_id"]},
+            "feature '_id': names that begin with an underscore are reserved",
+        ),
         ({"features": ["bmi", "target"]}, "the target 'target' is among the features"),
         ({"units": {"height": "cm"}}, "units names 'height', which is neither a feature nor the target"),
         ({"ranges": {"height": [0, 1]}}, "ranges names 'height', which is neither a feature nor the target"),
@@ -116,9 +120,9 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"duplicates": "ignore"}, "duplicates must be one of report, drop, fail, not 'ignore'"),
     ],
 )
-def test_reports_an_invalid_parameter(parameters: dict[str, Any], said: str) -> None:
+def test_reports_an_invalid_parameter(parameters: dict[str, Any], message: str) -> None:
     (problem,) = Settings(**parameters).problems()
-    assert said in str(problem)
+    assert message in str(problem)
 
 
 def test_reports_all_invalid_parameters_together() -> None:

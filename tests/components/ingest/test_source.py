@@ -198,7 +198,7 @@ def test_removes_credentials_from_an_address(uri: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("BMI,target\n1,2\n", "column 'bmi' is missing; there are 'BMI', 'target'. Is 'BMI' meant?"),
         ("bmii,target\n1,2\n", "there are 'bmii', 'target'. Is 'bmii' meant?"),
@@ -209,8 +209,8 @@ def test_removes_credentials_from_an_address(uri: str, shown: str) -> None:
         (",".join(f"c{n}" for n in range(30)) + "\n", "'c19' …"),
     ],
 )
-def test_explains_a_missing_or_repeated_column(tmp_path: Path, content: str, said: str) -> None:
-    assert said in problems(read(text(tmp_path / "rows.csv", content), WANTED))
+def test_explains_a_missing_or_repeated_column(tmp_path: Path, content: str, message: str) -> None:
+    assert message in problems(read(text(tmp_path / "rows.csv", content), WANTED))
 
 
 def test_names_the_file_that_lacks_a_column(write_csv: Callable[..., str]) -> None:
@@ -220,7 +220,7 @@ def test_names_the_file_that_lacks_a_column(write_csv: Callable[..., str]) -> No
     assert list(rows.columns) == ["bmi"]
 
 
-# Arrow can't hand over a broken line that isn't UTF-8, says so, and refuses the file.
+# Arrow warns that it can't pass on a malformed line that isn't UTF-8, and rejects the file.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @given(st.one_of(st.binary(), st.binary().map(lambda rest: b"bmi,target\n" + rest)))
 def test_reads_or_refuses_any_bytes(content: bytes) -> None:

@@ -5,7 +5,7 @@ from components.ingest.plan import Shard
 from components.plan.component import plan
 
 
-def test_the_component_lists_shards_as_ingest_takes_them(tmp_path: Path) -> None:
+def test_lists_the_shards_that_ingest_reads(tmp_path: Path) -> None:
     for name, rows in (("a", 2), ("b", 3)):
         (tmp_path / f"{name}.csv").write_text("size,price\n" + "1,2\n" * rows)
     planned = plan.python_func(source=f"{tmp_path}/*.csv", features=["size"], target="price")
@@ -17,12 +17,12 @@ def test_the_component_lists_shards_as_ingest_takes_them(tmp_path: Path) -> None
     ]
 
 
-def test_by_default_there_is_one_shard() -> None:
+def test_lists_one_shard_by_default() -> None:
     (text,) = plan.python_func()
     assert replace(Shard.from_json(text), state=None) == Shard("sklearn://diabetes")
 
 
-def test_a_source_that_did_not_change_is_planned_in_the_same_words(tmp_path: Path) -> None:
+def test_an_unchanged_source_gives_the_same_shards(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("bmi,target\n1,2\n")
     source = str(tmp_path / "rows.csv")
     before = plan.python_func(source=source)
@@ -31,7 +31,7 @@ def test_a_source_that_did_not_change_is_planned_in_the_same_words(tmp_path: Pat
     assert plan.python_func(source=source) != before
 
 
-def test_duplicates_to_be_dropped_make_one_shard_of_all_files(tmp_path: Path) -> None:
+def test_dropping_duplicates_makes_one_shard_of_all_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("bmi,target\n1,2\n")
     (text,) = plan.python_func(source=f"{tmp_path}/*.csv", duplicates="drop")

@@ -1,4 +1,4 @@
-"""A cluster in memory: it answers as Kubernetes and KServe do, and can be killed at any of its writes."""
+"""A cluster in memory that behaves as Kubernetes and KServe do, and jobs that die at any of their writes."""
 
 import copy
 import json
@@ -25,60 +25,60 @@ NAMES = ("lr", "lr-canary")
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it happens any more."""
+    """The job's process is dead."""
 
 
-class Life:
-    """Counts the writes, and ends before or after the one it is told to."""
+class Process:
+    """A job's process: it counts its writes, and dies before or after one of them if told to."""
 
     def __init__(self) -> None:
         self.writes = 0
-        self.ends_before = 0
-        self.ends_after = 0
-        self.over = False
+        self.dies_before = 0
+        self.dies_after = 0
+        self.dead = False
 
     def write(self, act: Callable[[], Any]) -> Any:
-        self.live()
+        self.check_alive()
         self.writes += 1
-        self.over = self.writes == self.ends_before
-        self.live()
+        self.dead = self.writes == self.dies_before
+        self.check_alive()
         result = act()
-        self.over = self.writes == self.ends_after
-        self.live()
+        self.dead = self.writes == self.dies_after
+        self.check_alive()
         return result
 
-    def live(self) -> None:
-        if self.over:
+    def check_alive(self) -> None:
+        if self.dead:
             raise Killed
 
-    def reborn(self) -> None:
-        self.writes = self.ends_before = self.ends_after = 0
-        self.over = False
+    def restart(self) -> None:
+        self.writes = self.dies_before = self.dies_after = 0
+        self.dead = False
 
 
-class Time:
-    """A clock that moves when somebody waits."""
+class FakeClock:
+    """A clock that advances by sleeping, and calls `on_sleep` each time."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, process: Process) -> None:
         self.seconds = 1000.0
-        self.life = life
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.process = process
+        self.on_sleep: Callable[[], None] = lambda: None
 
     def now(self) -> float:
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self.life.live()
+        self.process.check_alive()
         self.seconds += seconds
-        self.meanwhile()
-        self.life.live()
+        self.on_sleep()
+        self.process.check_alive()
 
 
-class Cluster:
-    """Objects by their paths; pods follow an InferenceService at once, or never become ready."""
+class FakeCluster:
+    """Objects by path; pods follow their InferenceService at once, or never become ready."""
 
-    def __init__(self, life: Life) -> None:
-        self.life = life
+    def __init__(self, process: Process) -> None:
+        self.process = process
         self.never_ready: set[str] = set()
         self.objects: dict[str, Object] = {}
         self.pods: dict[str, list[Object]] = {name: [] for name in NAMES}
@@ -94,7 +94,7 @@ class Cluster:
         self.objects["leases/lr-rollout"]["metadata"]["annotations"] = {"linear-regressor/owner": "job"}
 
     def get(self, path: str) -> Object:
-        self.life.live()
+        self.process.check_alive()
         key = self._key(path)
         if key.startswith("pods?"):
             return {"items": copy.deepcopy(self.pods[key.rpartition("=")[2]])}
@@ -107,11 +107,11 @@ class Cluster:
         return item
 
     def patch(self, path: str, change: Object | list[Object]) -> Object:
-        result: Object = self.life.write(lambda: self._patch(self._key(path), change))
+        result: Object = self.process.write(lambda: self._patch(self._key(path), change))
         return result
 
     def renew(self) -> None:
-        """What the holder of the lease does now and then."""
+        """Renew the lease, as its holder does at intervals."""
         meta = self.objects["leases/lr-rollout"]["metadata"]
         meta["resourceVersion"] = str(int(meta["resourceVersion"]) + 1)
 
@@ -123,12 +123,12 @@ class Cluster:
             for rule in self.objects[route]["spec"]["rules"]
         }
 
-    def memory(self) -> str:
+    def progress(self) -> str:
         annotations = self.objects["httproutes/lr"]["metadata"].get("annotations", {})
         return str(annotations.get("linear-regressor/rollout", ""))
 
     def served(self, name: str = "lr") -> set[str]:
-        """The versions that pods serve which are given requests."""
+        """The versions served by ready pods."""
         return {p["metadata"]["annotations"][VERSION] for p in self.pods[name] if _is_ready(p)}
 
     def _patch(self, key: str, change: Object | list[Object]) -> Object:
@@ -137,16 +137,16 @@ class Cluster:
             for operation in change:
                 _apply(item, operation)
         else:
-            seen = change.get("metadata", {}).get("resourceVersion")
-            if seen not in (None, item["metadata"]["resourceVersion"]):
-                raise ApiError(409, "somebody was faster")
+            version = change.get("metadata", {}).get("resourceVersion")
+            if version not in (None, item["metadata"]["resourceVersion"]):
+                raise ApiError(409, "the object has changed")
             _merge(item, change)
         item["metadata"]["resourceVersion"] = str(int(item["metadata"]["resourceVersion"]) + 1)
         kind, _, name = key.partition("/")
         if kind == "inferenceservices":
             self._roll(name)
         if kind == "httproutes":
-            self.history.append((max(self.weights()), self.memory()))
+            self.history.append((max(self.weights()), self.progress()))
         return copy.deepcopy(item)
 
     def _roll(self, name: str) -> None:
@@ -174,13 +174,13 @@ class Cluster:
         return {"metadata": {"resourceVersion": "1"}, "spec": spec}
 
 
-class Index:
-    """The registry's index in memory, of the writes that a rollout makes."""
+class FakeIndex:
+    """The registry's index in memory, as far as a rollout uses it."""
 
     shared = False
 
-    def __init__(self, life: Life) -> None:
-        self.life = life
+    def __init__(self, process: Process) -> None:
+        self.process = process
         self.versions = {n: Version(n, {"digest": f"digest-{n}"}, 0.0) for n in range(1, 10)}
         self.pointed = {CHAMPION: 1}
 
@@ -188,7 +188,7 @@ class Index:
         return nullcontext()
 
     def aliases(self) -> Mapping[str, int]:
-        self.life.live()
+        self.process.check_alive()
         return dict(self.pointed)
 
     def version(self, number: int) -> Version:
@@ -198,32 +198,32 @@ class Index:
         return self.versions.get(number)
 
     def tag(self, number: int, key: str, value: str) -> None:
-        self.life.write(lambda: self._tag(number, key, value))
+        self.process.write(lambda: self._tag(number, key, value))
 
     def point(self, alias: str, number: int) -> None:
-        self.life.write(lambda: self.pointed.__setitem__(alias, number))
+        self.process.write(lambda: self.pointed.__setitem__(alias, number))
 
     def _tag(self, number: int, key: str, value: str) -> None:
         old = self.versions[number]
         self.versions[number] = Version(number, {**old.tags, key: value}, old.created)
 
 
-class Places:
-    """Where versions would stand; a rollout reads and writes none."""
+class FakeFolders:
+    """The URIs of the versions; a rollout reads and writes no folder."""
 
     def uri(self, number: int) -> str:
         return f"s3://bucket/models/lr/{number}"
 
 
 class World:
-    """The cluster, the registry and the clock; jobs come and go."""
+    """The cluster, the registry and the clock, which outlive every job."""
 
     def __init__(self) -> None:
-        self.life = Life()
-        self.time = Time(self.life)
-        self.cluster = Cluster(self.life)
-        self.index = Index(self.life)
-        self.registry = Registry(self.index, Places())  # type: ignore[arg-type]
+        self.process = Process()
+        self.clock = FakeClock(self.process)
+        self.cluster = FakeCluster(self.process)
+        self.index = FakeIndex(self.process)
+        self.registry = Registry(self.index, FakeFolders())  # type: ignore[arg-type]
         # What the canary makes of an instance, by version; 1 is what the stable version says.
         self.canary: dict[str, Answer] = {}
         self.rate = 20.0
@@ -231,10 +231,10 @@ class World:
         self.serve(1)
 
     def site(self) -> Site:
-        """A job, new as after a start."""
-        self.life.reborn()
+        """Start a new job."""
+        self.process.restart()
         stable, canary = (Predictor(self.cluster, self, "ns", name) for name in NAMES)  # type: ignore[arg-type]
-        lease = Lease(self.cluster, "ns", "lr", self.time)  # type: ignore[arg-type]
+        lease = Lease(self.cluster, "ns", "lr", self.clock)  # type: ignore[arg-type]
         return Site(
             stable=stable,
             canary=canary,
@@ -243,11 +243,11 @@ class World:
             registry=self.registry,
             journal=Journal(self.cluster, "ns", "lr", self.registry, lease.identity),  # type: ignore[arg-type]
             prober=self,
-            clock=self.time,  # type: ignore[arg-type]
+            clock=self.clock,  # type: ignore[arg-type]
         )
 
     def serve(self, number: int, name: int = 0) -> None:
-        """Have a version served, as somebody does by hand."""
+        """Serve a version without a rollout."""
         site = self.site()
         release = site.release(self.index.version(number))
         (site.stable, site.canary)[name].serve(release)
@@ -265,34 +265,34 @@ class World:
     def ask(
         self, pod: Any, method: str, path: str, body: Any = None, timeout: float = 5
     ) -> tuple[int, bytes]:
-        """What a pod answers at ``GET /``."""
-        told = {
+        """Return what a pod answers to ``GET /``."""
+        report = {
             "version": pod.made_for.version,
             "digest": pod.made_for.digest,
             "features": [{"minimum": 0.0, "maximum": 1.0}],
         }
-        return 200, json.dumps(told).encode()
+        return 200, json.dumps(report).encode()
 
     @contextmanager
     def running(self, ranges: Sequence[tuple[float, float]]) -> Iterator["World"]:
-        """Probe: as many exchanges as the clock and the rate say."""
-        self._since = self.time.now()
+        """Probe at a constant rate of the clock."""
+        self._since = self.clock.now()
         yield self
 
     def aim(self, stable: Any, canary: Any) -> None:
-        """Whom the probes ask."""
+        """Remember the version that the probes ask."""
         self._version = canary[0].made_for.version if canary else ""
 
     def seen(self) -> list[Exchange]:
-        """What was exchanged."""
-        count = int((self.time.now() - self._since) * self.rate)
+        """Return the exchanges so far."""
+        count = int((self.clock.now() - self._since) * self.rate)
         answers = [(Answer(0.01, float(i)), Answer(0.01, float(i))) for i in range(count)]
         return [Exchange(ours, self.canary.get(self._version, theirs)) for ours, theirs in answers]
 
 
 @pytest.fixture
 def world() -> World:
-    """Version 1 is served by two pods, and champion."""
+    """Version 1 is the champion, and served by two pods."""
     return World()
 
 

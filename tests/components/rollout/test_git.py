@@ -1,4 +1,4 @@
-"""Where Git says what is served: the diff, which is applied as somebody would."""
+"""The diff that changes the served version in Git, applied by Git."""
 
 import subprocess
 from pathlib import Path
@@ -16,7 +16,7 @@ AFTER = Release("2", "b" * 64, "s3://models/linear-regressor/2/")
 
 
 @pytest.mark.parametrize("name", ["helm/linear-regressor/values.yaml", "manifests/version.yaml"])
-def test_git_applies_the_change_to_the_file_and_all_else_in_it_stays(name: str, tmp_path: Path) -> None:
+def test_git_applies_the_diff_and_the_rest_of_the_file_stays(name: str, tmp_path: Path) -> None:
     text = (ROOT / name).read_text()
     file = tmp_path / name
     file.parent.mkdir(parents=True)
@@ -32,11 +32,11 @@ def test_git_applies_the_change_to_the_file_and_all_else_in_it_stays(name: str, 
     assert not difference(name, changed, AFTER)
 
 
-def test_without_a_file_both_ways_to_say_it_are_shown(tmp_path: Path) -> None:
-    told = example(BEFORE, AFTER)
+def test_without_a_file_shows_helm_values_and_an_inference_service(tmp_path: Path) -> None:
+    shown = example(BEFORE, AFTER)
     for line in ('-  version: "1"', '+  version: "2"', f"+      storageUri: {AFTER.uri}"):
-        assert line in told.splitlines()
-    assert f'+    linear-regressor/model-digest: "{AFTER.digest}"' in told.splitlines()
+        assert line in shown.splitlines()
+    assert f'+    linear-regressor/model-digest: "{AFTER.digest}"' in shown.splitlines()
     assert f"+  storageUri: {AFTER.uri}" not in example(AFTER, AFTER)
     assert '-  version: ""' in example(None, AFTER).splitlines()
 
@@ -58,11 +58,11 @@ def test_without_a_file_both_ways_to_say_it_are_shown(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_stands_is_replaced_and_nothing_else(old: str, new: str) -> None:
+def test_replaces_only_the_version_and_its_uri(old: str, new: str) -> None:
     assert rewrite("file", old, Release("2", "d", "s3://b/2/")) == new
 
 
-def test_a_file_without_a_last_newline_is_applied_too(tmp_path: Path) -> None:
+def test_git_applies_the_diff_of_a_file_without_a_final_newline(tmp_path: Path) -> None:
     text = "model:\n  storageUri: s3://b/1/"
     (tmp_path / "values.yaml").write_text(text)
     change = difference("values.yaml", text, Release("2", "d", "s3://b/2/"))
@@ -73,11 +73,11 @@ def test_a_file_without_a_last_newline_is_applied_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "replicas: 2\n", "model: here\n", "- storageUri: x\n", "model: {version: '1'}\n"]
 )
-def test_a_file_that_does_not_say_the_version_is_refused(text: str) -> None:
+def test_refuses_a_file_that_names_no_version(text: str) -> None:
     with pytest.raises(RolloutError, match=r"deploy.yaml has neither model.storageUri nor"):
         difference("deploy.yaml", text, AFTER)
 
 
-def test_a_file_that_is_no_yaml_is_refused() -> None:
+def test_refuses_a_file_that_is_not_yaml() -> None:
     with pytest.raises(RolloutError, match=r"deploy.yaml is no YAML"):
         difference("deploy.yaml", "model: {", AFTER)

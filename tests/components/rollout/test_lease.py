@@ -1,4 +1,4 @@
-"""One at a time: who acts, who stands by, and what those who were overtaken still write."""
+"""The lease: one job acts, another stands by, and late writes of a job that lost it are undone."""
 
 from typing import Any
 
@@ -16,66 +16,66 @@ from tests.components.rollout.conftest import Killed, World
 POLICY = Policy(steps=(Step(10, 8), Step(50, 8)), requests=50, ready_seconds=60)
 
 
-def test_one_that_stands_by_waits_while_the_other_lives_and_then_says_who_it_is(world: World) -> None:
+def test_a_standby_job_waits_while_the_holder_renews_and_then_names_it(world: World) -> None:
     world.cluster.objects["leases/lr-rollout"]["spec"]["holderIdentity"] = "another"
-    world.time.meanwhile = world.cluster.renew
-    begun = world.time.now()
+    world.clock.on_sleep = world.cluster.renew
+    begun = world.clock.now()
     with pytest.raises(BusyError, match="a rollout is under way, by another"):
         reconcile(world.site(), POLICY, patience=40)
-    assert world.time.now() - begun >= 40
+    assert world.clock.now() - begun >= 40
 
 
-def test_one_that_stands_by_goes_on_when_the_other_is_through(world: World) -> None:
+def test_a_standby_job_runs_when_the_holder_releases_the_lease(world: World) -> None:
     world.make_champion(2)
     spec = world.cluster.objects["leases/lr-rollout"]["spec"]
     spec["holderIdentity"] = "another"
-    begun = world.time.now()
+    begun = world.clock.now()
 
     def renew_for_a_while() -> None:
         world.cluster.renew()
-        if world.time.now() > begun + 20:
+        if world.clock.now() > begun + 20:
             spec["holderIdentity"] = None
-            world.time.meanwhile = lambda: None
+            world.clock.on_sleep = lambda: None
 
-    world.time.meanwhile = renew_for_a_while
+    world.clock.on_sleep = renew_for_a_while
     reconcile(world.site(), POLICY, patience=40)
     assert world.cluster.served() == {"2"}
 
 
-def test_one_that_stands_by_takes_the_weight_of_a_dead_one_before_its_window_is_over(world: World) -> None:
+def test_a_standby_job_removes_the_canary_weight_after_the_holder_dies(world: World) -> None:
     world.make_champion(2)
 
     def die() -> None:
         if world.cluster.weights() == {50}:
-            world.life.over = True
+            world.process.dead = True
 
-    world.time.meanwhile = die
+    world.clock.on_sleep = die
     with pytest.raises(Killed):
         canary(world.site(), POLICY)
-    died, changed = world.time.now(), []
+    died, changed = world.clock.now(), []
     patch = world.cluster._patch
 
     def watched(key: str, change: Any) -> Any:
         if key.endswith("routes/lr"):
-            changed.append(world.time.now())
+            changed.append(world.clock.now())
         return patch(key, change)
 
     world.cluster._patch = watched  # type: ignore[method-assign]
-    world.time.meanwhile = lambda: None
+    world.clock.on_sleep = lambda: None
     reconcile(world.site(), POLICY, patience=50)
-    assert changed[1] - died <= SECONDS + 2 < MARGIN_SECONDS, "the GRPCRoute's weight, and the HTTPRoute's"
+    assert changed[1] - died <= SECONDS + 2 < MARGIN_SECONDS, "the HTTPRoute changes last"
     assert [weight for weight, _ in world.cluster.history[-5:]] == [50, 0, 50, 0, 0]
     assert world.champion() == 2
     assert world.cluster.served() == {"2"}
 
 
-def test_a_weight_written_by_one_that_was_overtaken_is_taken_back(world: World) -> None:
+def test_removes_a_weight_written_by_a_job_that_lost_its_lease(world: World) -> None:
     world.make_champion(2)
     slow = world.site()
 
     def write_late() -> None:
         slow.routes.weigh(50, Progress(slow.champion()))
-        world.time.meanwhile = lambda: None
+        world.clock.on_sleep = lambda: None
 
     world.cluster.never_ready = set()
     promote(world.site(), 60)
@@ -90,10 +90,10 @@ def test_a_weight_written_by_one_that_was_overtaken_is_taken_back(world: World) 
     site.journal.say = overtaken  # type: ignore[method-assign]
     rollback(site, 1, "now", 60)
     assert world.cluster.weights() == {0}
-    assert not world.cluster.memory()
+    assert not world.cluster.progress()
 
 
-def test_a_version_written_by_one_that_was_overtaken_is_written_over(world: World) -> None:
+def test_overwrites_a_version_written_by_a_job_that_lost_its_lease(world: World) -> None:
     world.make_champion(2)
     bad = world.site().champion()
     site = world.site()
@@ -109,7 +109,7 @@ def test_a_version_written_by_one_that_was_overtaken_is_written_over(world: Worl
     assert (world.champion(), world.cluster.served()) == (1, {"1"})
 
 
-def test_what_was_withdrawn_is_not_put_back_for_one_that_does_not_come(world: World) -> None:
+def test_a_withdrawn_version_is_not_restored_when_the_other_does_not_become_ready(world: World) -> None:
     world.make_champion(2)
     promote(world.site(), 60)
     world.cluster.never_ready = {"1"}

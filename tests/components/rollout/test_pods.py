@@ -1,4 +1,4 @@
-"""What Kubernetes tells of a pod, what the pod tells, and what probes make of its answers."""
+"""Pod status from Kubernetes and from the pod, probes of pods, and the weights of routes."""
 
 import json
 import math
@@ -14,12 +14,13 @@ from components.rollout.probes import Prober
 from components.rollout.release import Release
 from components.rollout.routes import Progress
 from tests.components.rollout.conftest import World
+from tests.support.processes import wait_until
 
 POD = Pod("p", "10.0.0.1", Release("1", "d", "s3://b/1/"), serving=True, ending=False, trouble="")
 
 
 class Reach:
-    """Answers what it is told to."""
+    """Gives the same answer to every request."""
 
     def __init__(self, status: int, content: bytes) -> None:
         self.answer = status, content
@@ -30,7 +31,7 @@ class Reach:
         return self.answer
 
 
-def test_a_pod_that_ends_serves_no_more() -> None:
+def test_a_terminating_pod_does_not_serve() -> None:
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
     item: dict[str, Any] = {"metadata": {"name": "p"}, "status": status}
     assert pods.read(item).serving
@@ -40,7 +41,7 @@ def test_a_pod_that_ends_serves_no_more() -> None:
 
 
 @pytest.mark.parametrize("group", ["initContainerStatuses", "containerStatuses"])
-def test_what_will_not_pass_by_waiting_is_trouble(group: str) -> None:
+def test_reports_a_crashing_container_and_no_starting_one(group: str) -> None:
     crash = {
         "name": "storage-initializer",
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
@@ -55,7 +56,7 @@ def test_what_will_not_pass_by_waiting_is_trouble(group: str) -> None:
 @pytest.mark.parametrize(
     ("status", "content"), [(503, b'{"error": "it ends"}'), (200, b"pong"), (200, b'{"features": [{}]}')]
 )
-def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> None:
+def test_reports_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> None:
     with pytest.raises(ApiError, match="p does not say what it serves"):
         pods.report(Reach(status, content), POD)
 
@@ -75,16 +76,15 @@ def test_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> 
         (0, b"", None),
     ],
 )
-def test_what_a_probe_makes_of_an_answer(status: int, content: bytes, value: float | None) -> None:
+def test_probes_read_the_prediction_of_an_answer(status: int, content: bytes, value: float | None) -> None:
     with Prober(Reach(status, content), rate=1000).running([(0.0, 1.0)]) as probes:
         probes.aim([POD], [POD])
-        while len(probes.seen()) < 20:
-            pass
+        wait_until(lambda: len(probes.seen()) >= 20)
     for exchange in probes.seen():
         assert repr(exchange.canary.value) == repr(exchange.stable.value) == repr(value)
 
 
-def test_answers_that_do_not_come_slow_no_question_down_and_hold_up_no_end() -> None:
+def test_missing_answers_delay_neither_other_probes_nor_the_end() -> None:
     asked: list[int] = []
     answered = Event()
 
@@ -96,21 +96,19 @@ def test_answers_that_do_not_come_slow_no_question_down_and_hold_up_no_end() -> 
 
     with Prober(Silent(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
         probes.aim([POD], [POD])
-        while len(asked) < 40:
-            pass
+        wait_until(lambda: len(asked) >= 40)
         assert not probes.seen()
     answered.set()
 
 
-def test_without_pods_a_probe_fails() -> None:
+def test_a_probe_without_pods_fails() -> None:
     with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
         probes.aim([POD], [])
-        while not probes.seen():
-            pass
+        wait_until(probes.seen)
     assert probes.seen()[0].canary.value is None
 
 
-def test_instances_lie_in_the_ranges_of_training() -> None:
+def test_probes_ask_for_instances_within_the_training_ranges() -> None:
     asked: list[list[float]] = []
 
     class Listening(Reach):
@@ -121,12 +119,11 @@ def test_instances_lie_in_the_ranges_of_training() -> None:
     reach = Listening(200, b'{"prediction": 1}')
     with Prober(reach, rate=1000).running([(0.0, 1.0), (5.0, 6.0)]) as probes:
         probes.aim([POD], [POD])
-        while len(probes.seen()) < 20:
-            pass
+        wait_until(lambda: len(probes.seen()) >= 20)
     assert all(0 <= first <= 1 and 5 <= second <= 6 for first, second in asked)
 
 
-def test_what_the_routes_remember_is_read_again(world: World) -> None:
+def test_routes_return_the_weight_and_progress_they_were_given(world: World) -> None:
     routes = world.site().routes
     progress = Progress(Release("2", "d", "s3://b/2/"), step=1, attempts=2, deadline=5.0)
     routes.weigh(20, progress)
@@ -136,7 +133,7 @@ def test_what_the_routes_remember_is_read_again(world: World) -> None:
     assert (routes.read().weight, routes.read().progress) == (0, None)
 
 
-def test_http_is_the_first_to_be_given_a_weight_and_the_last_to_lose_it(world: World) -> None:
+def test_sets_the_weight_on_http_first_and_removes_it_there_last(world: World) -> None:
     order: list[str] = []
     patch = world.cluster._patch
 
@@ -151,7 +148,7 @@ def test_http_is_the_first_to_be_given_a_weight_and_the_last_to_lose_it(world: W
     assert order == ["httproutes", "grpcroutes", "grpcroutes", "httproutes"]
 
 
-def test_a_service_without_a_grpc_route_is_split_all_the_same(world: World) -> None:
+def test_sets_the_weight_without_a_grpc_route(world: World) -> None:
     del world.cluster.objects["grpcroutes/lr"]
     world.site().routes.weigh(20, Progress(Release("2", "d", "s3://b/2/")))
     assert world.site().routes.read().weight == 20

@@ -1,4 +1,4 @@
-"""A policy is read whole, or refused with what is wrong."""
+"""Reading the policy of a rollout."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from components.rollout.policy import Policy, Step
 ROOT = Path(__file__).parents[3]
 
 
-def test_what_is_not_said_keeps_its_default() -> None:
+def test_missing_fields_have_their_defaults() -> None:
     read = policy.parse({"errorRatio": 0.05, "steps": [{"weight": 1, "seconds": 10}]})
     assert read == Policy(error_ratio=0.05, steps=(Step(1, 10),))
 
@@ -36,20 +36,20 @@ def test_what_is_not_said_keeps_its_default() -> None:
         ({"latencyRatio": float("inf")}, "latency_ratio must be above 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(document: dict[str, Any], problem: str) -> None:
+def test_refuses_an_invalid_policy(document: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         policy.parse(document)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"weight": 1}'])
-def test_a_file_that_holds_none_is_named(content: str, tmp_path: Path) -> None:
+def test_names_a_file_without_a_valid_policy(content: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
     file.write_text(content)
     with pytest.raises(ValueError, match=r"policy\.json: "):
         policy.read(file)
 
 
-def test_the_manifests_say_the_defaults() -> None:
+def test_the_manifests_have_the_defaults() -> None:
     manifest = ROOT / "manifests" / "components" / "rollout" / "policy.yaml"
     said = yaml.safe_load(manifest.read_text())["data"]["policy.json"]
     assert policy.parse(json.loads(said)) == Policy()

@@ -14,9 +14,9 @@ SECONDS = 60.0
 POLICY = Policy(steps=(Step(10, 5),), requests=20)
 
 
-def test_the_champion_is_served_by_one_patch(world: World) -> None:
+def test_promotes_the_champion_with_one_patch(world: World) -> None:
     world.make_champion(2)
-    world.life.writes = 0
+    world.process.writes = 0
     promote(world.site(), SECONDS)
     service = world.cluster.objects["inferenceservices/lr"]
     assert service["metadata"]["annotations"] == {
@@ -27,13 +27,13 @@ def test_the_champion_is_served_by_one_patch(world: World) -> None:
     assert world.cluster.served() == {"2"}
 
 
-def test_what_is_served_already_is_not_patched(world: World) -> None:
+def test_does_not_patch_what_is_already_served(world: World) -> None:
     service = world.cluster.objects["inferenceservices/lr"]["metadata"]["resourceVersion"]
     promote(world.site(), SECONDS)
     assert world.cluster.objects["inferenceservices/lr"]["metadata"]["resourceVersion"] == service
 
 
-def test_a_version_that_does_not_come_is_put_back_and_withdrawn(world: World) -> None:
+def test_a_version_that_never_becomes_ready_is_rolled_back_and_withdrawn(world: World) -> None:
     world.make_champion(2)
     world.cluster.never_ready = {"2"}
     with pytest.raises(RolloutError, match="version 2 is rolled back to version 1: its pods did not come"):
@@ -46,7 +46,7 @@ def test_a_version_that_does_not_come_is_put_back_and_withdrawn(world: World) ->
     assert "its pods did not come" in world.index.version(2).withdrawn
 
 
-def test_what_is_put_back_has_the_digest_that_the_registry_knows(world: World) -> None:
+def test_a_restored_version_has_the_digest_of_the_registry(world: World) -> None:
     world.make_champion(2)
     for pod in world.cluster.pods["lr"]:
         pod["metadata"]["annotations"]["linear-regressor/model-digest"] = "an earlier version's"
@@ -57,7 +57,7 @@ def test_what_is_put_back_has_the_digest_that_the_registry_knows(world: World) -
     assert marks["linear-regressor/model-digest"] == "digest-1"
 
 
-def test_where_nothing_stood_before_nothing_is_withdrawn(world: World) -> None:
+def test_withdraws_nothing_when_no_version_was_served_before(world: World) -> None:
     world.make_champion(2)
     world.cluster.pods["lr"] = []
     world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] = {}
@@ -68,7 +68,7 @@ def test_where_nothing_stood_before_nothing_is_withdrawn(world: World) -> None:
     assert not world.index.version(2).withdrawn
 
 
-def test_pods_of_another_digest_are_not_the_release(world: World) -> None:
+def test_pods_with_another_digest_are_pending(world: World) -> None:
     site = world.site()
     changed = Release("1", "another", "s3://bucket/models/lr/1/")
     assert "with the digest digest-1" in site.stable.pending(changed)[0]
@@ -76,19 +76,19 @@ def test_pods_of_another_digest_are_not_the_release(world: World) -> None:
 
 
 @pytest.mark.parametrize("field", ["updatedReplicas", "availableReplicas", "replicas"])
-def test_counts_that_do_not_agree_are_no_rollout(field: str, world: World) -> None:
+def test_is_pending_while_replica_counts_differ(field: str, world: World) -> None:
     world.cluster.objects["deployments/lr-predictor"]["status"][field] = 1
     assert f"{field} 1" in world.site().stable.pending(world.site().champion())[0]
 
 
-def test_a_change_that_is_not_observed_is_no_rollout(world: World) -> None:
+def test_is_pending_while_the_deployment_is_not_observed(world: World) -> None:
     world.cluster.objects["deployments/lr-predictor"]["metadata"]["generation"] = 2
     assert world.site().stable.pending(world.site().champion()) == (
         "the Deployment's change is not observed yet",
     )
 
 
-def test_a_rollback_puts_back_the_champion_before(world: World) -> None:
+def test_a_rollback_restores_the_previous_champion(world: World) -> None:
     world.make_champion(2)
     promote(world.site(), SECONDS)
     release = rollback(world.site(), None, "customers complain", SECONDS)
@@ -98,7 +98,7 @@ def test_a_rollback_puts_back_the_champion_before(world: World) -> None:
     assert world.index.version(2).withdrawn == "customers complain"
 
 
-def test_a_rollback_puts_back_any_version_and_returns(world: World) -> None:
+def test_a_rollback_restores_any_version(world: World) -> None:
     for number in (2, 3):
         world.make_champion(number)
         promote(world.site(), SECONDS)
@@ -122,29 +122,29 @@ def test_no_later_run_undoes_a_rollback(world: World) -> None:
     assert (world.champion(), world.cluster.served()) == (1, {"1"})
 
 
-def test_a_version_that_is_not_there_is_not_put_back(world: World) -> None:
+def test_refuses_to_roll_back_to_a_missing_version(world: World) -> None:
     with pytest.raises(RolloutError, match="the registry has no version 99"):
         rollback(world.site(), 99, "", SECONDS)
     with pytest.raises(RolloutError, match="--to names a version"):
         rollback(world.site(), None, "", SECONDS)
 
 
-@pytest.mark.parametrize("ends", ["ends_before", "ends_after"])
-def test_a_rollback_killed_at_any_write_is_finished_by_the_next_run(ends: str) -> None:
+@pytest.mark.parametrize("dies", ["dies_before", "dies_after"])
+def test_the_next_run_finishes_a_rollback_killed_at_any_write(dies: str) -> None:
     points = 0
     while True:
         world = World()
         world.make_champion(2)
         promote(world.site(), SECONDS)
         site = world.site()
-        setattr(world.life, ends, points + 1)
+        setattr(world.process, dies, points + 1)
         try:
             rollback(site, None, "it was bad", SECONDS)
         except Killed:
             assert world.cluster.served() <= {"1", "2"}
-        ended = not world.life.over
+        ended = not world.process.dead
         reconcile(world.site(), POLICY)
-        assert not [weight for weight, _ in world.cluster.history if weight], "what was bad is not waited for"
+        assert not [weight for weight, _ in world.cluster.history if weight]
         assert world.cluster.served() == {str(world.champion())}
         assert not world.index.version(world.champion()).withdrawn
         rollback(world.site(), 1, "it was bad", SECONDS)
@@ -155,7 +155,7 @@ def test_a_rollback_killed_at_any_write_is_finished_by_the_next_run(ends: str) -
     assert points > 4
 
 
-def test_a_rollback_takes_over_from_whoever_is_at_it(world: World) -> None:
+def test_a_rollback_takes_the_lease_from_its_holder(world: World) -> None:
     world.make_champion(2)
     first = world.site()
     with first.lease.held("a canary"):
@@ -165,7 +165,7 @@ def test_a_rollback_takes_over_from_whoever_is_at_it(world: World) -> None:
     assert world.champion() == 1
 
 
-def test_where_git_is_the_owner_the_lease_says_so(world: World) -> None:
+def test_the_lease_names_the_owner(world: World) -> None:
     lease = world.cluster.objects["leases/lr-rollout"]
     for owner in ("job", "git"):
         lease["metadata"]["annotations"]["linear-regressor/owner"] = owner
@@ -175,13 +175,13 @@ def test_where_git_is_the_owner_the_lease_says_so(world: World) -> None:
         world.site().lease.owner()
 
 
-def test_where_no_rollouts_are_installed_nothing_is_done(world: World) -> None:
+def test_refuses_where_rollouts_are_not_installed(world: World) -> None:
     del world.cluster.objects["leases/lr-rollout"]
     with pytest.raises(RefusedError, match="rollouts are not installed here"):
         promote(world.site(), SECONDS)
 
 
-def test_two_who_take_the_lease_at_the_same_moment(world: World) -> None:
+def test_refuses_a_lease_taken_by_another_at_the_same_moment(world: World) -> None:
     world.cluster.objects["leases/lr-rollout"]["metadata"]["resourceVersion"] = "7"
     lease = world.site().lease
     get = lease._get
@@ -196,7 +196,7 @@ def test_two_who_take_the_lease_at_the_same_moment(world: World) -> None:
         pass
 
 
-def test_what_differs_is_told(world: World) -> None:
+def test_reports_what_differs_from_the_champion(world: World) -> None:
     world.make_champion(2)
     site = world.site()
     assert differences(site, site.champion()) == (
@@ -204,7 +204,7 @@ def test_what_differs_is_told(world: World) -> None:
     )
 
 
-def test_a_withdrawn_champion_without_a_successor_is_not_served(world: World) -> None:
+def test_refuses_a_withdrawn_champion_without_a_successor(world: World) -> None:
     world.registry.withdraw(1, "it is bad", None)
     with pytest.raises(RolloutError, match="the champion, version 1, was withdrawn: it is bad"):
         promote(world.site(), SECONDS)

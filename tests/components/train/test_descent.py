@@ -37,10 +37,11 @@ def test_matches_the_reference_at_a_constant_rate(diabetes: Any, iterations: int
 def test_matches_the_reference_at_falling_rates(
     diabetes: Any, settings: dict[str, Any], l1: float, l2: float, iterations: int, power: float
 ) -> None:
+    X, y = diabetes
     model = SimpleLinearRegression(
         iterations, 0.24, alpha=0.1, learning_rate="invscaling", power_t=power, **settings
-    ).fit(*diabetes)
-    assert_same(model, gradient_descent(*diabetes, iterations, 0.24, power=power, l1=l1, l2=l2))
+    ).fit(X, y)
+    assert_same(model, gradient_descent(X, y, iterations, 0.24, power=power, l1=l1, l2=l2))
 
 
 def test_matches_the_reference_with_sample_weights(diabetes: Any) -> None:
@@ -169,6 +170,20 @@ def test_stops_at_the_same_step_as_the_reference(
         ).fit(X, y)
         assert model.n_iter_ == first_stop(losses, tol, patience), (relative, patience)
         assert len(model.losses) == model.n_iter_ + 1
+
+
+@pytest.mark.parametrize("penalty", [None, "l1"])
+def test_patience_starts_again_after_a_step_that_lowers_the_loss(penalty: str | None) -> None:
+    """The first rate overshoots, so that the first step gains less than the next ones."""
+    X = np.random.default_rng(8).normal(size=(100, 1))
+    y = X[:, 0] - X.mean()
+    *_, losses = gradient_descent(X, y, 50, 0.999, l1=0.002 if penalty else 0.0, power=0.25)
+    gains, tol = -np.diff(losses), 0.1 * losses[0]
+    assert gains[0] < tol < gains[1]
+    model = SimpleLinearRegression(
+        50, 0.999, penalty=penalty, alpha=0.001, learning_rate="invscaling", tol=tol, n_iter_no_change=2
+    ).fit(X, y)
+    assert model.n_iter_ == first_stop(losses, tol, patience=2)
 
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")

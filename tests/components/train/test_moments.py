@@ -125,7 +125,7 @@ def test_merging_a_thousand_parts_stays_accurate(mean: Any) -> None:
 
 
 class Tree:
-    """Stands in for moments and counts the merges between them and their farthest part."""
+    """A stand-in for moments that records the depth of its tree of merges."""
 
     def __init__(self, depth: int = 0) -> None:
         self.depth = depth

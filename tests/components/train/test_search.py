@@ -78,7 +78,7 @@ def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({"learning": [1]}, "a search knows .*lr.*features, validation_share, seed, not 'learning'"),
         ({"lr": 0.1}, "lr of a search must be a list of values, not 0.1"),
@@ -91,8 +91,8 @@ def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
         ({"validation_share": 0.0}, "validation_share must lie between 0 and 1, not be 0"),
     ],
 )
-def test_refuses_an_invalid_search(document: dict[str, Any], said: str) -> None:
-    with pytest.raises(SearchError, match=said):
+def test_refuses_an_invalid_search(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(SearchError, match=message):
         Search.of(document)
 
 

@@ -79,7 +79,7 @@ def test_refuses_and_counts_items_when_full(start: Callable[..., BatchWriter[str
     assert store.asked.acquire(timeout=60)
     assert not buffer.offer("b", 6), "a batch counts until it is written"
     assert buffer.offer("c", 4)
-    assert (buffer.taken, buffer.refused) == (2, 1)
+    assert (buffer.accepted, buffer.rejected) == (2, 1)
     store.open.set()
     assert buffer.close(LONG) == 0
     assert [letter for batch in store.written for letter in batch] == ["a", "c"]
@@ -105,5 +105,5 @@ def test_close_gives_up_on_an_unavailable_store(
     buffer.offer("a", 1)
     buffer.offer("b", 1)
     assert buffer.close(0.05) == 2
-    assert "2 items of letters were not stored before the end" in caplog.text
+    assert "lost 2 letters: not stored before the end" in caplog.text
     assert not buffer.offer("c", 1), "a closed buffer takes nothing"

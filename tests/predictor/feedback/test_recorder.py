@@ -33,8 +33,8 @@ def predicted(
 
 
 def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
-    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
-    recorder.predicted(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
+    recorder.record_predictions(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.record_predictions(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
     recorder.close()
     kept = read_table(tmp_path, "predictions")
     assert kept.drop_columns("_time").to_pydict() == {
@@ -50,8 +50,8 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
 
 
 def test_models_with_different_features_get_separate_files(recorder: Recorder, tmp_path: Path) -> None:
-    recorder.predicted(predicted("one", [[0.5, 1.5]], [151.25]))
-    recorder.predicted(predicted("two", [[0.5]], [150.0], names=("bp",)))
+    recorder.record_predictions(predicted("one", [[0.5, 1.5]], [151.25]))
+    recorder.record_predictions(predicted("two", [[0.5]], [150.0], names=("bp",)))
     recorder.close()
     files = sorted((tmp_path / "predictions").glob("*/*.parquet"))
     assert [pq.ParquetFile(file).schema_arrow.names[4:-1] for file in files] == [["bmi", "s5"], ["bp"]]
@@ -84,9 +84,25 @@ def test_unavailable_store_only_loses_records(tmp_path: Path) -> None:
 
     recorder = Recorder(away, 1000, 3600)
     for number in range(10):
-        recorder.predicted(predicted(str(number), [[0.5, 1.5]], [1.0]))
-    assert recorder.predictions.taken + recorder.predictions.refused == 10
-    assert recorder.predictions.refused > 0
+        recorder.record_predictions(predicted(str(number), [[0.5, 1.5]], [1.0]))
+    assert recorder.predictions.accepted + recorder.predictions.rejected == 10
+    assert recorder.predictions.rejected > 0
+
+
+def test_reserved_feature_names_are_not_recorded_but_logged_once(
+    recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("bmi", "_id")
+    for _ in range(3):
+        recorder.record_predictions(predicted("one", [[0.5, 1.5]], [151.25], names))
+    recorder.record_predictions(predicted("two", [[0.5, 1.5]], [151.25]))
+    recorder.close()
+    assert recorder.predictions.rejected == 3
+    assert read_table(tmp_path, "predictions")["_id"].to_pylist() == ["two"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "not recording predictions: feature names that begin with an underscore are reserved: _id"
+    ]
 
 
 def test_failed_write_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,16 +151,25 @@ def test_reads_feedback(body: bytes, truths: list[GroundTruth]) -> None:
         (b'{"id": "a b", "target": 1}', "the body: id: expected the id of a request"),
         (b'{"id": "a", "target": "high"}', 'target: expected a number, got the string "high"'),
         (b'{"id": "a", "target": 1e999}', "target: 1e999 is not a number that a double can hold"),
-        (b'{"id": "a", "target": 1, "targets": [1]}', 'expected "target", a number, or "targets"'),
-        (b'{"id": "a", "row": -1, "target": 1}', "row: expected an integer from 0, got -1"),
-        (b'{"id": "a", "row": 0.5, "target": 1}', "row: expected an integer from 0, got 0.5"),
-        (b'{"id": "a", "row": 1e16, "target": 1}', r"row: expected an integer from 0, got 1e\+16"),
+        (b'{"id": "a", "target": 1, "targets": [1]}', r'expected "target" \(a number\) or "targets"'),
+        (
+            b'{"id": "a", "row": -1, "target": 1}',
+            "row: expected an integer from 0 to [0-9]+, got -1",
+        ),
+        (
+            b'{"id": "a", "row": 0.5, "target": 1}',
+            "row: expected an integer from 0 to [0-9]+, got 0.5",
+        ),
+        (
+            b'{"id": "a", "row": 1e16, "target": 1}',
+            r"row: expected an integer from 0 to [0-9]+, got 1e\+16",
+        ),
         (b'{"id": "a", "row": "one", "target": 1}', "row: expected a number"),
-        (b'{"id": "a", "row": 1}', 'expected "target", a number, or "targets"'),
-        (b'{"id": "a", "targets": []}', 'expected "target", a number, or "targets"'),
-        (b'{"feedback": []}', "feedback: expected a list of 1 to 100000"),
+        (b'{"id": "a", "row": 1}', r'expected "target" \(a number\) or "targets"'),
+        (b'{"id": "a", "targets": []}', r'expected "target" \(a number\) or "targets"'),
+        (b'{"feedback": []}', "feedback: expected a list of 1 to 100000 labels"),
         (b'{"feedback": [{"id": "a"}]}', r'feedback\[0\]: expected "target"'),
-        (b'{"feedback": [], "id": "a"}', 'the key "id" is not known here'),
+        (b'{"feedback": [], "id": "a"}', 'unknown key "id"; use "feedback"'),
     ],
 )
 def test_feedback_error_names_the_place(body: bytes, message: str) -> None:

@@ -1,6 +1,8 @@
 import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +76,7 @@ def test_refuses_to_write_non_finite_weights(tmp_path: Path, value: float) -> No
 
 def test_refuses_duplicate_feature_names(tmp_path: Path) -> None:
     model = make_model((1.0, 2.0))
-    with pytest.raises(ArtifactError, match="stands twice"):
+    with pytest.raises(ArtifactError, match="duplicate feature 'x0'"):
         artifact.write(replace(model, features=(model.features[0],) * 2), tmp_path / "model")
 
 
@@ -117,6 +119,51 @@ def test_error_names_an_unknown_file(folder: Path) -> None:
 def test_error_names_a_file_over_the_size_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 100)
     with pytest.raises(ArtifactError, match=r"manifest\.json is larger than 100 bytes"):
+        artifact.read(folder)
+
+
+def test_error_shows_a_file_name_that_is_not_utf8(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
+    with pytest.raises(ArtifactError, match=r"\\udcff does not belong") as caught:
+        artifact.read(folder)
+    str(caught.value).encode()
+
+
+def make_fifo(path: Path, _folder: Path) -> None:
+    os.mkfifo(path)
+
+
+def link_out_of_the_folder(path: Path, folder: Path) -> None:
+    outside = folder.with_name("outside.json")
+    outside.write_bytes(b"{}")
+    path.symlink_to(outside)
+
+
+def link_to_nothing(path: Path, folder: Path) -> None:
+    path.symlink_to(folder / "nothing")
+
+
+def make_folder(path: Path, _folder: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("replace_file", [make_fifo, link_out_of_the_folder, link_to_nothing, make_folder])
+@pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
+def test_refuses_files_that_are_not_regular(
+    folder: Path, name: str, replace_file: Callable[[Path, Path], None]
+) -> None:
+    (folder / name).unlink()
+    replace_file(folder / name, folder)
+    with pytest.raises(ArtifactError, match=rf"{name} is not a regular file"):
+        artifact.read(folder)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["model.pkl", "..data", "m\u00f6del"])
+def test_unexpected_entries_are_refused_unopened(folder: Path, name: str) -> None:
+    os.mkfifo(folder / name)
+    with pytest.raises(ArtifactError, match=rf"{re.escape(name)} does not belong"):
         artifact.read(folder)
 
 
@@ -165,12 +212,12 @@ def update_digest(folder: Path) -> None:
     ("change", "reason"),
     [
         (drop_intercept, "'intercept' is missing"),
-        (drop_a_weight, "1 weights for 2 features"),
-        (rename_a_feature, "its features are not those"),
+        (drop_a_weight, "2 features, but 1 weights"),
+        (rename_a_feature, "its features differ from those"),
         (set_a_weight_to_text, "'heavy' is not a finite number"),
         (set_a_weight_to_a_boolean, "True is not a finite number"),
         (set_a_weight_out_of_range, "is not a finite number"),
-        (raise_the_format_version, "format version 2 is not known"),
+        (raise_the_format_version, "unsupported format version 2; this server reads version 1"),
     ],
 )
 def test_refuses_invalid_content_with_a_valid_digest(

@@ -22,7 +22,7 @@ def test_series_counts_requests_as_plain_histograms_would(
     series = Series()
     for request in requests:
         series.observe(*request)
-    series.settle()
+    series.merge()
     assert sum(series.codes.values()) == len(requests) == sum(series.seconds.counts)
     assert series.rows.total == sum(rows for _, _, rows in requests)
     assert series.seconds.total == pytest.approx(sum(seconds for _, seconds, _ in requests))

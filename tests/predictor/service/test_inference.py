@@ -32,7 +32,7 @@ class Recording:
     def __init__(self) -> None:
         self.items: list[Predicted] = []
 
-    def predicted(self, item: Predicted) -> None:
+    def record_predictions(self, item: Predicted) -> None:
         self.items.append(item)
 
 
@@ -106,7 +106,7 @@ def fail(error: Exception) -> Handler:
 def test_answers_and_counts_a_call(service: InferenceService) -> None:
     assert ask(service, echo, b"body").body == b"body"
     series = service.metrics.series("test")
-    series.settle()
+    series.merge()
     assert (series.codes, series.rows.total) == ({200: 1}, 2)
 
 

@@ -148,6 +148,11 @@ def test_example_contributions_add_up(three_features: LinearModel) -> None:
         ([[1, 2, "3"]], False),
         ([[1, 2, None]], False),
         ([[1, 2, True]], False),
+        ([{"bmi": 1, "sex": 2, "pressure": 3}], True),
+        ([[1, 2, 3], {"sex": 1, "pressure": 2, "bmi": 3}], True),
+        ([{"bmi": 1, "sex": 2}], False),
+        ([{"bmi": 1, "sex": 2, "pressure": 3, "age": 4}], False),
+        ([{"bmi": 1, "sex": 2, "pressure": "3"}], False),
         ([], False),
         ([[]], False),
         (1, False),
@@ -160,8 +165,25 @@ def test_row_schema_fixes_the_row_length(three_features: LinearModel, instances:
 
 
 @pytest.mark.parametrize(
+    ("body", "valid"),
+    [
+        ({"instances": [[1, 2, 3]], "tags": ["a"]}, True),
+        ({"inputs": [[1, 2, 3]]}, True),
+        ({"inputs": {"bmi": [1], "sex": [2], "pressure": [3]}}, True),
+        ({"inputs": {"bmi": [1], "sex": [2]}}, False),
+        ({"inputs": {"bmi": 1, "sex": 2, "pressure": 3}}, False),
+        ({"instances": [[1, 2, 3]], "inputs": [[1, 2, 3]]}, False),
+        ({}, False),
+    ],
+)
+def test_v1_schema_takes_instances_or_inputs(three_features: LinearModel, body: Any, valid: bool) -> None:
+    spec = document(three_features, name="m", version=None)
+    assert validator(spec, {"$ref": "#/components/schemas/V1Request"}).is_valid(body) == valid
+
+
+@pytest.mark.parametrize(
     ("instances", "valid"),
-    [([1, 2], True), ([[1], [2]], True), ([[1, 2]], False), ([1, [2]], False), ([], False)],
+    [([1, 2], True), ([[1], [2]], True), ([[1, 2]], False), ([1, [2]], True), ([], False)],
 )
 def test_schema_for_one_feature_also_allows_a_flat_list(
     one_feature: LinearModel, instances: Any, valid: bool
@@ -226,6 +248,15 @@ def test_optional_auth_allows_requests_without_a_credential(one_feature: LinearM
 
 def test_description_says_when_no_model_is_loaded() -> None:
     assert "No model is loaded" in document(None, name="m", version=None)["info"]["description"]
+
+
+def test_feedback_is_described_only_when_it_is_recorded(one_feature: LinearModel) -> None:
+    assert "/feedback" not in document(one_feature, name="m", version=None)["paths"]
+    spec = document(one_feature, name="m", version=None, has_feedback=True)
+    OpenAPIV31SpecValidator(spec).validate()
+    assert "Feedback" in [tag["name"] for tag in spec["tags"]]
+    request = spec["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
+    validator(spec, request["schema"]).validate(request["examples"]["labels"]["value"])
 
 
 def test_server_url_is_relative(spec: Any) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from predictor.codecs import arrow
+from predictor.codecs.cost import TooCostly
 from predictor.errors import InvalidInput
+from predictor.messages import Request
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -19,6 +21,10 @@ def stream(table: Any, rows: int | None = None, **options: Any) -> bytes:
     with pa.ipc.new_stream(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         writer.write_table(table, max_chunksize=rows)
     return out.getvalue()
+
+
+def read(body: bytes | bytearray, names: list[str], *, inline: bool = False) -> np.ndarray[Any, Any]:
+    return arrow.read(Request(body=body, inline=inline), names)
 
 
 WHOLE = stream(pa.table({"a": np.arange(50.0), "b": pa.array(range(50), pa.int32())}), rows=20)
@@ -31,18 +37,18 @@ WHOLE = stream(pa.table({"a": np.arange(50.0), "b": pa.array(range(50), pa.int32
 def test_reads_columns_bit_for_bit_whatever_the_batch_size(X: np.ndarray[Any, Any], rows: int) -> None:
     names = ["a", "b", "c"][: X.shape[1]]
     table = pa.table({name: X[:, names.index(name)] for name in reversed(names)})
-    np.testing.assert_array_equal(arrow.read(stream(table, rows), names), X)
+    np.testing.assert_array_equal(read(stream(table, rows), names), X)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
 def test_reads_every_number_type(dtype: str) -> None:
     values = np.array([0, 1, 100], dtype=dtype)
-    assert arrow.read(stream(pa.table({"a": values})), ["a"]).ravel().tolist() == [0.0, 1.0, 100.0]
+    assert read(stream(pa.table({"a": values})), ["a"]).ravel().tolist() == [0.0, 1.0, 100.0]
 
 
 def test_reads_only_the_rows_of_a_sliced_table() -> None:
     table = pa.table({"a": np.arange(10.0)}).slice(3, 4)
-    assert arrow.read(stream(table), ["a"]).ravel().tolist() == [3.0, 4.0, 5.0, 6.0]
+    assert read(stream(table), ["a"]).ravel().tolist() == [3.0, 4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize(
@@ -52,32 +58,45 @@ def test_reads_only_the_rows_of_a_sliced_table() -> None:
         (pa.table({"a": pa.array([1], pa.timestamp("s"))}), "the column 'a' holds no plain numbers"),
         (pa.table({"a": pa.array(["x"]).dictionary_encode()}), "the column 'a' holds no plain numbers"),
         (pa.table({"a": pa.array([[1.0]])}), "the column 'a' holds no plain numbers"),
-        (pa.table({"b": [1.0]}), "the column 'b' is no feature"),
-        (pa.table([pa.array([1.0]), pa.array([1.0])], names=["a", "a"]), "a column stands twice"),
+        (pa.table({"b": [1.0]}), 'columns: missing feature "a"; unknown feature "b"'),
+        (pa.table([pa.array([1.0]), pa.array([1.0])], names=["a", "a"]), 'columns: repeated feature "a"'),
         (pa.table({"a": pa.array([1.0, 2.0, None])}), "row 2: a is null"),
     ],
 )
 def test_refuses_tables_that_are_not_plain_feature_columns(table: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        arrow.read(stream(table), ["a"])
+        read(stream(table), ["a"])
 
 
 def test_null_error_counts_rows_across_batches() -> None:
     table = pa.table({"a": pa.array([1.0] * 30 + [None])})
     with pytest.raises(InvalidInput, match="row 30: a is null"):
-        arrow.read(stream(table, 7), ["a"])
+        read(stream(table, 7), ["a"])
 
 
-def test_bound_is_told_the_rows_before_they_are_read() -> None:
-    told: list[int] = []
-    arrow_codec.read(stream(pa.table({"a": np.arange(10.0)}), 4), ["a"], told.append)
-    assert told == [4, 8, 10]
+def test_checks_the_number_of_rows_before_it_reads_them() -> None:
+    counts: list[int] = []
+    arrow.read(Request(body=stream(pa.table({"a": np.arange(10.0)}), 4)), ["a"], counts.append)
+    assert counts == [4, 8, 10]
 
 
 def test_refuses_compressed_batches() -> None:
     table = pa.table({"a": np.zeros(1000)})
     with pytest.raises(InvalidInput, match="compressed record batches"):
-        arrow.read(stream(table, compression="zstd"), ["a"])
+        read(stream(table, compression="zstd"), ["a"])
+
+
+def test_refuses_columns_without_end() -> None:
+    table = pa.table({f"x{i}": [1.0] for i in range(200)})
+    with pytest.raises(InvalidInput, match="has 200 columns, more than are needed"):
+        read(stream(table), ["a"])
+
+
+def test_reads_few_batches_on_the_event_loop() -> None:
+    body = stream(pa.table({"a": np.arange(1000.0)}), 1)
+    with pytest.raises(TooCostly):
+        read(body, ["a"], inline=True)
+    assert len(read(body, ["a"])) == 1000
 
 
 @settings(max_examples=5 * settings().max_examples)
@@ -91,7 +110,7 @@ def test_corrupted_streams_raise_only_invalid_input(changes: list[tuple[int, int
         body[place] = value
     for corrupted in (body, body[:end]):
         try:
-            X = arrow.read(corrupted, ["a", "b"])
+            X = read(corrupted, ["a", "b"])
         except InvalidInput:
             continue
         assert X.shape[1] == 2

@@ -1,0 +1,186 @@
+"""Rows in JSON, by the cheapest of three readers with one answer."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Raw, Struct
+from numpy.typing import NDArray
+
+from predictor.codecs import features, json_bulk, json_document, json_small, json_strict
+from predictor.codecs.json_document import ABSENT, Array, Document
+from predictor.codecs.json_strict import Where
+from predictor.errors import InvalidInput
+from predictor.messages import Request
+
+CheckRows = Callable[[int], None]
+"""Raises if one request may not have so many rows."""
+
+_MARKS = 1024
+"""Commas or quotes beyond those that are needed, up to which something is read for a message."""
+
+
+class _Instance(Struct, forbid_unknown_fields=True):
+    instance: Raw = ABSENT
+
+
+class _Instances(Struct, forbid_unknown_fields=True):
+    instances: Raw = ABSENT
+
+
+class _Request(Struct):
+    instances: Raw = ABSENT
+    inputs: Raw = ABSENT
+
+
+_INSTANCE = msgspec.json.Decoder(_Instance)
+_INSTANCES = msgspec.json.Decoder(_Instances)
+_REQUEST = msgspec.json.Decoder(_Request)
+_OBJECTS = msgspec.json.Decoder(list[dict[str, float]])
+_COLUMNS = msgspec.json.Decoder(dict[str, Raw])
+_FIRST = re.compile(rb"[^ \t\r\n]")
+_ENDS = {b"[": b"]", b"{": b"}"}
+
+
+def instance(body: bytes | bytearray, names: Sequence[str]) -> Sequence[float]:
+    """Read ``{"instance": x}``, where x is a row.
+
+    A row is a list of numbers, an object of numbers by feature name, or a number for a single feature.
+
+    Raises:
+        InvalidInput: it is anything else; it says what and where.
+    """
+    few = len(body) <= json_small.SMALL or body.count(b",") <= len(names) + _MARKS
+    found = json_small.instance(body, names) if few else None
+    if found is not None:
+        return found
+    value = json_document.members(_INSTANCE, body, '{"instance": ...}').instance
+    if value is ABSENT:
+        raise InvalidInput('the key "instance" is missing')
+    text = bytes(value)
+    if text[:1] in b"[{" and text.count(b",") > len(names) + _MARKS:
+        wanted = f"{len(names)} feature{'s' * (len(names) > 1)}"
+        raise InvalidInput(f"instance: expected {wanted}, got more than {_MARKS}")
+    return json_strict.row(json_strict.parse(text), names, "instance")
+
+
+def instances(request: Request, names: Sequence[str], check_rows: CheckRows) -> NDArray[np.float64]:
+    """Read ``{"instances": [x, ...]}``, a list of rows, into shape (n, d).
+
+    Args:
+        request: whose body is read.
+        names: the features of the model.
+        check_rows: is called with the number of rows before they are read.
+
+    Raises:
+        InvalidInput: anything else; it says what and where.
+        TooCostly: it is so unusual that it would take too long on the event loop.
+    """
+    small = _small(request.body, names)
+    reader = partial(_read_instances, names=names, request=request, check_rows=check_rows)
+    return json_document.read(request.body, reader) if small is None else small
+
+
+def v1(request: Request, names: Sequence[str], check_rows: CheckRows) -> NDArray[np.float64]:
+    """Read a request of KServe's V1 protocol into shape (n, d), with the same arguments and errors.
+
+    Its rows are ``instances`` or ``inputs``, where ``inputs`` can also be an object with a list of numbers
+    for each feature. Other members are ignored.
+    """
+    small = _small(request.body, names)
+    reader = partial(_read_v1, names=names, request=request, check_rows=check_rows)
+    return json_document.read(request.body, reader) if small is None else small
+
+
+def _read_instances(
+    document: Document, names: Sequence[str], request: Request, check_rows: CheckRows
+) -> NDArray[np.float64]:
+    found = document.members(_INSTANCES, '{"instances": [...]}')
+    return _rows(document, found.instances, "instances", names, request, check_rows)
+
+
+def _read_v1(
+    document: Document, names: Sequence[str], request: Request, check_rows: CheckRows
+) -> NDArray[np.float64]:
+    found = document.members(_REQUEST, '{"instances": [...]}')
+    if found.inputs is ABSENT:
+        return _rows(document, found.instances, "instances", names, request, check_rows)
+    if found.instances is not ABSENT:
+        raise InvalidInput('expected "instances" or "inputs", got both')
+    read = _columns if bytes(memoryview(found.inputs)[:1]) == b"{" else _rows
+    return read(document, found.inputs, "inputs", names, request, check_rows)
+
+
+def _small(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64] | None:
+    rows = json_small.instances(body, names) if len(body) <= json_small.SMALL else None
+    return None if rows is None else np.array(rows, dtype=np.float64)
+
+
+def _rows(
+    document: Document,
+    value: Raw,
+    key: str,
+    names: Sequence[str],
+    request: Request,
+    check_rows: CheckRows,
+) -> NDArray[np.float64]:
+    """Read a list of rows into shape (n, d)."""
+    if value is ABSENT:
+        raise InvalidInput(f'the key "{key}" is missing')
+    array, width = document.array(value, key), len(names)
+    found = json_bulk.read(array, _Rows(names, array), request, key, lambda most: check_rows(most // width))
+    if not len(found):
+        raise InvalidInput(f"{key}: expected at least one instance, got an empty list")
+    return found.reshape(-1, width)
+
+
+def _columns(
+    document: Document,
+    value: Raw,
+    key: str,
+    names: Sequence[str],
+    request: Request,
+    check_rows: CheckRows,
+) -> NDArray[np.float64]:
+    """Read an object with a list of numbers for each feature into shape (n, d)."""
+    if bytes(value).count(b'"') > 2 * len(names) + _MARKS:
+        raise InvalidInput(f"{key}: more than {_MARKS // 2} names")
+    columns = json_document.decode(_COLUMNS, value)
+    features.order(list(columns), names, key)
+    found = [_rows(document, columns[name], f"{key}.{name}", [name], request, check_rows) for name in names]
+    if len(set(map(len, found))) > 1:
+        raise InvalidInput(f"{key}: the features have different numbers of rows")
+    return np.concatenate(found, axis=1)
+
+
+class _Rows:
+    """The elements of a list of rows."""
+
+    def __init__(self, names: Sequence[str], array: Array) -> None:
+        self.names = names
+        self.width = len(names)
+        first = _FIRST.search(array.text, array.start, array.stop)
+        self.end = _ENDS.get(first[0], b"") if first else b""
+
+    def plain(self, piece: bytes) -> NDArray[np.float64] | None:
+        """Read rows that are all lists, all objects, or all numbers."""
+        if self.end == b"]":
+            return json_bulk.rows(piece, self.width)
+        if self.end == b"}":
+            return self._objects(piece)
+        return json_bulk.numbers(piece) if self.width == 1 and piece.find(b"[", 1) < 0 else None
+
+    def strict(self, element: Any, where: Where) -> Sequence[float]:
+        """Read a row of any form."""
+        return json_strict.row(element, self.names, where)
+
+    def _objects(self, piece: bytes) -> NDArray[np.float64] | None:
+        try:
+            rows = _OBJECTS.decode(piece)
+            values = [row[name] for row in rows for name in self.names]
+        except (msgspec.DecodeError, RecursionError, KeyError):
+            return None
+        return np.array(values) if set(map(len, rows)) == {self.width} else None

@@ -1,0 +1,74 @@
+"""Administration: the model repository and the request log."""
+
+from predictor.web.openapi.build import (
+    INTEGER,
+    JSON,
+    NULLABLE_STRING,
+    NUMBER,
+    STRING,
+    TRUE,
+    Json,
+    array,
+    media,
+    operation,
+    record,
+    ref,
+    response,
+)
+from predictor.web.openapi.shapes import Subject
+
+TAG = "Administration"
+_ADMIN = {"description": "Answers 404 if the server has no administrator.", "scope": "admin"}
+
+
+def schemas() -> dict[str, Json]:
+    """Return the schemas of these endpoints."""
+    return {
+        "LoggedRequest": record(
+            {
+                "time": {**NUMBER, "description": "Seconds since 1970."},
+                "method": STRING,
+                "path": STRING,
+                "status": INTEGER,
+                "request": {**STRING, "description": "The start of the body."},
+                "response": {**STRING, "description": "The start of the response."},
+            }
+        ),
+        "RepositoryEntry": record(
+            {
+                "name": STRING,
+                "version": NULLABLE_STRING,
+                "state": {"enum": ["READY", "UNAVAILABLE"]},
+                "reason": {**STRING, "description": "Why the model is not loaded."},
+            }
+        ),
+    }
+
+
+def paths(subject: Subject) -> dict[str, Json]:
+    """Return the paths of these endpoints."""
+    requests = media(record({"requests": array(ref("LoggedRequest"))}))
+    emptied = media(record({"emptied": INTEGER}), emptied={"emptied": 3})
+    ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
+    entries = media(array(ref("RepositoryEntry")), index=[ready])
+    return {
+        "/log": {"get": _operation("log", "Show the last requests", "The last request last.", requests)},
+        "/emptyLog": {"get": _operation("emptyLog", "Empty the log", "How many requests it had.", emptied)},
+        "/v2/repository/index": {
+            "post": _operation("repositoryIndex", "List the models with their state", "One entry.", entries)
+        },
+        "/v2/repository/models/{model}/load": _change("load", "Read the model folder again", subject),
+        "/v2/repository/models/{model}/unload": _change("unload", "Release the model", subject),
+    }
+
+
+def _operation(name: str, summary: str, description: str, content: Json, *errors: int) -> Json:
+    return operation(name, TAG, summary, response(description, {JSON: content}), 404, *errors, **_ADMIN)
+
+
+def _change(verb: str, summary: str, subject: Subject) -> Json:
+    done = media(record({"name": STRING, verb: TRUE}), done={"name": subject.name, verb: True})
+    return {
+        "parameters": [subject.parameter],
+        "post": _operation(f"repository{verb.capitalize()}", summary, "Done.", done, 503),
+    }

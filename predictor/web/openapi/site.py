@@ -1,0 +1,55 @@
+"""The site: the page, the documents, and metrics."""
+
+from collections.abc import Mapping
+
+from predictor.web.openapi.build import (
+    HTML,
+    JSON,
+    NULLABLE_STRING,
+    NUMBER,
+    STRING,
+    TEXT,
+    Json,
+    array,
+    media,
+    operation,
+    record,
+    ref,
+    response,
+)
+
+TAG = "Documentation and metrics"
+
+
+def schemas() -> dict[str, Json]:
+    """Return the schemas of these endpoints."""
+    column = record(
+        {"name": STRING, "unit": NULLABLE_STRING, "minimum": NUMBER, "maximum": NUMBER},
+        description="A column, with its unit if it has one, and its range in the training data.",
+    )
+    index = {
+        "status": {"const": "alive"},
+        "name": STRING,
+        "version": NULLABLE_STRING,
+        "digest": {**NULLABLE_STRING, "description": "SHA-256 of the model folder."},
+        "ready": {"type": "boolean"},
+        "features": array(ref("Column")),
+        "target": {"anyOf": [ref("Column"), {"type": "null"}]},
+        "links": {"type": "object", "additionalProperties": STRING},
+    }
+    return {"Column": column, "Index": record(index)}
+
+
+def paths(index: Mapping[str, object]) -> dict[str, Json]:
+    """Return the paths of these endpoints; ``index`` is an example of ``GET /`` as JSON."""
+
+    def get(name: str, summary: str, description: str, content: Mapping[str, Json]) -> Json:
+        return {"get": operation(name, TAG, summary, response(description, content))}
+
+    page = {JSON: media(ref("Index"), index=index), HTML: media(STRING)}
+    return {
+        "/": get("index", "Describe the model", "A page for browsers, JSON for other clients.", page),
+        "/docs": get("docs", "This document as a page", "The API reference.", {HTML: media(STRING)}),
+        "/openapi.json": get("openapi", "This document", "OpenAPI 3.1.", {JSON: media({"type": "object"})}),
+        "/metrics": get("metrics", "Metrics", "Prometheus' text format.", {TEXT: media(STRING)}),
+    }
