@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from predictor.codecs import features, json_bulk, json_output
 from predictor.codecs.cost import require_cheap
-from predictor.codecs.features import shown
 from predictor.codecs.json_bulk import PIECE
 from predictor.codecs.json_document import check_utf8
+from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 
@@ -139,8 +139,8 @@ def _careful(text: bytes, names: Sequence[str], first: int, request: Request) ->
         if len(fields) != len(names):
             if not fields:
                 continue
-            wanted = f"{len(names)} number{'s' * (len(names) != 1)}"
-            raise InvalidInput(f"line {line}: expected {wanted}, got {len(fields)} fields")
+            wanted, got = plural(len(names), "number"), plural(len(fields), "field")
+            raise InvalidInput(f"line {line}: expected {wanted}, got {got}")
         for field, name in zip(fields, names, strict=True):
             values.append(_number(field, name, line))
 

@@ -1,12 +1,11 @@
 """Features by name: a client may send them in any order."""
 
-import json
 from collections.abc import Collection, Sequence
 
+from predictor.codecs.wording import shown
 from predictor.errors import InvalidInput
 
 _LISTED = 5
-_SHOWN = 40
 
 
 def order(found: Sequence[str], names: Sequence[str], where: str) -> list[int]:
@@ -31,11 +30,6 @@ def order(found: Sequence[str], names: Sequence[str], where: str) -> list[int]:
     }
     parts = (_describe(problem, listed) for problem, listed in problems.items() if listed)
     raise InvalidInput(f"{where}: {'; '.join(parts)}")
-
-
-def shown(text: str) -> str:
-    """Return a text as JSON, cut to a length that suits a message."""
-    return json.dumps(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def _describe(problem: str, names: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from predictor.codecs.features import shown
+from predictor.codecs.wording import shown
 from predictor.errors import InvalidInput, PredictorError
 
 ABSENT = Raw()
@@ -242,7 +242,7 @@ def _explain(text: bytes, error: msgspec.DecodeError) -> tuple[str, int]:
     """Return what is wrong, and at which byte."""
     if not (malformed := _MALFORMED.match(str(error))):
         half = _HALF_PAIR.search(text, max(0, len(text) - _PAIR))
-        return (_HALF, half.start()) if half else ("it ends too early", len(text))
+        return (_HALF, half.start()) if half else ("it ends too early", len(text.rstrip()))
     what, place = malformed[1], int(malformed[2])
     if what in _HALF_PAIRS:
         return _HALF, place - _PAIR // 2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictor.codecs import features, json_bulk, json_document, json_small, json_strict
 from predictor.codecs.json_document import ABSENT, Array, Document
 from predictor.codecs.json_strict import Where
+from predictor.codecs.wording import plural
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 
@@ -62,7 +63,7 @@ def instance(body: bytes | bytearray, names: Sequence[str]) -> Sequence[float]:
         raise InvalidInput('the key "instance" is missing')
     text = bytes(value)
     if text[:1] in b"[{" and text.count(b",") > len(names) + _MARKS:
-        wanted = f"{len(names)} feature{'s' * (len(names) > 1)}"
+        wanted = plural(len(names), "feature")
         raise InvalidInput(f"instance: expected {wanted}, got more than {_MARKS}")
     return json_strict.row(json_strict.parse(text), names, "instance")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictor.codecs import features, json_document
-from predictor.codecs.features import shown as shown
+from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
 
 Where = str | tuple[str | int, ...]
@@ -99,7 +99,7 @@ def row(value: object, names: Sequence[str], where: Where) -> Sequence[float]:
         wanted = f"a list of {len(names)} numbers"
         raise InvalidInput(f"{place(where)}: expected {wanted}, got {describe(value)}")
     if len(items) != len(names):
-        wanted = f"{len(names)} feature{'s' * (len(names) > 1)}"
+        wanted = plural(len(names), "feature")
         raise InvalidInput(f"{place(where)}: expected {wanted}, got {len(items)}")
     if not NUMBERS.issuperset(map(type, items)):
         for i, (item, name) in enumerate(zip(items, names, strict=True)):

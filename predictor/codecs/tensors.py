@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from predictor.codecs import features, json_bulk, json_strict
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
+from predictor.codecs.wording import plural
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 
@@ -91,27 +92,32 @@ def from_bytes(content: bytes | memoryview, dtype: np.dtype[Any], where: str) ->
         InvalidInput: not a whole number of elements, or a BOOL other than 0 and 1.
     """
     if len(content) % dtype.itemsize:
-        raise InvalidInput(
-            f"{where}: {len(content)} bytes are not a whole number of elements of {dtype.itemsize}"
-        )
+        size = plural(len(content), "byte")
+        raise InvalidInput(f"{where}: expected a multiple of {dtype.itemsize} bytes, got {size}")
     if dtype.kind == "b":
         return from_numbers(np.frombuffer(content, np.uint8), dtype, where)
     return np.frombuffer(content, dtype).astype(np.float64, copy=False)
 
 
-def from_numbers(numbers: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[np.float64]:
+def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: int = 0) -> NDArray[np.float64]:
     """Read the numbers of a tensor, shape (n,), which may have been sent in a wider type than the tensor's.
+
+    Args:
+        numbers: the numbers.
+        dtype: the tensor's type.
+        where: the place of the numbers, for messages.
+        first: the index of the first number there.
 
     Raises:
         InvalidInput: one does not fit the tensor's type; it says which.
     """
-    values = numbers.astype(np.float64, copy=False)
+    sent = np.asarray(numbers)
+    values = sent.astype(np.float64, copy=False)
     if dtype.kind == "f":
         return _rounded(values, dtype)
-    wrong = np.zeros(0, bool) if np.can_cast(numbers.dtype, dtype) else ~_fits(values, dtype)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        _refuse(numbers[first].item(), dtype, (where, first))
+    if not np.can_cast(sent.dtype, dtype) and not (fits := _fits(values, dtype)).all():
+        wrong = int(np.argmin(fits))
+        _refuse(sent[wrong].item(), dtype, (where, first + wrong))
     return values
 
 
@@ -159,7 +165,7 @@ def check_count(shape: tuple[int, ...], count: int, where: str, *, most: bool = 
     """
     needed = math.prod(shape)
     if count > needed or (count < needed and not most):
-        raise InvalidInput(f"{where}: shape {list(shape)} needs {needed} numbers, got {count}")
+        raise InvalidInput(f"{where}: shape {list(shape)} needs {plural(needed, 'number')}, got {count}")
 
 
 class _Data:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import arrow, csv, json_output, json_rows, json_strict
+from predictor.errors import InvalidInput
 from predictor.messages import ARROW, CSV, JSON, NDJSON, Request, Response
 from predictor.service.inference import InferenceService
 
@@ -48,7 +49,10 @@ def batch_value(service: InferenceService, value: str, request: Request) -> Resp
 
 
 def _one(service: InferenceService, request: Request, row: Any) -> Response:
-    values = service.predict(request, np.array([row], dtype=np.float64))
+    try:
+        values = service.predict(request, np.array([row], dtype=np.float64))
+    except InvalidInput as error:
+        raise InvalidInput(str(error).replace("instances[0]", "instance")) from None
     return Response(json_output.prediction(float(values[0])), rows=1)
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_document, json_output, json_strict, tensors
 from predictor.codecs.cost import require_cheap
-from predictor.codecs.features import shown
 from predictor.codecs.json_document import ABSENT, Document
 from predictor.codecs.tensors import Tensor
+from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
 from predictor.messages import BINARY, JSON, Request, Response
 from predictor.service.inference import InferenceService
@@ -47,6 +47,12 @@ class _Request(Struct):
     outputs: Raw = ABSENT
 
 
+class _Parameters(Struct):
+    binary_data_size: Raw = ABSENT
+    binary_data_output: Raw = ABSENT
+
+
+_PARAMETERS = msgspec.json.Decoder(_Parameters | None)
 _TENSORS = msgspec.json.Decoder(list[_Tensor])
 _ANY = msgspec.json.Decoder()
 _REQUEST = msgspec.json.Decoder(_Request)
@@ -114,17 +120,18 @@ class _InferRequest:
         self._check_count(len(items))
         self.inputs = [self._tensor(item, f"inputs[{i}]") for i, item in enumerate(items)]
         if self._raw:
-            raise InvalidInput(f"{len(self._raw)} bytes are left after the tensors")
+            raise InvalidInput(f"the tensors leave {plural(len(self._raw), 'byte')} of the body")
         self.id = _value(found.id, "id")
         if not isinstance(self.id, str | None):
             raise InvalidInput(f"id: expected a string, got {json_strict.describe(self.id)}")
-        self.binary = _parameters(found.parameters, "parameters").get("binary_data_output") is True
+        wanted = _parameters(found.parameters, "parameters").binary_data_output
+        self.binary = _value(wanted, "parameters.binary_data_output") is True
         self.output = self._output(_value(found.outputs, "outputs"))
 
     def _check_count(self, count: int) -> None:
         most = self._service.handle.require().scorer.width
         if count > most + _MORE_TENSORS:
-            raise InvalidInput(f"inputs: expected at most {most} tensors, got {count}")
+            raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {count}")
         require_cheap(_COST * count, inline=self._request.inline)
 
     def _tensor(self, item: _Tensor, where: str) -> Tensor:
@@ -138,20 +145,19 @@ class _InferRequest:
             array = self._document.array(item.data, f"{where}.data")
             values = tensors.from_json(array, dtype, shape, where, self._request, check_rows)
             return Tensor(name, shape, values)
-        parameters = _parameters(item.parameters, f"{where}.parameters")
-        if "binary_data_size" not in parameters:
+        size = _parameters(item.parameters, f"{where}.parameters").binary_data_size
+        if size is ABSENT:
             raise InvalidInput(f"{where}: neither data nor parameters.binary_data_size is given")
-        content = self._take(parameters["binary_data_size"], where)
+        content = self._take(size, f"{where}.parameters.binary_data_size")
         check_rows(len(content) // dtype.itemsize // tensors.columns(shape))
         return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
 
-    def _take(self, size: object, where: str) -> memoryview:
+    def _take(self, value: Raw, where: str) -> memoryview:
         """Return the next bytes after the JSON."""
-        if type(size) is not int or not 0 <= size <= len(self._raw):
-            raise InvalidInput(
-                f"{where}.parameters.binary_data_size: {json_strict.describe(size)},"
-                f" and {len(self._raw)} bytes are left after the JSON"
-            )
+        size, left = _value(value, where), len(self._raw)
+        if type(size) is not int or not 0 <= size <= left:
+            most, got = plural(left, "byte"), json_strict.describe(size)
+            raise InvalidInput(f"{where}: expected at most the {most} after the JSON, got {got}")
         content, self._raw = self._raw[:size], self._raw[size:]
         return content
 
@@ -180,16 +186,19 @@ def _split(request: Request) -> tuple[bytes | bytearray, memoryview]:
         return body, memoryview(b"")
     length = int(given) if given.isdigit() else -1
     if not 0 <= length <= len(body):
-        wrong = f"{shown(given.decode('latin-1'))} is not a length within {len(body)} bytes"
+        wrong = f"{shown(given.decode('latin-1'))} is not a length within {plural(len(body), 'byte')}"
         raise InvalidInput(f"Inference-Header-Content-Length: {wrong}")
     return body[:length], memoryview(body)[length:]
 
 
-def _parameters(value: Raw, where: str) -> dict[str, Any]:
-    parameters = _value(value, where) or {}
-    if not isinstance(parameters, dict):
-        raise InvalidInput(f"{where}: expected an object, got {json_strict.describe(parameters)}")
-    return parameters
+def _parameters(value: Raw, where: str) -> _Parameters:
+    if value is ABSENT:
+        return _Parameters()
+    try:
+        return json_document.decode(_PARAMETERS, value) or _Parameters()
+    except msgspec.ValidationError:
+        found = json_document.describe(bytes(value))
+        raise InvalidInput(f"{where}: expected an object, got {found}") from None
 
 
 def _value(value: Raw, where: str) -> Any:

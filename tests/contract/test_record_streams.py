@@ -38,7 +38,7 @@ def test_continues_after_an_invalid_record(stream: RecordStream) -> None:
     stream.send(b'{"instance":0}\n\nnonsense\n{"instance":null}\n{"instance":1e308}\n{"instance":[0]}\n')
     assert stream.receive() == [
         {"prediction": 152.0},
-        {"error": "record 1: it is not JSON: Expecting value at character 0"},
+        {"error": "record 1: it is not JSON: invalid character at byte 4"},
         {"error": "record 2: instance: expected a number, got null"},
         {"error": "record 3: instance: the prediction is beyond the range of a double"},
         {"prediction": 152.0},

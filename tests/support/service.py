@@ -5,6 +5,7 @@ from pathlib import Path
 
 from predictor.codecs.cost import TooCostly
 from predictor.messages import Request, RequestHeaders, Response
+from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.scorer import Scorer
 from predictor.service.inference import InferenceService
@@ -20,8 +21,13 @@ def make_service(
     """Return a service of a model; its features are bmi, bp and s1 if no others are given."""
     model = linear_model(weights, features=features) if features else linear_model(weights)
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=max_rows)
-    handle.loaded = LoadedModel(model, "digest", Scorer(model), 0.0)
+    handle.loaded = load(model)
     return InferenceService(handle, Settings())
+
+
+def load(model: LinearModel) -> LoadedModel:
+    """Return a model as if it had been read from a folder."""
+    return LoadedModel(model, "digest", Scorer(model), 0.0)
 
 
 def answer(

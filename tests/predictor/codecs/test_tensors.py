@@ -163,7 +163,7 @@ def test_reads_the_bytes_of_every_datatype(name: str, dtype: str) -> None:
     found = tensors.datatype(name, "x")
     values = [0.0, 1.0, 100.0]
     assert tensors.from_bytes(np.array(values, dtype).tobytes(), found, "x").tolist() == values
-    with pytest.raises(InvalidInput, match="x: 1 bytes are not a whole number"):
+    with pytest.raises(InvalidInput, match="x: expected a multiple of 8 bytes, got 1 byte"):
         tensors.from_bytes(b"1", np.dtype("<f8"), "x")
 
 

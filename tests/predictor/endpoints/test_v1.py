@@ -1,0 +1,53 @@
+import json
+from typing import Any
+
+import pytest
+
+from predictor.codecs.cost import TooCostly
+from predictor.endpoints import v1
+from predictor.messages import Request
+from tests.support.service import answer, make_service
+
+ONE, TWO = make_service(), make_service((1.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"instances": [[0.5, 1], [2, 3]]},
+        {"instances": [{"bmi": 0.5, "bp": 1}, {"bp": 3, "bmi": 2}]},
+        {"inputs": [[0.5, 1], [2, 3]]},
+        {"inputs": [{"bmi": 0.5, "bp": 1}, {"bp": 3, "bmi": 2}]},
+        {"inputs": {"bp": [1, 3], "bmi": [0.5, 2]}},
+        {"parameters": {}, "inputs": {"bp": [1, 3], "bmi": [0.5, 2]}, "x": [1]},
+    ],
+)
+def test_takes_rows_and_columns(document: Any) -> None:
+    response = answer(TWO, v1.predict, json.dumps(document).encode())
+    assert json.loads(response.body) == {"predictions": [162.5, 184.0]}
+    explained = json.loads(answer(TWO, v1.explain, json.dumps(document).encode()).body)["explanations"]
+    assert [item["prediction"] for item in explained] == [162.5, 184.0]
+    assert explained[1]["contributions"] == {"bmi": 2.0, "bp": 30.0}
+
+
+@pytest.mark.parametrize("count", [3, 100_000])
+def test_takes_columns_of_any_length(count: int) -> None:
+    columns = {"bp": [1] * count, "bmi": [0.5] * count}
+    for document in ({"inputs": columns}, {"x": [[1, 2]] * count, "inputs": columns}):
+        response = answer(TWO, v1.predict, json.dumps(document).encode())
+        assert json.loads(response.body) == {"predictions": [162.5] * count}
+
+
+def test_explains_few_rows_on_the_event_loop() -> None:
+    body = json.dumps({"instances": [1] * 5000}).encode()
+    with pytest.raises(TooCostly):
+        v1.explain(ONE, Request(body=body, inline=True))
+    assert answer(ONE, v1.explain, body).rows == 5000
+
+
+def test_explains_a_tenth_of_the_rows_that_are_predicted() -> None:
+    service = make_service(max_rows=100)
+    body = json.dumps({"instances": [1] * 11}).encode()
+    assert answer(service, v1.predict, body).status == 200
+    for more in (b"", b" " * 2000):
+        assert answer(service, v1.explain, body + more).status == 413
