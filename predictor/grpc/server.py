@@ -111,8 +111,8 @@ class _Endpoint:
             client = _address(context.peer())
         call = Call(endpoint, scope, handler, fields, client, "POST", self.path)
         reservation = service.memory.reserve()
-        # The response takes memory until it is sent, which is after this function. The context's own callbacks
-        # would keep the call until garbage is collected.
+        # The response takes memory until it is sent, which is after this function. The context's own
+        # callbacks would hold the call until garbage is collected.
         if task := asyncio.current_task():
             task.add_done_callback(lambda _task: reservation.release())
         response = await service.answer(call, partial(self._read, context), reservation)
