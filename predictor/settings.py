@@ -2,8 +2,8 @@
 
 ``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
 precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
-KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, and have no
-prefix.
+KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's
+variables, and have no prefix.
 """
 
 from pathlib import Path
