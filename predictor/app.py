@@ -166,7 +166,7 @@ class Predictor:
         now = time.monotonic()
         for connection in list(http.server_state.connections):
             if isinstance(connection, FastProtocol):
-                connection.tend(now)
+                connection.check_timers(now)
 
     async def _refresh(self, service: InferenceService, round_: int) -> None:
         """Read keys and certificates again when they change, in a thread: keys may come over a network."""

@@ -59,6 +59,8 @@ class Response(NamedTuple):
     @classmethod
     def refusal(cls, error: PredictorError) -> "Response":
         """Return ``{"error": "what and where"}``."""
+        # Its traceback holds the frames that it passed, and so the body and whatever was read from that.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         body = orjson.dumps({"error": str(error)})
         return cls(body, error.status, headers=error.headers, error=error)
 

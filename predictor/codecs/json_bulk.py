@@ -118,7 +118,7 @@ def rows(piece: bytes, width: int) -> NDArray[np.float64] | None:
     return found if alike(piece, found.size // width, width) else None
 
 
-def count(text: bytes | bytearray, mark: bytes, start: int = 0, stop: int | None = None) -> int:
+def count(text: bytes | bytearray | memoryview, mark: bytes, start: int = 0, stop: int | None = None) -> int:
     """Count a character: where there are many, in a tenth of the time of ``bytes.count``."""
     characters = np.frombuffer(text, np.uint8)[start:stop]
     pieces = (characters[first : first + PIECE] for first in range(0, len(characters), PIECE))

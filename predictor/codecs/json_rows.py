@@ -147,14 +147,18 @@ def _columns(
     check_rows: CheckRows,
 ) -> NDArray[np.float64]:
     """Read an object with a list of numbers for each feature into shape (n, d)."""
-    if bytes(value).count(b'"') > 2 * len(names) + _MARKS:
+    if json_bulk.count(memoryview(value), b'"') > 2 * len(names) + _MARKS:
         raise InvalidInput(f"{key}: more than {_MARKS // 2} names")
     columns = json_document.decode(_COLUMNS, value)
     features.order(list(columns), names, key)
-    found = [_rows(document, columns[name], f"{key}.{name}", [name], request, check_rows) for name in names]
-    if len(set(map(len, found))) > 1:
-        raise InvalidInput(f"{key}: the features have different numbers of rows")
-    return np.concatenate(found, axis=1)
+    X = np.empty((0, len(names)))
+    for i, name in enumerate(names):
+        column = _rows(document, columns[name], f"{key}.{name}", [name], request, check_rows)
+        X = X if i else np.empty((len(column), len(names)))
+        if len(column) != len(X):
+            raise InvalidInput(f"{key}: the features have different numbers of rows")
+        X[:, i] = column[:, 0]
+    return X
 
 
 class _Rows:
