@@ -61,11 +61,11 @@ class RequestContext:
         self.fields: Mapping[bytes, bytes] = dict(scope["headers"])
         self.receive = receive
         self.send = send
-        self.complete = self.admitted = False
+        self.complete = False
         route = application.routes.find(self.path)
         endpoint, handler = route.endpoint, route.handler(self.method)
-        takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
         self.cors_fields = application.cors.fields(self.fields)
+        takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
         if preflight := application.cors.preflight(self.method, self.fields, route):
             endpoint, handler = "preflight", preflight
         elif takes_events and cloud_events.is_event(self.fields):
@@ -98,8 +98,9 @@ class RequestContext:
             async with asyncio.timeout(settings.read_seconds):
                 while not self.complete:
                     parts.append(await self._more())
+                    before = reservation.size
                     reservation.grow(len(parts[-1]))
-                    self._check_received_length(reservation.size)
+                    self._check_received_length(before, reservation.size)
         except TimeoutError as error:
             raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
         # Joined once: a buffer that grows would be copied again and again.
@@ -112,16 +113,14 @@ class RequestContext:
         if announced > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
         self.service.check_room(announced)
-        self.admitted = b"content-length" in self.fields
 
-    def _check_received_length(self, size: int) -> None:
+    def _check_received_length(self, before: int, size: int) -> None:
         """Refuse a body of unknown length as soon as it is too long, or would have to wait for a thread."""
         settings = self.service.settings
         if size > settings.max_body_bytes:
             raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
-        if size > settings.inline_bytes and not self.admitted:
+        if before <= settings.inline_bytes < size and b"content-length" not in self.fields:
             self.service.executor.check(size)
-            self.admitted = True
 
     async def _more(self) -> bytes:
         message = await self.receive()

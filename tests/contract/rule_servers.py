@@ -37,20 +37,31 @@ def start_open(place: Path) -> AbstractContextManager[Server]:
 
 def start_slow(place: Path) -> AbstractContextManager[Server]:
     """Start a server whose thread can be made to wait; nobody can be its administrator."""
-    launcher = (sys.executable, slow_predictor.__file__, str(place / "wait"))
+    launcher = (sys.executable, slow_predictor.__file__, str(place / "thread"))
     return start_predictor(place=place, launcher=launcher, queue=1, answer_seconds=0.1, inline_bytes=_INLINE)
 
 
 @contextmanager
 def waiting(slow: Server) -> Iterator[None]:
     """Have the thread of the slow server wait."""
-    file = slow.log.parent / "wait"
+    file = slow.log.parent / "thread"
+    file.with_suffix(".waits").unlink(missing_ok=True)
     file.touch()
     try:
         yield
     finally:
         file.unlink()
         wait_until(lambda: _answers_large(slow), what="the thread to be free")
+
+
+@contextmanager
+def full_queue(slow: Server) -> Iterator[None]:
+    """Have a request in the thread of the slow server, and one in its queue, for as long as wanted."""
+    waits = slow.log.parent / "thread.waits"
+    with waiting(slow):
+        wait_until(lambda: not _answers_large(slow) and waits.exists(), what="the thread to wait")
+        assert not _answers_large(slow)
+        yield
 
 
 def _answers_large(server: Server) -> bool:

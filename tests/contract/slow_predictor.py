@@ -1,6 +1,6 @@
 """Runs a predictor whose worker threads wait as long as a file exists; the event loop never waits.
 
-``python slow_predictor.py FILE PYTHON -m predictor ...``
+``python slow_predictor.py FILE PYTHON -m predictor ...``; a thread that waits makes the file ``FILE.waits``.
 """
 
 import sys
@@ -16,8 +16,10 @@ compute = InferenceService.compute
 
 def compute_slowly(self: InferenceService, handler: Handler, request: Request) -> Response:
     """Wait until the file is gone, and compute."""
-    while not request.inline and file.exists():
-        time.sleep(0.005)
+    if not request.inline and file.exists():
+        file.with_suffix(".waits").touch()
+        while file.exists():
+            time.sleep(0.005)
     return compute(self, handler, request)
 
 

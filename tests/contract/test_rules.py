@@ -16,7 +16,16 @@ from predictor.errors import PredictorError
 from tests.contract.bodies import Wanted
 from tests.contract.observations import observe, recorded_rows, wait_for_memory
 from tests.contract.operations import LIVENESS, OPERATIONS, READINESS, Operation, is_ready
-from tests.contract.rule_servers import ADMIN, KEYS, MAX_BYTES, MAX_ROWS, MEMORY, STARTERS, waiting
+from tests.contract.rule_servers import (
+    ADMIN,
+    KEYS,
+    MAX_BYTES,
+    MAX_ROWS,
+    MEMORY,
+    STARTERS,
+    full_queue,
+    waiting,
+)
 from tests.contract.streams import RecordStream
 from tests.contract.transports import LARGE, ONE_ROW, TRANSPORTS, Http, Reply, Transport
 from tests.support.http import chunked, head
@@ -111,11 +120,8 @@ def check_memory(server: Server, transport: Transport) -> None:
 
 
 def check_queue(server: Server, transport: Transport) -> None:
-    large = Wanted(size=LARGE)
-    with waiting(server):
-        for _ in range(2):  # one is in the thread, one in the queue, and both stay there
-            refused(server, transport, large, errors.DeadlineExceeded)
-        reply = refused(server, transport, large, errors.Overloaded)
+    with full_queue(server):
+        reply = refused(server, transport, Wanted(size=LARGE), errors.Overloaded)
     assert reply.message == "too many large requests are waiting"
     assert reply.headers["retry-after"] == "1"
 
