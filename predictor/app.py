@@ -166,14 +166,18 @@ class Predictor:
         now = time.monotonic()
         for connection in list(http.server_state.connections):
             if isinstance(connection, FastProtocol):
-                connection.tend(now)
+                connection.check_timers(now)
 
     async def _refresh(self, service: InferenceService, round_: int) -> None:
         """Read keys and certificates again when they change, in a thread: keys may come over a network."""
         if self.tls:
             await asyncio.to_thread(self.tls.refresh)
         for source in service.authorizer.sources:
-            if not isinstance(source, JsonWebTokens) or source.refresh_requested or round_ % _JWKS_ROUNDS == 0:
+            if (
+                not isinstance(source, JsonWebTokens)
+                or source.refresh_requested
+                or round_ % _JWKS_ROUNDS == 0
+            ):
                 await asyncio.to_thread(source.refresh)
 
 

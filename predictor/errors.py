@@ -115,6 +115,31 @@ class UnsupportedMediaType(PredictorError):
     grpc_code = "INVALID_ARGUMENT"
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """A content coding that is not read here.
+
+    Args:
+        message: what the client reads.
+        accepted: the codings that are read.
+    """
+
+    def __init__(self, message: str, accepted: str) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+    @property
+    def headers(self) -> HeaderFields:
+        """The codings that are read (RFC 9110, 12.5.3)."""
+        return ((b"accept-encoding", self.accepted.encode()),)
+
+
+class HeadTooLong(PredictorError):
+    """A request line and headers, or trailers, beyond the limit."""
+
+    status = 431
+    grpc_code = "RESOURCE_EXHAUSTED"
+
+
 class Unavailable(PredictorError):
     """The model is not ready, or there is too much to do; trying again may help.
 

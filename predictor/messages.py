@@ -59,7 +59,7 @@ class Response(NamedTuple):
     @classmethod
     def refusal(cls, error: PredictorError) -> "Response":
         """Return ``{"error": "what and where"}``."""
-        # Its frames hold the body, and one of them the response: memory until the garbage collector runs.
+        # Its traceback holds the frames that it passed, and so the body and whatever was read from that.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         body = orjson.dumps({"error": str(error)})
         return cls(body, error.status, headers=error.headers, error=error)

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     client_ca: Path | None = None
     """A file of CA certificates. If set, HTTP and gRPC clients need a certificate from one of them."""
 
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose web pages may read responses (CORS), such as ``["https://app.example"]``; ``["*"]`` for
+    all."""
+
     refresh_seconds: Seconds = 10
     """How often API keys and certificates are checked for changes. The JWKS document is read again at the
     next check after a token named an unknown key, and otherwise at every thirtieth check."""

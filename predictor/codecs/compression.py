@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import zstandard
 
-from predictor.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from predictor.errors import InvalidInput, TooLarge, UnsupportedEncoding
 from predictor.messages import Response
 
 SMALLEST = 1400
@@ -46,7 +46,7 @@ def decode(
         checkpoint: is called between pieces, and may raise to end the work.
 
     Raises:
-        UnsupportedMediaType: a coding other than gzip, zstd, deflate or identity.
+        UnsupportedEncoding: a coding other than gzip, zstd, deflate or identity.
         TooLarge: more than ``limit`` bytes come out.
         InvalidInput: the body does not have that coding.
     """
@@ -62,7 +62,9 @@ def decode(
         zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         return _decompress(body, "zstd", zstd.decompressobj, _ZSTD_STEP, limit, checkpoint)
     shown = coding.decode("latin-1")[:40]
-    raise UnsupportedMediaType(f"unsupported content encoding {shown}; use gzip, zstd or deflate")
+    raise UnsupportedEncoding(
+        f"unsupported content encoding {shown}; use gzip, zstd or deflate", "gzip, zstd, deflate"
+    )
 
 
 def compress(response: Response, coding: bytes) -> Response:

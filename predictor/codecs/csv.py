@@ -22,7 +22,8 @@ from predictor.errors import InvalidInput
 from predictor.messages import Request
 
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_HEADER = 2**16
+_LONGEST_HEADER = 2**14
+"""Bytes beside the names of the features."""
 _MORE_COLUMNS = 64
 """Columns beyond the features, up to which a header is read for a message."""
 _COST = 2
@@ -81,11 +82,12 @@ def write(values: NDArray[np.float64]) -> bytes:
 
 def _header(body: bytes, start: int, names: Sequence[str]) -> tuple[list[int] | None, int]:
     """Return the features' positions if the first line names them, and where the lines of numbers begin."""
-    end = body.find(b"\n", start, start + _LONGEST_HEADER)
-    end = start + _LONGEST_HEADER if end < 0 else end
+    longest = start + _LONGEST_HEADER + sum(len(name.encode()) for name in names)
+    end = body.find(b"\n", start, longest)
+    end = longest if end < 0 else end
     if body.count(b",", start, end) > len(names) + _MORE_COLUMNS:
         return None, start
-    lines = _Lines(body[start : start + _LONGEST_HEADER])
+    lines = _Lines(body[start:longest])
     try:
         columns = [field.strip() for field in next(csv.reader(lines, strict=True), [])]
     except csv.Error:

@@ -30,8 +30,8 @@ _COMMA = re.compile(rb"[ \t\r\n]*,")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NEXT = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _FIRST_ROWS = 64
-_SHORT = 2**10
-"""Bytes of a piece up to which numpy's calls take longer than what they do."""
+_SHORT = 2**15
+"""Bytes of a piece up to which numpy's calls take longer than to look at each byte."""
 
 
 class Elements(Protocol):
@@ -118,8 +118,10 @@ def rows(piece: bytes, width: int) -> NDArray[np.float64] | None:
     return found if alike(piece, found.size // width, width) else None
 
 
-def count(text: bytes | bytearray, mark: bytes, start: int = 0, stop: int | None = None) -> int:
+def count(text: bytes | bytearray | memoryview, mark: bytes, start: int = 0, stop: int | None = None) -> int:
     """Count a character: where there are many, in a tenth of the time of ``bytes.count``."""
+    if len(text) < _SHORT and not isinstance(text, memoryview):
+        return text.count(mark, start, stop)
     characters = np.frombuffer(text, np.uint8)[start:stop]
     pieces = (characters[first : first + PIECE] for first in range(0, len(characters), PIECE))
     return sum(int(np.count_nonzero(piece == ord(mark))) for piece in pieces)

@@ -84,7 +84,7 @@ class Document:
             InvalidInput: it is something else.
         """
         text = bytes(value)
-        if text in self.left_out:
+        if len(text) < 2 * len(_STAND_IN) and text in self.left_out:
             return Array(self.body, *self.left_out.pop(text), checked=False)
         if not text.startswith(b"["):
             raise InvalidInput(f"{where}: expected a list, got {describe(text)}")
@@ -109,10 +109,11 @@ class Document:
                 parts += [body[copied:start], stand_in]
                 copied = stop + 1
             position = end + 1
-        if parts:
-            self.short = b"".join([*parts, body[copied:]])
-            if self.short.count(_STAND_IN[:-3]) != len(self.left_out):  # a client sent one itself
-                self.left_out.clear()
+        short = b"".join([*parts, body[copied:]]) if parts else body
+        if short.count(_STAND_IN[:-3]) == len(self.left_out):
+            self.short = short
+        else:  # the client sent a stand-in itself
+            self.left_out.clear()
 
 
 def read(body: bytes | bytearray, reader: Callable[[Document], T]) -> T:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -37,6 +36,7 @@ class _Request(Struct):
     inputs: Raw = ABSENT
 
 
+_FORM = '{"instances": [...]}'
 _INSTANCE = msgspec.json.Decoder(_Instance)
 _INSTANCES = msgspec.json.Decoder(_Instances)
 _REQUEST = msgspec.json.Decoder(_Request)
@@ -80,9 +80,7 @@ def instances(request: Request, names: Sequence[str], check_rows: CheckRows) -> 
         InvalidInput: anything else; it says what and where.
         TooCostly: it is so unusual that it would take too long on the event loop.
     """
-    small = _small(request.body, names)
-    reader = partial(_read_instances, names=names, request=request, check_rows=check_rows)
-    return json_document.read(request.body, reader) if small is None else small
+    return _read(request, names, _Reader(request, names, check_rows).batch)
 
 
 def v1(request: Request, names: Sequence[str], check_rows: CheckRows) -> NDArray[np.float64]:
@@ -91,70 +89,63 @@ def v1(request: Request, names: Sequence[str], check_rows: CheckRows) -> NDArray
     Its rows are ``instances`` or ``inputs``, where ``inputs`` can also be an object with a list of numbers
     for each feature. Other members are ignored.
     """
-    small = _small(request.body, names)
-    reader = partial(_read_v1, names=names, request=request, check_rows=check_rows)
+    return _read(request, names, _Reader(request, names, check_rows).v1)
+
+
+def _read(
+    request: Request, names: Sequence[str], reader: Callable[[Document], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    small = json_small.instances(request.body, names) if len(request.body) <= json_small.SMALL else None
     return json_document.read(request.body, reader) if small is None else small
 
 
-def _read_instances(
-    document: Document, names: Sequence[str], request: Request, check_rows: CheckRows
-) -> NDArray[np.float64]:
-    found = document.members(_INSTANCES, '{"instances": [...]}')
-    return _rows(document, found.instances, "instances", names, request, check_rows)
+class _Reader:
+    """Reads the rows of a document into shape (n, d)."""
 
+    def __init__(self, request: Request, names: Sequence[str], check_rows: CheckRows) -> None:
+        self.request = request
+        self.names = names
+        self.check_rows = check_rows
 
-def _read_v1(
-    document: Document, names: Sequence[str], request: Request, check_rows: CheckRows
-) -> NDArray[np.float64]:
-    found = document.members(_REQUEST, '{"instances": [...]}')
-    if found.inputs is ABSENT:
-        return _rows(document, found.instances, "instances", names, request, check_rows)
-    if found.instances is not ABSENT:
-        raise InvalidInput('expected "instances" or "inputs", got both')
-    read = _columns if bytes(memoryview(found.inputs)[:1]) == b"{" else _rows
-    return read(document, found.inputs, "inputs", names, request, check_rows)
+    def batch(self, document: Document) -> NDArray[np.float64]:
+        return self._rows(document, document.members(_INSTANCES, _FORM).instances, "instances", self.names)
 
+    def v1(self, document: Document) -> NDArray[np.float64]:
+        found = document.members(_REQUEST, _FORM)
+        if found.inputs is ABSENT:
+            return self._rows(document, found.instances, "instances", self.names)
+        if found.instances is not ABSENT:
+            raise InvalidInput('expected "instances" or "inputs", got both')
+        if bytes(memoryview(found.inputs)[:1]) == b"{":
+            return self._columns(document, found.inputs, "inputs")
+        return self._rows(document, found.inputs, "inputs", self.names)
 
-def _small(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64] | None:
-    rows = json_small.instances(body, names) if len(body) <= json_small.SMALL else None
-    return None if rows is None else np.array(rows, dtype=np.float64)
+    def _rows(self, document: Document, value: Raw, key: str, names: Sequence[str]) -> NDArray[np.float64]:
+        """Read a list of rows."""
+        if value is ABSENT:
+            raise InvalidInput(f'the key "{key}" is missing')
+        elements = _Rows(names, array := document.array(value, key))
+        found = json_bulk.read(
+            array, elements, self.request, key, lambda most: self.check_rows(most // len(names))
+        )
+        if not len(found):
+            raise InvalidInput(f"{key}: expected at least one instance, got an empty list")
+        return found.reshape(-1, len(names))
 
-
-def _rows(
-    document: Document,
-    value: Raw,
-    key: str,
-    names: Sequence[str],
-    request: Request,
-    check_rows: CheckRows,
-) -> NDArray[np.float64]:
-    """Read a list of rows into shape (n, d)."""
-    if value is ABSENT:
-        raise InvalidInput(f'the key "{key}" is missing')
-    array, width = document.array(value, key), len(names)
-    found = json_bulk.read(array, _Rows(names, array), request, key, lambda most: check_rows(most // width))
-    if not len(found):
-        raise InvalidInput(f"{key}: expected at least one instance, got an empty list")
-    return found.reshape(-1, width)
-
-
-def _columns(
-    document: Document,
-    value: Raw,
-    key: str,
-    names: Sequence[str],
-    request: Request,
-    check_rows: CheckRows,
-) -> NDArray[np.float64]:
-    """Read an object with a list of numbers for each feature into shape (n, d)."""
-    if bytes(value).count(b'"') > 2 * len(names) + _MARKS:
-        raise InvalidInput(f"{key}: more than {_MARKS // 2} names")
-    columns = json_document.decode(_COLUMNS, value)
-    features.order(list(columns), names, key)
-    found = [_rows(document, columns[name], f"{key}.{name}", [name], request, check_rows) for name in names]
-    if len(set(map(len, found))) > 1:
-        raise InvalidInput(f"{key}: the features have different numbers of rows")
-    return np.concatenate(found, axis=1)
+    def _columns(self, document: Document, value: Raw, key: str) -> NDArray[np.float64]:
+        """Read an object with a list of numbers for each feature."""
+        if json_bulk.count(memoryview(value), b'"') > 2 * len(self.names) + _MARKS:
+            raise InvalidInput(f"{key}: more than {_MARKS // 2} names")
+        columns = json_document.decode(_COLUMNS, value)
+        features.order(list(columns), self.names, key)
+        X = np.empty((0, len(self.names)))
+        for i, name in enumerate(self.names):
+            column = self._rows(document, columns[name], f"{key}.{name}", [name])
+            X = X if i else np.empty((len(column), len(self.names)))
+            if len(column) != len(X):
+                raise InvalidInput(f"{key}: the features have different numbers of rows")
+            X[:, i] = column[:, 0]
+        return X
 
 
 class _Rows:

@@ -5,7 +5,9 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 SMALL = 1024
 """Bytes of a body up to which this is quicker than arrays."""
@@ -73,14 +75,19 @@ def instance(body: bytes | bytearray, names: Sequence[str]) -> Sequence[float] |
         return None
 
 
-def instances(body: bytes | bytearray, names: Sequence[str]) -> list[Sequence[float]] | None:
-    """Read ``{"instances": [x, ...]}`` with at least one row; None if it is anything else."""
+def instances(body: bytes | bytearray, names: Sequence[str]) -> NDArray[np.float64] | None:
+    """Read ``{"instances": [x, ...]}`` into shape (n, d), n > 0; None if it is anything else."""
     try:
-        found = decoders(len(names)).instances(body).instances
+        return table(decoders(len(names)).instances(body).instances, names)
     except (msgspec.DecodeError, RecursionError):
         return None
-    rows = [row(value, names) for value in found]
-    return None if not rows or None in rows else rows  # type: ignore[return-value]  # None is not in it
+
+
+def table(values: list[Any], names: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return decoded rows as shape (n, d), n > 0; None if there are none, or they have other names."""
+    if dict in (kinds := set(map(type, values))) or len(kinds) > 1:
+        values = [row(value, names) for value in values]
+    return None if not values or None in values else np.array(values, np.float64).reshape(-1, len(names))
 
 
 def row(value: Any, names: Sequence[str]) -> Sequence[float] | None:

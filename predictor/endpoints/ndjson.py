@@ -101,11 +101,11 @@ class Records:
             records = json_small.decoders(len(names)).records(text)
         except (msgspec.DecodeError, RecursionError):
             return None
-        rows = [json_small.row(record.instance, names) for record in records]
-        if len(rows) != count or None in rows:
+        X = json_small.table([record.instance for record in records], names)
+        if X is None or len(X) != count:
             return None
         try:
-            return self._predict(np.array(rows, dtype=np.float64), count)
+            return self._predict(X, count)
         except InvalidInput:
             return None
 

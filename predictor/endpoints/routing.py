@@ -109,7 +109,11 @@ class Routes:
         self.exact |= {f"/v2/models/{name}{verb or ''}": route for verb, route in self.v2.items()}
 
     def find(self, path: str) -> Route:
-        """Return the route of a decoded path; one that answers 404 for an unknown path."""
+        """Return the route of a decoded path; one that answers 404 for an unknown path.
+
+        A slash at the end makes no difference.
+        """
+        path = path.removesuffix("/") or "/"
         if route := self.exact.get(path):
             return route
         if path.startswith("/stream/"):

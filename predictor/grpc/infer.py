@@ -13,13 +13,17 @@ from predictor.endpoints import v2
 from predictor.endpoints.routing import check_model
 from predictor.errors import InvalidInput
 from predictor.grpc import contents
-from predictor.grpc.wire import Message, Runs, field_of
+from predictor.grpc.wire import Message, Runs, header
 from predictor.messages import Request, Response
 from predictor.service.inference import InferenceService
 
 Raw = Sequence[bytes | memoryview]
 
+_CONTENTS = _OUTPUTS = 5
+_RAW_OUTPUTS = 6
 _FP64_CONTENTS = 7
+"""Numbers of fields in a response."""
+_DOUBLE = 8
 _LONGEST_REST = 2**18
 _COST = 4
 """A byte of small fields costs as much as that many bytes of JSON."""
@@ -45,7 +49,7 @@ def infer(service: InferenceService, request: Request) -> Response:
             _tensor(service, request, item, runs[i] if runs else {}, raw[i] if raw else None, f"inputs[{i}]")
             for i, item in enumerate(message.inputs)
         ]
-        content = np.asarray(v2.predict(service, request, read), "<f8").tobytes()
+        content = memoryview(np.asarray(v2.predict(service, request, read), "<f8")).cast("B")
     # With feedback, the client needs the id that the rows are recorded under.
     identity = request.identify(message.id) if service.recorder else message.id
     return _write(service, identity, name, content, raw=bool(raw))
@@ -66,7 +70,9 @@ def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:
     return contents.parse(pb.ModelInferRequest, rest), runs, raw
 
 
-def _predict_row(service: InferenceService, message: pb.ModelInferRequest, raw: Raw) -> bytes | None:
+def _predict_row(
+    service: InferenceService, message: pb.ModelInferRequest, raw: Raw
+) -> memoryview | bytes | None:
     """Predict the most frequent message, one row of doubles, without numpy; None if it is another.
 
     It takes a third of the time of the general way, which is a quarter of the time of a call.
@@ -79,7 +85,7 @@ def _predict_row(service: InferenceService, message: pb.ModelInferRequest, raw: 
         return None
     row: Sequence[float] = item.contents.fp64_contents
     if raw:
-        if len(raw) != 1 or len(raw[0]) != 8 * scorer.width or item.HasField("contents"):
+        if len(raw) != 1 or len(raw[0]) != _DOUBLE * scorer.width or item.HasField("contents"):
             return None
         row = struct.unpack(f"<{scorer.width}d", raw[0])
     if len(row) != scorer.width:
@@ -111,15 +117,23 @@ def _tensor(
     return Tensor(item.name, shape, values)
 
 
-def _write(service: InferenceService, identity: str, name: str, content: bytes, *, raw: bool) -> Response:
-    """Write predictions, given as little-endian doubles; raw if the request's tensors were."""
-    rows = len(content) // 8
-    response = pb.ModelInferResponse(
-        model_name=service.handle.name, model_version=service.handle.version or "", id=identity
-    )
-    output = response.outputs.add(name=name, datatype="FP64", shape=(rows,))
+def _write(
+    service: InferenceService, identity: str, name: str, content: bytes | memoryview, *, raw: bool
+) -> Response:
+    """Write predictions, given as little-endian doubles; raw if the request's tensors were.
+
+    They are put into the message as bytes. The generated classes would take 4 ms for 100,000 numbers, and
+    copy them several times.
+    """
+    rows = len(content) // _DOUBLE
+    version = service.handle.version or ""
+    response = pb.ModelInferResponse(model_name=service.handle.name, model_version=version, id=identity)
+    output = pb.ModelInferResponse.InferOutputTensor(name=name, datatype="FP64", shape=(rows,))
     if raw:
-        response.raw_output_contents.append(content)
-    else:  # as bytes: to append 100,000 numbers takes 4 ms
-        output.contents.MergeFromString(field_of(_FP64_CONTENTS, content))
-    return Response(response.SerializeToString(), rows=rows)
+        response.outputs.append(output)
+        parts = [header(_RAW_OUTPUTS, len(content)), content]
+    else:
+        numbers = header(_FP64_CONTENTS, len(content))
+        tensor = output.SerializeToString() + header(_CONTENTS, len(numbers) + len(content)) + numbers
+        parts = [header(_OUTPUTS, len(tensor) + len(content)), tensor, content]
+    return Response(b"".join([response.SerializeToString(), *parts]), rows=rows)

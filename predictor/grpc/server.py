@@ -1,5 +1,6 @@
 """The gRPC server: it gives calls to the service, as bytes, and writes the responses."""
 
+import asyncio
 from functools import partial
 
 import grpc
@@ -40,7 +41,7 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     """
     settings = service.settings
     sent, received = (limit if limit > 0 else settings.max_body_bytes for limit in limits)
-    slots = max(2, settings.max_memory_bytes // received)
+    slots = max(2, settings.max_memory_bytes // (2 * received))
     large = ReadSlots(slots, _FAIR_SECONDS, settings.read_seconds)
     small = ReadSlots(_SMALL_SLOTS, _SMALL_FAIR_SECONDS, settings.read_seconds)
     server = grpc.aio.server(
@@ -101,15 +102,23 @@ class _Endpoint:
 
     async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
         """Answer a call."""
+        service = self.service
         endpoint, scope, handler, *_ = self.method
-        metadata = context.invocation_metadata()
-        fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
-        call = Call(endpoint, scope, handler, fields, _address(context.peer()), "POST", self.path)
-        reservation = self.service.memory.reserve()
-        # The response takes memory until it is sent, which is after this function.
-        context.add_done_callback(lambda _context: reservation.release())
-        response = await self.service.answer(call, partial(self._read, context), reservation)
-        await _write(context, response)
+        fields, client = {}, ""
+        if service.recorder or service.authorizer.guards(scope):
+            metadata = context.invocation_metadata()
+            fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
+            client = _address(context.peer())
+        call = Call(endpoint, scope, handler, fields, client, "POST", self.path)
+        reservation = service.memory.reserve()
+        # The response takes memory until it is sent, which is after this function. The context's own callbacks
+        # would keep the call until garbage is collected.
+        if task := asyncio.current_task():
+            task.add_done_callback(lambda _task: reservation.release())
+        response = await service.answer(call, partial(self._read, context), reservation)
+        reservation.hold(len(response.body))  # gRPC copies it
+        if response.headers or response.error:
+            _write_trailers(context, response)
         return response.body
 
     async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:
@@ -117,19 +126,19 @@ class _Endpoint:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
-            raise TooLarge("the call has no message, or too long a one")
+            raise TooLarge("the call has no message, or one that is too long")
         self.service.check_room(len(message))
         reservation.grow(len(message))
         return message
 
 
-async def _write(context: grpc.aio.ServicerContext, response: Response) -> None:
-    """Write all of a response but its body; an error ends the call."""
-    trailing = tuple((name.decode(), value.decode()) for name, value in response.headers)
+def _write_trailers(context: grpc.aio.ServicerContext, response: Response) -> None:
+    """Write all of a response but its body, which is not sent if there is an error."""
+    context.set_trailing_metadata([(name.decode(), value.decode()) for name, value in response.headers])
     if error := response.error:
-        await context.abort(grpc.StatusCode[error.grpc_code], str(error)[:_LONGEST_DETAILS], trailing)
-    if trailing:
-        context.set_trailing_metadata(trailing)
+        # Not by abort(): its exception would keep the call and all that it holds until garbage is collected.
+        context.set_code(grpc.StatusCode[error.grpc_code])
+        context.set_details(str(error)[:_LONGEST_DETAILS])
 
 
 def _address(peer: str) -> str:

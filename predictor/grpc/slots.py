@@ -7,7 +7,8 @@ from typing import TypeVar
 from predictor.errors import Overloaded, ReadTimeout
 
 _PATIENCE_SECONDS = 1.25
-"""How long a call waits for a slot: a little longer than the slowest reader keeps it from others."""
+"""How long a call waits for a slot: a little longer than a slow reader may keep one from it."""
+_LOOK_SECONDS = 0.05
 
 T = TypeVar("T")
 
@@ -16,7 +17,7 @@ class ReadSlots:
     """Slots for reading messages, first come first served.
 
     gRPC says how long a message is only when the whole of it is in memory. So what bounds the memory is the
-    number of messages that are read at once. A reader that is slow has to give way to others.
+    number of messages that are read at once. A slow reader has to give way to others.
 
     Args:
         count: how many messages are read at once.
@@ -28,7 +29,9 @@ class ReadSlots:
         self.fair_seconds = fair_seconds
         self.read_seconds = read_seconds
         self._slots = asyncio.Semaphore(count)
+        self._waiting = 0
         self._readers: dict[asyncio.Timeout, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read a message once there is a slot.
@@ -37,17 +40,17 @@ class ReadSlots:
             Overloaded: there was no slot for too long, or others waited for a slow message.
             ReadTimeout: the message did not arrive in time.
         """
-        if self._slots.locked():
-            await self._wait()
-        else:
-            await self._slots.acquire()
-        timeout = asyncio.timeout(self.read_seconds)
+        await (self._wait() if self._slots.locked() else self._slots.acquire())
+        loop = asyncio.get_running_loop()
+        started, timeout = loop.time(), asyncio.timeout(None)
+        self._readers[timeout] = started
+        # One timer looks after all readers: a timer for each would cost a tenth of a short call.
+        self._timer = self._timer or loop.call_later(_LOOK_SECONDS, self._look)
         try:
             async with timeout:
-                self._readers[timeout] = asyncio.get_running_loop().time()
                 return await read()
         except TimeoutError as error:
-            if timeout in self._readers:
+            if loop.time() - started >= self.read_seconds:
                 raise ReadTimeout(f"the message did not arrive within {self.read_seconds:g} s") from error
             raise Overloaded("the message arrived too slowly while others waited", retry_after=1) from error
         finally:
@@ -55,22 +58,24 @@ class ReadSlots:
             self._slots.release()
 
     async def _wait(self) -> None:
-        loop = asyncio.get_running_loop()
-        oldest = next(iter(self._readers.values()), loop.time())
-        timer = loop.call_at(oldest + self.fair_seconds, self._refuse_oldest)
+        self._waiting += 1
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise Overloaded("too many messages are being read", retry_after=1) from error
         finally:
-            timer.cancel()
+            self._waiting -= 1
 
-    def _refuse_oldest(self) -> None:
-        """End the read that has taken longest, if others have waited for it long enough."""
-        now = asyncio.get_running_loop().time()
-        for timeout, started in self._readers.items():
-            if now - started >= self.fair_seconds:
-                del self._readers[timeout]
-                timeout.reschedule(now)
-            return
+    def _look(self) -> None:
+        """End the reads that took too long, and as many as others wait for of those that take long."""
+        loop = asyncio.get_running_loop()
+        now, waiting = loop.time(), self._waiting
+        for timeout, started in list(self._readers.items()):
+            age = now - started
+            if age < self.read_seconds and (age < self.fair_seconds or waiting <= 0):
+                break
+            del self._readers[timeout]
+            timeout.reschedule(now)
+            waiting -= 1
+        self._timer = loop.call_later(_LOOK_SECONDS, self._look) if self._readers else None

@@ -100,8 +100,10 @@ class _Lifter:
                     runs.setdefault(run.number, []).append(self.view[run.start : run.end])
                 else:
                     return self._keep(field), {}
-            kept.append(field_of(_CONTENTS, b"".join(others)))
-        return field_of(_INPUTS, b"".join(kept)), runs
+            content = b"".join(others)
+            kept += (header(_CONTENTS, len(content)), content)
+        content = b"".join(kept)
+        return header(_INPUTS, len(content)) + content, runs
 
     def _keep(self, field: Field) -> bytes:
         self.others += field.end - field.start
@@ -141,11 +143,11 @@ class _Lifter:
         raise InvalidInput("malformed message")
 
 
-def field_of(number: int, content: bytes) -> bytes:
-    """Encode a field of bytes, a message or packed numbers."""
-    length, encoded = len(content), bytearray([number << 3 | _BYTES])
+def header(number: int, length: int) -> bytes:
+    """Encode what precedes a field of bytes, a message or packed numbers."""
+    encoded = bytearray([number << 3 | _BYTES])
     while length > 127:
         encoded.append(length & 127 | 128)
         length >>= 7
     encoded.append(length)
-    return bytes(encoded) + content
+    return bytes(encoded)

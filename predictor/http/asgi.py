@@ -10,7 +10,8 @@ import orjson
 
 from predictor.endpoints.ndjson import Records, TooLong
 from predictor.endpoints.routing import Routes
-from predictor.errors import PredictorError, ReadTimeout, TooLarge, UnsupportedMediaType
+from predictor.errors import PredictorError, ReadTimeout, TooLarge, UnsupportedEncoding
+from predictor.http.cors import Cors
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.service.inference import Call, InferenceService
@@ -21,14 +22,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ADMITTED = "linear_regressor.admitted"
-"""The extension of a scope that says that there is room for the body."""
-
 _CLOSE = (b"connection", b"close")
 _SLICE = 2**18
 _CUT_SHORT = frozenset((408, 413, 503))
-_LINGER_SECONDS = 1.0
-_LINGER_BYTES = 2**22
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +39,14 @@ class Application:
     def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service
         self.routes = routes
+        self.cors = Cors(service.settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             raise ValueError(f"this server does not speak {scope['type']}")
         try:
-            await RequestContext(self.service, self.routes, scope, receive, send).run()
+            await RequestContext(self, scope, receive, send).run()
         except Disconnected:
             logger.debug("a client went away before its request was complete")
 
@@ -57,20 +54,20 @@ class Application:
 class RequestContext:
     """One request and its response."""
 
-    def __init__(
-        self, service: InferenceService, routes: Routes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self.service = service
+    def __init__(self, application: Application, scope: Scope, receive: Receive, send: Send) -> None:
+        self.service = service = application.service
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.fields: Mapping[bytes, bytes] = dict(scope["headers"])
         self.receive = receive
         self.send = send
-        self.admitted = ADMITTED in (scope.get("extensions") or {})
         self.complete = False
-        route = routes.find(self.path)
+        route = application.routes.find(self.path)
         endpoint, handler = route.endpoint, route.handler(self.method)
-        if cloud_events.is_event(self.fields) and endpoint in cloud_events.ENDPOINTS:
+        self.cors_fields = application.cors.fields(self.fields)
+        if preflight := application.cors.preflight(self.method, self.fields, route):
+            endpoint, handler = "preflight", preflight
+        elif cloud_events.is_event(self.fields) and endpoint in cloud_events.ENDPOINTS:
             endpoint, handler = "cloud_event", cloud_events.wrap(handler, service.handle.name)
         client = str((scope.get("client") or ("",))[0])
         self.call = Call(
@@ -79,7 +76,7 @@ class RequestContext:
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
-        if self.path == "/stream" and self.method == "POST" and self._sends_records():
+        if self.call.endpoint == "stream" and self.method == "POST" and self._sends_records():
             await self._stream()
             return
         with self.service.memory.reserve() as reservation:
@@ -112,8 +109,7 @@ class RequestContext:
         announced = int(self.fields.get(b"content-length", b"0"))
         if announced > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
-        if not self.admitted:
-            self.service.check_room(announced)
+        self.service.check_room(announced)
 
     async def _more(self) -> bytes:
         message = await self.receive()
@@ -129,15 +125,13 @@ class RequestContext:
             (b"content-type", response.content_type),
             (b"content-length", str(len(response.body)).encode()),
             *response.headers,
+            *self.cors_fields,
         ]
-        closing = self.service.handle.draining or self._leaves_much_unread(response)
-        if closing:
+        if self.service.handle.draining or self._leaves_much_unread(response):
             headers.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": response.status, "headers": headers})
         for start in range(0, len(body), _SLICE):
             await self._send_body(body[start : start + _SLICE], more=True)
-        if closing:
-            await self._linger()
         await self._send_body(b"", more=False)
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
@@ -149,20 +143,6 @@ class RequestContext:
         much = response.status in _CUT_SHORT or announced > self.service.settings.inline_bytes
         return not self.complete and much
 
-    async def _linger(self) -> None:
-        """Read some of what the client is still sending, and discard it.
-
-        If the connection was closed at once, the kernel would answer what still arrives with a reset, which
-        can overtake the response and destroy it.
-        """
-        left = _LINGER_BYTES
-        try:
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while not self.complete and left > 0:
-                    left -= len(await self._more())
-        except (TimeoutError, Disconnected):
-            return
-
     async def _stream(self) -> None:
         """Answer records as they arrive, until the client ends or the server does."""
         service, started = self.service, time.perf_counter()
@@ -171,7 +151,7 @@ class RequestContext:
             headers = RequestHeaders.of(self.fields)
             headers.choose(NDJSON)
             if headers.content_encoding:
-                raise UnsupportedMediaType("a stream of records can't have a content encoding")
+                raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
             records = Records(service, headers.request_id)
         except PredictorError as error:
             response = Response.refusal(error)
@@ -179,6 +159,7 @@ class RequestContext:
             await self._write(response)
             return
         fields = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        fields += self.cors_fields
         if service.recorder:
             fields.append((b"x-request-id", records.name.encode()))
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -187,7 +168,6 @@ class RequestContext:
         try:
             last = await self._answer_records(records, ending)
             await self._send_body(last, more=True)
-            await self._linger()
             await self._send_body(b"", more=False)
         finally:
             service.metrics.in_progress -= 1

@@ -1,34 +1,37 @@
-"""The fast way in: small complete requests are answered within the call that receives their bytes.
+"""One HTTP connection: the fast path answers what it can, the ASGI application everything else.
 
-A subclass of uvicorn's httptools protocol, with the ``FastPath`` before it, which knows what it may answer.
-Whatever that does not recognise exactly goes on to uvicorn's own code untouched, byte by byte.
+A subclass of uvicorn's httptools protocol. The parser gets one request at a time. The bytes behind it wait
+until it is answered: so responses keep their order, and a request that waits costs no more than its bytes.
 """
 
 import asyncio
-import logging
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
-from predictor.http.asgi import ADMITTED
-from predictor.http.body_discarder import BodyDiscarder
-from predictor.http.fast_path import CachedRequest, FastPath, LargeBody
+from predictor.errors import PredictorError, Unavailable
+from predictor.http.fast_path import FastPath
+from predictor.http.head_cache import CachedRequest
+from predictor.http.request_parser import RequestParser
+from predictor.http.timers import Phase
+from predictor.http.unread import Unread
+from predictor.messages import Response
 from predictor.service.inference import InferenceService
 
 TESTED_VERSIONS = {"uvicorn": "0.54.0", "httptools": "0.9.0"}
 """The connection class overrides internals of these packages, so only tested versions may run."""
 
-_PIPELINED = 100
-"""Requests of one connection that wait for those before them; it is closed behind more."""
-_FIELD_BYTES = 32
-"""What a field of a head counts for beside its name and value, as in HTTP/2 (RFC 9113, 6.5.2)."""
-
-logger = logging.getLogger(__name__)
+_TURN_BYTES = 2**16
+_TURN_PARTS = 1000
+"""What is done for one connection before others have their turn."""
+_LAST_SECONDS = 1.0
+"""How long a client may go on sending when the server ends, or has too many connections."""
+_CLOSE = (b"connection", b"close")
 
 
 def check_versions() -> None:
@@ -48,333 +51,272 @@ def make_protocol(service: InferenceService, routes: Routes) -> type[HttpToolsPr
     return type("BoundProtocol", (FastProtocol,), {"fast_path": FastPath(service, routes)})
 
 
-class FastProtocol(HttpToolsProtocol):
-    """uvicorn's protocol for one connection, with the desk before it."""
+class _ResponseTransport:
+    """The transport as responses see it: to close it leaves the client time to read the response."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
+class FastProtocol(RequestParser):
+    """One connection."""
 
     fast_path: FastPath
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._service = self.fast_path.service
+        self.settings = self._service.settings
         super().__init__(*args, **kwargs)
-        self._within_message = False
-        self._within_head = False
-        self._ignores_upgrade = False
-        self._head_bytes = self._head_received = 0
-        self._head_since = 0.0
-        self._too_long = self._too_many = self._ended = False
-        self._refused = self._passing_over = False
-        self._unread = 0
-        self._sink: BodyDiscarder | None = None
-        self._answering: RequestResponseCycle | None = None
-        self._active = self._answered = time.monotonic()
-        self._unsent, self._unsent_since = 0, 0.0
-        self._quiet = True
         self._cached: CachedRequest | None = None
-        self._kept = b""
+        self._partial = False
+        self._sends_no_more = False
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        self._unread = Unread(self._service.memory, transport)
+        self._response_transport = _ResponseTransport(transport, self._close)
+        if len(self.connections) > self.settings.max_connections:
+            self._service.metrics.rejected["connections"] += 1
+            self.refuse(Unavailable("too many connections", retry_after=1), _LAST_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        """Answer what is known; give the rest to uvicorn."""
-        self._quiet = False
-        if self._kept:
-            data, self._kept = self._kept + data, b""
-        if self._at_boundary():
-            data = self._answer_known(data)
-            if not data:
-                return
-            if self._cached and self._cached.end - self._cached.body_start <= SMALL:
-                self._kept = data
-                return
-        self._hand_on(data)
+        """Answer what can be answered at once; the rest waits."""
+        self.timers.received = True
+        if self._unread.requests:
+            self._partial = False
+            data = self._unread.take() + data
+        place = self._answer_known(data, 0) if self.phase is Phase.BETWEEN else 0
+        if place < len(data):
+            self._process(data, place)
 
-    def _hand_on(self, data: bytes) -> None:
-        self._parse(data)
-        if self._within_head and not self.transport.is_closing():
-            self._head_received += len(data)
-            if self._head_received > self.fast_path.service.settings.max_header_bytes:
-                self._refuse_head()
-        if self._refused and self.scheme == "http":
-            self._refused = False
-            self._throw_away()
+    def pause_writing(self) -> None:
+        """Count responses that the client does not read against the memory budget."""
+        super().pause_writing()
+        self._unread.count(paused=True)
 
-    def _parse(self, data: bytes) -> None:
-        """Feed the parser; a request that asks for another protocol is answered as if it did not.
+    def resume_writing(self) -> None:
+        """Go on with the requests that waited for the client to read."""
+        super().resume_writing()
+        self._unread.count(paused=False)
+        self.loop.call_soon(self._resume)
 
-        A server may ignore Upgrade (RFC 9110, 7.8). httptools leaves the body of such a request unread, and
-        would take it for the next request.
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Stay open for responses that are under way: a client that sends no more may well read on."""
+        self._sends_no_more = True
+        self._parse_partial()
+        return self.scheme == "http" and self.phase is not Phase.CLOSING and not self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End with the connection."""
+        self.phase = Phase.CLOSING
+        self._unread.release()
+        self._abandon()
+        super().connection_lost(exc)
+
+    # One request after the other
+
+    def _answer_known(self, data: bytes, place: int) -> int:
+        """Answer requests whose heads are cached; returns the place behind them in ``data``.
+
+        If the body of the last one is not complete, it waits for its rest.
         """
-        self._unset_keepalive_if_required()
-        while data:
-            try:
-                self.parser.feed_data(data)
+        if not self._ready() or self._service.handle.draining:
+            return place
+        fast_path, cached = self.fast_path, self._cached
+        client = self.client[0] if self.client else ""
+        while place < len(data) and place < _TURN_BYTES:
+            if cached is not None and data.startswith(cached.head, place):
+                head, start = cached.head, place + len(cached.head)
+            else:
+                start = data.find(b"\r\n\r\n", place) + 4
+                head = data[place:start]
+                cached = self._cached = fast_path.heads.find(head)
+                if cached is None:
+                    break
+            end = start + cached.length
+            if end > len(data):
+                self._partial = cached.length <= SMALL
+                break
+            answer = fast_path.answer(
+                cached, head, data[start:end], client, self.server_state.default_headers
+            )
+            if answer is None:
+                break
+            self.transport.write(answer)
+            self.server_state.total_requests += 1
+            place = end
+            if self.flow.write_paused:
+                break
+        return place
+
+    def _process(self, data: bytes, place: int) -> None:
+        """Take requests from a place of ``data`` on, until one has to be answered before the next."""
+        for _ in range(_TURN_PARTS):
+            if place >= _TURN_BYTES or self._waits():
+                break
+            place = self._take_part(data, place)
+            if place == len(data):
                 return
-            except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
-                return
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
-                self._new_parser()
-                self._ignores_upgrade = False
+        self._unread.requests = data[place:]
+        if self._partial:
+            return
+        self.flow.pause_reading()
+        if not self._waits():
+            self.loop.call_soon(self._resume)
+        elif not self._unread.count(paused=self.flow.write_paused):
+            self._drop_requests()
 
-    def _head_without_upgrade(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
-        fields = (b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
-        return b"%b%b\r\n" % (line, b"".join(fields))
+    def _take_part(self, data: bytes, place: int) -> int:
+        """Answer, parse or discard bytes from a place of ``data`` on; returns the place behind them."""
+        if self.phase is Phase.BETWEEN:
+            answered = self._answer_known(data, place)
+            return answered if answered > place or self._partial else self.parse_part(data, place)
+        if self.phase in (Phase.HEAD, Phase.BODY):
+            return self.parse_part(data, place)
+        size = len(data) - place
+        if self.phase is Phase.REFUSED:
+            size = min(size, self.discard)
+        self.discard -= size
+        if self.discard <= 0 and self.phase is Phase.REFUSED:
+            self.phase = Phase.BETWEEN
+        elif self.discard <= 0:
+            self.transport.close()
+        return place + size
 
-    def _new_parser(self) -> None:
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    def _resume(self) -> None:
+        """Go on with the requests that wait, once the one before them is answered and sent."""
+        if self.transport.is_closing() or self._waits():
+            return
+        self.flow.resume_reading()
+        if self._unread.requests:
+            self._process(self._unread.take(), 0)
+        self._finish()
 
-    def _throw_away(self) -> None:
-        """Have the kernel take the rest of a refused body, and look at the next head before more is read."""
-        if self._sink is None or self._sink.released:
-            self._sink = BodyDiscarder(self.loop, self.transport, self._received_behind, self._passed_over)
-        if self._passing_over:
-            self._sink.take(self._unread)
+    def _ready(self) -> bool:
+        """Return whether all requests are answered, and most of the responses sent."""
+        return self._all_answered() and not self.flow.write_paused
 
-    def _received_behind(self, data: bytes) -> None:
-        """Take what begins behind a refused body; the same again is refused without a look at each field."""
-        head = data[: data.find(b"\r\n\r\n") + 4]
-        large = self.fast_path.find_large_body(head) if self._at_boundary() else None
-        unread = large.length - (len(data) - len(head)) if large else 0
-        refusal = (
-            self.fast_path.refuse(large, self.server_state.default_headers) if large and unread > 0 else None
-        )
-        if refusal and self._sink:
-            self._write_refusal(refusal)
-            self._sink.take(unread)
-        else:
-            if self._sink:  # before it is read, which may pause the transport for reasons of its own
-                self._sink.release()
-            self.data_received(data)
-
-    def _at_boundary(self) -> bool:
-        """Whether the next byte begins a request, with none before it that is not answered."""
-        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        return (
-            not self._within_message
-            and (cycle is None or cycle.response_complete)
-            and not self.flow.write_paused
-            and not self.fast_path.service.handle.draining
-        )
+    def _waits(self) -> bool:
+        return self._partial or (self.phase is Phase.BETWEEN and not self._ready())
 
     def _all_answered(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
         return cycle is None or cycle.response_complete
 
-    def _answer_known(self, data: bytes) -> bytes:
-        """Answer requests from the beginning of ``data``; returns what is left.
+    def _parse_partial(self) -> None:
+        """Parse a small request whose body is late, so that the application waits for it."""
+        if self._partial:
+            self._partial = False
+            data, place = self._unread.take(), 0
+            while place < len(data):
+                place = self.parse_part(data, place)
 
-        Then there is a cached if that begins with a head that is known: the body may come in the next packet.
-        """
-        fast_path, cached = self.fast_path, self._cached
-        start, end = 0, len(data)
-        while start < end:
-            if cached is None or not data.startswith(cached.head, start):
-                stop = data.find(b"\r\n\r\n", start) + 4
-                cached = self._cached = fast_path.find(data[start:stop]) if stop >= 4 else None
-            if cached is None or start + cached.end > end:
-                break
-            body = data[start + cached.body_start : start + cached.end]
-            client = self.client[0] if self.client else ""
-            answer = fast_path.answer(cached, body, client, self.server_state.default_headers)
-            if answer is None:
-                self._cached = None
-                break
-            self.transport.write(answer)
-            self.server_state.total_requests += 1
-            start += cached.end
-        if start:
-            self._unset_keepalive_if_required()
-        return data[start:]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, if there may be another one."""
-        super().connection_made(transport)
-        if len(self.connections) > self.fast_path.service.settings.max_connections:
-            self.fast_path.service.metrics.rejected["connections"] += 1
-            transport.write(_closing(503, b'{"error":"too many connections"}', b"retry-after: 1\r\n"))
-            transport.close()
-
-    def on_message_begin(self) -> None:
-        """Note that uvicorn's parser is within a request."""
-        self._within_message = self._within_head = True
-        self._head_bytes = self._head_received = 0
-        self._head_since = time.monotonic()
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Count the bytes of the head."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count the bytes of the head; trailers are counted too, and otherwise ignored (RFC 9110, 6.5.1)."""
-        self._count(len(name) + len(value) + _FIELD_BYTES)
-        if self._within_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Note that the head is complete; take no more requests at once than may wait."""
-        if self.parser.get_method() == b"CONNECT":
-            raise ValueError("CONNECT asks for a tunnel, and this server is no proxy")
-        if self.parser.should_upgrade():
-            self._ignores_upgrade = True
-            return
-        self._within_head = False
-        if len(self.pipeline) >= _PIPELINED:
-            self._too_many = True
-            self.pipeline[0][0].keep_alive = False
-            raise ValueError("too many requests wait for those before them")
-        plain = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-        large = self.fast_path.large_body(self.url, self.headers) if plain and self._all_answered() else None
-        if large is None or not self._refuse(large):
-            super().on_headers_complete()
-
-    def _refuse(self, large: LargeBody) -> bool:
-        """Refuse a large body while there is no room; what comes of it is passed over unread."""
-        refusal = self.fast_path.refuse(large, self.server_state.default_headers)
-        if refusal is None:
-            self.scope["extensions"] = {ADMITTED: {}}
-            return False
-        self._write_refusal(refusal)
-        self._refused = self._passing_over = True
-        self._unread = large.length
-        return True
-
-    def _write_refusal(self, refusal: bytes) -> None:
-        self.transport.write(refusal)
-        self.server_state.total_requests += 1
-        self._answered = time.monotonic()
-        self._quiet = False
-
-    def _passed_over(self) -> None:
-        """Begin anew behind a body of which the parser saw only a part."""
-        if not self._passing_over:
-            return
-        self._within_message = self._passing_over = False
-        self._new_parser()
-
-    def on_body(self, body: bytes) -> None:
-        """Take in a part of a body, unless it was refused."""
-        if self._passing_over:
-            self._unread -= len(body)
-        else:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Note that uvicorn's parser is between two requests."""
-        if self._ignores_upgrade:
-            return
-        self._within_message = False
-        if self._passing_over:
-            self._passing_over = False
-        else:
-            super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """Begin to count how long the connection is idle; close one whose client sends no more."""
-        self._active = self._answered = time.monotonic()
-        super().on_response_complete()
-        if self._ended and self._all_answered():
-            self.transport.close()
-
-    def shutdown(self) -> None:
-        """End, when what is under way is answered."""
-        self._let_go()
-        super().shutdown()
-
-    def _let_go(self) -> None:
-        """Give to uvicorn what was kept for a body that may take longer, and to the transport its reading."""
-        if self._kept:
-            kept, self._kept = self._kept, b""
-            self._hand_on(kept)
-        if self._sink and not self._sink.left:
-            self._sink.release()
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """Stay open for answers that are under way: a client that sends no more may well read on."""
-        self._let_go()
-        self._ended = True
-        if self._all_answered():
-            return False
-        if self.scheme == "http" and not self._within_message:
-            return True
-        self._give_up()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End with the connection."""
-        if self._sink:
-            self._sink.release()
-        self._give_up()
-        super().connection_lost(exc)
+    # Responses, and the end
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Note who is answering: uvicorn itself forgets when another request arrives."""
-        self._answering = cycle
+        cycle.transport = self._response_transport  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
-    def _give_up(self) -> None:
-        """Tell whoever is still answering that nobody reads it any more."""
-        if self._answering and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        self._count_response()
+        if self.phase is not Phase.CLOSING and not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self._unread.requests or self._sends_no_more:
+                self.loop.call_soon(self._resume)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, or one with too long a head.
+    def _count_response(self) -> None:
+        self.server_state.total_requests += 1
+        self.timers.answered = time.monotonic()
 
-        Where too many requests wait, the connection ends with the answer to the last of them.
+    def refuses_body(self, length: int) -> bool:
+        """Refuse a large body while there is no room for it."""
+        keeps_alive = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
+        if length <= self.settings.inline_bytes or not keeps_alive:
+            return False
+        refusal = self.fast_path.refuse(self.url, self.headers, self.server_state.default_headers)
+        if refusal is None:
+            return False
+        self.transport.write(refusal)
+        self._count_response()
+        return True
+
+    def refuse(self, error: PredictorError, seconds: float | None = None) -> None:
+        """Refuse what can't be parsed any further, and close the connection."""
+        if self.phase is not Phase.BODY or not self.cycle.response_started:
+            response = Response.refusal(error)
+            response = response._replace(headers=(*response.headers, _CLOSE))
+            self.transport.write(self.fast_path.write(response, self.server_state.default_headers))
+        self._abandon()
+        self._linger(self.settings.read_seconds if seconds is None else seconds)
+
+    def _drop_requests(self) -> None:
+        """Answer no more than the current request: there is no memory for those behind it."""
+        if self._all_answered():
+            self._linger(self.settings.read_seconds)
+        else:
+            self.cycle.keep_alive = False
+            self.phase, self.discard = Phase.CLOSING, self.settings.max_body_bytes
+            self._unread.release()
+
+    def _close(self) -> None:
+        """Close the connection; if the client is still sending, once it has read the response."""
+        if self.phase is Phase.BETWEEN and not self._unread.requests:
+            self.transport.close()
+        else:
+            draining = self._service.handle.draining
+            self._linger(_LAST_SECONDS if draining else self.settings.read_seconds)
+
+    def _linger(self, seconds: float) -> None:
+        """Close the sending direction, and for some time discard what still comes.
+
+        If the connection was closed at once, the kernel would answer what still comes with a reset, which can
+        overtake the response and destroy it.
         """
-        if self._too_long:
-            self._refuse_head()
-        elif not self._too_many:
-            super().send_400_response(msg)
-            self._give_up()
+        self.phase, self.discard = Phase.CLOSING, self.settings.max_body_bytes
+        self._unread.requests = b""
+        self._unread.count(paused=self.flow.write_paused)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(seconds, self.transport.close)
 
-    def _refuse_head(self) -> None:
-        self.transport.write(_closing(431, b'{"error":"the head of the request is too long"}'))
-        self.transport.close()
-        self._give_up()
+    def _finish(self) -> bool:
+        """Close the connection if its client sends no more and nothing is to be answered; returns whether."""
+        incomplete = self.phase in (Phase.HEAD, Phase.BODY)
+        done = self._sends_no_more and not self._unread.requests and (incomplete or self._all_answered())
+        if done:
+            self._abandon()
+            self.transport.close()
+        return done
 
-    def tend(self, now: float) -> None:
-        """Close a connection that keeps us waiting.
+    def _abandon(self) -> None:
+        """Tell the application that nobody waits for its response any more."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
-        For a head, for the rest of a body that nobody wants any more, or idle for the next request. One whose
-        client takes nothing of what it was sent is cut off.
-        """
-        settings = self.fast_path.service.settings
-        if self._quiet:
-            self._let_go()
-        else:  # cheaper than a look at the clock for each request
-            self._quiet, self._active = True, now
+    def shutdown(self) -> None:
+        """End, once the request under way is answered."""
+        self._parse_partial()
+        if not self._all_answered():
+            self.cycle.keep_alive = False
+        elif self.phase in (Phase.BODY, Phase.REFUSED):
+            self._linger(_LAST_SECONDS)
+        else:
+            self.transport.close()
+
+    def check_timers(self, now: float) -> None:
+        """Close a connection that keeps the server waiting; called once a second."""
+        self._parse_partial()
         unsent = self.transport.get_write_buffer_size()
-        if unsent != self._unsent or not unsent:
-            self._unsent, self._unsent_since = unsent, now
-        if unsent:
-            if now - self._unsent_since > settings.write_seconds:
-                self.transport.abort()
-        elif self._within_head:
-            if now - self._head_since > settings.head_seconds:
-                self.transport.close()
-        elif self._all_answered():
-            if self._within_message:
-                waited, patience = now - self._answered, settings.read_seconds
-            else:
-                waited, patience = now - self._active, float(self.timeout_keep_alive)
-            if waited > patience:
-                self.transport.close()
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.fast_path.service.settings.max_header_bytes:
-            self._too_long = True
-            raise ValueError("the head of the request is too long")
-
-
-def _closing(status: int, body: bytes, headers: bytes = b"") -> bytes:
-    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b" % (
-        STATUS_LINE[status],
-        len(body),
-        headers,
-        body,
-    )
+        if self.timers.stuck(now, unsent):
+            self.transport.abort()
+        elif not unsent and self.timers.expired(now, self.phase, answered=self._all_answered()):
+            self.transport.close()

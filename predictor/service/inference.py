@@ -197,7 +197,9 @@ class InferenceService:
         """Keep rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
             names, version = loaded.scorer.names, self.handle.version or ""
-            self.recorder.record_predictions(Predicted(name, time.time(), names, version, rows, values, first))
+            self.recorder.record_predictions(
+                Predicted(name, time.time(), names, version, rows, values, first)
+            )
 
     def _record_predictions(self, request: Request, response: Response) -> Response:
         name = request.id or request.identify(None)

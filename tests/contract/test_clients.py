@@ -90,8 +90,8 @@ def numbers(*values: float) -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("message", "details"),
     [
-        (pb.ModelInferRequest(model_name=NAME), "inputs: expected at least one tensor"),
-        (tensor(name="x"), "inputs[0].name: expected instances"),
+        (pb.ModelInferRequest(model_name=NAME), 'inputs: missing feature "bmi"'),
+        (tensor(name="x", shape=[1]), 'inputs: missing feature "bmi"; unknown feature "x"'),
         (tensor(shape=[2, 1]), "inputs[0]: shape [2, 1] needs 2 numbers, got 1"),
         (tensor(shape=[1, 2]), "inputs[0]: shape [1, 2] needs 2 numbers, got 1"),
         (tensor(datatype="BYTES"), "inputs[0].datatype: expected one of FP64"),

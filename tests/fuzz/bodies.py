@@ -35,6 +35,9 @@ ODD_TEXTS = (
 )
 SPACES = st.sampled_from(["", "", "", " ", "\n", "\t\r\n", "\x0b", "\u00a0", "/**/"])
 
+LONG_SPACES = tuple(" " * size for size in (300, 1100, 2**14, 2**17, 2**19, 2**20))
+"""They lead a body to other readers than the one for short ones."""
+
 doubles = st.floats(allow_nan=False, allow_infinity=False, width=64)
 numbers = st.one_of(doubles.map(repr), st.integers().map(str), st.sampled_from(ODD_NUMBERS))
 good_numbers = st.one_of(st.floats(-1e6, 1e6).map(repr), st.integers(-1000, 1000).map(str))
@@ -44,9 +47,17 @@ def _list(parts: list[str], space: str) -> str:
     return f"[{space}{f'{space},{space}'.join(parts)}{space}]"
 
 
+def _object(parts: list[str], names: list[str], space: str) -> str:
+    members = (f'"{name}"{space}:{part}' for name, part in zip(names, parts, strict=True))
+    return f"{{{space}{f'{space},{space}'.join(members)}}}"
+
+
 def rows(width: int, number: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Rows of ``width`` numbers; some have another width, and some are no rows."""
-    row = st.builds(_list, st.lists(number, min_size=width, max_size=width), SPACES)
+    numbers_of_row = st.lists(number, min_size=width, max_size=width)
+    row = st.builds(_list, numbers_of_row, SPACES) | st.builds(
+        _object, numbers_of_row, st.permutations(FEATURES[:width]), SPACES
+    )
     other = st.one_of(
         st.builds(_list, st.lists(number, max_size=4), SPACES), number, st.sampled_from(ODD_TEXTS)
     )
@@ -65,12 +76,15 @@ def values(width: int) -> st.SearchStrategy[str]:
     return st.one_of(plain, rows(width, numbers), good_numbers, anything)
 
 
-def documents(width: int, key: str) -> st.SearchStrategy[bytes]:
-    """JSON objects with a member ``key``, mostly."""
-    name = st.sampled_from([key, key, key, key, key, "instances", "instance", "\\u0069nstance", "x"])
+def documents(width: int, key: str, *, long: bool = True) -> st.SearchStrategy[bytes]:
+    """JSON objects with a member ``key``, mostly; some are ``long`` by their white space."""
+    name = st.sampled_from(
+        [key, key, key, key, key, "instances", "instance", "inputs", "\\u0069nstance", "x"]
+    )
     member = st.builds('{3}"{0}"{3}:{3}{1}{2}'.format, name, values(width), SPACES, SPACES)
     members = st.one_of(member.map(lambda text: [text]), st.lists(member, max_size=3))
-    whole = st.builds(lambda parts, space: f"{space}{{{','.join(parts)}}}{space}", members, SPACES)
+    space = st.sampled_from(["", "", "", " ", *(LONG_SPACES if long else ())]) | SPACES
+    whole = st.builds(lambda parts, space: f"{space}{{{','.join(parts)}}}{space}", members, space)
     return edited(whole.map(str.encode))
 
 
@@ -104,7 +118,9 @@ def edited(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 
 def lines(width: int) -> st.SearchStrategy[bytes]:
     """Lines of records, some of them invalid."""
-    one = st.one_of(documents(width, "instance"), st.sampled_from([b"", b" ", b"\r", b"null", b"{", b"[1]"]))
+    one = st.one_of(
+        documents(width, "instance", long=False), st.sampled_from([b"", b" ", b"\r", b"null", b"{", b"[1]"])
+    )
     single = one.map(lambda line: line.replace(b"\n", b" "))
     return st.builds(b"\n".join, st.lists(single, max_size=12))
 

@@ -125,6 +125,8 @@ _MEMBERS: list[dict[str, Any]] = [
     {},
     {"id": "7"},
     {"outputs": [{"name": "predictions"}]},
+    {"outputs": [{"name": "output-0"}]},
+    {"parameters": {"data": [7, 7]}, "x": [[{"data": [7]}]]},
     {"parameters": {"binary_data_output": True}},
     {"outputs": [{"name": "predictions", "parameters": {"binary_data": True}}]},
 ]
@@ -132,7 +134,6 @@ _FLAWS: list[dict[str, Any]] = [
     {"shape": [99, 1]},
     {"shape": [-1]},
     {"datatype": "BYTES"},
-    {"name": "age"},
     {"data": [None]},
     {"data": 1},
 ]
@@ -145,7 +146,9 @@ def v2_requests(draw: st.DrawFn, width: int) -> Request:
     if draw(st.booleans()):
         X = draw(_matrix(draw(st.sampled_from(_NUMBERS)), count, width))
         shapes = [[count, width], *([[count]] if width == 1 else [])]
-        tensors = [("instances", X, draw(st.sampled_from(shapes)))]
+        shape = draw(st.sampled_from(shapes))
+        names = ["instances", "input-0"] if len(shape) > 1 else ["instances"]
+        tensors = [(draw(st.sampled_from(names)), X, shape)]
         rows = X.astype(np.float64)
     else:
         columns = [draw(_column(draw(st.sampled_from(_NUMBERS)), count)) for _ in range(width)]

@@ -60,6 +60,20 @@ def test_leaves_out_long_arrays_only_while_all_are_asked_for() -> None:
     assert asked == [False, False, True]
 
 
+@pytest.mark.parametrize("sent", ["[0e-2718280]", "[0e-2718281]", '"[0e-2718280"', '{"y": [0e-2718280]}'])
+def test_does_not_take_what_a_client_sends_for_an_array_that_was_left_out(sent: str) -> None:
+    long = [1] * json_document.LONG
+
+    def inside(document: Document) -> object:
+        array = document.array(document.members(MEMBERS, "{}").a, "a")
+        return json.loads(b"[%b]" % bytes(array.text[array.start : array.stop]))
+
+    for body in (f'{{"x": {sent}, "a": {long}}}', f'{{"a": {long}, "x": {sent}}}'):
+        assert json_document.read(body.encode(), inside) == long
+    if sent.startswith("["):
+        assert json_document.read(f'{{"x": {long}, "a": {sent}}}'.encode(), inside) == [0]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

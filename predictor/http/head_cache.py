@@ -1,0 +1,158 @@
+"""Remembers what the heads of small requests ask for, by their bytes.
+
+A client that keeps its connection open sends the same head again and again, but for what gateways add to each
+request. So fields that only name or trace a request, or its way, are left out of the bytes that are compared.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httptools
+
+from predictor.endpoints.routing import Route, Routes
+from predictor.endpoints.small_json import SMALL, SmallReader
+from predictor.errors import InvalidInput, PredictorError
+from predictor.http.head import check_host, origin_form
+from predictor.kserve_compat import cloud_events
+from predictor.messages import NDJSON, RequestHeaders
+from predictor.observability.metrics import Series
+from predictor.service.auth import CachedGrant
+from predictor.service.inference import Call, InferenceService
+
+_CACHED_HEADS = 1024
+_LONGEST_HEAD = 2048
+_ENDPOINTS = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
+_NEEDS_PARSER = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
+
+VARYING_FIELD = re.compile(
+    rb"\r\n(?:[xX]-(?i:request-id|real-ip|forwarded-for|b3-[a-z]+|envoy-[a-z-]+|amzn-trace-id"
+    rb"|cloud-trace-context|correlation-id)|[tT](?i:raceparent|racestate)|[bB](?i:3|aggage))"
+    rb":[\t\x20-\x7e]*+(?=\r\n[^ \t])"
+)
+"""A field that no endpoint reads, with a value of visible ASCII on one line. A field with another value, such
+as one with a bare CR or LF, is compared and parsed."""
+
+_REQUEST_ID = re.compile(rb"\r\n(?i:x-request-id):([^\r\n]*)")
+
+
+@dataclass(slots=True)
+class CachedRequest:
+    """What a head asks for.
+
+    Attributes:
+        head: the head, without varying fields.
+        length: bytes of the body.
+        call: the call, without a client's address.
+        headers: what the head says about body and response.
+        small: reads the plainest bodies; None where the head asks for more than a plain response.
+        guarded: whether a credential is needed.
+        series: the metrics of the endpoint.
+        grant: that the credential was checked, and for how long that counts.
+    """
+
+    head: bytes
+    length: int
+    call: Call
+    headers: RequestHeaders
+    small: SmallReader | None
+    guarded: bool
+    series: Series
+    grant: CachedGrant | None = None
+
+
+class HeadCache:
+    """The heads that were seen last, for all connections."""
+
+    def __init__(self, service: InferenceService, routes: Routes) -> None:
+        self.service = service
+        self.routes = routes
+        self._cached: dict[bytes, CachedRequest | None] = {}
+
+    def find(self, head: bytes) -> CachedRequest | None:
+        """Return what a whole head asks for; None if the fast path does not answer it."""
+        if not head.startswith(b"POST ") or len(head) > _LONGEST_HEAD:
+            return None
+        cached = self._cached
+        if head in cached:
+            return cached[head]
+        key = VARYING_FIELD.sub(b"", head)
+        if key not in cached:
+            if len(cached) >= _CACHED_HEADS:
+                cached.clear()
+            cached[key] = self._parse(key)
+        return cached[key]
+
+    def _parse(self, head: bytes) -> CachedRequest | None:
+        try:
+            parsed = _ParsedHead(head)
+            path = origin_form(parsed.url).partition(b"?")[0].decode("ascii")
+            fields = dict(parsed.fields)
+            headers = RequestHeaders.of(fields)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, PredictorError):
+            return None
+        route, length = self.routes.exact.get(path), fields.get(b"content-length", b"")
+        if route is None or route.endpoint not in _ENDPOINTS or headers.media == NDJSON:
+            return None
+        inline_bytes = self.service.settings.inline_bytes
+        if not is_plain(self.service, fields) or not length.isdigit() or int(length) > inline_bytes:
+            return None
+        return CachedRequest(
+            head=head,
+            length=int(length),
+            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
+            headers=headers,
+            small=self._small(route, headers, int(length)),
+            guarded=self.service.authorizer.guards(route.scope),
+            series=self.service.metrics.series(route.endpoint),
+        )
+
+    def _small(self, route: Route, headers: RequestHeaders, length: int) -> SmallReader | None:
+        plain = headers.plain and length <= SMALL and self.service.recorder is None
+        return route.small if plain else None
+
+
+def request_id_of(head: bytes) -> bytes | None:
+    """Return the last X-Request-Id of a head; None without one."""
+    found = _REQUEST_ID.findall(head)
+    return found[-1].strip(b" \t") if found else None
+
+
+def is_plain(service: InferenceService, fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether a head needs nothing that only the application does."""
+    cross_origin = b"origin" in fields and service.settings.cors_origins
+    return _NEEDS_PARSER.isdisjoint(fields) and not cross_origin and not cloud_events.is_event(fields)
+
+
+class _ParsedHead:
+    """The target and the fields of one POST that keeps the connection open.
+
+    Raises:
+        HttpParserError: the head is malformed.
+        HttpParserUpgrade: it asks for another protocol.
+        InvalidInput: it is not one such head, or its Host field is wrong.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self.url = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.heads = 0
+        parser = httptools.HttpRequestParser(self)
+        parser.feed_data(head)
+        version = parser.get_http_version()
+        keeps_alive = version == "1.1" and parser.should_keep_alive()
+        if self.heads != 1 or not keeps_alive or parser.get_method() != b"POST":
+            raise InvalidInput("this is not one head that keeps the connection open")
+        check_host(self.fields, version)
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target."""
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a field."""
+        self.fields.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Count the heads."""
+        self.heads += 1
