@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.clients import on_core
@@ -14,7 +15,7 @@ from tests.support.models import linear_model
 from tests.support.server import Server, start_predictor
 from tests.support.worst import FORMS, Form, send
 
-SIZES = (2**10, 2**14, 2**16, 2**18, 2**19, 9 * 2**20)
+SIZES = (2**10, 2**12, 2**14, 2**16, 2**18, 2**19, 9 * 2**20)
 """Bytes of a request. The last but one is the most that is computed on the loop by default."""
 
 ALLOWED = 0.01
@@ -52,13 +53,15 @@ class Subject:
 
 
 def longest_callback(bench: Bench) -> None:
-    """The most processor time of one callback, of all forms and sizes."""
-    with _subject(bench.folder) as subject, on_core(CLIENT_CORE):
-        found = dict(measure(subject.longest, subject.send))
-    for longest, text in report(found):
-        print(f"# {longest.seconds * 1e3:.1f} ms: {text}: {longest.callback[:100]}")
-    worst = max(longest.seconds for longest in found.values())
-    bench.limit("processor ms of one callback on the loop, at worst", worst * 1e3, ALLOWED * 1e3)
+    """The most processor time of one callback, of all forms and sizes, without feedback and with it."""
+    feedback = {"feedback_url": str(bench.folder / "feedback")}
+    for mode, settings in (("", {}), (", with feedback", feedback)):
+        with _subject(bench.folder, settings) as subject, on_core(CLIENT_CORE):
+            found = dict(measure(subject.longest, subject.send))
+        for longest, text in report(found):
+            print(f"# {longest.seconds * 1e3:.1f} ms: {text}: {longest.callback[:100]}")
+        worst = max(longest.seconds for longest in found.values())
+        bench.limit(f"processor ms of a callback on the loop{mode}", worst * 1e3, ALLOWED * 1e3)
 
 
 def measure(
@@ -97,8 +100,8 @@ def report(found: dict[tuple[str, int], Longest]) -> list[tuple[Longest, str]]:
 
 
 @contextlib.contextmanager
-def _subject(folder: Path) -> Iterator[Subject]:
+def _subject(folder: Path, settings: Mapping[str, Any]) -> Iterator[Subject]:
     file = folder / "loop"
     clock = LoopClock.create(file)
-    with start_predictor(_MODEL, launcher=_LAUNCHER, environment={FILE: str(file)}) as server:
+    with start_predictor(_MODEL, launcher=_LAUNCHER, environment={FILE: str(file)}, **settings) as server:
         yield Subject(server, clock)

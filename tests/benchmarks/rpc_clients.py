@@ -1,10 +1,12 @@
 """gRPC callers that send nothing, and callers that send much."""
 
 import asyncio
+import atexit
 import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import cache
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -27,6 +29,14 @@ _OPTIONS = [
 ]
 
 
+@cache
+def _runner() -> asyncio.Runner:
+    """Return the event loop of all callers: grpc.aio stays with the first one that it finds."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
+
+
 def slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
     """Call the health checks for some seconds while callers have ModelInfer open and send nothing.
 
@@ -36,7 +46,7 @@ def slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
     Raises:
         RuntimeError: a call was ended for another reason than that it sent nothing.
     """
-    return asyncio.run(_slowest_check(port, key, callers, seconds))
+    return _runner().run(_slowest_check(port, key, callers, seconds))
 
 
 async def _slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
@@ -72,7 +82,7 @@ async def _call_and_send_nothing(channel: grpc.aio.Channel, key: str) -> None:
 
 def flood(port: int, calls: int, message: bytes) -> Counter[str]:
     """Send a message with each of so many calls at once; returns how many ended with which status."""
-    return asyncio.run(_flood(port, calls, message))
+    return _runner().run(_flood(port, calls, message))
 
 
 async def _flood(port: int, calls: int, message: bytes) -> Counter[str]:

@@ -32,6 +32,7 @@ def forms() -> Iterator[Form]:
     yield from _v2()
     yield from _csv()
     yield from _records()
+    yield from _feedback()
     yield from _coded()
 
 
@@ -147,6 +148,15 @@ def _records() -> Iterator[Form]:
         "brackets": fill(b"", b"[[[[\n"),
     }.items():
         yield Form(f"NDJSON, {name}", "/stream", make, _NDJSON)
+
+
+def _feedback() -> Iterator[Form]:
+    for name, make in {
+        "very many ids": fill(b'{"feedback":[', b'{"id":"a","target":1},', b'{"id":"a","target":1}]}'),
+        "very many targets": rows(b'{"id":"a","targets":[', b"", b",", b"1]}"),
+        "null at the end": rows(b'{"id":"a","targets":[', b"", b",", b"null]}"),
+    }.items():
+        yield Form(f"feedback, {name}", "/feedback", make)
 
 
 def _coded() -> Iterator[Form]:
