@@ -10,7 +10,7 @@ from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
 from predictor.http.head_cache import CachedRequest, HeadCache, request_id_of
-from predictor.messages import JSON, Request, Response
+from predictor.messages import JSON, Request, Response, request_id
 from predictor.service.inference import InferenceService
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -51,11 +51,16 @@ class FastPath:
         found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
             return self._compute(cached, head, body, started)
-        content, rows = found
-        cached.series.observe(200, perf_counter() - started, rows)
+        content, rows, values, name = found
+        response = (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+        if self.service.recorder:
+            name = request_id(name or _given_id(cached, head))
+            self.service.record_rows(name, rows, values)
+            response = response.replace(b"\r\n\r\n", b"\r\nx-request-id: %b\r\n\r\n" % name.encode(), 1)
+        cached.series.observe(200, perf_counter() - started, len(values))
         if self.authorizer.has_admin:
             self.log.append((time(), "POST", cached.call.path, 200, body, content))
-        return (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+        return response
 
     def refuse(self, cached: CachedRequest, default_fields: Fields) -> bytes | None:
         """Return the refusal of a large body if there is no room for it.
@@ -88,7 +93,7 @@ class FastPath:
         """Answer by the endpoint's handler, as the application does."""
         request = Request(cached.headers, body, cached.call.fields, inline=True)
         if self.service.recorder:
-            request.identify(request_id_of(head))
+            request.identify(_given_id(cached, head))
         try:
             if len(body) > SMALL:
                 self.service.memory.check(2 * len(body))
@@ -119,3 +124,8 @@ class FastPath:
         self._default_fields = default_fields
         self._common = b"".join(b"%b: %b\r\n" % field for field in default_fields)
         self._plain_heads.clear()
+
+
+def _given_id(cached: CachedRequest, head: bytes) -> bytes | None:
+    """Return the client's id of a request; None without one."""
+    return cached.headers.request_id if head is cached.head else request_id_of(head)

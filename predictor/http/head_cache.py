@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httptools
 
-from predictor.endpoints.routing import Route, Routes
+from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL, SmallReader
 from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
@@ -109,14 +109,10 @@ class HeadCache:
             large=large,
             call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
             headers=headers,
-            small=self._small(route, headers, length),
+            small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),
             series=self.service.metrics.series(route.endpoint),
         )
-
-    def _small(self, route: Route, headers: RequestHeaders, length: int) -> SmallReader | None:
-        plain = headers.plain and length <= SMALL and self.service.recorder is None
-        return route.small if plain else None
 
 
 def request_id_of(head: bytes) -> bytes | None:

@@ -182,5 +182,5 @@ def test_strings_that_cannot_be_encoded_are_refused_at_every_size() -> None:
 def test_the_small_reader_of_an_instance_answers_as_the_endpoint(width: int, body: bytes) -> None:
     found = SmallJson(SERVICES[width].handle).stream(body)
     full = answer(SERVICES[width], native.stream, body)
-    assert found is None or (*found, 200) == (full.body, full.rows, full.status)
+    assert found is None or (found[0], len(found[1]), 200) == (full.body, full.rows, full.status)
     assert found is not None or full.status == 400 or b"null" in body
