@@ -171,7 +171,7 @@ class Predictor:
     async def _refresh(self, service: InferenceService, round_: int) -> None:
         """Read keys and certificates again when they change, in a thread: keys may come over a network."""
         if self.tls:
-            await asyncio.to_thread(self.tls.refresh)
+            self.tls.refresh()  # not in a thread: a handshake could see the new certificate with the old key
         for source in service.authorizer.sources:
             if (
                 not isinstance(source, JsonWebTokens)

@@ -209,7 +209,7 @@ def test_reports_why_a_step_failed(run: Run, tmp_path: Path, empty_place: Path) 
 def served(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would have replaced the process; whether a port is free does not matter."""
     commands: list[list[str]] = []
-    monkeypatch.setattr("os.execve", lambda program, words, environment: commands.append(words))
+    monkeypatch.setattr("os.execv", lambda program, words: commands.append(words))
     monkeypatch.setattr(pipeline, "check_ports", lambda **ports: None)
     return commands
 
