@@ -50,8 +50,8 @@ $(READY): requirements/dev.txt pyproject.toml
 run: $(READY) ## Data to served model: train, gate, register, then serve until Ctrl-C (PORT, GRPC_PORT)
 	@exec $(VENV)/bin/python pipeline.py run --serve --port $(PORT) --grpc-port $(GRPC_PORT)
 
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 TEST_PROCESSES ?= auto
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
 	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
@@ -64,7 +64,7 @@ test-all: test test-slow ## Both
 fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
-hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest bodies (HOLD: one part)
+hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest and the worst bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

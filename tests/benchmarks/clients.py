@@ -1,19 +1,12 @@
-"""Clients for what wrk does not do: records on one connection, and gRPC."""
+"""A client for what wrk does not do: records on one connection."""
 
-import asyncio
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Iterator
 
-import grpc
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
-
-from tests.benchmarks.servers import CLIENT_CORE, KEY, Server
+from tests.benchmarks.servers import CLIENT_CORE
 from tests.support.http import Connection
-from tests.support.server import NAME
 
 
 def records(port: int, request: bytes, count: int) -> float:
@@ -37,28 +30,6 @@ def _duplex(port: int, request: bytes) -> bytes:
         answer = connection.read_until_closed()
         sender.join()
         return answer
-
-
-def calls(server: Server, seconds: float) -> float:
-    """Call by gRPC for some seconds, 16 calls at a time; returns how many were answered."""
-    tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": {"fp64_contents": [0.5]}}
-    request = pb.ModelInferRequest(model_name=NAME, inputs=[tensor])
-    end = time.perf_counter() + seconds
-
-    async def caller(stub: GRPCInferenceServiceStub) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            await stub.ModelInfer(request, metadata=(("x-api-key", KEY),))
-            count += 1
-        return count
-
-    async def drive() -> int:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-            stub = GRPCInferenceServiceStub(channel)
-            return sum(await asyncio.gather(*(caller(stub) for _ in range(16))))
-
-    with on_core(CLIENT_CORE):
-        return asyncio.run(drive())
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """The servers that are measured, each a process on one core, and wrk on the other."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -14,21 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.benchmarks.stock_server import INTERCEPT, WEIGHT
 from tests.support import processes
 from tests.support.models import linear_model, write_model
 from tests.support.ports import free_port
-from tests.support.server import NAME, start_predictor
+from tests.support.server import NAME, api_key_line, start_predictor
 
 KEY = "benchmark"
+PLAIN_GRPC = "plain gRPC"
 HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = "0", "1"
-_PINNED = ("taskset", "-c", SERVER_CORE)
+PINNED = ("taskset", "-c", SERVER_CORE)
+"""Runs a command on the servers' core."""
 _LARGE = 2**16
 _NGINX = """
 daemon off; worker_processes 1; error_log /dev/null; pid {folder}/pid;
@@ -104,20 +108,20 @@ def running(name: str, folder: Path) -> Iterator[Server]:
         if name.startswith("predictor"):
             model, settings = _model(folder), _settings(name, folder)
             started = time.perf_counter()
-            predictor = stack.enter_context(start_predictor(model, launcher=_PINNED, **settings))
+            predictor = stack.enter_context(start_predictor(model, launcher=PINNED, **settings))
             process, port, grpc_port = predictor.process, predictor.port, predictor.grpc_port
         else:
             port, grpc_port = free_port(), free_port()
             command = _command(name, folder, port, grpc_port)
             started = time.perf_counter()
             process = subprocess.Popen(
-                [*_PINNED, *command],
+                [*PINNED, *command],
                 cwd=HERE.parents[1],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
             stack.callback(processes.end, process)
-        yield Server(name, process, port, grpc_port, _first_answer(process, name, port) - started)
+        yield Server(name, process, port, grpc_port, _first_answer(process, name, port, grpc_port) - started)
 
 
 def _model(folder: Path) -> Path:
@@ -129,16 +133,21 @@ def _model(folder: Path) -> Path:
 def _settings(name: str, folder: Path) -> dict[str, Any]:
     """The settings of a predictor: those of this process, and over them those of the benchmark."""
     given = {name: value for name, value in os.environ.items() if name.startswith("PREDICTOR_")}
-    keys = folder / "keys"
-    if not keys.exists():
-        keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} benchmark predict,explain\n")
     settings: dict[str, Any] = {name.removeprefix("PREDICTOR_").lower(): given[name] for name in given}
-    settings |= {"auth": "required", "api_keys": str(keys)}
+    settings |= {"auth": "required", "api_keys": str(write_keys(folder))}
     if name == "predictor, JWT":
         settings |= _tokens(folder)
     if name == "predictor, threads":
         settings |= {"inline_bytes": "1"}
     return settings
+
+
+def write_keys(folder: Path) -> Path:
+    """Write the file of API keys, with ``KEY``; returns its path."""
+    keys = folder / "keys"
+    if not keys.exists():
+        keys.write_text(api_key_line(KEY, "benchmark", "predict,explain"))
+    return keys
 
 
 def _command(name: str, folder: Path, port: int, grpc_port: int) -> list[str]:
@@ -148,6 +157,8 @@ def _command(name: str, folder: Path, port: int, grpc_port: int) -> list[str]:
         return [sys.executable, "-m", "tests.benchmarks.stock_server", *ports]
     if name == "plain":
         return [sys.executable, "-m", "tests.benchmarks.plain_server", str(port)]
+    if name == PLAIN_GRPC:
+        return [sys.executable, "-m", "tests.benchmarks.plain_grpc_server", str(grpc_port)]
     nginx = shutil.which("nginx")
     if nginx is None:
         raise RuntimeError("nginx is not installed: apt-get install nginx")
@@ -171,13 +182,29 @@ def _tokens(folder: Path) -> dict[str, str]:
     }
 
 
-def _first_answer(process: "subprocess.Popen[bytes]", name: str, port: int) -> float:
-    path = "/stream" if name in ("plain", "nginx") else f"/v1/models/{NAME}:predict"
+def _first_answer(process: "subprocess.Popen[bytes]", name: str, port: int, grpc_port: int) -> float:
+    """Return when a server first gave the right answer."""
     while process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            body, headers = {"instances": [[0.5]]}, {"X-API-Key": KEY}
-            answer = httpx.post(f"http://127.0.0.1:{port}{path}", json=body, headers=headers, trust_env=False)
-            if answer.status_code == 200 and "621.125" in answer.text:
-                return time.perf_counter()
+        if _answers_grpc(grpc_port) if name == PLAIN_GRPC else _answers(name, port):
+            return time.perf_counter()
         time.sleep(0.01)
     raise RuntimeError(f"{name} ended before it answered")
+
+
+def _answers(name: str, port: int) -> bool:
+    path = "/stream" if name in ("plain", "nginx") else f"/v1/models/{NAME}:predict"
+    body, headers = {"instances": [[0.5]]}, {"X-API-Key": KEY}
+    try:
+        answer = httpx.post(f"http://127.0.0.1:{port}{path}", json=body, headers=headers, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and "621.125" in answer.text
+
+
+def _answers_grpc(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            GRPCInferenceServiceStub(channel).ModelInfer(pb.ModelInferRequest())
+        except grpc.RpcError:
+            return False
+    return True

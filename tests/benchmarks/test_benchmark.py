@@ -9,7 +9,8 @@ import pytest
 
 import benchmark
 from components.train.regression import SimpleLinearRegression
-from tests.benchmarks import accuracy, serving, timing, training
+from tests.benchmarks import accuracy, rest, timing, training
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.table import Table
 from tests.benchmarks.timing import Row
 from tests.benchmarks.training import faster, within
@@ -81,7 +82,7 @@ class FakeServer:
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeServer]:
     found = {name: FakeServer(name) for name in ("predictor", "stock", "nginx")}
-    monkeypatch.setattr(serving.Bench, "start", lambda _bench, name: found[name])
+    monkeypatch.setattr(Bench, "start", lambda _bench, name: found[name])
     return found
 
 
@@ -114,7 +115,7 @@ def test_latency_row_is_void_when_its_control_is_as_bad(
     capsys: Any,
 ) -> None:
     tails = {"predictor": ours, "nginx": control}
-    monkeypatch.setattr(serving.Bench, "_tail", lambda _bench, server, _rate: tails[server.name])
+    monkeypatch.setattr(rest, "tail", lambda server, _rate, _seconds: tails[server.name])
     assert benchmark.main(["serving", "--only", "latency"]) == any(verdicts)
     rows = [line for line in capsys.readouterr().out.splitlines() if " ms | " in line and line[0] != "#"]
     assert [row.split()[-1] if row.endswith(("missed", "void")) else "" for row in rows] == verdicts

@@ -1,4 +1,4 @@
-"""``python -m tests.hold [ending | connections | bodies | probes]``: checks that repeat or are large.
+"""``python -m tests.hold [ending | connections | bodies | probes | worst]``: checks that repeat or are large.
 
 Prints what it measured, and exits non-zero where a request was lost or a bound was exceeded.
 """
@@ -10,10 +10,11 @@ import sys
 
 from tests.hold.balancer import REQUEST, Balancer, is_right
 from tests.hold.large import MEMORY, bodies, probes, start
+from tests.hold.worst import worst
 from tests.support.http import head
 from tests.support.processes import wait_until
 
-PARTS = ("ending", "connections", "bodies", "probes")
+PARTS = ("ending", "connections", "bodies", "probes", "worst")
 
 
 def ending(rounds: int, stack: contextlib.ExitStack) -> bool:
@@ -77,6 +78,7 @@ def main() -> int:
         held += [connections(options.connections, stack)] if "connections" in options.part else []
         held += [bodies(stack)] if "bodies" in options.part else []
         held += [probes(stack)] if "probes" in options.part else []
+        held += [worst(stack)] if "worst" in options.part else []
     return 0 if all(held) else 1
 
 

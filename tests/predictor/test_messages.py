@@ -73,6 +73,20 @@ def test_refusal_has_an_error_message_and_retry_after() -> None:
     assert dict(answer.headers) == {b"retry-after": b"5"}
 
 
+def test_refusal_does_not_hold_the_memory_of_the_request() -> None:
+    try:
+        try:
+            raise TimeoutError
+        except TimeoutError as cause:
+            raise Overloaded("busy") from cause
+    except Overloaded as error:
+        answer = Response.refusal(error)
+    assert answer.error is not None
+    assert answer.error.__traceback__ is None
+    assert answer.error.__cause__ is None
+    assert answer.error.__context__ is None
+
+
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [

@@ -1,0 +1,106 @@
+"""The worst form of every body in every size, and how fast probes are answered meanwhile."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import grpc
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+
+from tests.support.http import Connection, head
+from tests.support.models import linear_model
+from tests.support.server import Server, start_predictor
+from tests.support.worst import FORMS, Form, send
+
+SIZES = (2**10, 2**14, 2**17, 2**19, 2**19 + 2**10, 2**20, 2**21, 9 * 2**20)
+"""Bytes of a request. By default up to 512 KiB are computed on the event loop, and more in a thread."""
+
+PROBE_SECONDS = 0.1
+_TRIES = 3
+_PAUSE = 0.002
+_LIVE = head("/v2/health/live", method="GET")
+_SERVER_LIVE = "/inference.GRPCInferenceService/ServerLive"
+_MODEL = linear_model((938.2378612512636,), 152.91886182616113)
+
+
+def worst(stack: contextlib.ExitStack) -> bool:
+    """Send every form in every size; returns whether each probe was answered in time."""
+    server = stack.enter_context(start_predictor(_MODEL))
+    slowest, beyond = 0.0, 0
+    for form in FORMS:
+        for size in SIZES:
+            request = form.request(size)
+            seconds = best(lambda: _slowest_probe(server, form, request))  # noqa: B023  called at once
+            slowest = max(slowest, seconds)
+            if seconds > PROBE_SECONDS:
+                beyond += 1
+                print(f"worst: {form.name}, {size:,} bytes: a probe took {seconds * 1e3:.0f} ms", flush=True)
+    print(f"worst: {len(FORMS)} forms, {beyond} times too slow, the slowest probe in {slowest * 1e3:.0f} ms")
+    server.end()
+    return not beyond
+
+
+def best(measure: Callable[[], float]) -> float:
+    """Measure until the result is in time, at most some times; returns the best, in seconds.
+
+    What else the machine does can make a probe slower, never quicker.
+    """
+    found = measure()
+    for _ in range(_TRIES - 1):
+        if found <= PROBE_SECONDS:
+            break
+        found = min(found, measure())
+    return found
+
+
+def _slowest_probe(server: Server, form: Form, request: bytes) -> float:
+    """Send a request; returns the seconds of the slowest probe meanwhile."""
+    with _probing(server) as waited:
+        send(form, request, server.port, server.grpc_port)
+    return max(waited)
+
+
+@contextlib.contextmanager
+def _probing(server: Server) -> Iterator[list[float]]:
+    """Probe by HTTP and by gRPC, again and again; the seconds of each probe are complete at the end."""
+    waited: list[float] = []
+    ended = threading.Event()
+    with server.connect() as connection, grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        probes: tuple[Callable[[], None], ...] = (lambda: _live(connection), lambda: _server_live(channel))
+        for probe in probes:
+            probe()  # the first one connects
+
+        def repeat(probe: Callable[[], None]) -> None:
+            while True:
+                last = ended.is_set()
+                sent = time.perf_counter()
+                probe()
+                waited.append(time.perf_counter() - sent)
+                if last:
+                    return
+                time.sleep(_PAUSE)
+
+        threads = [threading.Thread(target=repeat, args=(probe,)) for probe in probes]
+        for thread in threads:
+            thread.start()
+        try:
+            yield waited
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+
+def _live(connection: Connection) -> None:
+    connection.send(_LIVE)
+    status = connection.read_response().status
+    if status != 200:
+        raise RuntimeError(f"a probe was answered with {status}")
+
+
+def _server_live(channel: grpc.Channel) -> None:
+    call: Callable[..., bytes] = channel.unary_unary(_SERVER_LIVE)
+    message = call(b"", timeout=120)
+    if not pb.ServerLiveResponse.FromString(message).live:
+        raise RuntimeError("a server that answers must be live")
