@@ -94,6 +94,8 @@ class RequestHeaders:
         Raises:
             UnsupportedMediaType: text in another charset than UTF-8.
         """
+        if not fields:  # most gRPC calls
+            return cls()
         return cls(
             media=_media(fields.get(b"content-type", b"")),
             accept=_accepted(fields.get(b"accept", b"")),

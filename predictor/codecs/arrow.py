@@ -1,10 +1,9 @@
 """Arrow IPC streams in and out.
 
-Reading is our own, because it is done for strangers: nanoarrow, as other readers in C, can be crashed by a
-malformed message, and a crash takes every request of the process with it. It knows what a table of features
-can be: columns of numbers without nulls, in record batches that are not compressed. Numbers are not copied
-unless they must be converted (format:
-https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
+The reader is written in Python because it reads untrusted bytes: a malformed message can crash nanoarrow and
+other readers in C, and with them every request of the process. It supports tables of features: columns of
+numbers without nulls, in record batches that are not compressed. Numbers are copied only if they have to be
+converted. Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
 
 import io
@@ -53,7 +52,7 @@ def read(
     messages = _messages(request.body)
     kind, header, _ = next(messages, (0, None, b""))
     if kind != _SCHEMA or header is None:
-        raise InvalidInput("the body is no Arrow stream: it does not begin with a schema")
+        raise InvalidInput("the body is not an Arrow stream: it does not begin with a schema")
     columns = _columns(header, names)
     order = features.order([column.name for column in columns], names, "columns")
     parts: list[NDArray[np.float64]] = []
@@ -88,7 +87,7 @@ def write(values: NDArray[np.float64]) -> bytes:
 
 
 def _messages(body: bytes | bytearray) -> Iterator[tuple[int, Table | None, memoryview]]:
-    """Each message of a stream: the kind of its header, the header, and its body."""
+    """Return each message of a stream: the kind of its header, the header, and its body."""
     view = memoryview(body)
     position = 0
     while position < len(view):
@@ -97,7 +96,7 @@ def _messages(body: bytes | bytearray) -> Iterator[tuple[int, Table | None, memo
         except struct.error:
             raise InvalidInput(_CUT_OFF) from None
         if mark != _CONTINUATION:
-            raise InvalidInput("the body is no Arrow stream: a message does not begin as one")
+            raise InvalidInput("the body is not an Arrow stream: a message does not begin as one")
         position += 8
         if not size:
             return
@@ -134,7 +133,7 @@ def _column(field: Table) -> _Column:
 def _batch(
     header: Table, content: memoryview, columns: Sequence[_Column], first: int
 ) -> list[NDArray[np.float64]]:
-    """The columns of a record batch; ``first`` is the number of its first row, for the messages."""
+    """Return the columns of a record batch; ``first`` is the number of its first row, for messages."""
     if header.table(3) is not None:
         raise InvalidInput(
             "compressed record batches are not supported; compress the body as a whole instead"
@@ -160,7 +159,7 @@ def _values(content: memoryview, offset: int, size: int, rows: int, column: _Col
 
 
 def _first_null(content: memoryview, offset: int, size: int, rows: int) -> int:
-    """The row of the first null, from the validity bitmap."""
+    """Return the row of the first null, from the validity bitmap."""
     if offset < 0 or size < 0 or offset + size > len(content):
         raise InvalidInput("a validity bitmap ends outside of its record batch")
     valid = np.unpackbits(np.frombuffer(content[offset : offset + size], np.uint8), bitorder="little")[:rows]

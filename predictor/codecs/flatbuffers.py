@@ -1,6 +1,6 @@
-"""Reading FlatBuffers from strangers: every access is checked by Python, so that no bytes can crash us.
+"""A reader of untrusted FlatBuffers: Python checks every access, so that no bytes can crash the process.
 
-Only as much of the format (https://flatbuffers.dev/internals) as the messages of Arrow need.
+It supports what Arrow's messages need of the format (https://flatbuffers.dev/internals).
 """
 
 import struct
@@ -14,9 +14,9 @@ _U32 = struct.Struct("<I")
 
 
 class Table:
-    """A table in a buffer: its fields by their number in the schema.
+    """A table in a buffer, with its fields by their number in the schema.
 
-    Every method raises ``InvalidInput`` where the bytes lead outside of the buffer.
+    Every method raises ``InvalidInput`` if an offset leads out of the buffer.
     """
 
     def __init__(self, content: bytes, position: int) -> None:
@@ -27,29 +27,29 @@ class Table:
 
     @classmethod
     def root(cls, content: bytes) -> Self:
-        """The table that a buffer holds."""
+        """Return the table at the root of a buffer."""
         return cls(content, _get(_U32, content, 0))
 
     def number(self, field: int, form: str, default: int = 0) -> int:
-        """A scalar by its ``struct`` format."""
+        """Return a scalar by its ``struct`` format."""
         place = self._place(field)
         return default if place is None else int(_get(struct.Struct("<" + form), self.content, place))
 
     def table(self, field: int) -> "Table | None":
-        """A table, or None where there is none."""
+        """Return a table; None if the field is absent."""
         place = self._target(field)
         return None if place is None else Table(self.content, place)
 
     def text(self, field: int) -> str:
-        """A string, empty where there is none."""
+        """Return a string; empty if the field is absent."""
         start, count = self._vector(field, 1)
         try:
             return self.content[start : start + count].decode()
         except UnicodeDecodeError as error:
-            raise InvalidInput("the body is no Arrow stream: a name is not UTF-8") from error
+            raise InvalidInput("the body is not an Arrow stream: a name is not UTF-8") from error
 
     def tables(self, field: int, most: int) -> list["Table"]:
-        """A vector of tables, of which there may be ``most``."""
+        """Return a vector of at most ``most`` tables."""
         start, count = self._vector(field, 4)
         if count > most:
             raise InvalidInput(f"the Arrow stream has {count} columns, more than are needed")
@@ -57,7 +57,7 @@ class Table:
         return [Table(self.content, place + _get(_U32, self.content, place)) for place in places]
 
     def pairs(self, field: int, expected: int) -> list[tuple[int, int]]:
-        """A vector of so many structs of two 64-bit numbers."""
+        """Return a vector of ``expected`` structs of two 64-bit numbers."""
         start, count = self._vector(field, 16)
         if count != expected:
             raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
@@ -73,17 +73,17 @@ class Table:
         return None if place is None else place + _get(_U32, self.content, place)
 
     def _vector(self, field: int, size: int) -> tuple[int, int]:
-        """Where a vector's elements begin, and how many there are."""
+        """Return where a vector's elements begin, and how many there are."""
         place = self._target(field)
         if place is None:
             return 0, 0
         count = _get(_U32, self.content, place)
         if place + 4 + size * count > len(self.content):
-            raise InvalidInput("the body is no Arrow stream: a vector ends outside of its message")
+            raise InvalidInput("the body is not an Arrow stream: a vector ends outside of its message")
         return place + 4, count
 
 
 def _get(form: struct.Struct, content: bytes, position: int) -> int:
     if not 0 <= position <= len(content) - form.size:
-        raise InvalidInput("the body is no Arrow stream: an offset leads outside of its message")
+        raise InvalidInput("the body is not an Arrow stream: an offset leads outside of its message")
     return int(form.unpack_from(content, position)[0])

@@ -1,8 +1,8 @@
-"""JSON documents: decoded by msgspec, with the bytes of their arrays left for the array readers.
+"""Decodes JSON documents with msgspec, and returns the bytes of their arrays for the array readers.
 
-msgspec checks everything, also what is skipped. To skip a long array takes as long as to read it, so a body
-is first decoded with the insides of its long arrays taken out. That counts only if each of them turns out to
-be what a caller asked for and read as plain numbers; otherwise the whole body is decoded.
+msgspec checks what it skips, which takes as long as parsing it. So a body is first decoded with the insides
+of its long arrays left out. That counts only if each of them is an array that the caller asks for and reads
+as plain numbers; otherwise the whole body is decoded.
 """
 
 import re
@@ -16,17 +16,17 @@ from predictor.codecs.wording import shown
 from predictor.errors import InvalidInput, PredictorError
 
 ABSENT = Raw()
-"""The default of a member in a ``Struct``: it was not sent."""
+"""The default of a ``Struct``'s member: the client did not send it."""
 
 LONG = 2**10
-"""Bytes from which on it is worth while to take an array out."""
+"""Bytes of an array beyond which leaving it out saves time."""
 
 TOO_DEEP = "the body is nested too deeply"
 
 T = TypeVar("T")
 
 _STAND_IN = b"[0e-271828%d]"
-"""What a left-out array is replaced by."""
+"""Replaces an array that is left out."""
 
 _RAW = msgspec.json.Decoder(Raw)
 _MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
@@ -44,7 +44,7 @@ class Array(NamedTuple):
     """The inside of a JSON array, without its brackets.
 
     Attributes:
-        text: holds it, from ``start`` to ``stop``.
+        text: the text that it is in, from ``start`` to ``stop``.
         checked: whether it is known to be valid JSON.
     """
 
@@ -182,8 +182,8 @@ def whole(body: bytes | bytearray) -> bytes:
 def decode(kind: "msgspec.json.Decoder[T]", text: bytes | bytearray | Raw) -> T:
     """Decode JSON; the last of several equal keys counts.
 
-    NaN and Infinity, which JSON lacks and Python writes, are read as strings. Then they are no numbers, and
-    the message can name their place.
+    NaN and Infinity, which are not JSON but Python writes, are read as strings, so that a later error can
+    name their place.
 
     Raises:
         InvalidInput: it is not JSON, not UTF-8, or nested too deeply.

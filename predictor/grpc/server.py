@@ -120,20 +120,18 @@ class _Endpoint:
 
     def __init__(self, service: InferenceService, method: Method, path: str, slots: ReadSlots) -> None:
         self.service = service
-        self.method = method
-        self.path = path
+        self.call = Call(method.endpoint, method.scope, method.handler, {}, "", "POST", path)
+        self.reads = method.reads
         self.slots = slots
 
     async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
         """Answer a call."""
         service = self.service
-        endpoint, scope, handler, *_ = self.method
-        fields, client = {}, ""
-        if service.recorder or service.authorizer.guards(scope):
+        call = self.call
+        if service.recorder or service.authorizer.guards(call.scope):
             metadata = context.invocation_metadata()
             fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
-            client = _address(context.peer())
-        call = Call(endpoint, scope, handler, fields, client, "POST", self.path)
+            call = call._replace(fields=fields, client=_address(context.peer()))
         reservation = service.memory.reserve()
         # The response takes memory until it is sent, which is after this function. Callbacks of the context
         # would keep the call until garbage is collected.
@@ -150,7 +148,7 @@ class _Endpoint:
         return response.body
 
     async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:
-        if not self.method.reads:
+        if not self.reads:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:

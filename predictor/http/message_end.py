@@ -1,7 +1,7 @@
 """Where the request that is being parsed may end."""
 
 _HEAD_END = b"\r\n\r\n"
-_PART = 2**16
+_PART = 2**14
 """Bytes of a chunked body that are parsed at once: with the shortest chunks they take a few milliseconds."""
 
 

@@ -27,9 +27,8 @@ from predictor.service.inference import InferenceService
 TESTED_VERSIONS = {"uvicorn": "0.54.0", "httptools": "0.9.0"}
 """The connection class overrides internals of these packages, so only tested versions may run."""
 
-_TURN_BYTES = 2**16
-_TURN_PARTS = 1000
-"""What is done for one connection before others have their turn."""
+_TURN_SECONDS = 0.002
+"""How long one connection is served before others have their turn."""
 _LAST_SECONDS = 1.0
 """How long a client may go on sending when the server ends, or has too many connections."""
 _CLOSE = (b"connection", b"close")
@@ -134,7 +133,8 @@ class FastProtocol(RequestParser):
             return place
         fast_path, cached = self.fast_path, self._cached
         client = self.client[0] if self.client else ""
-        while place < len(data) and place < _TURN_BYTES:
+        turn_end = 0.0
+        while place < len(data):
             if cached is not None and data.startswith(cached.head, place):
                 head, start = cached.head, place + len(cached.head)
             else:
@@ -157,8 +157,10 @@ class FastProtocol(RequestParser):
             self.transport.write(answer)
             self.server_state.total_requests += 1
             place = end
-            if self.flow.write_paused:
-                break
+            if place < len(data):
+                turn_end = turn_end or time.perf_counter() + _TURN_SECONDS
+                if self.flow.write_paused or time.perf_counter() > turn_end:
+                    break
         return place
 
     def _refuse_large(self, cached: CachedRequest) -> bool:
@@ -172,9 +174,8 @@ class FastProtocol(RequestParser):
 
     def _process(self, data: bytes, place: int) -> None:
         """Take requests from a place of ``data`` on, until one has to be answered before the next."""
-        for _ in range(_TURN_PARTS):
-            if place >= _TURN_BYTES or self._waits():
-                break
+        turn_end = time.perf_counter() + _TURN_SECONDS
+        while not self._waits() and time.perf_counter() < turn_end:
             place = self._take_part(data, place)
             if place == len(data):
                 self._discard_rest()

@@ -52,10 +52,12 @@ class Bench:
         """Add a row for what may be no more than is allowed."""
         self.table.row(f"{work} | allowed", [(measured, allowed)], most=1)
 
-    def rate(self, server: Server, path: str, body: bytes, headers: dict[str, str]) -> Measure:
-        """A measurement of requests a second."""
+    def rate(
+        self, server: Server, path: str, body: bytes, headers: dict[str, str], more: str = ""
+    ) -> Measure:
+        """A measurement of requests a second; ``more``: lines for the script of wrk."""
         return self.timed(
-            server, lambda: self.seconds * server.rate(path, body, headers, self.folder, self.seconds)
+            server, lambda: self.seconds * server.rate(path, body, headers, self.folder, self.seconds, more)
         )
 
     def timed(self, server: Server, work: Callable[[], float]) -> Measure:

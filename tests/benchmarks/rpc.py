@@ -1,13 +1,12 @@
 """The rows of gRPC: its rate, health checks beside idle callers, and memory."""
 
-import re
 from collections import Counter
-from pathlib import Path
 
 from tests.benchmarks import ghz, rpc_clients
 from tests.benchmarks.bench import Bench, Measure
 from tests.benchmarks.clients import on_core
 from tests.benchmarks.servers import CLIENT_CORE, KEY, PINNED, PLAIN_GRPC, Server, write_keys
+from tests.support import processes
 from tests.support import server as predictor
 
 IDLE_CALLERS = 100
@@ -59,9 +58,9 @@ def memory(bench: Bench) -> None:
         with predictor.start_predictor(launcher=PINNED, **settings) as server, on_core(CLIENT_CORE):
             rpc_clients.flood(server.grpc_port, 1, rpc_clients.raw_rows(1))
             idle = server.memory()
-            _forget_peak(server.process.pid)
+            processes.forget_peak(server.process.pid)
             statuses = rpc_clients.flood(server.grpc_port, CALLS, message)
-            peak = _peak(server.process.pid)
+            peak = processes.peak_bytes(server.process.pid)
         check(statuses, expected)
         print(f"# {work}: {dict(statuses)}")
         growth = max(0, peak - idle) / 2**20
@@ -76,13 +75,3 @@ def check(statuses: Counter[str], expected: set[str]) -> None:
     """
     if set(statuses) != expected:
         raise RuntimeError(f"expected the statuses {sorted(expected)}, got {dict(statuses)}")
-
-
-def _forget_peak(pid: int) -> None:
-    """Have the peak of the resident memory of a process begin anew (proc(5), clear_refs)."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def _peak(pid: int) -> int:
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) * 1024 if found else 0

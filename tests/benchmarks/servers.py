@@ -54,8 +54,16 @@ class Server:
     grpc_port: int
     first_answer: float
 
-    def rate(self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: int) -> float:
+    def rate(
+        self, path: str, body: bytes, headers: dict[str, str], folder: Path, seconds: int, more: str = ""
+    ) -> float:
         """Right answers a second over 16 connections; over 3 where a body is large, as many as may wait.
+
+        Args:
+            path, body, headers: the request.
+            folder: where to write the script of wrk.
+            seconds: how long to send requests.
+            more: lines for that script.
 
         Raises:
             RuntimeError: an answer that was not 2xx, or a connection that failed.
@@ -65,7 +73,9 @@ class Server:
         sent = "".join(
             f'wrk.headers["{name}"] = "{value}"\n' for name, value in (headers | {"X-API-Key": KEY}).items()
         )
-        script.write_text(f'wrk.method = "POST"\nwrk.body = io.open("{content}", "rb"):read("*a")\n{sent}')
+        script.write_text(
+            f'wrk.method = "POST"\nwrk.body = io.open("{content}", "rb"):read("*a")\n{sent}{more}'
+        )
         url = f"http://127.0.0.1:{self.port}{path}"
         command = [
             "taskset",
@@ -137,6 +147,8 @@ def _settings(name: str, folder: Path) -> dict[str, Any]:
     settings |= {"auth": "required", "api_keys": str(write_keys(folder))}
     if name == "predictor, JWT":
         settings |= _tokens(folder)
+    if name == "predictor, feedback":
+        settings |= {"feedback_url": str(folder / "feedback")}
     if name == "predictor, threads":
         settings |= {"inline_bytes": "1"}
     return settings

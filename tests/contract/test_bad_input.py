@@ -192,7 +192,7 @@ def test_arrow_error_names_the_column(client: httpx.Client, columns: dict[str, A
     headers = {"content-type": "application/vnd.apache.arrow.stream"}
     assert refusal(client.post("/batch", content=stream, headers=headers)) == message
     assert "cut off" in refusal(client.post("/batch", content=stream[:100], headers=headers))
-    assert "no Arrow stream" in refusal(client.post("/batch", content=b"junk and more", headers=headers))
+    assert "not an Arrow stream" in refusal(client.post("/batch", content=b"junk and more", headers=headers))
 
 
 def tensor(**changes: object) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Wait for conditions, and measure and end processes."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -33,6 +34,17 @@ def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def forget_peak(pid: int) -> None:
+    """Have the peak of the resident memory of a process begin anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the peak of the resident memory of a process."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 if found else 0
 
 
 def end(process: "subprocess.Popen[bytes]", seconds: float = 30) -> int:

@@ -57,9 +57,7 @@ class Server:
 
     def metric(self, sample: str) -> float:
         """Return the value of a sample of ``/metrics``, named with its labels."""
-        with self.http as client:
-            lines = client.get("/metrics").text.splitlines()
-        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
+        return read_metric(self.port, sample)
 
     def memory(self) -> int:
         """Return the resident memory in bytes."""
@@ -68,6 +66,14 @@ class Server:
     def end(self, seconds: float = 120) -> int:
         """End the process as Kubernetes does; returns its exit code."""
         return processes.end(self.process, seconds)
+
+
+def read_metric(port: int, sample: str) -> float:
+    """Return the value of a sample of a predictor's ``/metrics``, named with its labels."""
+    import httpx
+
+    lines = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE, trust_env=False).text.splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
 
 
 @contextlib.contextmanager
