@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from predictor.codecs import json_document
 from predictor.codecs.cost import require_cheap
 from predictor.codecs.json_document import Array
-from predictor.codecs.json_strict import DECODER, Where, place
+from predictor.codecs.json_strict import DECODER, Unrepresentable, Where, place
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 
@@ -165,7 +165,7 @@ def _strict(array: Array, start: int, index: int, elements: Elements, request: R
         try:
             element, end = DECODER.raw_decode(text, position)
         except json.JSONDecodeError:
-            end = len(text)
+            element, end = Unrepresentable(text[position:]), len(text)
         except RecursionError:
             raise InvalidInput(json_document.TOO_DEEP) from None
         cut_off = end == len(text) and stop < array.stop
@@ -175,7 +175,7 @@ def _strict(array: Array, start: int, index: int, elements: Elements, request: R
             raise InvalidInput(f"{place((where, index))}: longer than {PIECE} bytes")
         found.extend(elements.strict(element, (where, index)))
         position, index = _skip(_NEXT, text, end), index + 1
-    return np.array(found), index - first, start + len(text[:position].encode())
+    return np.array(found, np.float64), index - first, start + len(text[:position].encode())
 
 
 def _skip(pattern: "re.Pattern[str]", text: str, position: int) -> int:

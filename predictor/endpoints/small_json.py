@@ -1,11 +1,11 @@
 """Answers the plainest requests with as few objects as possible.
 
-Each method knows one form of a body, of a row or a few. It returns the body of the response and how many rows
-that predicts, or None for whatever is not exactly that form: the handlers of ``native``, ``v1`` and ``v2``
+Each method knows one form of a body, of a row or a few. It returns the body of the response and what it
+predicts, or None for whatever is not exactly that form: the handlers of ``native``, ``v1`` and ``v2``
 answer all forms, and these the same way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +18,9 @@ from predictor.codecs.json_small import Decoders, infer
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.scorer import Scorer
 
-Found = tuple[bytes, int] | None
-"""The body of a response, and how many rows it predicts."""
+Rows = Sequence[Sequence[float]]
+Found = tuple[bytes, Rows, Sequence[float], str | None] | None
+"""The body of a response, the rows, their predictions, and the id that the request gives itself, if any."""
 
 SmallReader = Callable[[bytes], Found]
 
@@ -41,11 +42,16 @@ class SmallJson:
             self._renew(loaded)
         if loaded is None:
             return None
+        scorer = loaded.scorer
         try:
-            value = _predict(loaded.scorer, self._decoders.instance(body).instance)
+            row = json_small.row(self._decoders.instance(body).instance, scorer.names)
         except _REFUSED:
             return None
-        return None if value is None else (b'{"prediction":%b}' % dumps(value), 1)
+        if row is None:
+            return None
+        value = scorer.row(row)
+        # cheaper than a call of isfinite, and not true of infinities and NaN alone
+        return (b'{"prediction":%b}' % dumps(value), (row,), (value,), None) if value - value == 0 else None
 
     def batch(self, body: bytes) -> Found:
         """Answer ``{"instances": [x, ...]}``, of ``/batch`` and of V1."""
@@ -59,10 +65,9 @@ class SmallJson:
         except _REFUSED:
             return None
         scorer = loaded.scorer
-        values = [_predict(scorer, instance) for instance in instances]
-        if not values or None in values or len(values) > self.handle.max_rows:
-            return None
-        return b'{"predictions":%b}' % dumps(values), len(values)
+        rows: list[Any] = [json_small.row(instance, scorer.names) for instance in instances]
+        values = None if None in rows else self._predict(scorer, rows)
+        return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
         """Answer a V2 request of one tensor of doubles of shape (n, d), with nothing optional but an id."""
@@ -77,8 +82,9 @@ class SmallJson:
         if loaded is None or width != loaded.scorer.width or rows < 0 or rows * width != len(data):
             return None
         scorer = loaded.scorer
-        values = [_predict(scorer, data[start : start + width]) for start in range(0, len(data), width)]
-        if not values or None in values or len(values) > self.handle.max_rows:
+        table = [data[start : start + width] for start in range(0, len(data), width)]
+        values = self._predict(scorer, table)
+        if values is None:
             return None
         content = b'%b%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
             _identity(self.handle.name, self.handle.version),
@@ -86,25 +92,21 @@ class SmallJson:
             len(values),
             dumps(values),
         )
-        return content, len(values)
+        return content, table, values, request.id
+
+    def _predict(self, scorer: Scorer, rows: Rows) -> list[float] | None:
+        """Return predictions; None if there are none, too many, or any that is not finite."""
+        if not 0 < len(rows) <= self.handle.max_rows:
+            return None
+        values = [scorer.row(row) for row in rows]
+        total = sum(values)
+        return values if total - total == 0 else None
 
     def _renew(self, loaded: LoadedModel | None) -> None:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
             self._decoders = json_small.decoders(loaded.scorer.width)
-
-
-def _predict(scorer: Scorer, instance: Any) -> float | None:
-    """Return the prediction for a row; None if that is none, or overflows."""
-    kind = type(instance)
-    if kind is float:
-        instance = (instance,)
-    elif kind is dict and (instance := json_small.by_name(instance, scorer.names)) is None:
-        return None
-    value = scorer.row(instance)
-    # cheaper than a call of isfinite, and not true of infinities and NaN alone
-    return value if value - value == 0 else None
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from predictor.service.inference import InferenceService
 _LONGEST_VALUE = 2**16
 """Bytes of a value beside the tensors' data."""
 
+_LENGTH_DIGITS = 20
 _MORE_TENSORS = 64
 """Tensors beyond the features, up to which they are read for a message."""
 _COST = 128
@@ -184,7 +185,7 @@ def _split(request: Request) -> tuple[bytes | bytearray, memoryview]:
         if request.headers.media == BINARY:
             raise InvalidInput("binary tensors need the header Inference-Header-Content-Length")
         return body, memoryview(b"")
-    length = int(given) if given.isdigit() else -1
+    length = int(given) if given.isdigit() and len(given) < _LENGTH_DIGITS else -1
     if not 0 <= length <= len(body):
         wrong = f"{shown(given.decode('latin-1'))} is not a length within {plural(len(body), 'byte')}"
         raise InvalidInput(f"Inference-Header-Content-Length: {wrong}")

@@ -71,7 +71,7 @@ def numbers(
     if expected in _FIXED:
         parts = [tensors.from_numbers(_fixed(run, expected), dtype, where) for run in runs[expected]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-    count = sum(np.count_nonzero(np.frombuffer(run, np.int8) >= 0) for run in runs[expected])
+    count = sum(int(np.count_nonzero(np.frombuffer(run, np.int8) >= 0)) for run in runs[expected])
     check(count)
     found, done = np.empty(count), 0
     for run in runs[expected]:

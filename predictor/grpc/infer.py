@@ -49,7 +49,7 @@ def infer(service: InferenceService, request: Request) -> Response:
             _tensor(service, request, item, runs[i] if runs else {}, raw[i] if raw else None, f"inputs[{i}]")
             for i, item in enumerate(message.inputs)
         ]
-        content = memoryview(np.asarray(v2.predict(service, request, read), "<f8")).cast("B")
+        content = np.asarray(v2.predict(service, request, read), "<f8").data.cast("B")
     # With feedback, the client needs the id that the rows are recorded under.
     identity = request.identify(message.id) if service.recorder else message.id
     return _write(service, identity, name, content, raw=bool(raw))

@@ -1,12 +1,15 @@
 """The gRPC server: it gives calls to the service, as bytes, and writes the responses."""
 
 import asyncio
+import contextlib
+import ctypes
+import logging
 from functools import partial
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from predictor.errors import TooLarge
+from predictor.errors import InternalError, InvalidInput
 from predictor.grpc.health import HEALTH, INFERENCE, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.slots import ReadSlots
@@ -20,42 +23,52 @@ _FIELDS = frozenset({"authorization", "x-api-key", "x-request-id"})
 
 _LONGEST_DETAILS = 1024
 """Clients refuse metadata of more than 8 KiB in all."""
-_LOOKAHEAD_BYTES = 2**14
-_STREAMS = 256
-"""Calls at once on a connection; together they can have 4 MiB on the way that nobody reads."""
-_PING_SECONDS = 60
 
 _FAIR_SECONDS = 1.0
-"""In this time 8 MiB arrive at 70 Mbit/s: a client that is slower is refused only while others wait."""
+"""In this time 8 MiB arrive at 70 Mbit/s: a slower client is refused, but only while others wait."""
 _SMALL_SLOTS = 4
 _SMALL_FAIR_SECONDS = 0.1
 """A small message is sent together with its call, so it arrives in one round trip."""
+
+_ENDING_SECONDS = 0.1
+
+_OPTIONS = {
+    # What a client can send before its message is read: 4 MiB on one connection.
+    "grpc.http2.lookahead_bytes": 2**14,
+    "grpc.http2.bdp_probe": 0,  # it would enlarge the look-ahead
+    "grpc.max_concurrent_streams": 2**8,
+    # Otherwise each connection keeps a buffer of half a megabyte after a long message.
+    "grpc.experimental.tcp_max_read_buffer_size": 2**13,
+    "grpc.keepalive_time_ms": 60_000,  # ends the calls of clients that are gone
+    "grpc.so_reuseport": 0,
+}
+_M_ARENA_MAX = -8
+
+logger = logging.getLogger(__name__)
 
 
 def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     """Return a server; ``limits`` are the longest messages sent and received, in bytes.
 
-    A call is authorized before its message is read. Until then the connection takes no more than the
-    look-ahead of it. While a message is read, nothing is reserved for it: how many are read at once is what
-    bounds their memory, to about the memory budget. When it is here, its length is reserved.
+    A call is authorized before its message is read. Until then the connection takes no more of the message
+    than the look-ahead. Nothing is reserved for a message while it is read, as its length is not known: the
+    number of messages that are read at once bounds what they take to the memory budget. When a message is
+    here, its length is reserved, and later twice that of the response, which gRPC copies.
     """
+    _share_memory()
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_fault)
     settings = service.settings
     sent, received = (limit if limit > 0 else settings.max_body_bytes for limit in limits)
+    # While gRPC makes a message of the pieces that it has received, both are in memory.
     slots = max(2, settings.max_memory_bytes // (2 * received))
     large = ReadSlots(slots, _FAIR_SECONDS, settings.read_seconds)
     small = ReadSlots(_SMALL_SLOTS, _SMALL_FAIR_SECONDS, settings.read_seconds)
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_send_message_length", sent),
-            ("grpc.max_receive_message_length", received),
-            ("grpc.max_concurrent_streams", _STREAMS),
-            ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
-            ("grpc.http2.bdp_probe", 0),  # it would enlarge the look-ahead
-            ("grpc.keepalive_time_ms", _PING_SECONDS * 1000),  # ends calls of clients that are gone
-            ("grpc.so_reuseport", 0),
-        ],
-        maximum_concurrent_rpcs=settings.max_connections,
-    )
+    options = {
+        **_OPTIONS,
+        "grpc.max_send_message_length": sent,
+        "grpc.max_receive_message_length": received,
+    }
+    server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=settings.max_connections)
     handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {
         name: {
             short: grpc.stream_unary_rpc_method_handler(
@@ -88,6 +101,17 @@ def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> in
     return server.add_insecure_port(address)
 
 
+def _share_memory() -> None:
+    """Let all threads allocate in one arena: in its own, each of gRPC's keeps what a long message took."""
+    with contextlib.suppress(AttributeError):  # other C libraries have none
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return False for the log line of a response whose client went away."""
+    return not record.getMessage().startswith("ExecuteBatchError")
+
+
 class _Endpoint:
     """One method of the server.
 
@@ -111,11 +135,15 @@ class _Endpoint:
             client = _address(context.peer())
         call = Call(endpoint, scope, handler, fields, client, "POST", self.path)
         reservation = service.memory.reserve()
-        # The response takes memory until it is sent, which is after this function. The context's own callbacks
+        # The response takes memory until it is sent, which is after this function. Callbacks of the context
         # would keep the call until garbage is collected.
         if task := asyncio.current_task():
             task.add_done_callback(lambda _task: reservation.release())
-        response = await service.answer(call, partial(self._read, context), reservation)
+        try:
+            response = await service.answer(call, partial(self._read, context), reservation)
+        except Exception as error:  # the log has the details, the client a plain INTERNAL
+            logger.error("a gRPC call could not be answered", exc_info=error)
+            response = Response.refusal(InternalError())
         reservation.hold(len(response.body))  # gRPC copies it
         if response.headers or response.error:
             _write_trailers(context, response)
@@ -126,8 +154,11 @@ class _Endpoint:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
-            raise TooLarge("the call has no message, or one that is too long")
+            # gRPC itself ends a call with too long a message or without a client, and then cancels this task.
+            await asyncio.sleep(_ENDING_SECONDS)
+            raise InvalidInput("the call has no message")
         self.service.check_room(len(message))
+        self.service.memory.check(3 * len(message))  # it, the response, and gRPC's copy of that
         reservation.grow(len(message))
         return message
 

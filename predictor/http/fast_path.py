@@ -1,4 +1,4 @@
-"""Answers small requests whose heads are cached, and refuses large bodies by their heads."""
+"""Answers requests whose heads are cached: small ones, and large ones for which there is no room."""
 
 from collections.abc import Sequence
 from time import perf_counter, time
@@ -9,11 +9,9 @@ from predictor.codecs.cost import TooCostly
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.head_cache import CachedRequest, HeadCache, is_plain, request_id_of
-from predictor.messages import JSON, Request, Response
+from predictor.http.head_cache import CachedRequest, HeadCache, request_id_of
+from predictor.messages import JSON, Request, Response, request_id
 from predictor.service.inference import InferenceService
-
-_LARGE_ENDPOINTS = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -23,7 +21,6 @@ class FastPath:
 
     def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service
-        self.routes = routes
         self.heads = HeadCache(service, routes)
         self.authorizer = service.authorizer
         self.log = service.request_log.entries
@@ -54,30 +51,27 @@ class FastPath:
         found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
             return self._compute(cached, head, body, started)
-        content, rows = found
-        cached.series.observe(200, perf_counter() - started, rows)
+        content, rows, values, name = found
+        response = (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+        if self.service.recorder:
+            name = request_id(name or _given_id(cached, head))
+            self.service.record_rows(name, rows, values)
+            response = response.replace(b"\r\n\r\n", b"\r\nx-request-id: %b\r\n\r\n" % name.encode(), 1)
+        cached.series.observe(200, perf_counter() - started, len(values))
         if self.authorizer.has_admin:
             self.log.append((time(), "POST", cached.call.path, 200, body, content))
-        return (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+        return response
 
-    def refuse(self, target: bytes, fields: Fields, default_fields: Fields) -> bytes | None:
-        """Return the refusal of a large body if there is no room for it; None for everything else.
+    def refuse(self, cached: CachedRequest, default_fields: Fields) -> bytes | None:
+        """Return the refusal of a large body if there is no room for it.
 
         This costs a tenth of a refusal by the application, so that refusing many leaves time for answers.
         """
-        headers = dict(fields)
-        length = headers.get(b"content-length", b"")
-        settings = self.service.settings
-        if not length.isdigit() or not settings.inline_bytes < int(length) <= settings.max_body_bytes:
-            return None
-        route = self.routes.exact.get(target.partition(b"?")[0].decode("latin-1"))
-        if route is None or route.endpoint not in _LARGE_ENDPOINTS or not is_plain(self.service, headers):
-            return None
         try:
-            self.service.check_room(int(length))
+            self.service.check_room(cached.length)
         except Unavailable as error:
             self.service.metrics.rejected[error.reason] += 1
-            self.service.metrics.series(route.endpoint).observe(error.status, 0, 0)
+            cached.series.observe(error.status, 0, 0)
             return self.write(Response.refusal(error), default_fields)
         return None
 
@@ -99,7 +93,7 @@ class FastPath:
         """Answer by the endpoint's handler, as the application does."""
         request = Request(cached.headers, body, cached.call.fields, inline=True)
         if self.service.recorder:
-            request.identify(request_id_of(head))
+            request.identify(_given_id(cached, head))
         try:
             if len(body) > SMALL:
                 self.service.memory.check(2 * len(body))
@@ -130,3 +124,8 @@ class FastPath:
         self._default_fields = default_fields
         self._common = b"".join(b"%b: %b\r\n" % field for field in default_fields)
         self._plain_heads.clear()
+
+
+def _given_id(cached: CachedRequest, head: bytes) -> bytes | None:
+    """Return the client's id of a request; None without one."""
+    return cached.headers.request_id if head is cached.head else request_id_of(head)

@@ -1,4 +1,4 @@
-"""Remembers what the heads of small requests ask for, by their bytes.
+"""Remembers what heads ask for, by their bytes.
 
 A client that keeps its connection open sends the same head again and again, but for what gateways add to each
 request. So fields that only name or trace a request, or its way, are left out of the bytes that are compared.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httptools
 
-from predictor.endpoints.routing import Route, Routes
+from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL, SmallReader
 from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
@@ -22,7 +22,8 @@ from predictor.service.inference import Call, InferenceService
 
 _CACHED_HEADS = 1024
 _LONGEST_HEAD = 2048
-_ENDPOINTS = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
+_SMALL_ENDPOINTS = frozenset({"stream", "batch", "v1_predict", "v2_infer"})
+_LARGE_ENDPOINTS = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
 _NEEDS_PARSER = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
 VARYING_FIELD = re.compile(
@@ -43,6 +44,7 @@ class CachedRequest:
     Attributes:
         head: the head, without varying fields.
         length: bytes of the body.
+        large: whether the body is read only if there is room for it.
         call: the call, without a client's address.
         headers: what the head says about body and response.
         small: reads the plainest bodies; None where the head asks for more than a plain response.
@@ -53,6 +55,7 @@ class CachedRequest:
 
     head: bytes
     length: int
+    large: bool
     call: Call
     headers: RequestHeaders
     small: SmallReader | None
@@ -91,25 +94,25 @@ class HeadCache:
             headers = RequestHeaders.of(fields)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, PredictorError):
             return None
-        route, length = self.routes.exact.get(path), fields.get(b"content-length", b"")
-        if route is None or route.endpoint not in _ENDPOINTS or headers.media == NDJSON:
+        route, announced = self.routes.exact.get(path), fields.get(b"content-length", b"")
+        settings = self.service.settings
+        if route is None or not announced.isdigit() or not _is_plain(self.service, fields):
             return None
-        inline_bytes = self.service.settings.inline_bytes
-        if not is_plain(self.service, fields) or not length.isdigit() or int(length) > inline_bytes:
+        length = int(announced)
+        large = length > settings.inline_bytes
+        endpoints = _LARGE_ENDPOINTS if large else _SMALL_ENDPOINTS
+        if route.endpoint not in endpoints or length > settings.max_body_bytes or headers.media == NDJSON:
             return None
         return CachedRequest(
             head=head,
-            length=int(length),
+            length=length,
+            large=large,
             call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
             headers=headers,
-            small=self._small(route, headers, int(length)),
+            small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),
             series=self.service.metrics.series(route.endpoint),
         )
-
-    def _small(self, route: Route, headers: RequestHeaders, length: int) -> SmallReader | None:
-        plain = headers.plain and length <= SMALL and self.service.recorder is None
-        return route.small if plain else None
 
 
 def request_id_of(head: bytes) -> bytes | None:
@@ -118,7 +121,7 @@ def request_id_of(head: bytes) -> bytes | None:
     return found[-1].strip(b" \t") if found else None
 
 
-def is_plain(service: InferenceService, fields: Mapping[bytes, bytes]) -> bool:
+def _is_plain(service: InferenceService, fields: Mapping[bytes, bytes]) -> bool:
     """Return whether a head needs nothing that only the application does."""
     cross_origin = b"origin" in fields and service.settings.cors_origins
     return _NEEDS_PARSER.isdisjoint(fields) and not cross_origin and not cloud_events.is_event(fields)

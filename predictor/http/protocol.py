@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
+from predictor.http.body_discarder import BodyDiscarder
 from predictor.http.fast_path import FastPath
 from predictor.http.head_cache import CachedRequest
 from predictor.http.request_parser import RequestParser
@@ -70,6 +71,8 @@ class FastProtocol(RequestParser):
         self.settings = self._service.settings
         super().__init__(*args, **kwargs)
         self._cached: CachedRequest | None = None
+        self._discard = 0
+        self._discarder: BodyDiscarder | None = None
         self._partial = False
         self._sends_no_more = False
 
@@ -91,7 +94,7 @@ class FastProtocol(RequestParser):
             self._partial = False
             data = self._unread.take() + data
         place = self._answer_known(data, 0) if self.phase is Phase.BETWEEN else 0
-        if place < len(data):
+        if place < len(data) or self.phase is Phase.REFUSED:
             self._process(data, place)
 
     def pause_writing(self) -> None:
@@ -114,6 +117,8 @@ class FastProtocol(RequestParser):
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the connection."""
         self.phase = Phase.CLOSING
+        if self._discarder:
+            self._discarder.release()
         self._unread.release()
         self._abandon()
         super().connection_lost(exc)
@@ -139,6 +144,8 @@ class FastProtocol(RequestParser):
                 if cached is None:
                     break
             end = start + cached.length
+            if cached.large:
+                return start if self._refuse_large(cached) else place
             if end > len(data):
                 self._partial = cached.length <= SMALL
                 break
@@ -154,6 +161,15 @@ class FastProtocol(RequestParser):
                 break
         return place
 
+    def _refuse_large(self, cached: CachedRequest) -> bool:
+        """Refuse a large body if there is no room for it; returns whether."""
+        refusal = self.fast_path.refuse(cached, self.server_state.default_headers)
+        if refusal is not None:
+            self.transport.write(refusal)
+            self._count_response()
+            self.phase, self._discard = Phase.REFUSED, cached.length
+        return refusal is not None
+
     def _process(self, data: bytes, place: int) -> None:
         """Take requests from a place of ``data`` on, until one has to be answered before the next."""
         for _ in range(_TURN_PARTS):
@@ -161,6 +177,7 @@ class FastProtocol(RequestParser):
                 break
             place = self._take_part(data, place)
             if place == len(data):
+                self._discard_rest()
                 return
         self._unread.requests = data[place:]
         if self._partial:
@@ -180,13 +197,34 @@ class FastProtocol(RequestParser):
             return self.parse_part(data, place)
         size = len(data) - place
         if self.phase is Phase.REFUSED:
-            size = min(size, self.discard)
-        self.discard -= size
-        if self.discard <= 0 and self.phase is Phase.REFUSED:
+            size = min(size, self._discard)
+        self._discard -= size
+        if self._discard <= 0 and self.phase is Phase.REFUSED:
             self.phase = Phase.BETWEEN
-        elif self.discard <= 0:
+        elif self._discard <= 0:
             self.transport.close()
         return place + size
+
+    def _discard_rest(self) -> None:
+        """Let the kernel discard the rest of a refused body; with TLS it has to be read."""
+        if self.phase is not Phase.REFUSED or self.scheme != "http":
+            return
+        if self._discarder is None:
+            self.flow.pause_reading()
+            self._discarder = BodyDiscarder(self.loop, self.transport, self._begin_behind, self._read_again)
+        self._discarder.discard(self._discard)
+
+    def _begin_behind(self, data: bytes) -> None:
+        """Take the first bytes behind a refused body."""
+        self.phase = Phase.BETWEEN
+        self.data_received(data)
+        if self.phase is not Phase.REFUSED and self._discarder:
+            self._discarder.release()
+
+    def _read_again(self) -> None:
+        self._discarder = None
+        if not self._unread.requests and not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _resume(self) -> None:
         """Go on with the requests that wait, once the one before them is answered and sent."""
@@ -234,18 +272,6 @@ class FastProtocol(RequestParser):
         self.server_state.total_requests += 1
         self.timers.answered = time.monotonic()
 
-    def refuses_body(self, length: int) -> bool:
-        """Refuse a large body while there is no room for it."""
-        keeps_alive = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-        if length <= self.settings.inline_bytes or not keeps_alive:
-            return False
-        refusal = self.fast_path.refuse(self.url, self.headers, self.server_state.default_headers)
-        if refusal is None:
-            return False
-        self.transport.write(refusal)
-        self._count_response()
-        return True
-
     def refuse(self, error: PredictorError, seconds: float | None = None) -> None:
         """Refuse what can't be parsed any further, and close the connection."""
         if self.phase is not Phase.BODY or not self.cycle.response_started:
@@ -261,7 +287,7 @@ class FastProtocol(RequestParser):
             self._linger(self.settings.read_seconds)
         else:
             self.cycle.keep_alive = False
-            self.phase, self.discard = Phase.CLOSING, self.settings.max_body_bytes
+            self.phase, self._discard = Phase.CLOSING, self.settings.max_body_bytes
             self._unread.release()
 
     def _close(self) -> None:
@@ -278,9 +304,11 @@ class FastProtocol(RequestParser):
         If the connection was closed at once, the kernel would answer what still comes with a reset, which can
         overtake the response and destroy it.
         """
-        self.phase, self.discard = Phase.CLOSING, self.settings.max_body_bytes
+        self.phase, self._discard = Phase.CLOSING, self.settings.max_body_bytes
         self._unread.requests = b""
         self._unread.count(paused=self.flow.write_paused)
+        if self._discarder:
+            self._discarder.release()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()

@@ -18,7 +18,6 @@ class RequestParser(HttpToolsProtocol):
 
     Attributes:
         phase: what the next byte belongs to.
-        discard: bytes that are still to be discarded.
     """
 
     settings: Settings
@@ -27,13 +26,8 @@ class RequestParser(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.timers = Timers(self.settings, self.timeout_keep_alive)
         self.phase = Phase.BETWEEN
-        self.discard = 0
         self._overhead = Overhead(self.settings.max_header_bytes)
         self._end = MessageEnd()
-
-    def refuses_body(self, length: int) -> bool:
-        """Refuse a request by its head, if that is to be; returns whether."""
-        raise NotImplementedError
 
     def refuse(self, error: PredictorError) -> None:
         """Refuse what can't be parsed any further."""
@@ -52,9 +46,6 @@ class RequestParser(HttpToolsProtocol):
         except PredictorError as error:
             self.refuse(error)
             return len(data)
-        if self.phase is Phase.REFUSED:
-            self._end.begin()
-            self._new_parser()
         return end
 
     def _feed(self, part: bytes) -> None:
@@ -98,7 +89,7 @@ class RequestParser(HttpToolsProtocol):
             super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
-        """Start to answer a request, or refuse it."""
+        """Start to answer a request."""
         if self.parser.get_method() == b"CONNECT":
             raise InvalidInput("CONNECT asks for a tunnel, and this server is not a proxy")
         if self.parser.should_upgrade():
@@ -106,13 +97,10 @@ class RequestParser(HttpToolsProtocol):
         check_host(self.headers, self.parser.get_http_version())
         self.url = origin_form(self.url)
         self._overhead.begin()
-        length = next((int(value) for name, value in self.headers if name == b"content-length"), None)
-        self._end.body_left = length
-        if self.refuses_body(length or 0):
-            self.phase, self.discard = Phase.REFUSED, length or 0
-        else:
-            super().on_headers_complete()
-            self.phase = Phase.BODY
+        lengths = (int(value) for name, value in self.headers if name == b"content-length")
+        self._end.body_left = next(lengths, None)
+        super().on_headers_complete()
+        self.phase = Phase.BODY
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body."""

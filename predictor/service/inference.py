@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from predictor.codecs import compression
 from predictor.codecs.cost import TooCostly
 from predictor.errors import InternalError, PredictorError, Unavailable
-from predictor.feedback.recorder import Predicted, Recorder
+from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.messages import Handler, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.metrics import Metrics
@@ -191,9 +191,7 @@ class InferenceService:
             request.predictions.append((X, values))
         return values
 
-    def record_rows(
-        self, name: str, rows: NDArray[np.float64], values: NDArray[np.float64], first: int = 0
-    ) -> None:
+    def record_rows(self, name: str, rows: Rows, values: Values, first: int = 0) -> None:
         """Keep rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
             names, version = loaded.scorer.names, self.handle.version or ""

@@ -129,14 +129,14 @@ def test_an_unavailable_store_delays_no_prediction(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.write_text("a file in the place of the folder")
     with (
-        start_predictor(feedback_url=store, feedback_bytes=300, answer_seconds=0.5) as running,
+        start_predictor(feedback_url=store, feedback_bytes=600, answer_seconds=0.5) as running,
         running.http as client,
     ):
         for _ in range(2):
             answer = client.post("/feedback", json={"id": "a", "target": 1})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert running.metric('feedback_kept_total{kind="truths"}') == 1
-            assert running.metric('feedback_waiting_bytes{kind="truths"}') == 208
+            assert running.metric('feedback_waiting_bytes{kind="truths"}') == 408
             assert client.post("/stream", json={"instance": 0.5}).status_code == 200
             assert running.metric('feedback_kept_total{kind="predictions"}') == 1
         for kind in ("truths", "predictions"):

@@ -29,8 +29,10 @@ SMALL = {width: SmallJson(service.handle) for width, service in SERVICES.items()
 def check(found: Found, endpoint: Endpoint, width: int, body: bytes) -> None:
     """Check that a quick answer, if there is one, is the endpoint's."""
     if found is not None:
+        content, rows, values, _ = found
         full = answer(SERVICES[width], endpoint, body)
-        assert (full.body, full.rows, full.status) == (*found, 200)
+        assert (full.body, full.rows, full.status) == (content, len(rows), 200)
+        assert [SERVICES[width].handle.require().scorer.row(row) for row in rows] == list(values)
 
 
 @given(value=values, width=st.sampled_from([1, 3]))
@@ -68,15 +70,20 @@ def test_answers_a_small_tensor_as_the_endpoint_does(
 
 
 def test_answers_plain_requests() -> None:
-    assert SMALL[1].stream(b'{"instance": 0.5}') == (b'{"prediction":621.125}', 1)
-    assert SMALL[1].stream(b'{"instance": {"bmi": 0.5}}') == (b'{"prediction":621.125}', 1)
-    assert SMALL[1].stream(b'{"insta\\u006ece": 3, "instance": 0.5}') == (b'{"prediction":621.125}', 1)
-    assert SMALL[1].batch(b'{"instances": [[0.5], 0]}') == (b'{"predictions":[621.125,152.0]}', 2)
-    assert SMALL[3].stream(b'{"instance": [1, 2, 3]}') == (b'{"prediction":1089.25}', 1)
-    assert SMALL[3].stream(b'{"instance": {"s1": 3, "bp": 2, "bmi": 1}}') == (b'{"prediction":1089.25}', 1)
+    one = (b'{"prediction":621.125}', ((0.5,),), (621.125,), None)
+    assert SMALL[1].stream(b'{"instance": 0.5}') == one
+    assert SMALL[1].stream(b'{"insta\\u006ece": 3, "instance": 0.5}') == one
+    assert SMALL[1].stream(b'{"instance": {"bmi": 0.5}}') == (one[0], ([0.5],), *one[2:])
+    two = (b'{"predictions":[621.125,152.0]}', [(0.5,), (0.0,)], [621.125, 152.0], None)
+    assert SMALL[1].batch(b'{"instances": [[0.5], 0]}') == two
+    three = (b'{"prediction":1089.25}', ((1.0, 2.0, 3.0),), (1089.25,), None)
+    assert SMALL[3].stream(b'{"instance": [1, 2, 3]}') == three
+    by_name = SMALL[3].stream(b'{"instance": {"s1": 3, "bp": 2, "bmi": 1}}')
+    assert by_name == (three[0], ([1.0, 2.0, 3.0],), *three[2:])
     for name in ("instances", "input-0"):
         found = SMALL[1].infer(json.dumps({"id": "é", "inputs": [TENSOR | {"name": name}]}).encode())
         assert found is not None
+        assert found[1:] == ([[0.5]], [621.125], "é")
         assert json.loads(found[0]) == {
             "model_name": "linear-regressor",
             "model_version": "7",
@@ -120,7 +127,7 @@ def test_answers_with_the_model_that_is_loaded_now() -> None:
     assert small.stream(b'{"instance": 0.5}') is not None
     service.handle.loaded = load(linear_model((2.0, 3.0)))
     assert small.stream(b'{"instance": 0.5}') is None
-    assert small.stream(b'{"instance": [1, 1]}') == (b'{"prediction":157.0}', 1)
+    assert small.stream(b'{"instance": [1, 1]}') == (b'{"prediction":157.0}', ((1.0, 1.0),), (157.0,), None)
     service.handle.unload()
     for read, body in ((small.stream, b'{"instance": 0.5}'), (small.batch, b'{"instances": [1]}')):
         assert read(body) is None

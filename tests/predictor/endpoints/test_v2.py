@@ -198,7 +198,7 @@ def test_says_what_is_wrong_with_binary_tensors() -> None:
     )
     assert refusal(binary(b"\0" * 17, binary_data_size=16)) == "the tensors leave 1 byte of the body"
     assert refusal(binary(b"\0" * 9)) == "inputs[0]: expected a multiple of 8 bytes, got 9 bytes"
-    for length in (b"many", b"-1", b"9999", b"", b"1_0"):
+    for length in (b"many", b"-1", b"9999", b"", b"1_0", b"1" * 5000):
         response = answer(ONE, v2.infer, b"{}", RequestHeaders(json_length=length))
         assert "is not a length within 2 bytes" in refusal(response)
     message = refusal(answer(ONE, v2.infer, b"{}", RequestHeaders(BINARY)))

@@ -49,6 +49,23 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
     assert len(list(tmp_path.rglob("*"))) == 3, "the folder of predictions, the folder of a day, one file"
 
 
+def test_stores_arrays_and_sequences_in_order(recorder: Recorder, tmp_path: Path) -> None:
+    names = ("bmi", "s5")
+    for item in (
+        Predicted("a", 0.0, names, "3", ((1.0, 2.0),), (3.0,)),
+        Predicted("b", 0.0, names, "3", [[4.0, 5.0], (6.0, 7.0)], [8.0, 9.0], 5),
+        predicted("c", [[0.5, 1.5]], [151.25]),
+        Predicted("d", 0.0, names, "3", ([10.0, 11.0],), (12.0,)),
+    ):
+        recorder.record_predictions(item)
+    recorder.close()
+    table = read_table(tmp_path, "predictions").to_pydict()
+    assert table["_id"] == ["a", "b", "b", "c", "d"]
+    assert table["_row"] == [0, 5, 6, 0, 0]
+    assert table["s5"] == [2.0, 5.0, 7.0, 1.5, 11.0]
+    assert table["_prediction"] == [3.0, 8.0, 9.0, 151.25, 12.0]
+
+
 def test_models_with_different_features_get_separate_files(recorder: Recorder, tmp_path: Path) -> None:
     recorder.record_predictions(predicted("one", [[0.5, 1.5]], [151.25]))
     recorder.record_predictions(predicted("two", [[0.5]], [150.0], names=("bp",)))

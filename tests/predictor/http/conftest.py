@@ -1,6 +1,7 @@
 """One connection of the server's protocol, on a transport that records what is written."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,12 @@ class Transport:
         self.limit = 2**16
         self.paused = self.finished = False
         self.closed = ""
+        self.socket, self.client = socket.socketpair()
+        self.socket.setblocking(False)
+        self.client.setblocking(False)
 
     def get_extra_info(self, name: str) -> Any:
-        return ("10.0.0.1", 1234) if name == "peername" else None
+        return {"socket": self.socket, "peername": ("10.0.0.1", 1234)}.get(name)
 
     def write(self, data: bytes) -> None:
         assert not self.finished
@@ -114,6 +118,14 @@ class Connection:
             self.run()
         return self.transport.written
 
+    def send_to_socket(self, data: bytes) -> bytes:
+        """Send bytes into the socket, past the transport; returns what is written meanwhile."""
+        self.transport.written = b""
+        while data:
+            data = data[self.transport.client.send(data) :]
+            self.run()
+        return self.transport.written
+
     def run(self) -> None:
         """Run what is ready on the event loop."""
         for _ in range(20):
@@ -168,6 +180,8 @@ def connect(make_service: MakeService) -> Iterator[Callable[..., Connection]]:
     for connection in opened:
         connection.protocol.connection_lost(None)
         connection.run()
+        connection.transport.socket.close()
+        connection.transport.client.close()
     loop.close()
 
 

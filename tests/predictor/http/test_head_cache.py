@@ -3,9 +3,11 @@
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from predictor.endpoints.routing import Routes
+from predictor.feedback.recorder import Predicted
 from predictor.http.asgi import Application
 from predictor.http.head_cache import VARYING_FIELD, HeadCache, request_id_of
 from predictor.service.inference import InferenceService
@@ -173,6 +175,16 @@ def random_request(chance: random.Random) -> bytes:
     )
 
 
+class Recording:
+    """Takes what is recorded for feedback."""
+
+    def __init__(self) -> None:
+        self.items: list[object] = []
+
+    def record_predictions(self, item: Predicted) -> None:
+        self.items.append((item.id, np.array(item.rows).tolist(), list(item.values)))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_answers_every_spelling_of_a_head_as_the_parser_alone(
     connect: Callable[..., Connection],
@@ -181,10 +193,17 @@ def test_answers_every_spelling_of_a_head_as_the_parser_alone(
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    service = make_service()
+    monkeypatch.setattr("os.urandom", bytes)
+    recording = Recording()
+    service = make_service(recorder=recording if seed % 2 else None)
     requests = [post("/stream", BODY), *(random_request(chance) for _ in range(100))]
-    with_cache = [exchange(connect(service), request) for request in requests]
+
+    def exchange_all() -> list[object]:
+        answers = [exchange(connect(service), request) for request in requests]
+        items, recording.items = recording.items, []
+        return [*zip(requests, answers, strict=True), *items]
+
+    with_cache = exchange_all()
     monkeypatch.setattr(HeadCache, "find", lambda _self, _head: None)
-    for request, answers in zip(requests, with_cache, strict=True):
-        assert (request, exchange(connect(service), request)) == (request, answers)
-    assert 10 < sum(answers.startswith(b"HTTP/1.1 200 ") for answers, *_ in with_cache) < 90
+    assert with_cache == exchange_all()
+    assert 10 < repr(with_cache).count("HTTP/1.1 200 ") < 180

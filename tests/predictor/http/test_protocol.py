@@ -201,7 +201,8 @@ def test_refuses_a_large_body_at_its_head_when_busy_and_discards_it(connection: 
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"retry-after: 1\r\n" in answer
     assert answer.endswith(BUSY)
-    assert connection.send(b"x" * 599_000) == b""
+    assert connection.send_to_socket(b"x" * 599_000) == b""
+    assert connection.send_to_socket(SMALL).endswith(PREDICTION)
     assert connection.send(SMALL).endswith(PREDICTION)
     assert connection.service.metrics.rejected["busy"] == 1
     assert connection.asked == []
@@ -213,10 +214,20 @@ def test_refuses_a_large_body_at_its_head_when_busy_and_discards_it(connection: 
 def test_refuses_repeated_large_requests_on_one_connection(connection: Connection) -> None:
     fill_queue(connection)
     whole = large_head(600_000) + b"x" * 600_000
-    assert connection.send(whole * 3).count(BUSY) == 3
-    mixed = connection.send(SMALL + whole + SMALL)
-    assert mixed.startswith(b"HTTP/1.1 200 ")
-    assert mixed.index(BUSY) < mixed.rindex(PREDICTION)
+    first = connection.send(large_head(600_000))
+    assert connection.send_to_socket(b"x" * 600_000) == b""
+    assert [connection.send_to_socket(whole) for _ in range(3)] == [first] * 3
+    mixed = connection.send_to_socket(SMALL + whole)
+    assert mixed.index(PREDICTION) < mixed.index(b"503")
+    assert connection.send_to_socket(SMALL).endswith(PREDICTION)
+    assert connection.send(SMALL * 2 + whole + SMALL + whole + SMALL).count(BUSY) == 2
+
+
+def test_reads_and_discards_a_refused_body_over_tls(connection: Connection) -> None:
+    fill_queue(connection)
+    connection.protocol.scheme = "https"
+    whole = large_head(600_000) + b"x" * 600_000
+    assert connection.send(whole[:1000], whole[1000:] + SMALL + whole).count(BUSY) == 2
 
 
 @pytest.mark.parametrize(
