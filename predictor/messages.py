@@ -59,7 +59,7 @@ class Response(NamedTuple):
     @classmethod
     def refusal(cls, error: PredictorError) -> "Response":
         """Return ``{"error": "what and where"}``."""
-        # Its traceback holds the frames that it passed, and so the body and whatever was read from that.
+        # Its frames hold the body, and one of them the response: memory until the garbage collector runs.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         body = orjson.dumps({"error": str(error)})
         return cls(body, error.status, headers=error.headers, error=error)
@@ -193,7 +193,7 @@ def _media(value: bytes) -> bytes:
         name, _, charset = parameter.partition(b"=")
         if name == b"charset" and charset.strip(b'"') not in _CHARSETS:
             raise UnsupportedMediaType(f"unsupported charset {charset.decode('latin-1')[:40]}; use utf-8")
-    return JSON if media in (b"", _FORM) or media.endswith(b"+json") else media
+    return JSON if media in (b"", _FORM) or media.endswith((b"+json", b"/json")) else media
 
 
 def _accepted(value: bytes) -> tuple[bytes, ...]:

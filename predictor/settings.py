@@ -2,7 +2,8 @@
 
 ``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
 precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
-KServe's flags; see ``kserve_compat/flags.py``.
+KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, and have
+no prefix.
 """
 
 from pathlib import Path
@@ -137,6 +138,13 @@ class Settings(BaseSettings):
 
     grace_seconds: Seconds = 15
     """How long requests in progress may take to finish after that."""
+
+    ce_type: Annotated[str, Field(validation_alias="CE_TYPE")] = "io.kserve.inference.response"
+    """The type of the CloudEvents that answer CloudEvents, from KServe's variable ``CE_TYPE``."""
+
+    ce_source: Annotated[str | None, Field(validation_alias="CE_SOURCE")] = None
+    """Their source, from KServe's variable ``CE_SOURCE``; by default ``io.kserve.inference.`` and the model's
+    name."""
 
     @model_validator(mode="after")
     def _check_auth(self) -> Self:

@@ -48,6 +48,11 @@ class Records:
         self.count = 0
         self._rest = bytearray()
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the record that is not complete yet."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Answer the records that ``data`` completes, so many at a time that each step is short.
 

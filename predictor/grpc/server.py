@@ -9,7 +9,7 @@ from functools import partial
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from predictor.errors import InternalError, InvalidInput
+from predictor.errors import InternalError, InvalidInput, TooLarge
 from predictor.grpc.health import HEALTH, INFERENCE, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.slots import ReadSlots
@@ -154,8 +154,11 @@ class _Endpoint:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
-            # gRPC itself ends a call with too long a message or without a client, and then cancels this task.
-            await asyncio.sleep(_ENDING_SECONDS)
+            try:
+                # gRPC itself ends a call with too long a message or without a client, and cancels this task.
+                await asyncio.sleep(_ENDING_SECONDS)
+            except asyncio.CancelledError:
+                raise TooLarge("the message is too long, or its client is gone") from None  # so it is counted
             raise InvalidInput("the call has no message")
         self.service.check_room(len(message))
         self.service.memory.check(3 * len(message))  # it, the response, and gRPC's copy of that

@@ -10,7 +10,7 @@ import orjson
 
 from predictor.endpoints.ndjson import Records, TooLong
 from predictor.endpoints.routing import Routes
-from predictor.errors import PredictorError, ReadTimeout, TooLarge, UnsupportedEncoding
+from predictor.errors import OutOfMemory, PredictorError, ReadTimeout, TooLarge, UnsupportedEncoding
 from predictor.http.cors import Cors
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
@@ -65,10 +65,11 @@ class RequestContext:
         route = application.routes.find(self.path)
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
+        takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
         if preflight := application.cors.preflight(self.method, self.fields, route):
             endpoint, handler = "preflight", preflight
-        elif cloud_events.is_event(self.fields) and endpoint in cloud_events.ENDPOINTS:
-            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service.handle.name)
+        elif takes_events and cloud_events.is_event(self.fields):
+            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
         client = str((scope.get("client") or ("",))[0])
         self.call = Call(
             endpoint, route.scope_of(self.method), handler, self.fields, client, self.method, self.path
@@ -77,7 +78,9 @@ class RequestContext:
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
         if self.call.endpoint == "stream" and self.method == "POST" and self._sends_records():
-            await self._stream()
+            self.call = self.call._replace(endpoint="stream_ndjson")
+            with self.service.memory.reserve() as reservation:
+                await self._stream(reservation)
             return
         with self.service.memory.reserve() as reservation:
             response = await self.service.answer(self.call, self._read, reservation)
@@ -95,9 +98,9 @@ class RequestContext:
             async with asyncio.timeout(settings.read_seconds):
                 while not self.complete:
                     parts.append(await self._more())
+                    before = reservation.size
                     reservation.grow(len(parts[-1]))
-                    if reservation.size > settings.max_body_bytes:
-                        raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
+                    self._check_received_length(before, reservation.size)
         except TimeoutError as error:
             raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
         # Joined once: a buffer that grows would be copied again and again.
@@ -110,6 +113,14 @@ class RequestContext:
         if announced > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
         self.service.check_room(announced)
+
+    def _check_received_length(self, before: int, size: int) -> None:
+        """Refuse a body of unknown length as soon as it is too long, or would have to wait for a thread."""
+        settings = self.service.settings
+        if size > settings.max_body_bytes:
+            raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
+        if before <= settings.inline_bytes < size and b"content-length" not in self.fields:
+            self.service.executor.check(size)
 
     async def _more(self) -> bytes:
         message = await self.receive()
@@ -143,7 +154,7 @@ class RequestContext:
         much = response.status in _CUT_SHORT or announced > self.service.settings.inline_bytes
         return not self.complete and much
 
-    async def _stream(self) -> None:
+    async def _stream(self, reservation: Reservation) -> None:
         """Answer records as they arrive, until the client ends or the server does."""
         service, started = self.service, time.perf_counter()
         try:
@@ -162,20 +173,23 @@ class RequestContext:
         fields += self.cors_fields
         if service.recorder:
             fields.append((b"x-request-id", records.name.encode()))
+        if service.handle.draining:
+            fields.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
         ending = asyncio.create_task(service.ending.wait())
         service.metrics.in_progress += 1
         try:
-            last = await self._answer_records(records, ending)
+            last = await self._answer_records(records, reservation, ending)
             await self._send_body(last, more=True)
             await self._send_body(b"", more=False)
         finally:
             service.metrics.in_progress -= 1
             ending.cancel()
-            seconds = time.perf_counter() - started
-            service.metrics.series("stream_ndjson").observe(200, seconds, records.count)
+            service.record(self.call, b"", Response(b"", rows=records.count), started)
 
-    async def _answer_records(self, records: Records, ending: asyncio.Task[Any]) -> bytes:
+    async def _answer_records(
+        self, records: Records, reservation: Reservation, ending: asyncio.Task[Any]
+    ) -> bytes:
         """Answer records; returns the last lines of the response."""
         while not self.complete:
             arriving: asyncio.Task[Any] = asyncio.create_task(self._more())
@@ -183,10 +197,16 @@ class RequestContext:
             if not arriving.done():
                 arriving.cancel()
                 return orjson.dumps({"end": "the server is ending", "records": records.count}) + b"\n"
+            data = arriving.result()
             try:
-                for answers in records.feed(arriving.result()):
+                reservation.grow(len(data))
+                for answers in records.feed(data):
                     await self._send_body(answers, more=True)
-                    await asyncio.sleep(0)  # other requests have their turn
-            except TooLong as error:
+                    await asyncio.sleep(0)  # let other requests have their turn
+            except (TooLong, OutOfMemory) as error:
+                if error.reason:
+                    self.service.metrics.rejected[error.reason] += 1
                 return orjson.dumps({"error": str(error)}) + b"\n"
+            reservation.release()
+            reservation.hold(records.unfinished)
         return b"".join(records.finish())

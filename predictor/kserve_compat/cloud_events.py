@@ -1,92 +1,157 @@
-"""CloudEvents 1.0 over HTTP, binary and structured: an event in, the prediction as an event out.
+"""CloudEvents 1.0 over HTTP: an event in, binary or structured, and the prediction as an event out.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 The response has the type and the source that KServe's own model server gives it.
 """
 
-import time
+import re
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated
+from urllib.parse import quote, unquote_to_bytes
 
+import msgspec
 import orjson
+from msgspec import Meta, Raw, Struct
 
-from predictor.codecs import json_strict
-from predictor.codecs.cost import require_cheap
+from predictor.codecs import json_document
+from predictor.codecs.json_document import ABSENT
 from predictor.errors import InvalidInput, UnsupportedMediaType
 from predictor.messages import JSON, Handler, Request, RequestHeaders, Response, request_id
+from predictor.service.inference import InferenceService
 
 ENDPOINTS = frozenset({"v1_predict", "v1_explain", "v2_infer"})
 """The endpoints that take events."""
 
-STRUCTURED = b"application/cloudevents"
+_ANY_FORMAT = b"application/cloudevents"
+_STRUCTURED = b"application/cloudevents+json"
+_PREFIX = b"ce-"
 _VERSIONS = ("1.0", "0.3")
-_REQUIRED = ("id", "source", "type", "specversion")
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+"""Characters that are not percent-encoded in a header field."""
+_QUOTED = re.compile(rb'"(.*)"', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+_Text = Annotated[str, Meta(min_length=1)]
+
+
+class _Attributes(Struct):
+    """The required attributes; optional and extension attributes are skipped."""
+
+    specversion: _Text
+    id: _Text
+    source: _Text
+    type: _Text
+
+
+class _Event(_Attributes):
+    """An event in the JSON format. Its data stay bytes, so nothing is lost on the way to their reader."""
+
+    datacontenttype: str | None = None
+    data: Raw = ABSENT
+    data_base64: bytes | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
 
 
 def is_event(fields: Mapping[bytes, bytes]) -> bool:
-    """Return whether a request is a CloudEvent, binary or structured."""
-    return b"ce-specversion" in fields or fields.get(b"content-type", b"").lower().startswith(STRUCTURED)
+    """Return whether a request is a CloudEvent, in whatever mode."""
+    return b"ce-specversion" in fields or _has_event_format(fields)
 
 
-def wrap(handler: Handler, model: str) -> Handler:
-    """Return a handler of events around a handler of their data."""
+def wrap(handler: Handler, service: InferenceService) -> Handler:
+    """Return a handler of events around a handler of their data.
+
+    Rows are recorded for feedback under the event's id, unless the client gives another one as it could
+    without an event.
+    """
 
     def handle(request: Request) -> Response:
-        structured = request.fields.get(b"content-type", b"").lower().startswith(STRUCTURED)
-        if structured:
-            _read_structured(request)
-        else:
-            _read_binary(request)
-        return _event(handler(request), model, structured=structured)
+        structured = _has_event_format(request.fields)
+        body, headers = request.body, request.headers
+        try:
+            name = _read(request, structured=structured)
+            request.identify(headers.request_id or name)
+            return _respond(handler(request), service, structured=structured)
+        finally:  # the service calls this again, in a thread, if the event loop is no place for it
+            request.body, request.headers = body, headers
 
     return handle
 
 
-def _read_binary(request: Request) -> None:
-    """Check the attributes in the header fields; the body is the data."""
-    fields = request.fields.items()
-    attributes = {name[3:].decode(): value.decode("latin-1") for name, value in fields if name[:3] == b"ce-"}
-    _check(attributes)
+def _has_event_format(fields: Mapping[bytes, bytes]) -> bool:
+    return fields.get(b"content-type", b"").lower().startswith(_ANY_FORMAT)
 
 
-def _read_structured(request: Request) -> None:
-    """Check the attributes in the JSON body, and replace the body by the data."""
-    media = request.fields.get(b"content-type", b"").lower().partition(b";")[0].strip()
-    if media != b"application/cloudevents+json":
+def _read(request: Request, *, structured: bool) -> str:
+    """Check an event, replace a structured one by its data, and return its id."""
+    try:
+        event = _read_body(request) if structured else _read_fields(request.fields)
+    except msgspec.ValidationError as error:  # its message has no values
+        raise InvalidInput(f"the CloudEvent is not valid: {error}") from None
+    if event.specversion not in _VERSIONS:
+        raise InvalidInput(f"unsupported specversion of the CloudEvent; use {_VERSIONS[0]}")
+    if isinstance(event, _Event):
+        _take_data(request, event)
+    return event.id
+
+
+def _read_fields(fields: Mapping[bytes, bytes]) -> _Attributes:
+    try:
+        given = {
+            name[3:].decode(): _text(value) for name, value in fields.items() if name.startswith(_PREFIX)
+        }
+    except UnicodeDecodeError:
+        raise InvalidInput("a header field of the CloudEvent is not UTF-8") from None
+    return msgspec.convert(given, _Attributes)
+
+
+def _read_body(request: Request) -> _Event:
+    media = request.fields[b"content-type"].partition(b";")[0].strip().lower()
+    if media != _STRUCTURED:
         shown = media.decode("latin-1")[:80]
-        raise UnsupportedMediaType(f"unsupported content type {shown}; use application/cloudevents+json")
-    require_cheap(len(request.body), inline=request.inline)
-    event = json_strict.document(request.body)
-    if not isinstance(event, dict):
-        raise InvalidInput(f"expected a CloudEvent, got {json_strict.describe(event)}")
-    if "data" not in event:
-        raise InvalidInput('the member "data" is missing in the CloudEvent')
-    _check(event)
-    request.body = orjson.dumps(event["data"])
-    request.headers = RequestHeaders(JSON, request.headers.accept, request_id=request.headers.request_id)
+        raise UnsupportedMediaType(
+            f"unsupported content type {shown}; use {_STRUCTURED.decode()}, with one event in a request"
+        )
+    return json_document.decode(_EVENT, request.body)
 
 
-def _check(attributes: Mapping[str, Any]) -> None:
-    for name in _REQUIRED:
-        if not isinstance(attributes.get(name), str) or not attributes[name]:
-            raise InvalidInput(f'the CloudEvent needs the attribute "{name}", a string')
-    if attributes["specversion"] not in _VERSIONS:
-        raise InvalidInput(f"unsupported CloudEvents version; use {_VERSIONS[0]}")
+def _take_data(request: Request, event: _Event) -> None:
+    if event.data is not ABSENT and event.data_base64 is not None:
+        raise InvalidInput("the CloudEvent has both data and data_base64")
+    if event.data is ABSENT and event.data_base64 is None:
+        raise InvalidInput("the CloudEvent has no data")
+    request.body = bytes(event.data) if event.data_base64 is None else event.data_base64
+    content_type = (event.datacontenttype or "").encode()
+    request.headers = RequestHeaders.of({**request.fields, b"content-type": content_type})
 
 
-def _event(response: Response, model: str, *, structured: bool) -> Response:
+def _text(value: bytes) -> str:
+    """Decode the value of a header field: quoted as in RFC 7230, 3.2.6, then percent-encoded."""
+    if quoted := _QUOTED.fullmatch(value):
+        value = _ESCAPED.sub(rb"\1", quoted[1])
+    return unquote_to_bytes(value).decode()
+
+
+def _respond(response: Response, service: InferenceService, *, structured: bool) -> Response:
     """Write a response as an event with an id of its own."""
+    settings = service.settings
     event = {
         "specversion": "1.0",
         "id": request_id(None),
-        "source": f"io.kserve.inference.{model}",
-        "type": "io.kserve.inference.response",
-        "time": datetime.fromtimestamp(time.time(), UTC).isoformat(),
+        "source": settings.ce_source or f"io.kserve.inference.{service.handle.name}",
+        "type": settings.ce_type,
+        "time": datetime.now(UTC).isoformat(),
     }
-    if structured:
-        event["datacontenttype"] = JSON.decode()
-        body = b'%b,"data":%b}' % (orjson.dumps(event)[:-1], response.body)
-        return response._replace(body=body, content_type=STRUCTURED + b"+json")
-    fields = tuple((f"ce-{name}".encode(), value.encode()) for name, value in event.items())
-    return response._replace(headers=(*response.headers, *fields))
+    if not structured:
+        fields = tuple((f"ce-{name}".encode(), quote(text, _PLAIN).encode()) for name, text in event.items())
+        return response._replace(headers=(*response.headers, *fields))
+    event["datacontenttype"] = response.content_type.decode()
+    name, data = b"data", response.body
+    if response.content_type != JSON:
+        name, data = b"data_base64", b'"%b"' % b64encode(data)
+    body = b'%b,"%b":%b}' % (orjson.dumps(event)[:-1], name, data)
+    return response._replace(body=body, content_type=_STRUCTURED)

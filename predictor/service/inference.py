@@ -140,14 +140,16 @@ class InferenceService:
     async def _compute(self, handler: Handler, request: Request) -> Response:
         """Compute small requests on the event loop, and in a thread what is large or turns out slow."""
         size = len(request.body)
-        if size <= self.settings.inline_bytes and not request.headers.content_encoding:
+        small = size <= self.settings.inline_bytes
+        if small and not request.headers.content_encoding:
             request.inline = True
             try:
                 return self.compute(handler, request)
             except TooCostly:
-                self.executor.check(size)
                 request.inline = False
                 request.predictions.clear()
+        if small:  # there was room for a large one before it was read
+            self.executor.check(size)
         request.deadline = time.monotonic() + self.settings.answer_seconds
         try:
             return await self.executor.run(partial(self.compute, handler, request), size)

@@ -91,12 +91,12 @@ class MemoryBudget:
         self.used = 0
 
     def check(self, size: int) -> None:
-        """Check that ``size`` more bytes fit.
+        """Check that ``size`` more bytes fit. 0 bytes always do: a probe has no body.
 
         Raises:
             OutOfMemory: they do not.
         """
-        if self.used + size > self.limit:
+        if size and self.used + size > self.limit:
             raise OutOfMemory("the requests in progress use the whole memory budget", retry_after=1)
 
     def reserve(self) -> "Reservation":

@@ -1,13 +1,12 @@
 """The rows of the event loop and the interpreter's lock: what is measured, and which of it counts."""
 
 import asyncio
-import hashlib
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import locks, loop
+from tests.benchmarks import loop
 from tests.benchmarks.loop_clock import Longest, LoopClock
 from tests.support.worst import FORMS, Form
 from tests.support.worst.form import fill
@@ -77,19 +76,3 @@ def test_bodies_are_as_long_as_asked_for(form: Form) -> None:
 
 def test_forms_have_names_of_their_own() -> None:
     assert len({form.name for form in FORMS}) == len(FORMS)
-
-
-def test_a_call_that_holds_the_lock_keeps_others_waiting() -> None:
-    data = bytes(2**20)
-
-    def holds() -> None:
-        sorted(range(300_000), key=(-1).__mul__)
-
-    def releases() -> None:
-        for _ in range(20):
-            hashlib.sha256(data).digest()
-
-    waited, taken = locks.longest_wait(holds)
-    assert waited > taken / 2
-    waited, taken = locks.longest_wait(releases)
-    assert waited < taken / 2

@@ -8,7 +8,7 @@ from threading import Timer
 from predictor.__main__ import main
 from predictor.endpoints import native
 from predictor.errors import Unavailable
-from predictor.http.fast_path import FastPath
+from predictor.http.head_cache import HeadCache
 from predictor.messages import Request, Response
 from predictor.service.inference import InferenceService
 
@@ -32,5 +32,5 @@ def stream(service: InferenceService, request: Request) -> Response:
 
 native.stream = stream
 # No request takes the fast path, so all of them call the function above.
-FastPath.find = lambda *_: None  # type: ignore[method-assign]
+HeadCache.find = lambda *_: None  # type: ignore[method-assign]
 main()

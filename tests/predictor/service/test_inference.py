@@ -221,7 +221,11 @@ def test_records_predictions_under_the_id_of_the_request(
     response = ask(service, handler, x_request_id=b"mine")
     assert dict(response.headers) == {b"x-request-id": b"mine"}
     (item,) = recording.items
-    assert (item.id, item.version, item.rows.tolist()) == ("mine", "7", [[1.0] * 3, [0.0] * 3, [0.0] * 3])
+    assert (item.id, item.version, np.asarray(item.rows).tolist()) == (
+        "mine",
+        "7",
+        [[1.0] * 3, [0.0] * 3, [0.0] * 3],
+    )
     response = ask(service, handler, x_request_id=b"not plain!")
     assert dict(response.headers)[b"x-request-id"] == recording.items[1].id.encode() != b"not plain!"
 

@@ -108,10 +108,12 @@ def test_memory_is_granted_up_to_the_limit_and_returned() -> None:
 
 
 def test_hold_may_exceed_the_memory_limit() -> None:
+    """Then requests without a body, such as probes, are still admitted."""
     memory = MemoryBudget(100)
     reservation = Reservation(memory)
     reservation.hold(150)
     with pytest.raises(OutOfMemory):
-        memory.check(0)
+        memory.check(1)
+    memory.check(0)
     reservation.release()
     assert memory.used == 0
