@@ -13,8 +13,8 @@ from tests.support.models import linear_model
 from tests.support.server import Server, start_predictor
 from tests.support.worst import FORMS, Form, send
 
-SIZES = (2**10, 2**14, 2**17, 2**19, 2**19 + 2**10, 2**20, 2**21, 9 * 2**20)
-"""Bytes of a request. By default up to 512 KiB are computed on the event loop, and more in a thread."""
+SIZES = (2**10, 2**14, 2**15, 2**17, 2**17 + 2**10, 2**19, 2**20, 2**21, 9 * 2**20)
+"""Bytes of a request. By default up to 128 KiB are computed on the event loop, and more in a thread."""
 
 PROBE_SECONDS = 0.1
 _TRIES = 3
