@@ -14,7 +14,7 @@ from components.ingest.problems import InvalidDataError, Problem
 from components.ingest.settings import too_few
 from components.train import moments as moment
 from components.train.moments import Moments
-from predictor.model.artifact import Column
+from predictor.model.inputs import Column
 
 SOURCES_NAMED = 3
 

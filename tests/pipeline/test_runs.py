@@ -59,7 +59,7 @@ def check_first_model(place: Path) -> None:
     model, digest = artifact.read(place / "models" / "linear-regressor" / "1")
     assert model.weights == pytest.approx((938.2379,), abs=5e-5)
     assert model.intercept == pytest.approx(152.9189, abs=5e-5)
-    assert [feature.name for feature in model.features] == ["bmi"]
+    assert [feature.name for feature in model.inputs] == ["bmi"]
     tags = tags_of(place, 1)
     assert float(tags["metric.r2"]) == pytest.approx(0.47258, abs=5e-6)
     assert float(tags["metric.mse"]) == pytest.approx(2548.072, abs=5e-4)
@@ -140,7 +140,7 @@ def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     assert model.weights == pytest.approx(whole.weights, rel=1e-12)
     assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
-    assert (model.features, model.target) == (whole.features, whole.target)
+    assert (model.inputs, model.target) == (whole.features, whole.target)
     assert model.reference.features == whole.reference.features
     tags = tags_of(empty_place, 1)
     for score in ("metric.mse", "metric.mae", "metric.r2"):

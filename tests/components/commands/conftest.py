@@ -15,7 +15,8 @@ from components.register.gate import Decision
 from components.register.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.model.artifact import Column, Distribution, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from components.monitor.drift import PREDICTION, Drift, drift, stability_index
 from components.monitor.due import Policy, Seen, decide
 from components.monitor.watch import look
-from predictor.model.artifact import Column, Distribution, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column
 from tests.support.models import linear_model
 
 ROWS = 5000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.register.registry import Registry, open_registry
-from predictor.model.artifact import Column
+from predictor.model.inputs import Column
 from tests.components.register.decisions import accept
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry

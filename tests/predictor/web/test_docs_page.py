@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from predictor.model.artifact import LinearModel
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.docs_page import docs
 from predictor.web.openapi import document
 
