@@ -196,7 +196,7 @@ def column_of_document(document: dict[str, Any]) -> Column:
 def to_document(found: Input) -> dict[str, Any]:
     """Return an input as JSON, which :func:`of_document` reads; members of other types are left out."""
     document: dict[str, Any] = {**asdict(found), "categories": list(found.categories)}
-    optional = {"categories": [], "missing": None, "accepts_unknown": False}
+    optional: dict[str, Any] = {"categories": [], "missing": None, "accepts_unknown": False}
     return {name: value for name, value in document.items() if optional.get(name, ...) != value}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,18 @@ def even_reference(inputs: Sequence[Input], target: Column, rows: int = 101) -> 
         one.name: Distribution.of_input(one, np.linspace(one.minimum, one.maximum, rows)) for one in inputs
     }
     return Reference(rows, spread, Distribution.of(np.linspace(target.minimum, target.maximum, rows)))
+
+
+def weights_of(model: Model) -> tuple[Any, ...]:
+    """Return the weights of a linear model."""
+    assert isinstance(model, LinearModel)
+    return model.weights
+
+
+def scaled(model: Model, factor: float, change: float = 0.0) -> LinearModel:
+    """Return a linear model of numbers whose weights are ``factor`` x those of another, plus ``change``."""
+    weights = [factor * weight + change for weight in weights_of(model)]
+    return LinearModel(weights, model.intercept, model.inputs, model.target, model.reference)
 
 
 def write_model(folder: Path, model: Model | None = None) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.register.registry import Registry, open_registry
-from predictor.model.inputs import Column
+from predictor.model.inputs import Column, Input
 from tests.components.register.decisions import accept
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry
@@ -57,7 +57,7 @@ def write_line(
     folder = place / f"{feature}-{target}-{slope}-{intercept}"
     if folder.exists():
         return folder
-    feature_column, target_column = Column(feature, -1.0, 1.0), Column(target, -1.0, 1.0)
+    feature_column, target_column = Input(feature, -1.0, 1.0), Column(target, -1.0, 1.0)
     return write_model(
         folder, linear_model([slope], intercept, features=[feature_column], target=target_column)
     )

@@ -110,7 +110,7 @@ def test_escapes_names_everywhere(hostile: LinearModel, read: Read) -> None:
     assert not reader.named("img")
     assert [tag for tag, _ in reader.elements] == [tag for tag, _ in plain.elements]
     assert [feature["name"] for feature in script_data(reader)["features"]][:3] == [
-        column.name for column in hostile.features
+        column.name for column in hostile.inputs
     ][:3]
 
 
