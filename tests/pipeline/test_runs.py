@@ -141,7 +141,7 @@ def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     assert weights_of(model) == pytest.approx(weights_of(whole), rel=1e-12)
     assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
-    assert (model.inputs, model.target) == (whole.features, whole.target)
+    assert (model.inputs, model.target) == (whole.inputs, whole.target)
     assert model.reference.features == whole.reference.features
     tags = tags_of(empty_place, 1)
     for score in ("metric.mse", "metric.mae", "metric.r2"):
