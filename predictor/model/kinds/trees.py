@@ -67,13 +67,8 @@ class TreeModel(Model):
             raise ValueError(f"{len(sizes)} trees; a model has from 1 to {MAX_TREES}")
         if sizes.min() < 1 or any(len(array) != sizes.sum() for array in (columns, left, values)):
             raise ValueError("the sizes of the trees do not add up to the number of nodes")
-        self.baseline, self.sizes, self.columns, self.left, self.values = (
-            baseline,
-            sizes,
-            columns,
-            left,
-            values,
-        )
+        self.baseline, self.sizes = baseline, sizes
+        self.columns, self.left, self.values = columns, left, values
         self._spread = [len(one.categories) or 1 for one in self.inputs]
         self._has_categories = any(one.categories for one in self.inputs)
         if columns.min() < LEAF or columns.max() >= sum(self._spread):
@@ -193,15 +188,10 @@ def _check_children(left: Integers, position: Integers, size: Integers, leaf: ND
     """
     if left[leaf].any():
         raise ValueError("a leaf has children")
-    left, parent, size, first = (
-        left[~leaf],
-        position[~leaf],
-        size[~leaf],
-        (np.arange(len(leaf)) - position)[~leaf],
-    )
-    if (left <= parent).any() or (left >= size - 1).any():
+    if (~leaf & ((left <= position) | (left >= size - 1))).any():
         raise ValueError("the children of a split must be later nodes of its tree")
-    parents = np.bincount(np.concatenate([left + first, left + first + 1]), minlength=len(leaf))
+    children = (np.arange(len(leaf)) - position + left)[~leaf]
+    parents = np.bincount(np.concatenate([children, children + 1]), minlength=len(leaf))
     if not np.array_equal(parents, position > 0):
         raise ValueError("a node must be the child of exactly one split, unless it is the root")
 
@@ -224,12 +214,12 @@ def _depths(roots: Integers, left: Integers, leaf: NDArray[np.bool_]) -> Integer
     raise ValueError(f"a tree is deeper than {MAX_DEPTH}")
 
 
-def _integers(values: list[Any], name: str) -> Integers:
+def _integers(values: object, name: str) -> Integers:
     """Return a list of JSON numbers as integers.
 
     Raises:
-        ValueError: a number is not whole, or far too large.
+        ValueError: they are no list, or a number is not whole or far too large.
     """
-    if any(type(value) is not int or abs(value) >= 2**31 for value in values):
+    if not isinstance(values, list) or any(type(value) is not int or abs(value) >= 2**31 for value in values):
         raise ValueError(f"{name} must be whole numbers")
     return np.array(values, dtype=np.intp)

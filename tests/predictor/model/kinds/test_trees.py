@@ -41,13 +41,8 @@ def make(parameters: dict[str, Any], inputs: tuple[Input, ...] = INPUTS) -> Tree
 @st.composite
 def forests(draw: Any) -> dict[str, Any]:
     """Draw trees that grow by splitting a random leaf; a later tree may be deeper than an earlier one."""
-    found: dict[str, Any] = {
-        "baseline": draw(st.floats(-1e3, 1e3)),
-        "sizes": [],
-        "columns": [],
-        "left": [],
-        "values": [],
-    }
+    found: dict[str, Any] = {name: [] for name in ("sizes", "columns", "left", "values")}
+    found["baseline"] = draw(st.floats(-1e3, 1e3))
     for _ in range(draw(st.integers(1, 4))):
         columns, left = [-1], [0]
         for _ in range(draw(st.integers(0, 6))):
@@ -210,7 +205,7 @@ def test_takes_a_tree_of_the_greatest_depth() -> None:
 def test_checks_as_many_nodes_as_a_folder_can_hold_in_seconds() -> None:
     """Half a million nodes, deep on one side, of which the last is wrong."""
     tree, times = chain(MAX_DEPTH), 8000
-    parameters = {"baseline": 0.0, **{name: values * times for name, values in tree.items()}}
+    parameters: dict[str, Any] = {"baseline": 0.0, **{name: values * times for name, values in tree.items()}}
     parameters["columns"][-1] = WIDTH
     started = time.process_time()
     with pytest.raises(ValueError, match="beyond the 5"):
