@@ -28,11 +28,13 @@ def record(tmp_path: Path) -> Record:
         recorder = Recorder(open_store(str(tmp_path)), 2**20, 3600)
         for name, feature, value in predicted:
             recorder.record_predictions(
-                Predicted(name, 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
+                Predicted(name, "", 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
             )
 
         if truths:
-            stored = recorder.record_ground_truth([GroundTruth(name, [target]) for name, target in truths])
+            stored = recorder.record_ground_truth(
+                "", [GroundTruth(name, [target]) for name, target in truths]
+            )
             assert stored is not None
             stored.result(60)
         recorder.close()
