@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ from predictor.model.inputs import Input
 from predictor.model.kinds.linear import LinearModel
 
 CURVE_POINTS = 200
+# Descent that ends so far above the minimum, as a share of the loss, is worth a warning.
+NOTABLE_GAP = 1e-3
+# As a share of the loss before the first step: less is rounding, as where the features determine the target.
+ROUNDING = 1e-12
+# A feature takes part in a combination if its share is at least this part of the largest.
+NOTABLE_SHARE = 0.1
 
 
 class TrainingError(ValueError):
@@ -35,11 +42,13 @@ class TrainingResult:
         fingerprint: of the dataset.
         candidate: the features and the parameters it was fitted with.
         metrics: by name: rows; iterations; initial_loss and final_loss, what descent lowered over the
-            training rows; training_seconds of the fit alone; peak_memory_mib of the process so far; with a
-            search, search_seconds.
+            training rows; loss_above_minimum, how much lower it could be (with l1, at most); training_seconds
+            of the fit alone; peak_memory_mib of the process so far; with a search, search_seconds.
         steps: numbers of steps, shape (k,), spread evenly over their logarithm.
         losses: the losses after so many steps, shape (k,).
         trials: of the search, if there was one.
+        warning: what is wrong with the fit, for people; mostly empty.
+        unresolved: the features of which the data do not tell the weights apart; mostly none.
     """
 
     model: Model
@@ -50,6 +59,8 @@ class TrainingResult:
     steps: NDArray[np.int64]
     losses: NDArray[np.float64]
     trials: tuple[Trial, ...] = ()
+    warning: str = ""
+    unresolved: tuple[str, ...] = ()
 
     def lineage(self) -> dict[str, str]:
         """Say how the model was made, as text: KFP would return integers as floats."""
@@ -58,8 +69,26 @@ class TrainingResult:
             "digest": self.digest,
             "dataset_fingerprint": self.fingerprint,
             "features": ", ".join(self.candidate.features),
-            **{name: str(value) for name, value in self.candidate.parameters.items()},
+            **{name: str(value) for name, value in self.candidate.parameters.items() if value is not None},
         }
+
+
+def steps(iterations: int, lr: float, learning_rate: str) -> dict[str, Any]:
+    """Return the estimator's parameters for those of the pipeline, where 0 leaves the choice to the data.
+
+    Raises:
+        TrainingError: they do not go together.
+    """
+    if learning_rate == "invscaling":
+        if not (iterations and lr):
+            raise TrainingError("learning_rate=invscaling needs iterations and lr above 0")
+    elif not lr:
+        learning_rate = "auto"
+    return {
+        "iterations": iterations or None,
+        "learning_rate": learning_rate,
+        **({"lr": lr} if lr else {}),
+    }
 
 
 def train(
@@ -104,13 +133,25 @@ def train(
         "iterations": float(estimator.n_iter_),
         "initial_loss": estimator.losses[0],
         "final_loss": estimator.losses[-1],
+        "loss_above_minimum": estimator.gap_,
         "training_seconds": fitted - searched,
         "peak_memory_mib": _peak_memory(),
     }
     if search:
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
-    return TrainingResult(model, digest, dataset.fingerprint, chosen, metrics, steps, losses, tuple(trials))
+    return TrainingResult(
+        model,
+        digest,
+        dataset.fingerprint,
+        chosen,
+        metrics,
+        steps,
+        losses,
+        tuple(trials),
+        _warning(metrics),
+        _unresolved(estimator, chosen),
+    )
 
 
 def _fit(
@@ -152,6 +193,24 @@ def _curve(estimator: SimpleLinearRegression) -> tuple[NDArray[np.int64], NDArra
     last = len(losses) - 1
     steps = np.unique(np.geomspace(1, last, min(last, CURVE_POINTS)).round().astype(np.int64))
     return steps, losses[steps]
+
+
+def _warning(metrics: Mapping[str, float]) -> str:
+    gap, loss = metrics["loss_above_minimum"], metrics["final_loss"]
+    if not gap > max(NOTABLE_GAP * loss, ROUNDING * metrics["initial_loss"]):
+        return ""
+    return (
+        f"descent stopped short of the minimum: the loss over the training rows is {loss:.6g}, and could be "
+        f"{gap:.3g} lower ({gap / loss:.1%} of it). iterations=0 takes as many steps as lead there"
+    )
+
+
+def _unresolved(estimator: SimpleLinearRegression, chosen: Candidate) -> tuple[str, ...]:
+    shares = np.linalg.norm(estimator.unresolved_, axis=0)
+    if not shares.any():
+        return ()
+    notable = shares >= NOTABLE_SHARE * shares.max()
+    return tuple(name for name, takes_part in zip(chosen.features, notable, strict=True) if takes_part)
 
 
 def _peak_memory() -> float:

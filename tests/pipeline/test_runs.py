@@ -72,7 +72,7 @@ def check_first_lineage(place: Path) -> None:
     assert tags["run_id"] == tags["model_source_id"] == "first"
     assert tags["model_source_kind"] == "kfp"
     assert tags["model_source_name"].startswith("linear-regressor")
-    assert (tags["iterations"], tags["lr"]) == ("15000", "0.1")
+    assert tags["learning_rate"] == "auto"
     assert tags["data_source"] == "sklearn://diabetes"
     assert len(tags["dataset_fingerprint"]) == 64
 
@@ -87,8 +87,9 @@ def check_first_reports(place: Path) -> None:
 
 
 def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Path) -> None:
-    done = run(place, "iterations=3")
+    done = run(place, "iterations=3", "lr=0.1")
     assert done.returncode == 0, done.stderr
+    assert "Warning: descent stopped short of the minimum" in done.stdout
     assert "Version 2 is registered, and not promoted:" in done.stdout
     assert "is worse" in done.stdout
     assert champion_of(place) == 1
@@ -164,9 +165,9 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.record_predictions(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(Predicted("many", "", time.time(), ("size",), "1", rows, model.predict(rows)))
     stored = recorder.record_ground_truth(
-        [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
+        "", [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
     assert stored is not None
     stored.result(60)
