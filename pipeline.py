@@ -64,6 +64,8 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    model: str = "linear",
+    model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 0,
     lr: float = 0.0,
     learning_rate: str = "constant",
@@ -101,6 +103,8 @@ def linear_regressor(
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
+        kind=model,
+        parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,
