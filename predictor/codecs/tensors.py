@@ -173,6 +173,7 @@ class _Data:
 
     def __init__(self, array: Array, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
+        self.counted = True
         self.replaces = dtype.kind == "b" and array.checked
         first = array.text.find(b"]", array.start, array.stop)
         self.end = b"" if first < 0 else b"]"

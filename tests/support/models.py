@@ -7,6 +7,7 @@ import numpy as np
 
 from predictor.model import artifact
 from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.inputs import Input, Inputs
 
 FEATURES = ("bmi", "bp", "s1")
 TARGET = Column("target", 25.0, 346.0)
@@ -51,3 +52,8 @@ def write_model(folder: Path, model: LinearModel | None = None) -> Path:
     """Write a model, by default ``linear_model()``, as a new model folder; returns the folder."""
     artifact.write(model or linear_model(), folder)
     return folder
+
+
+def numbers(*names: str) -> Inputs:
+    """Build inputs that are numbers between -0.1 and 0.2."""
+    return Inputs(Input(name, -0.1, 0.2) for name in names)
