@@ -4,6 +4,7 @@ https://arrow.apache.org/docs/format/Columnar.html. Every offset and length is c
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -188,7 +189,9 @@ class Dictionaries:
 def _values(column: Column) -> Column:
     """Return the column of the values of a dictionary."""
     view = column.kind == "view"
-    return column._replace(dictionary=None, index=None, nodes=1, buffers=2 if view else 3, views=int(view))
+    return column._replace(
+        dictionary=None, positions=None, nodes=1, buffers=2 if view else 3, views=int(view)
+    )
 
 
 def numbers(
@@ -214,7 +217,12 @@ def numbers(
     if column.dictionary is not None:
         return _of_dictionary(one, part, dictionaries, column.dictionary, place)
     if column.kind in ("text", "view"):
-        return _of_texts(one, part, place, checkpoint)
+        parts, done = [np.empty(0)], 0
+        for some in texts(part):
+            checkpoint()
+            parts.append(columns.of_texts(one, some, partial(_later, place, done)))
+            done += len(parts[-1])
+        return np.concatenate(parts)
     if column.kind == "null":
         return np.full(part.rows, one.number(None, place(0)))
     if column.kind == "boolean":
@@ -231,27 +239,16 @@ def numbers(
     return columns.of_numbers(one, found, place)
 
 
-def _of_texts(
-    one: Input, part: Part, place: columns.Place, checkpoint: Callable[[], None]
-) -> NDArray[np.float64]:
-    found, done = np.empty(part.rows), 0
-    for some in texts(part):
-        checkpoint()
-        codes = columns.codes(one, some)
-        if REFUSED in codes:
-            row = int(np.argmax(codes == REFUSED))
-            one.number(some.text(row), place(done + row))
-        found[done : done + len(codes)] = codes
-        done += len(codes)
-    return found
+def _later(place: columns.Place, done: int, row: int) -> str:
+    return place(done + row)
 
 
 def _of_dictionary(
     one: Input, part: Part, dictionaries: Dictionaries, number: int, place: columns.Place
 ) -> NDArray[np.float64]:
-    assert part.column.index is not None  # noqa: S101  for the types
-    needed = part.rows * part.column.index.itemsize
-    positions = np.frombuffer(part.buffer(1, needed)[:needed], part.column.index).astype(np.int64)
+    assert part.column.positions is not None  # noqa: S101  for the types
+    needed = part.rows * part.column.positions.itemsize
+    positions = np.frombuffer(part.buffer(1, needed)[:needed], part.column.positions).astype(np.int64)
     known = dictionaries.codes(number, one)
     valid = part.valid()
     used = np.ones(part.rows, np.bool_) if valid is None else valid

@@ -42,16 +42,16 @@ class Column(NamedTuple):
         kind: what it holds.
         dtype: the type of its numbers or offsets, if it has any.
         dictionary: the id of its dictionary, which holds its values; None without one.
-        index: the type of the positions in the dictionary, if it has one.
+        positions: the type of the positions in the dictionary, if it has one.
         nodes, buffers, views: how many nodes and buffers it has in a record batch, and how many of its parts
             have further buffers, whose number is in the batch.
     """
 
     name: str
     kind: Kind
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any] | None
     dictionary: int | None
-    index: np.dtype[Any] | None
+    positions: np.dtype[Any] | None
     nodes: int
     buffers: int
     views: int

@@ -179,3 +179,16 @@ def _by_length(one: Input) -> dict[int, tuple[NDArray[np.bytes_], NDArray[np.flo
         )
         for length, group in groups.items()
     }
+
+
+def of_texts(one: Input, texts: Texts, place: Place) -> NDArray[np.float64]:
+    """Return the numbers of texts as categories of an input, shape (n,).
+
+    Raises:
+        InvalidInput: one does not fit; the message begins with its place.
+    """
+    found = codes(one, texts)
+    if REFUSED in found:
+        position = int(np.argmax(found == REFUSED))
+        one.number(texts.text(position), place(position))
+    return found
