@@ -1,7 +1,9 @@
 """The reader of small JSON: msgspec decodes straight into the types of a model's rows."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from itertools import repeat
 from typing import Any, Literal
 
 import msgspec
@@ -40,6 +42,7 @@ infer: Callable[[bytes | bytearray], Infer] = msgspec.json.Decoder(Infer).decode
 REFUSED = (msgspec.DecodeError, RecursionError, InvalidInput)
 """What decoding a row and looking up its values can raise."""
 
+_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
 _TYPES: dict[str, Any] = {"number": float, "boolean": bool | float, "category": str | int}
 
 
@@ -47,13 +50,20 @@ class Decoders:
     """Decoders of the rows of a model; each is made when it is first needed.
 
     A row is a list of values, an object by name, or a value where there is one input. A decoded row is a
-    tuple, a ``Struct`` or a value; :meth:`row` and :meth:`table` turn it into numbers.
+    tuple, a ``Struct`` or a value; :attr:`row` and :meth:`table` turn it into numbers.
+
+    Attributes:
+        row: returns the numbers of a decoded row. It raises ``InvalidInput`` if a category is unknown or a
+            boolean neither 0 nor 1.
     """
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
+        # Only the strict reader knows members whose names have to be escaped.
+        self._has_members = not any(map(_ESCAPED.search, inputs.names))
         self._names = {f"_{i}": one.name for i, one in enumerate(inputs)}
         self._types = [_TYPES[one.type] if one.missing is None else _TYPES[one.type] | None for one in inputs]
+        self.row: Callable[[Any], Sequence[float]] = _tuple if inputs.plain else self._numbers
         self._lookups = [None if one.plain else columns.values_of(one) for one in inputs]
 
     @cached_property
@@ -83,24 +93,13 @@ class Decoders:
     @cached_property
     def columns(self) -> Callable[[Raw], tuple[Raw, ...]]:
         """Return the members of an object that are named as the inputs; absent ones are ``ABSENT``."""
+        if not self._has_members:
+            by_name = msgspec.json.Decoder(dict[str, Raw])
+            names = self._inputs.names
+            return lambda value: tuple(map(by_name.decode(value).get, names, repeat(ABSENT)))
         fields = [(f"_{i}", Raw, ABSENT) for i in range(self._inputs.width)]
         decoder = msgspec.json.Decoder(msgspec.defstruct("Columns", fields, rename=self._names))
         return lambda value: astuple(decoder.decode(value))
-
-    def row(self, value: Any) -> Sequence[float]:
-        """Return the numbers of a decoded row.
-
-        Raises:
-            InvalidInput: a category is unknown, or a boolean neither 0 nor 1.
-        """
-        if type(value) is not tuple:
-            value = self._tuple(value)
-        if self._inputs.plain:
-            return value
-        return [
-            item if lookup is None else lookup[item]
-            for item, lookup in zip(value, self._lookups, strict=True)
-        ]
 
     def table(self, values: list[Any]) -> NDArray[np.float64] | None:
         """Return decoded rows as shape (n, d), n > 0; None if there are none.
@@ -111,7 +110,7 @@ class Decoders:
         if not values:
             return None
         if set(map(type, values)) != {tuple}:
-            values = list(map(self._tuple, values))
+            values = list(map(_tuple, values))
         if self._inputs.plain:
             return np.array(values, np.float64)
         parts = zip(self._inputs, zip(*values, strict=True), strict=True)
@@ -119,22 +118,30 @@ class Decoders:
 
     def _row(self, *, further: bool) -> Any:
         """Return the type of a row; an object may have ``further`` members or not."""
-        fields = [(f"_{i}", kind) for i, kind in enumerate(self._types)]
-        by_name = msgspec.defstruct(
-            "Row", fields, rename=self._names, forbid_unknown_fields=not further, gc=False
-        )
-        row = tuple[tuple(self._types)] | by_name  # type: ignore[misc]
+        row: Any = tuple[tuple(self._types)]  # type: ignore[misc]
+        if self._has_members:
+            fields = [(f"_{i}", kind) for i, kind in enumerate(self._types)]
+            row |= msgspec.defstruct(
+                "Row", fields, rename=self._names, forbid_unknown_fields=not further, gc=False
+            )
         return row | self._types[0] if len(self._types) == 1 else row
 
     def _decoder(self, members: dict[str, Any]) -> "msgspec.json.Decoder[Any]":
         kind = msgspec.defstruct("Body", members.items(), forbid_unknown_fields=True)
         return msgspec.json.Decoder(kind)
 
-    @staticmethod
-    def _tuple(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, tuple):
-            return value
-        return astuple(value) if isinstance(value, Struct) else (value,)
+    def _numbers(self, value: Any) -> list[float]:
+        return [
+            item if lookup is None else lookup[item]
+            for item, lookup in zip(_tuple(value), self._lookups, strict=True)
+        ]
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    """Return the values of a decoded row, in the model's order."""
+    if type(value) is tuple:
+        return value
+    return astuple(value) if isinstance(value, Struct) else (value,)
 
 
 @lru_cache(1024)

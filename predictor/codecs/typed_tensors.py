@@ -5,6 +5,7 @@ extension.
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -67,7 +68,7 @@ def assign(heads: Sequence[tuple[str, tuple[int, ...]]], inputs: Inputs) -> list
 
 
 def from_json(
-    array: Array,
+    data: Array,
     one: Input,
     dtype: np.dtype[Any],
     where: str,
@@ -78,7 +79,7 @@ def from_json(
 
     The arguments and errors are those of :func:`predictor.codecs.tensors.from_json`.
     """
-    return json_bulk.read(array, _Values(one, dtype, request), request, f"{where}.data", check_rows)
+    return json_bulk.read(data, _Values(one, dtype, request), request, f"{where}.data", check_rows)
 
 
 def from_bytes(
@@ -132,8 +133,7 @@ def from_texts(
     Raises:
         InvalidInput: a text does not fit the input.
     """
-    starts: list[int] = []
-    lengths: list[int] = []
+    starts, lengths = array("q"), array("q")  # they need less memory than lists
     for start, length in places:
         if len(starts) % _AT_ONCE == 0:
             request.checkpoint()
@@ -141,7 +141,9 @@ def from_texts(
         starts.append(start)
         lengths.append(length)
     check_rows(len(starts))
-    texts = Texts(np.frombuffer(content, np.uint8), np.array(starts, np.int64), np.array(lengths, np.int64))
+    texts = Texts(
+        np.frombuffer(content, np.uint8), np.frombuffer(starts, np.int64), np.frombuffer(lengths, np.int64)
+    )
     return columns.of_texts(one, texts, partial(_place, where))
 
 

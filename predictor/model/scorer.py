@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from predictor.errors import InvalidInput
 from predictor.model.artifact import LinearModel
+from predictor.model.inputs import Input, Inputs
 
 
 class Scorer:
@@ -19,7 +20,8 @@ class Scorer:
     """
 
     def __init__(self, model: LinearModel) -> None:
-        self.names = tuple(feature.name for feature in model.features)
+        self.inputs = Inputs(Input(f.name, f.minimum, f.maximum, f.unit) for f in model.features)
+        self.names = self.inputs.names
         self.width = len(model.weights)
         self.weights = model.weights
         self.intercept = model.intercept
