@@ -13,8 +13,8 @@ from orjson import dumps
 from predictor.codecs import json_small
 from predictor.codecs.json_small import REFUSED, Decoders, infer
 from predictor.codecs.json_small import SMALL as SMALL
+from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 
 Rows = Sequence[Sequence[float]]
 Found = tuple[bytes, Rows, Sequence[float], str | None] | None
@@ -38,12 +38,12 @@ class SmallJson:
             self._renew(loaded)
         if loaded is None:
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         try:
             row = self._decoders.row(self._decoders.instance(body).instance)
         except REFUSED:
             return None
-        value = scorer.row(row)
+        value = model.row(row)
         # cheaper than a call of isfinite, and not true of infinities and NaN alone
         return (b'{"prediction":%b}' % dumps(value), (row,), (value,), None) if value - value == 0 else None
 
@@ -58,7 +58,7 @@ class SmallJson:
             rows = [self._decoders.row(instance) for instance in self._decoders.instances(body).instances]
         except REFUSED:
             return None
-        values = self._predict(loaded.scorer, rows)
+        values = self._predict(loaded.model, rows)
         return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
@@ -73,15 +73,15 @@ class SmallJson:
         data = tensor.data
         if (
             loaded is None
-            or not loaded.scorer.inputs.plain
-            or width != loaded.scorer.width
+            or not loaded.model.plain
+            or width != loaded.model.width
             or rows < 0
             or rows * width != len(data)
         ):
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         table = [data[start : start + width] for start in range(0, len(data), width)]
-        values = self._predict(scorer, table)
+        values = self._predict(model, table)
         if values is None:
             return None
         content = b'%b%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
@@ -92,11 +92,11 @@ class SmallJson:
         )
         return content, table, values, request.id
 
-    def _predict(self, scorer: Scorer, rows: Rows) -> list[float] | None:
+    def _predict(self, model: Model, rows: Rows) -> list[float] | None:
         """Return predictions; None if there are none, too many, or any that is not finite."""
         if not 0 < len(rows) <= self.handle.max_rows:
             return None
-        values = [scorer.row(row) for row in rows]
+        values = model.few(rows)
         total = sum(values)
         return values if total - total == 0 else None
 
@@ -104,7 +104,7 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.scorer.inputs)
+            self._decoders = json_small.decoders(loaded.model.inputs)
 
 
 @lru_cache(maxsize=1)

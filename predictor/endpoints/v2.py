@@ -68,7 +68,7 @@ def predict(service: InferenceService, request: Request, inputs: Sequence[Tensor
         TooLarge: too many rows.
         Unavailable: the model is not loaded.
     """
-    model = service.handle.require().scorer
+    model = service.handle.require().model
     return service.predict(request, tensors.matrix(inputs, model.inputs))
 
 
@@ -121,7 +121,7 @@ class _InferRequest:
         items = json_document.objects(_TENSORS, found.inputs, "inputs")
         self._check_count(len(items))
         heads = [_head(item, f"inputs[{i}]") for i, item in enumerate(items)]
-        held = typed_tensors.assign(heads, service.handle.require().scorer.inputs)
+        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
         self.inputs = [
             self._tensor(item, *head, one, f"inputs[{i}]")
             for i, (item, head, one) in enumerate(zip(items, heads, held, strict=True))
@@ -136,7 +136,7 @@ class _InferRequest:
         self.output = self._output(_value(found.outputs, "outputs"))
 
     def _check_count(self, count: int) -> None:
-        most = self._service.handle.require().scorer.width
+        most = self._service.handle.require().model.width
         if count > most + _MORE_TENSORS:
             raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {count}")
         require_cheap(_COST * count, inline=self._request.inline)
@@ -152,7 +152,7 @@ class _InferRequest:
             if one is not None:
                 values = typed_tensors.from_json(array, one, dtype, where, request, check_rows)
             else:
-                nullable = not self._service.handle.require().scorer.inputs.plain
+                nullable = not self._service.handle.require().model.inputs.plain
                 values = tensors.from_json(array, dtype, shape, where, request, check_rows, nullable=nullable)
             return Tensor(name, shape, values)
         size = _parameters(item.parameters, f"{where}.parameters").binary_data_size

@@ -52,7 +52,7 @@ def infer(service: InferenceService, request: Request) -> Response:
             (item.name, tensors.shape(list(item.shape[:3]), f"inputs[{i}].shape"))
             for i, item in enumerate(message.inputs)
         ]
-        held = typed_tensors.assign(heads, service.handle.require().scorer.inputs)
+        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
         read = [
             Tensor(
                 *head,
@@ -99,18 +99,18 @@ def _predict_row(
     loaded = service.handle.loaded
     if loaded is None or service.recorder or len(message.inputs) != 1:
         return None
-    item, scorer = message.inputs[0], loaded.scorer
-    if not scorer.inputs.plain or item.datatype != "FP64" or item.shape != [1, scorer.width]:
+    item, model = message.inputs[0], loaded.model
+    if not model.plain or item.datatype != "FP64" or item.shape != [1, model.width]:
         return None
     row: Sequence[float] = item.contents.fp64_contents
     if raw:
-        if len(raw) != 1 or len(raw[0]) != _DOUBLE * scorer.width or item.HasField("contents"):
+        if len(raw) != 1 or len(raw[0]) != _DOUBLE * model.width or item.HasField("contents"):
             return None
-        row = struct.unpack(f"<{scorer.width}d", raw[0])
-    if len(row) != scorer.width:
+        row = struct.unpack(f"<{model.width}d", raw[0])
+    if len(row) != model.width:
         return None
     service.handle.check_rows(1)
-    value = scorer.row(row)
+    value = model.row(row)
     return struct.pack("<d", value) if value - value == 0 else None
 
 
@@ -124,7 +124,7 @@ def _values(
     where: str,
 ) -> NDArray[np.float64]:
     """Read the values of a tensor of one input, or of all of them."""
-    width = 1 if one else service.handle.require().scorer.width
+    width = 1 if one else service.handle.require().model.width
 
     def check_rows(count: int) -> None:
         service.handle.check_rows(count // width)

@@ -102,7 +102,7 @@ def test_reads_a_blank_line_far_behind_and_names_the_lines_after_it(monkeypatch:
     text = "1,2\n" * 3_000
     assert len(read(f"{text}\n{text}".encode(), ["a", "b"])) == 6_000
     for line in ("1,x", '"1",x', "1"):
-        with pytest.raises(InvalidInput, match="line 6003.*: expected"):
+        with pytest.raises(InvalidInput, match=r"line 6003.*: expected"):
             read(f"a,b\n{text}\n{text}{line}\n".encode(), ["a", "b"])
 
 

@@ -139,7 +139,7 @@ def test_arbitrary_bytes_raise_only_invalid_input(body: bytes) -> None:
         ('{"x": 1}', 'the key "instances" is missing'),
         ('{"instances": [{"a": 1}]}', 'instances[0]: missing feature "b"'),
         ('{"instances": [{"a": 1, "b": null}]}', "instances[0].b: expected a number, got null"),
-        ('{"instances": [[1, 2], {"a": 1, "c": 3}]}', 'instances[1]: missing feature "b"; unknown feature "c"'),
+        ('{"instances": [[1, 2], {"a": 1, "c": 3}]}', 'instances[1]: missing feature "b"; unknown feature "c"'),  # noqa: E501
     ],
 )  # fmt: skip
 def test_v1_says_what_is_wrong(body: str, message: str) -> None:
@@ -157,7 +157,7 @@ def test_refuses_a_row_longer_than_a_piece() -> None:
 
 def test_refuses_names_without_end_in_columns() -> None:
     names = ",".join(f'"x{i}":[1]' for i in range(5000))
-    with pytest.raises(InvalidInput, match='inputs: missing feature "a"$'):
+    with pytest.raises(InvalidInput, match=r'inputs: missing feature "a"$'):
         read_v1(f'{{"inputs":{{{names}}}}}'.encode(), 1)
 
 
