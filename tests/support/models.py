@@ -68,6 +68,23 @@ def write_model(folder: Path, model: Model | None = None) -> Path:
     return folder
 
 
+MIXED = Inputs(
+    [
+        Input("age", 18, 90, unit="years"),
+        Input("income", 0, 9, missing=0.5),
+        Input("member", 0, 1, type="boolean", missing=1.0),
+        Input("city", 0, 2, type="category", categories=("Bern", "Zürich", "Genf, Nord"), missing=2.0),
+        Input("code", 0, 1, type="category", categories=("x", "7"), accepts_unknown=True),
+    ]
+)
+"""Inputs of every type: all but the first and the last may be missing, and the last may be unknown."""
+
+
+def mixed_model() -> LinearModel:
+    """Build y = age / 2 + 2 income - 3 member + the effects of city and code + 100."""
+    return linear_model((0.5, 2.0, -3.0, (1.0, 2.0, 4.0), (10.0, 20.0)), 100.0, features=MIXED)
+
+
 def numbers(*names: str) -> Inputs:
     """Build inputs that are numbers between -0.1 and 0.2."""
     return Inputs(Input(name, -0.1, 0.2) for name in names)
