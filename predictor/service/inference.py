@@ -205,9 +205,9 @@ class InferenceService:
     ) -> None:
         """Record rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
-            names, version = loaded.model.names, self.handle.version or ""
+            inputs, version = loaded.model.inputs, self.handle.version or ""
             self.recorder.record_predictions(
-                Predicted(name, principal.name, time.time(), names, version, rows, values, first)
+                Predicted(name, principal.name, time.time(), inputs, version, rows, values, first)
             )
 
     def _record_predictions(self, request: Request, response: Response) -> Response:
