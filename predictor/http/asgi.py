@@ -62,7 +62,8 @@ class RequestContext:
         self.receive = receive
         self.send = send
         self.complete = False
-        route = application.routes.find(self.path)
+        route = application.routes.find(self.path, scope["query_string"])
+        self.takes_records = route.takes_records
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
         takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
@@ -83,7 +84,7 @@ class RequestContext:
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
-        if self.call.endpoint == "stream" and self.method == "POST" and self._sends_records():
+        if self.takes_records and self.method == "POST" and self._sends_records():
             self.call = self.call._replace(endpoint="stream_ndjson")
             with self.service.memory.reserve() as reservation:
                 await self._stream(reservation)
