@@ -169,12 +169,11 @@ class _Endpoint:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
-            try:
-                # gRPC itself ends a call with too long a message or without a client, and cancels this task.
+            if asyncio.current_task() in _refused:
+                raise TooLarge("the message is too long")
+            try:  # gRPC cancels this task when it finds that the client is gone
                 await asyncio.sleep(_ENDING_SECONDS)
             except asyncio.CancelledError:
-                if asyncio.current_task() in _refused:
-                    raise TooLarge("the message is too long") from None
                 raise ClientGone from None
             raise InvalidInput("the call has no message")
         self.service.check_room(len(message))

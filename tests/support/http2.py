@@ -47,6 +47,10 @@ class Http2Connection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def call(self, path: str, *messages: bytes, metadata: Mapping[str, str] | None = None) -> int:

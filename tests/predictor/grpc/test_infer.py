@@ -1,4 +1,4 @@
-"""ModelInfer: every datatype, typed and raw, in short messages and in long ones, which have another reader."""
+"""ModelInfer: every datatype, typed and raw, in short and in long messages, which have two readers."""
 
 from collections.abc import Sequence
 from typing import Any
