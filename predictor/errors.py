@@ -151,6 +151,13 @@ class ClientGone(PredictorError):
         super().__init__("the client is gone")
 
 
+class NotSupported(PredictorError):
+    """Something that the served kind of model can't do."""
+
+    status = 501
+    grpc_code = "UNIMPLEMENTED"
+
+
 class Unavailable(PredictorError):
     """The model is not ready, or there is too much to do; trying again may help.
 

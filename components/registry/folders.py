@@ -1,0 +1,126 @@
+"""The immutable folders of the versions, ``<root>/models/<name>/<version>/``, on disk or in a store."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+from predictor.model import artifact
+from predictor.model.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError
+from predictor.model.base import Model
+
+# The manifest last: a folder is complete once it stands there.
+FILES = (MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE)
+
+
+class FolderError(Exception):
+    """A version's folder that is missing, damaged, or holds another model than it should."""
+
+
+class Folders(Protocol):
+    """Where the versions of one model stand."""
+
+    def uri(self, number: int) -> str:
+        """Where version ``number`` stands, as KServe's storageUri or a path."""
+
+    def publish(self, source: Path, number: int) -> None:
+        """Copy a model folder to its version's place; nothing changes if it stands there already.
+
+        Raises:
+            FolderError: another model stands there.
+        """
+
+    def load(self, number: int) -> tuple[Model, str]:
+        """Read and verify a version; returns the model and its digest.
+
+        Raises:
+            FolderError: it is missing or damaged.
+        """
+
+
+class LocalFolders(Folders):
+    """Folders on a disk: a version appears whole or not at all, by a rename."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._parent = root / "models" / name
+
+    def uri(self, number: int) -> str:
+        """The folder's absolute path."""
+        return str(self._parent / str(number))
+
+    def publish(self, source: Path, number: int) -> None:
+        """Copy beside the place, then rename."""
+        place = self._parent / str(number)
+        if place.exists():
+            return _same(self.load(number)[1], source, place)
+        for abandoned in self._parent.glob(f".{number}.*"):
+            shutil.rmtree(abandoned)
+        with artifact.new_folder(place) as staging:
+            for name in FILES:
+                shutil.copyfile(source / name, staging / name)
+        return None
+
+    def load(self, number: int) -> tuple[Model, str]:
+        """Read in place."""
+        try:
+            return artifact.read(self._parent / str(number))
+        except ArtifactError as error:
+            raise FolderError(f"version {number} is damaged: {error}") from error
+
+
+class RemoteFolders(Folders):
+    """Folders in an object store, through fsspec. The manifest comes last: a reader sees all or refuses."""
+
+    def __init__(self, root: str, name: str) -> None:
+        import fsspec
+
+        self._parent = f"{root.rstrip('/')}/models/{name}"
+        self._files: Any
+        self._files, self._path = fsspec.core.url_to_fs(self._parent)
+
+    def uri(self, number: int) -> str:
+        """The URI that KServe pulls."""
+        return f"{self._parent}/{number}"
+
+    def publish(self, source: Path, number: int) -> None:
+        """Upload file by file; what a crash left half done is written again."""
+        self._files.invalidate_cache()
+        place = f"{self._path}/{number}"
+        if self._files.exists(f"{place}/{MANIFEST_FILE}"):
+            return _same(self.load(number)[1], source, self.uri(number))
+        for name in FILES:
+            self._files.pipe_file(f"{place}/{name}", (source / name).read_bytes())
+        return None
+
+    def load(self, number: int) -> tuple[Model, str]:
+        """Download, then read."""
+        self._files.invalidate_cache()
+        place = f"{self._path}/{number}"
+        with tempfile.TemporaryDirectory() as folder:
+            for path in self._files.find(place):
+                (Path(folder) / Path(path).name).write_bytes(self._files.cat_file(path))
+            try:
+                return artifact.read(folder)
+            except ArtifactError as error:
+                problem = str(error).replace(folder, self.uri(number))
+                raise FolderError(f"version {number} is damaged: {problem}") from error
+
+
+def open_folders(root: str | Path, name: str) -> Folders:
+    """The folders under a path or under the URI of an object store, such as ``s3://bucket/prefix``."""
+    path = local_path(root)
+    return RemoteFolders(str(root), name) if path is None else LocalFolders(path, name)
+
+
+def local_path(root: str | Path) -> Path | None:
+    """The absolute path that ``root`` names, or None where it is the URI of an object store."""
+    text = str(root)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    return None if "://" in text else Path(text).expanduser().absolute()
+
+
+def _same(standing: str, source: Path, place: str | Path) -> None:
+    brought = artifact.read(source)[1]
+    if standing != brought:
+        raise FolderError(f"{place} holds the model {standing}, and is never overwritten by {brought}")
