@@ -237,6 +237,8 @@ class FastProtocol(RequestParser):
         self.flow.resume_reading()
         if self._unread.requests:
             self._process(self._unread.take(), 0)
+        if self._sends_no_more:
+            self._parse_partial()
         self._finish()
 
     def _ready(self) -> bool:

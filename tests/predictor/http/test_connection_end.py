@@ -35,6 +35,14 @@ def test_drops_an_incomplete_request_of_a_client_that_sends_no_more(connection: 
     assert connection.transport.closed == "closed"
 
 
+def test_drops_an_incomplete_small_request_behind_one_that_is_answered(connection: Connection) -> None:
+    connection.protocol.data_received(UNKNOWN + SMALL + SMALL[:-3])
+    assert connection.protocol.eof_received()
+    connection.run()
+    assert connection.transport.written.index(b"ok") < connection.transport.written.index(PREDICTION)
+    assert connection.transport.closed == "closed"
+
+
 def test_shutdown_closes_an_idle_connection_and_waits_for_a_response(
     connect: Connect, connection: Connection
 ) -> None:
