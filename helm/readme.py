@@ -31,11 +31,11 @@ $ helm install linear-regressor helm/linear-regressor -n linear-regressor \\
 $ helm test linear-regressor -n linear-regressor
 ```
 
-`docs/deployment.md` describes the objects, the gateways and how a version is promoted. The chart refuses a key that is
-not below, a value of another type, and values that contradict each other.
+`docs/deployment.md` describes the objects, the gateways and how a version is promoted. The chart refuses a
+key that is not below, a value of another type, and values that contradict each other.
 
-A change of a value marked ⟳ replaces the predictor's pods by a rollout. A component (`rollout`, `retraining`, `mlflow`,
-`test`) whose own value is `null` has the value of the same name on the first level.
+A change of a value marked ⟳ replaces the predictor's pods by a rollout. A component (`rollout`, `retraining`,
+`mlflow`, `test`) whose own value is `null` has the value of the same name on the first level.
 
 | value | default | |
 |---|---|---|

@@ -1,8 +1,8 @@
 """``make status``: which pod serves which version, and which one fails and why.
 
-The InferenceService stays Ready through a broken rollout, because the old pods go on serving. So this asks the pods, with
-kubectl alone. Exits with 0 if every pod is ready and serves the version wanted, with 1 if one does not, and with 2 if the
-cluster or the installation can't be found. A canary that has no version yet counts as nothing.
+The InferenceService stays Ready through a broken rollout, because the old pods go on serving. So this asks
+the pods, with kubectl alone. Exits with 0 if every pod is ready and serves the version wanted, with 1 if one
+does not, and with 2 if the cluster or the installation can't be found. A canary without a version is ignored.
 """
 
 import argparse
@@ -165,7 +165,7 @@ def main() -> int:
     label = "app.kubernetes.io/component=predictor"
     answer = kubectl("get", "inferenceservices,pods", "-n", options.namespace, "-l", label, "-o", "json")
     try:
-        items = [item for item in json.loads(answer)["items"]]
+        items = list(json.loads(answer)["items"])
     except ValueError:
         print(answer.strip(), file=sys.stderr)
         return 2

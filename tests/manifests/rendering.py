@@ -75,7 +75,9 @@ def merged(values: Object, changes: Object) -> Object:
     result = dict(values)
     for key, change in changes.items():
         inner = result.get(key)
-        result[key] = merged(inner, change) if isinstance(inner, dict) and isinstance(change, dict) else change
+        result[key] = (
+            merged(inner, change) if isinstance(inner, dict) and isinstance(change, dict) else change
+        )
     return result
 
 
@@ -87,7 +89,7 @@ def render_chart(
     required: bool = True,
     options: tuple[str, ...] = ("--kube-version", KUBERNETES),
 ) -> list[Object]:
-    """Render the chart with values, beside those that are required; raises a ValueError if it refuses them."""
+    """Render the chart with values beside the required ones; raises a ValueError if it refuses them."""
     command = ("helm", "template", installation.release, str(CHART), "-n", installation.namespace, "-f", "-")
     content = merged(REQUIRED, values or {}) if required else values or {}
     objects = _render(*command, *options, stdin=json.dumps(content))

@@ -11,7 +11,6 @@ from helm import readme
 from pipeline import _parser, kinds
 from tests.manifests.rendering import CHART, REGISTRY, Object, find, merged, render_chart
 
-
 RETRAINING: Object = {"retraining": {"enabled": True}, "mlflow": {"enabled": True}}
 
 
@@ -124,7 +123,9 @@ def test_retrain_command_parses_every_argument_of_the_cronjob() -> None:
         "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30},
         "atMostEvery": "90m",
     }
-    options = _parser().parse_args(retraining_arguments(render_chart(merged(RETRAINING, {"retraining": values}))))
+    options = _parser().parse_args(
+        retraining_arguments(render_chart(merged(RETRAINING, {"retraining": values})))
+    )
     policy = (options.rows, options.news, options.drift, options.quality, options.days)
     assert policy == (2_000_000, 1_000_000, 0.1, 2.0, 30)
     assert (options.namespace, options.pipeline_root, options.service_account) == (

@@ -64,7 +64,9 @@ def render_own(overlay: str, installation: Installation, folder: Path, **more: o
     return objects
 
 
-@pytest.mark.parametrize("installation", INSTALLATIONS, ids=lambda where: f"{where.release}-in-{where.namespace}")
+@pytest.mark.parametrize(
+    "installation", INSTALLATIONS, ids=lambda where: f"{where.release}-in-{where.namespace}"
+)
 def test_chart_and_overlay_render_the_same_objects(
     overlay: str, installation: Installation, tmp_path: Path
 ) -> None:
@@ -100,7 +102,9 @@ def test_chart_and_settings_of_an_overlay_name_the_same_stores(tmp_path: Path) -
         "mlflow": {"artifacts": {"destination": stores["artifacts"]}},
     }
     host = "prices.team.example.com"
-    literals = [f"{key}={value}" for key, value in {**stores, "host": host, "grpcHost": f"grpc.{host}"}.items()]
+    literals = [
+        f"{key}={value}" for key, value in {**stores, "host": host, "grpcHost": f"grpc.{host}"}.items()
+    ]
     generator = [{"name": NAME, "behavior": "merge", "literals": literals}]
     overlaid = render_own("retraining", installation, tmp_path, configMapGenerator=generator)
     chart = render_chart(

@@ -39,7 +39,7 @@ def test_chart_refuses_contradictory_values(values: Object, message: str) -> Non
 
 
 def test_chart_reports_all_problems_together() -> None:
-    with pytest.raises(ValueError, match="image.registry") as refused:
+    with pytest.raises(ValueError, match=r"image\.registry") as refused:
         render_chart({}, required=False)
     assert "storage.secretName" in str(refused.value)
     assert "model.storageUri" in str(refused.value)

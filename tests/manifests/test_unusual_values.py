@@ -143,8 +143,10 @@ def test_two_releases_in_one_namespace_share_nothing() -> None:
     assert not dashboards[0].keys() & dashboards[1].keys()
     titles = [json.loads(*data.values())["title"] for data in dashboards]
     assert titles[0] != titles[1]
-    selectors = [find(objects, "Deployment", f"{release}-linear-regressor-mlflow")["spec"]["selector"]
-        for objects, release in ((first, "prices"), (second, "houses"))]
+    selectors = [
+        find(objects, "Deployment", f"{release}-linear-regressor-mlflow")["spec"]["selector"]
+        for objects, release in ((first, "prices"), (second, "houses"))
+    ]
     assert selectors[0] != selectors[1]
 
 
@@ -156,7 +158,9 @@ def test_pull_secrets_are_on_every_pod() -> None:
     assert runtime["imagePullSecrets"] == secrets
     images = {container["name"]: container["image"] for container in containers(objects)}
     assert images["mlflow"] == "other.example.com/linear-regressor/registry:3"
-    assert images["kserve-container"].startswith("registry.example.com:5000/team/mirror/linear-regressor/predictor@")
+    assert images["kserve-container"].startswith(
+        "registry.example.com:5000/team/mirror/linear-regressor/predictor@"
+    )
 
 
 def test_openshift_chooses_the_users_and_has_its_own_dns() -> None:
@@ -221,7 +225,9 @@ def test_gateway_without_tls_serves_grpc_too() -> None:
 def test_slash_is_added_to_a_folder_in_an_object_store() -> None:
     objects = render("everything-on")
     uris = [
-        item["spec"]["predictor"]["model"]["storageUri"] for item in objects if item["kind"] == "InferenceService"
+        item["spec"]["predictor"]["model"]["storageUri"]
+        for item in objects
+        if item["kind"] == "InferenceService"
     ]
     assert uris == ["s3://models/linear-regressor/1/", "s3://models/linear-regressor/2/"]
 
