@@ -19,19 +19,19 @@ import kfp
 from kfp import compiler, dsl, local
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
 
-from components import pods
-from components.commands import monitor, remote, retraining, rollout
-from components.commands.errors import CommandError, carry_out
-from components.commands.parameters import parse
-from components.commands.progress import shown
-from components.commands.remote import Project
-from components.commands.serving import become_predictor, check_ports, port, usage
 from components.evaluate.component import evaluate
-from components.image import PIPELINE_IMAGE
 from components.ingest.component import ingest
+from components.operations.cli import monitor, remote, retraining, rollout
+from components.operations.cli.errors import CommandError, carry_out
+from components.operations.cli.parameters import parse
+from components.operations.cli.progress import shown
+from components.operations.cli.remote import Project
+from components.operations.cli.serving import become_predictor, check_ports, port, usage
 from components.plan.component import plan
 from components.register.component import register
-from components.register.folders import local_path
+from components.registry.folders import local_path
+from components.runtime import pods
+from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
 
 NAME = "linear-regressor"

@@ -1,1 +1,1 @@
-"""The steps of the pipeline: ingest, train, evaluate, register."""
+"""Everything that runs outside of the serving pod: the pipeline's steps, what they share, and operations."""

@@ -1,1 +1,1 @@
-"""Evaluate: the candidate and the present champion, scored on the same held-out rows."""
+"""The evaluate step: scores the candidate and the champion on the same held-out rows."""

@@ -3,7 +3,7 @@
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
-from components.image import PIPELINE_IMAGE
+from components.runtime.image import PIPELINE_IMAGE
 
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
@@ -29,7 +29,7 @@ def evaluate(
         tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
         model_name: of the registered model.
     """
-    from components import step
+    from components.runtime import step
 
     step.begin()
 
@@ -37,7 +37,7 @@ def evaluate(
     from dataclasses import asdict
 
     from components.evaluate.evaluate import evaluate
-    from components.register.registry import open_registry
+    from components.registry.registry import open_registry
 
     registry = open_registry(registry_root, tracking_uri, model_name)
     result = evaluate(dataset.path, model.path, registry, report.path, page.path)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from components import dataset as datasets
-from components.evaluate import report as reports
-from components.evaluate.compare import Entry, compare
+from components.data import dataset as datasets
+from components.data import report as reports
+from components.data.compare import Entry, compare
+from components.data.report import Report
 from components.evaluate.page import render
-from components.evaluate.report import Report
-from components.register.registry import Registry
+from components.registry.registry import Registry
 from predictor.model import artifact
 
 

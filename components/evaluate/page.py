@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from components.dataset import Dataset
-from components.evaluate.compare import Entry, held_out
-from components.evaluate.report import Contender, Report
-from components.page import page, paragraph, table
-from components.svg import Series, scatter_chart
+from components.data.compare import Entry, held_out
+from components.data.dataset import Dataset
+from components.data.report import Contender, Report
+from components.reports.page import page, paragraph, table
+from components.reports.svg import Series, scatter_chart
 
 
 def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry | None) -> str:

@@ -1,1 +1,1 @@
-"""From a source of rows to a dataset folder."""
+"""The ingest step: reads, checks and splits the rows of a shard, and writes its dataset folder."""

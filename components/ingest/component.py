@@ -3,7 +3,7 @@
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Output
 
-from components.image import PIPELINE_IMAGE
+from components.runtime.image import PIPELINE_IMAGE
 
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
@@ -38,13 +38,13 @@ def ingest(
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.
     """
-    from components import step
+    from components.runtime import step
 
     step.begin()
 
+    from components.data.settings import Settings
+    from components.data.shard import Shard
     from components.ingest.ingestion import ingest
-    from components.ingest.plan import Shard
-    from components.ingest.settings import Settings
 
     settings = Settings(features, target, test_rows, test_share, seed, duplicates, kept_rows, ranges, units)
     done = ingest(Shard.from_json(shard), dataset.path, settings, report.path)

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components import dataset as datasets
-from components.dataset import Dataset
+from components.data import dataset as datasets
+from components.data.dataset import Dataset
+from components.data.problems import InvalidDataError
+from components.data.settings import Settings
+from components.data.shard import Shard
+from components.data.sources import source as sources
 from components.ingest import report as reports
-from components.ingest import source as sources
-from components.ingest.plan import Shard
-from components.ingest.problems import InvalidDataError
-from components.ingest.settings import Settings
 
 
 def ingest(
@@ -25,7 +25,7 @@ def ingest(
     """Make a dataset folder from a source, or from a shard of one.
 
     Args:
-        source: where the rows are; see ``components.ingest.source.read``.
+        source: where the rows are; see ``components.data.sources.source.read``.
         folder: the dataset folder to write; it must not exist.
         settings: which columns, which rows to hold out, what is allowed.
         report: an HTML file to write, whether the data is accepted or refused.

@@ -1,8 +1,8 @@
 """The report of ingest as HTML: what the dataset is, or why there is none."""
 
-from components.dataset import Dataset
-from components.ingest.problems import InvalidDataError
-from components.page import heading, page, paragraph, table
+from components.data.dataset import Dataset
+from components.data.problems import InvalidDataError
+from components.reports.page import heading, page, paragraph, table
 
 
 def accepted(dataset: Dataset, note: str) -> str:

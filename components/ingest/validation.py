@@ -9,9 +9,9 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from components.ingest.problems import ROWS_LISTED, Problem
-from components.ingest.settings import Settings, too_few
-from components.ingest.source import Rows
+from components.data.problems import ROWS_LISTED, Problem
+from components.data.settings import Settings, too_few
+from components.data.sources.source import Rows
 
 # The squares of larger numbers overflow, and the loss is a sum of squares.
 LARGEST = 1e150

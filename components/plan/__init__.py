@@ -1,1 +1,1 @@
-"""From a source to the shards that are read side by side."""
+"""The plan step: lists the shards of a source."""

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.image import PIPELINE_IMAGE
+from components.runtime.image import PIPELINE_IMAGE
 
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
@@ -30,15 +30,15 @@ def plan(
     Returns:
         Of each shard, as JSON, its source, which rows it has, and what its split depends on of the others.
     """
-    from components import step
+    from components.runtime import step
 
     step.begin()
 
     from dataclasses import replace
 
-    from components.ingest.plan import plan
-    from components.ingest.settings import Settings
-    from components.ingest.state import state
+    from components.data.settings import Settings
+    from components.data.sources.state import state
+    from components.plan.plan import plan
 
     settings = Settings(features, target, test_rows, test_share, duplicates=duplicates, kept_rows=kept_rows)
     shards = plan(source, settings)

@@ -1,1 +1,1 @@
-"""Register: the gate, and the versions and aliases it decides about."""
+"""The register step: decides by the gate, and registers the candidate."""

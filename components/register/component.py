@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Markdown, Model, Output
 
-from components.image import PIPELINE_IMAGE
+from components.runtime.image import PIPELINE_IMAGE
 
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
@@ -52,7 +52,7 @@ def register(
         The candidate's version and where it stands, whether it became the champion and why, and where
         the champion now stands (empty without one).
     """
-    from components import step
+    from components.runtime import step
 
     step.begin()
 
@@ -61,7 +61,7 @@ def register(
 
     from components.register.gate import Policy
     from components.register.register import Run, describe, register
-    from components.register.registry import open_registry
+    from components.registry.registry import open_registry
 
     registry = open_registry(registry_root, tracking_uri, model_name)
     run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason)

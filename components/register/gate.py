@@ -6,7 +6,8 @@ A pure function of two scores and a policy, so that every case stands in a table
 import math
 from dataclasses import dataclass
 
-from components.evaluate.scores import Scores
+from components.data.scores import Scores
+from components.registry.decision import Decision
 
 INCOMPARABLE = ("fail", "keep", "replace")
 # Two mean squared errors that agree to nine digits are a tie: the rest is rounding.
@@ -49,14 +50,6 @@ class Unscored:
     """A champion that can't be scored on the held-out rows, and why."""
 
     problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether the candidate becomes the champion, and why."""
-
-    promote: bool
-    reasons: tuple[str, ...]
 
 
 def decide(candidate: Scores, champion: Scores | Unscored | None, policy: Policy) -> Decision:

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components import dataset as datasets
-from components.evaluate import report as reports
-from components.evaluate.compare import Entry, compare
-from components.evaluate.report import Contender, Report
-from components.register.gate import Decision, Policy, Unscored, decide
-from components.register.index import Version
-from components.register.registry import Registration, Registry
+from components.data import dataset as datasets
+from components.data import report as reports
+from components.data.compare import Entry, compare
+from components.data.report import Contender, Report
+from components.register.gate import Policy, Unscored, decide
+from components.registry.decision import Decision
+from components.registry.index import Version
+from components.registry.registry import Registration, Registry
 from predictor.model import artifact
 
 

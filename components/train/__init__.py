@@ -1,1 +1,1 @@
-"""The step that fits the model."""
+"""The train step: the estimator, the search, and the model folder."""

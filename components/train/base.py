@@ -1,7 +1,8 @@
-"""What the estimator does behind its public methods."""
+"""The private part of the estimator: from data to the fitted state."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -11,9 +12,18 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from components.train.fitting import Outcome, Stopping, divergence, epochs, full_batch, penalties, stable_rate
+from components.data.moments import Moments
+from components.train.fitting import (
+    DivergenceError,
+    Outcome,
+    Stopping,
+    divergence,
+    epochs,
+    full_batch,
+    penalties,
+    stable_rate,
+)
 from components.train.inputs import Data
-from components.train.moments import Moments
 from components.train.objective import Objective
 from components.train.rates import Rate
 from components.train.stochastic import MiniBatches
@@ -22,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 class GradientDescentRegressor(RegressorMixin, BaseEstimator):
-    """The steps between the public methods of the estimator; parameters and attributes are told there."""
+    """The steps that the public methods share; parameters and attributes are documented in the subclass."""
 
     iterations: int
     lr: float
@@ -41,6 +51,17 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
     intercept_: float
     n_iter_: int
     t_: int
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Leave the estimator as it was, fitted or not, if the fit inside fails."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _objective(self, moments: Moments) -> Objective:
         l2, l1 = penalties(self.penalty, self.alpha, self.l1_ratio)
@@ -61,15 +82,34 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
         tol = None if self.tol is None else float(np.ldexp(self.tol, -2 * objective.exponent))
         return Stopping(self.iterations, tol, self.n_iter_no_change)
 
-    def _full_batch(self, objective: Objective, start: Floats) -> Outcome:
+    def _full_batch(self, objective: Objective, start: Floats, schedule: str | None = None) -> Outcome:
+        """Descend at ``learning_rate``, or at another schedule."""
         steepest = objective.steepest
-        rate = stable_rate(self.learning_rate, self.lr, self.power_t, steepest, lambda: steepest)
+        rate = stable_rate(schedule or self.learning_rate, self.lr, self.power_t, steepest, lambda: steepest)
         outcome = full_batch(objective, rate, start, self._stopping(objective))
         self.t_ = outcome.steps
         if self.verbose:
             for step in np.unique(np.geomspace(1, outcome.steps, 10).astype(np.int64)):
                 self._report(int(step), float(outcome.path.loss(np.array([step]))[0]))
         return outcome
+
+    def _full_batch_so_far(self, objective: Objective) -> Outcome:
+        """Descend on the rows seen so far.
+
+        A few rows of many features have far larger eigenvalues than all rows will have: a rate that diverges
+        on them is replaced by the automatic one, with a warning, until there are enough rows.
+        """
+        try:
+            return self._full_batch(objective, objective.zero)
+        except DivergenceError as error:
+            outcome = self._full_batch(objective, objective.zero, "auto")
+            warnings.warn(
+                f"{error} The rows so far were fitted with learning_rate='auto' instead; "
+                "the next call of partial_fit tries lr again on all rows.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+            return outcome
 
     def _mini_batches(
         self,

@@ -3,7 +3,7 @@
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 
-from components.image import PIPELINE_IMAGE
+from components.runtime.image import PIPELINE_IMAGE
 
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
@@ -38,14 +38,14 @@ def train(
         search: values to choose from on a part of the kept rows, by parameter of the estimator, such as
             {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
-    from components import step
+    from components.runtime import step
 
     step.begin()
 
     from pathlib import Path
 
-    from components import dataset as datasets
-    from components.shards import merge
+    from components.data import dataset as datasets
+    from components.data.shards import merge
     from components.train import training
     from components.train.report import report as describe
     from components.train.search import Search

@@ -19,6 +19,10 @@ DIVERGED = 10.0
 Floats = NDArray[np.float64]
 
 
+class DivergenceError(ValueError):
+    """Descent diverges at the learning rate; the message names the largest stable one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stopping:
     """When to stop.
@@ -118,7 +122,7 @@ def stable_rate(
         sharpness: twice the inverse of the largest stable rate; asked only when it is needed.
 
     Raises:
-        ValueError: the first step, the largest, diverges. It names the largest stable rate.
+        DivergenceError: the first step, the largest, diverges.
     """
     if schedule == "auto":
         lr = 1 / sharpness()
@@ -127,14 +131,16 @@ def stable_rate(
     return InverseScaling(lr, power) if schedule == "invscaling" else Constant(lr)
 
 
-def divergence(lr: float, sharpness: float) -> ValueError:
+def divergence(lr: float, sharpness: float) -> DivergenceError:
     """Return the error that names the largest stable rate, rounded down so that it may be copied."""
     stable = 2 / sharpness
     if not stable > 0:
-        return ValueError("Descent diverges at every learning rate: the squares of these features overflow.")
+        return DivergenceError(
+            "Descent diverges at every learning rate: the squares of these features overflow."
+        )
     unit = 10.0 ** (math.floor(math.log10(stable)) - 3)
     named = (math.ceil(stable / unit) - 1) * unit
-    return ValueError(
+    return DivergenceError(
         f"Descent diverges at the learning rate lr={lr:.4g}: "
         f"the largest stable one for this data is {named:.4g}."
     )

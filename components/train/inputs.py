@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from components.train.moments import Moments
+from components.data.moments import Moments
 
 DTYPES = (np.float64, np.float32)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from components.train.moments import Moments
+from components.data.moments import Moments
 
 Floats = NDArray[np.float64]
 

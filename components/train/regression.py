@@ -11,11 +11,11 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from components.data.moments import Moments
 from components.train.base import GradientDescentRegressor
 from components.train.fitting import Stopping
 from components.train.inputs import DTYPES, validated
 from components.train.losses import Losses, Path
-from components.train.moments import Moments
 from components.train.rates import Rate
 from components.train.stochastic import MiniBatches
 
@@ -43,14 +43,18 @@ class SimpleLinearRegression(GradientDescentRegressor):
         Values must be in the range `[1, inf)`.
 
     lr : float, default=0.1
-        The learning rate of the first step. With ``standardize=True`` it has no unit and 0.1 is stable as
+        The learning rate of the first step: what the gradient of the mean squared error is multiplied with.
+        :class:`~sklearn.linear_model.SGDRegressor` halves the squared error, so that its `eta0` takes steps
+        of the same length as ``lr = eta0 / 2``. With ``standardize=True`` it has no unit and 0.1 is stable as
         long as the largest eigenvalue of the features' correlation matrix is below 10; otherwise its unit is
         that of one over the square of the features. Ignored with ``learning_rate='auto'``.
         Values must be in the range `(0.0, inf)`.
 
     penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
         The penalty on the weights (of the standardised features, with ``standardize=True``). The intercept
-        has none. With 'l1' and 'elasticnet' each step is followed by a proximal step.
+        has none. With 'l1' and 'elasticnet' each step is followed by a proximal step; descent ends after
+        `iterations` steps, or by `tol`, or where steps change nothing but rounding. Only in the last case is
+        that the minimum for certain.
 
     alpha : float, default=0.0001
         The factor of the penalty. Values must be in the range `[0.0, inf)`.
@@ -218,23 +222,27 @@ class SimpleLinearRegression(GradientDescentRegressor):
         ------
         ValueError
             If the data are malformed, or descent diverges; the message then names the largest stable rate.
+            The estimator is left as it was.
         """
-        data = validated(self, X, y, sample_weight, reset=True)
-        objective = self._objective(data.moments)
-        start = self._present_point(objective) if self.warm_start else objective.zero
-        if self.batch_size is None or self.batch_size >= data.y.size:
-            outcome = self._full_batch(objective, start)
-        else:
-            outcome = self._mini_batches(self.__sgd, data, objective, start, self._stopping(objective))
-        return self._settle(data.moments, objective, outcome, data.X.dtype.type)
+        with self._unchanged_on_error():
+            data = validated(self, X, y, sample_weight, reset=True)
+            objective = self._objective(data.moments)
+            start = self._present_point(objective) if self.warm_start else objective.zero
+            if self.batch_size is None or self.batch_size >= data.y.size:
+                outcome = self._full_batch(objective, start)
+            else:
+                outcome = self._mini_batches(self.__sgd, data, objective, start, self._stopping(objective))
+            return self._settle(data.moments, objective, outcome, data.X.dtype.type)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Take in further rows.
+        """Fit to further rows, beside those of earlier calls.
 
         Without a `batch_size` the model is then the one that `fit` would give on all rows seen so far,
-        whatever their order and their split. With one, an epoch is run over these rows, standardised by the
-        moments of all rows seen so far.
+        whatever their order and their split. Where `fit` would refuse `lr` because descent diverges on so few
+        rows, a ``ConvergenceWarning`` says so, and the weights are those of ``learning_rate='auto'`` until a
+        later call. With a `batch_size`, an epoch is run over these rows, standardised by the moments of all
+        rows seen so far. Rows that are refused change nothing.
 
         Parameters
         ----------
@@ -253,17 +261,18 @@ class SimpleLinearRegression(GradientDescentRegressor):
             Fitted estimator.
         """
         first = not hasattr(self, "_moments")
-        data = validated(self, X, y, sample_weight, reset=first)
-        moments = data.moments if first else self._moments.merge(data.moments)
-        objective = self._objective(moments)
-        if self.batch_size is None:
-            outcome = self._full_batch(objective, objective.zero)
-        else:
-            start, once = self._present_point(objective), Stopping(limit=1, tol=None, patience=1)
-            outcome = self._mini_batches(
-                self.__sgd, data, objective, start, once, step=0 if first else self.t_
-            )
-        return self._settle(moments, objective, outcome, data.X.dtype.type)
+        with self._unchanged_on_error():
+            data = validated(self, X, y, sample_weight, reset=first)
+            moments = data.moments if first else self._moments.merge(data.moments)
+            objective = self._objective(moments)
+            if self.batch_size is None:
+                outcome = self._full_batch_so_far(objective)
+            else:
+                start, once = self._present_point(objective), Stopping(limit=1, tol=None, patience=1)
+                outcome = self._mini_batches(
+                    self.__sgd, data, objective, start, once, step=0 if first else self.t_
+                )
+            return self._settle(moments, objective, outcome, data.X.dtype.type)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_moments(self, moments: Moments, feature_names: Sequence[str] | None = None) -> Self:
@@ -286,12 +295,13 @@ class SimpleLinearRegression(GradientDescentRegressor):
             raise ValueError("Mini-batches need the rows: with moments alone, batch_size must be None.")
         if not moments.finite:
             raise ValueError("The moments are not finite.")
-        objective = self._objective(moments)
-        outcome = self._full_batch(
-            objective, self._present_point(objective) if self.warm_start else objective.zero
-        )
-        self._name_features(moments.features, feature_names)
-        return self._settle(moments, objective, outcome, np.float64)
+        with self._unchanged_on_error():
+            objective = self._objective(moments)
+            outcome = self._full_batch(
+                objective, self._present_point(objective) if self.warm_start else objective.zero
+            )
+            self._name_features(moments.features, feature_names)
+            return self._settle(moments, objective, outcome, np.float64)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict using the linear model.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.dataset import Dataset
+from components.data.dataset import Dataset
 from components.train.regression import SimpleLinearRegression
 from components.train.search import Candidate, Search, Trial, best
 from predictor.model import artifact

@@ -17,9 +17,9 @@ from predictor.codecs import features, json_bulk, json_output
 from predictor.codecs.cost import require_cheap
 from predictor.codecs.json_bulk import PIECE
 from predictor.codecs.json_document import check_utf8
-from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
 from predictor.messages import Request
+from predictor.wording import plural, shown
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_HEADER = 2**14

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from predictor.codecs.wording import shown
 from predictor.errors import InvalidInput
+from predictor.wording import shown
 
 _LISTED = 5
 

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from predictor.codecs.wording import shown
 from predictor.errors import InvalidInput, PredictorError
+from predictor.wording import shown
 
 ABSENT = Raw()
 """The default of a ``Struct``'s member: the client did not send it."""

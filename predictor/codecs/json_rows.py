@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from predictor.codecs import features, json_bulk, json_document, json_small, json_strict
 from predictor.codecs.json_document import ABSENT, Array, Document
 from predictor.codecs.json_strict import Where
-from predictor.codecs.wording import plural
 from predictor.errors import InvalidInput
 from predictor.messages import Request
+from predictor.wording import plural
 
 CheckRows = Callable[[int], None]
 """Raises if one request may not have so many rows."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictor.codecs import features, json_document
-from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
+from predictor.wording import plural, shown
 
 Where = str | tuple[str | int, ...]
 """The place of a value: its text, or its keys and indexes, which become a text when there is an error."""

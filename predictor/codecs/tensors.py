@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from predictor.codecs import features, json_bulk, json_strict
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
-from predictor.codecs.wording import plural
 from predictor.errors import InvalidInput
 from predictor.messages import Request
+from predictor.wording import plural
 
 INPUT = "instances"
 """The tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too."""

@@ -18,10 +18,10 @@ from predictor.codecs import json_document, json_output, json_strict, tensors
 from predictor.codecs.cost import require_cheap
 from predictor.codecs.json_document import ABSENT, Document
 from predictor.codecs.tensors import Tensor
-from predictor.codecs.wording import plural, shown
 from predictor.errors import InvalidInput
 from predictor.messages import BINARY, JSON, Request, Response
 from predictor.service.inference import InferenceService
+from predictor.wording import plural, shown
 
 _LONGEST_VALUE = 2**16
 """Bytes of a value beside the tensors' data."""

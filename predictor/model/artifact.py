@@ -154,6 +154,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def read(folder: str | Path) -> tuple[LinearModel, str]:
     """Read and verify a model folder; returns the model and its digest.
 
+    The files may be links if all of them lead to the files of one other folder: KServe's storage initializer
+    makes such links for a persistent volume claim.
+
     Raises:
         ArtifactError: a file is missing, unexpected, changed, too large, malformed or not a regular file.
         OSError: a file can't be read.
@@ -167,11 +170,24 @@ def read(folder: str | Path) -> tuple[LinearModel, str]:
         raise ArtifactError(f"{folder / missing[0]} is missing")
     if unexpected := sorted(names - expected):
         raise ArtifactError(f"{folder / unexpected[0]} does not belong in a model folder")
-    contents = {name: _read_file(folder / name) for name in sorted(expected)}
+    contents = {name: _read_file(path) for name, path in _locate(folder, sorted(expected)).items()}
     try:
         return _decode(contents), _digest(contents[MANIFEST_FILE])
     except ArtifactError as error:
         raise ArtifactError(f"{folder}{os.sep}{error}") from error
+
+
+def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Return where the files are, which may all be links to the files of one other folder."""
+    paths = {name: Path(os.path.realpath(folder / name)) for name in names}
+    home = paths[MANIFEST_FILE].parent
+    if any(path != home / name for name, path in paths.items()):
+        own = Path(os.path.realpath(folder))
+        link = next(name for name, path in paths.items() if path != own / name)
+        raise ArtifactError(
+            f"{folder / link} is a link; links are followed only if all files lead to one other model folder"
+        )
+    return paths
 
 
 def _encode(model: LinearModel) -> dict[str, bytes]:
@@ -290,7 +306,7 @@ def _load(content: bytes) -> dict[str, Any]:
 
 
 def _read_file(path: Path) -> bytes:
-    if not stat.S_ISREG(path.lstat().st_mode):  # opening a FIFO would block, and a link may lead anywhere
+    if not stat.S_ISREG(path.lstat().st_mode):  # opening a FIFO would block
         raise ArtifactError(f"{path} is not a regular file")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)

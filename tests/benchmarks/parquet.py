@@ -39,8 +39,8 @@ def measure(who: str, path: Path) -> tuple[float, float]:
 
 def fit(path: str) -> None:
     """Fit the estimator on a file."""
+    from components.data.stream import parquet_moments
     from components.train.regression import SimpleLinearRegression
-    from components.train.stream import parquet_moments
 
     SimpleLinearRegression().fit_moments(parquet_moments(path, ["x"], "y"))
 
@@ -55,7 +55,7 @@ def drop(path: str) -> None:
 def main(who: str, path: str) -> None:
     """Read a file, and print the seconds and the peak resident memory in MB (10^6 bytes)."""
     if who == "ours":
-        from components.train import stream  # noqa: F401 - imported before the clock starts
+        from components.data import stream  # noqa: F401 - imported before the clock starts
         from components.train.regression import SimpleLinearRegression
 
         # The first fit of a process imports more of scikit-learn.

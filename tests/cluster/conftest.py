@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.register.registry import Registry, open_registry
+from components.registry.registry import Registry, open_registry
 from predictor.model import artifact
 from tests.cluster.installers import (
     NAME,

@@ -12,9 +12,9 @@ from threading import Event, Thread
 
 import pytest
 
-from components.register.folders import FolderError
-from components.register.index import Index, Version, open_index
-from components.register.registry import Registry, open_registry
+from components.registry.folders import FolderError
+from components.registry.index import Index, Version, open_index
+from components.registry.registry import Registry, open_registry
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import CommandError, get, kubectl, wait_for
 from tests.cluster.registry import (

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from components.register.index import CHAMPION, open_index
+from components.registry.index import CHAMPION, open_index
 from predictor.model import artifact
 from tests.cluster.installers import NAME, ROOT, STORE, image_values
 from tests.cluster.kube import kubectl, run

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.register.index import CHAMPION
-from components.register.registry import Registry
+from components.registry.index import CHAMPION
+from components.registry.registry import Registry
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import Object, get, is_ready, kubectl, wait_for
 from tests.cluster.service import predictor_pods, served_version
@@ -56,7 +56,7 @@ class Job:
         policy = self.folder / "policy.json"
         policy.write_text(json.dumps(POLICY))
         site = ["--namespace", NAMESPACE, "--registry-root", REGISTRY, "--tracking-uri", self.address]
-        module = "components.commands.rollout"
+        module = "components.operations.cli.rollout"
         return [sys.executable, "-m", module, name, *site, "--policy", str(policy), *options]
 
     def start(self, name: str, *options: str) -> "subprocess.Popen[str]":

@@ -9,7 +9,7 @@ from pathlib import Path
 import kfp
 import pytest
 
-from components.register.index import run_tag
+from components.registry.index import run_tag
 from predictor.model import artifact
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import kubectl, run, wait_for

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from components.commands.cluster import follow
-from components.commands.monitor import NOT_DUE
-from components.register.index import run_tag
-from components.register.registry import open_registry
+from components.operations.cli.cluster import follow
+from components.operations.cli.monitor import NOT_DUE
+from components.registry.index import run_tag
+from components.registry.registry import open_registry
 from pipeline import _connect
 from predictor.model import artifact
 from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values

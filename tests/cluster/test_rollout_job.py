@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.register.registry import Registry
+from components.registry.registry import Registry
 from tests.cluster import rollout_job as rollouts
 from tests.cluster.installers import NAME
 from tests.cluster.kube import get, kubectl, wait_for

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.register.index import CHAMPION
-from components.register.registry import Registry
+from components.registry.index import CHAMPION
+from components.registry.registry import Registry
 from tests.cluster import rollout_job as rollouts
 from tests.cluster.installers import NAME, ROOT
 from tests.cluster.kube import CommandError, Object, get, kubectl, run, wait_for

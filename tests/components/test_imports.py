@@ -9,7 +9,7 @@ import pytest
 # A step's modules, and the packages they must not load.
 STEPS = {
     "ingest": (
-        ["components.ingest.ingestion", "components.ingest.validation", "components.dataset"],
+        ["components.ingest.ingestion", "components.ingest.validation", "components.data.dataset"],
         ["kfp", "mlflow", "matplotlib", "sklearn"],
     ),
     "train": (

@@ -56,7 +56,7 @@ DAMAGES: tuple[tuple[Callable[[Path], None], str], ...] = (
     (truncate_reference, "reference.json was changed"),
     (enlarge_model, "model.json is larger than"),
     (replace_model_by_a_fifo, "model.json is not a regular file"),
-    (link_the_reference, "reference.json is not a regular file"),
+    (link_the_reference, "reference.json is a link"),
     (add_a_file_whose_name_is_not_utf8, "udcff does not belong in a model folder"),
     (change_format, "manifest.json: unsupported format version 99"),
 )

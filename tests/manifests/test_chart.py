@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from components.commands.parameters import parse
+from components.operations.cli.parameters import parse
 from helm import readme
 from pipeline import _parser, kinds
 from tests.manifests.rendering import CHART, REGISTRY, Object, find, merged, render_chart

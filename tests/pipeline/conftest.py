@@ -21,8 +21,8 @@ from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.plan.component import plan
 from components.register.component import register
-from components.register.index import open_index
-from components.register.registry import open_registry
+from components.registry.index import open_index
+from components.registry.registry import open_registry
 from components.train.component import train
 from tests.support.registry import empty_registry
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 import pipeline
-from components.commands.parameters import WANTED
-from components.image import PIPELINE_IMAGE
+from components.operations.cli.parameters import WANTED
+from components.runtime.image import PIPELINE_IMAGE
 from pipeline import kinds, main
 from tests.pipeline.conftest import STEPS
 

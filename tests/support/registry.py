@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.register.index import Index
+from components.registry.index import Index
 
 
 def empty_registry(factory: pytest.TempPathFactory, root: Path) -> Path:

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from components import dataset as datasets
+from components.data import dataset as datasets
+from components.data.problems import InvalidDataError
+from components.data.shard import Shard
 from components.ingest.component import ingest
-from components.ingest.plan import Shard
-from components.ingest.problems import InvalidDataError
 
 DIABETES = Shard("sklearn://diabetes").to_json()
 

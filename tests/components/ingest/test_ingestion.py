@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_diabetes
 
-from components import dataset as datasets
+from components.data import dataset as datasets
+from components.data.problems import InvalidDataError, SourceError
+from components.data.settings import Settings, too_few
 from components.ingest.ingestion import ingest
-from components.ingest.problems import InvalidDataError, SourceError
-from components.ingest.settings import Settings, too_few
 
 FEW_HELD_OUT = Settings(test_rows=5)
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from components.ingest.plan import Shard
+from components.data.shard import Shard
 from components.plan.component import plan
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.evaluate.scores import Scores
+from components.data.scores import Scores
 from components.register.gate import GateError, Policy, Unscored, decide
 
 CHAMPION = Scores(mse=100.0, mae=8.0, r2=0.5)

@@ -2,32 +2,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from kfp.dsl import Artifact, Markdown, Model
 from kfp.dsl import Dataset as DatasetArtifact
 
-from components import dataset as datasets
-from components.dataset import Dataset
-from components.evaluate import report as reports
-from components.evaluate.compare import Entry, compare
+from components.data import report as reports
+from components.data.compare import Entry, compare
+from components.data.dataset import Dataset
 from components.register.component import register as register_component
 from components.register.gate import GateError, Policy
 from components.register.register import Run, describe, register
-from components.register.registry import Registration, Registry
+from components.registry.registry import Registration, Registry
 from predictor.model import artifact
-from tests.components.register.conftest import MakeModel
-from tests.components.register.decisions import accept, index_of
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    """Rows on which y = 2 x, so that a slope nearer to 2 is the better model."""
-    x = np.linspace(-1, 1, 60)
-    columns = {"x": x, "y": 2 * x}
-    train = {name: values[:40] for name, values in columns.items()}
-    test = {name: values[40:] for name, values in columns.items()}
-    return datasets.write(tmp_path / "dataset", train, test, source="made up", settings={})
+from tests.components.conftest import MakeModel
+from tests.components.registry.decisions import accept, index_of
 
 
 class Steps:

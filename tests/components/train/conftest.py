@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
-from components import dataset as datasets
-from components.dataset import Dataset
+from components.data import dataset as datasets
+from components.data.dataset import Dataset
 
 
 @pytest.fixture(scope="session")

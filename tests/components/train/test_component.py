@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kfp import dsl
 
-from components.dataset import Dataset, DatasetError
+from components.data.dataset import Dataset, DatasetError
 from components.train.component import train
 from predictor.model import artifact
 

@@ -2,6 +2,7 @@
 
 import doctest
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,14 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_regression
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import check_estimator
 
 import components.train.regression
-from components.train.moments import Moments, merge
+from components.data.moments import Moments, merge
 from components.train.regression import SimpleLinearRegression
 
 
@@ -85,6 +86,45 @@ def test_failed_partial_fit_leaves_the_model_unchanged(diabetes: Any) -> None:
     assert np.array_equal(model.coef_, before)
     model.partial_fit(X[200:], y[200:])
     np.testing.assert_allclose(model.coef_, SimpleLinearRegression(300).fit(X, y).coef_, rtol=1e-12)
+
+
+def test_partial_fit_of_two_rows_at_a_time_gives_the_model_of_all_rows() -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 12))
+    y = X @ rng.normal(size=12) + rng.normal(size=400)
+    model = SimpleLinearRegression(500)
+    with pytest.warns(ConvergenceWarning, match="fitted with learning_rate='auto' instead"):
+        model.partial_fit(X[:2], y[:2])
+    assert model.predict(X[:2]) == pytest.approx(y[:2])
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        for start in range(2, 12, 2):
+            model.partial_fit(X[start : start + 2], y[start : start + 2])
+    with warnings.catch_warnings(action="error"):
+        for start in range(12, 400, 2):
+            model.partial_fit(X[start : start + 2], y[start : start + 2])
+    np.testing.assert_allclose(model.coef_, SimpleLinearRegression(500).fit(X, y).coef_, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": 30.0}, "diverges"),
+        ({"lr": 30.0, "batch_size": 8}, "diverges"),
+        ({"warm_start": True}, "features"),
+    ],
+)
+def test_refused_refit_leaves_the_estimator_as_it_was(
+    diabetes: Any, settings: dict[str, Any], message: str
+) -> None:
+    frame = pd.DataFrame(diabetes[0], columns=[f"x{index}" for index in range(10)])
+    model = SimpleLinearRegression(50).fit(frame, diabetes[1])
+    before, predicted = dict(vars(model)), model.predict(frame)
+    model.set_params(**settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(frame[["x2", "x3"]], diabetes[1])
+    model.set_params(**SimpleLinearRegression(50).get_params())
+    assert vars(model) == before
+    assert np.array_equal(model.predict(frame), predicted)
 
 
 def test_fit_moments_of_shards_gives_the_model_of_all_rows(diabetes: Any) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from components.train.moments import Moments
+from components.data.moments import Moments
 from components.train.objective import Objective
 from components.train.rates import InverseScaling
 from components.train.regression import SimpleLinearRegression

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from components.dataset import Dataset
+from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
 from components.train.report import report
 from components.train.search import Search, SearchError

@@ -16,6 +16,8 @@ from predictor.model import artifact
 from predictor.model.artifact import ArtifactError, Column, Distribution, LinearModel
 from tests.support.models import linear_model
 
+FILES = ("manifest.json", "model.json", "reference.json")
+
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -46,7 +48,7 @@ def test_digest_depends_only_on_the_model(tmp_path: Path) -> None:
 
 
 def test_model_folder_holds_only_json(folder: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.json", "reference.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [*FILES]
     for path in folder.iterdir():
         json.loads(path.read_text())
 
@@ -95,14 +97,14 @@ def test_error_names_a_changed_file(folder: Path, name: str) -> None:
         artifact.read(folder)
 
 
-@pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_error_names_a_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"{name} is missing"):
         artifact.read(folder)
 
 
-@pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_error_names_a_truncated_file(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
@@ -147,9 +149,18 @@ def make_folder(path: Path, _folder: Path) -> None:
     path.mkdir()
 
 
+def link_to_itself(path: Path, _folder: Path) -> None:
+    path.symlink_to(path)
+
+
+def link_to_a_fifo(path: Path, folder: Path) -> None:
+    os.mkfifo(folder.with_name(path.name))
+    path.symlink_to(folder.with_name(path.name))
+
+
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("replace_file", [make_fifo, link_out_of_the_folder, link_to_nothing, make_folder])
-@pytest.mark.parametrize("name", ["model.json", "reference.json", "manifest.json"])
+@pytest.mark.parametrize("replace_file", [make_fifo, link_to_itself, make_folder])
+@pytest.mark.parametrize("name", FILES)
 def test_refuses_files_that_are_not_regular(
     folder: Path, name: str, replace_file: Callable[[Path, Path], None]
 ) -> None:
@@ -157,6 +168,53 @@ def test_refuses_files_that_are_not_regular(
     replace_file(folder / name, folder)
     with pytest.raises(ArtifactError, match=rf"{name} is not a regular file"):
         artifact.read(folder)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("replace_file", [link_out_of_the_folder, link_to_nothing, link_to_a_fifo])
+@pytest.mark.parametrize("name", FILES)
+def test_refuses_a_single_file_that_is_a_link(
+    folder: Path, name: str, replace_file: Callable[[Path, Path], None]
+) -> None:
+    (folder / name).unlink()
+    replace_file(folder / name, folder)
+    with pytest.raises(ArtifactError, match=rf"{name} is a link; links are followed only if all"):
+        artifact.read(folder)
+
+
+def link_files(links: Path, folder: Path) -> None:
+    """Link every file of a folder in another one, as KServe's storage initializer does for a volume claim."""
+    links.mkdir()
+    for name in FILES:
+        (links / name).symlink_to(folder / name)
+
+
+def test_follows_links_of_all_files_to_one_other_folder(folder: Path, tmp_path: Path) -> None:
+    link_files(tmp_path / "links", folder)
+    assert artifact.read(tmp_path / "links") == artifact.read(folder)
+
+
+def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    assert artifact.read(tmp_path / "link") == artifact.read(folder)
+
+
+def test_refuses_links_to_files_of_several_folders(folder: Path, tmp_path: Path) -> None:
+    artifact.write(artifact.read(folder)[0], tmp_path / "other")
+    link_files(tmp_path / "links", folder)
+    (tmp_path / "links" / "model.json").unlink()
+    (tmp_path / "links" / "model.json").symlink_to(tmp_path / "other" / "model.json")
+    with pytest.raises(ArtifactError, match="is a link; links are followed only if all"):
+        artifact.read(tmp_path / "links")
+
+
+@pytest.mark.timeout(20)
+def test_refuses_links_to_a_folder_with_a_fifo(folder: Path, tmp_path: Path) -> None:
+    link_files(tmp_path / "links", folder)
+    (folder / "reference.json").unlink()
+    os.mkfifo(folder / "reference.json")
+    with pytest.raises(ArtifactError, match=r"reference\.json is not a regular file"):
+        artifact.read(tmp_path / "links")
 
 
 @pytest.mark.timeout(20)

@@ -1,1 +1,0 @@
-"""What the commands of pipeline.py do around a run: on this machine and on a cluster."""

@@ -1,0 +1,1 @@
+"""What the steps hand to each other: sources, shards, datasets, moments, settings, scores and reports."""

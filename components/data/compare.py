@@ -1,0 +1,65 @@
+"""Candidate and champion on the same held-out rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data.dataset import Dataset
+from components.data.report import Contender, Report
+from components.data.scores import mse_difference, score
+from predictor.model.artifact import LinearModel
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model that takes part: read from a verified folder, with its digest and its version if it has one."""
+
+    model: LinearModel
+    digest: str
+    version: int | None = None
+
+
+def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Report:
+    """Score both on the data set's held-out rows.
+
+    The champion may have been trained on other columns than the candidate. It is scored when the data set
+    holds all of its features and the same target, and stands in the report with its problem otherwise.
+
+    Raises:
+        ValueError: the candidate does not fit the data set it is said to come from.
+    """
+    if problem := mismatch(dataset, candidate.model):
+        raise ValueError(f"the candidate does not belong to this data set: {problem}")
+    target, predicted = held_out(dataset, candidate.model)
+    contender = Contender(candidate.digest, candidate.version, score(target, predicted))
+    if champion is None:
+        return Report(dataset.fingerprint, dataset.test_rows, contender)
+    if problem := mismatch(dataset, champion.model):
+        unscored = Contender(champion.digest, champion.version, problem=problem)
+        return Report(dataset.fingerprint, dataset.test_rows, contender, unscored)
+    _, opposed = held_out(dataset, champion.model)
+    return Report(
+        fingerprint=dataset.fingerprint,
+        rows=dataset.test_rows,
+        candidate=contender,
+        champion=Contender(champion.digest, champion.version, score(target, opposed)),
+        difference=mse_difference(target, predicted, opposed),
+    )
+
+
+def mismatch(dataset: Dataset, model: LinearModel) -> str | None:
+    """Why the model can't be scored on the data set, if it can't."""
+    if model.target.name != dataset.target.name:
+        return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
+    known = [feature.name for feature in dataset.features]
+    if missing := [feature.name for feature in model.features if feature.name not in known]:
+        return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
+    return None
+
+
+def held_out(dataset: Dataset, model: LinearModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
+    X, target = dataset.test([feature.name for feature in model.features])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return target, model.predict(X)

@@ -1,0 +1,105 @@
+"""The report of an evaluation: what evaluate writes and the gate reads, as JSON."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from components.data.scores import Interval, Scores
+
+FORMAT_VERSION = 1
+
+
+class ReportError(ValueError):
+    """A report that can't be read: the message names the file and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model that was scored, or the reason why it could not be.
+
+    Attributes:
+        digest: the SHA-256 of the model folder's manifest.
+        version: its number in the registry; none for a candidate.
+        scores: on the held-out rows; none where the model can't be scored on them.
+        problem: why there are no scores.
+    """
+
+    digest: str
+    version: int | None = None
+    scores: Scores | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Candidate and champion on the same held-out rows.
+
+    Attributes:
+        fingerprint: of the data set the rows are from.
+        rows: how many were held out.
+        candidate: always scored.
+        champion: none where the registry has no champion yet.
+        difference: the candidate's mean squared error minus the champion's; none without two scores.
+    """
+
+    fingerprint: str
+    rows: int
+    candidate: Contender
+    champion: Contender | None = None
+    difference: Interval | None = None
+
+
+def write(report: Report, path: str | Path) -> None:
+    """Write the report as JSON; a number that isn't finite becomes null."""
+    document = {"format_version": FORMAT_VERSION, **_without_nan(asdict(report))}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read(path: str | Path) -> Report:
+    """Read a report; a score of null is read as NaN.
+
+    Raises:
+        ReportError: the file is no report.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if document["format_version"] != FORMAT_VERSION:
+            raise ReportError(f"{path}: format version {document['format_version']!r} is not known here")
+        return Report(
+            fingerprint=document["fingerprint"],
+            rows=document["rows"],
+            candidate=_contender(document["candidate"]),
+            champion=_contender(document["champion"]) if document["champion"] else None,
+            difference=_numbers(Interval, document["difference"]),
+        )
+    except OSError as error:
+        raise ReportError(f"{path} can't be read: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise (
+            error if isinstance(error, ReportError) else ReportError(f"{path} is no report: {error!r}")
+        ) from error
+
+
+def _contender(document: dict[str, Any]) -> Contender:
+    return Contender(
+        digest=document["digest"],
+        version=document["version"],
+        scores=_numbers(Scores, document["scores"]),
+        problem=document["problem"],
+    )
+
+
+def _numbers(kind: Any, document: dict[str, float | None] | None) -> Any:
+    if document is None:
+        return None
+    return kind(**{name: math.nan if value is None else float(value) for name, value in document.items()})
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

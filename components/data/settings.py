@@ -1,0 +1,182 @@
+"""How rows become a dataset: which columns, which rows are held out, what is allowed in them."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data.problems import Problem
+from predictor.model.artifact import reserved_names
+
+Mask = NDArray[np.bool_]
+
+DUPLICATES = ("report", "drop", "fail")
+MIN_TRAIN_ROWS = 10
+MIN_TEST_ROWS = 2
+# Random numbers are drawn in blocks of so many, so that a shard begins with the block that it needs.
+BLOCK_DRAWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parameters of ingest.
+
+    Attributes:
+        features: the columns to learn from, in their order.
+        target: the column to predict.
+        test_rows: how many of the last rows, in the order of the source, are held out.
+        test_share: if positive, hold out this share of the rows at random instead.
+        seed: of that random choice.
+        duplicates: what to do with a row whose features and target all equal those of an earlier one:
+            ``report`` counts it, ``drop`` leaves it out, ``fail`` refuses the data. With few or rounded
+            columns equal rows are to be expected of honest measurements (the diabetes data has two by bmi and
+            target, from different people), and leaving them out would bias the fit. So they are only
+            reported unless told otherwise.
+        kept_rows: of more rows than this, at most so many at random, and at least half as many, are what a
+            search compares candidates on and what the distributions are of. The fit itself is to the moments
+            of all.
+        ranges: (lowest, highest) allowed value by column, either may be ``None``.
+        units: of the columns that have one.
+    """
+
+    features: Sequence[str] = ("bmi",)
+    target: str = "target"
+    test_rows: int = 20
+    test_share: float = 0.0
+    seed: int = 0
+    duplicates: str = "report"
+    kept_rows: int = 1_000_000
+    ranges: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The features in their order, then the target."""
+        return (*self.features, self.target)
+
+    def kept_share(self, total: int) -> float:
+        """The share of all rows that is kept: all, or the half, quarter … that is at most ``kept_rows``.
+
+        So it stays the same while the rows double, and with it what was kept of earlier ones.
+        """
+        share = 1.0
+        while total * share > self.kept_rows:
+            share /= 2
+        return share
+
+    def split(
+        self, rows: int, first: int = 0, after: int = 0, kept_share: float | None = None
+    ) -> tuple[Mask, Mask]:
+        """Choose the rows to hold out, and the training rows to keep, the same wherever this runs.
+
+        Of a share, which rows are held out does not change when others come after them: what a model was
+        never trained on stays so in every later training.
+
+        Args:
+            rows: how many there are here.
+            first: how many stand before them in other shards.
+            after: how many stand after them; ``test_rows`` of them matter, or none if a share is held out.
+            kept_share: see above, of all shards; by default these are all rows.
+
+        Returns:
+            Two masks of shape (rows,): held out, and kept.
+        """
+        kept_share = self.kept_share(rows) if kept_share is None else kept_share
+        if self.test_share:
+            held_out = _chosen(self.test_share, rows, first, (self.seed, 0))
+        else:
+            held_out = np.arange(rows) >= rows + after - self.test_rows
+        return held_out, _chosen(kept_share, rows, first, (self.seed, 1)) & ~held_out
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them."""
+        return {**asdict(self), "features": list(self.features)}
+
+    def problems(self) -> list[Problem]:
+        """Find everything that makes no sense, before any data is read."""
+        return [Problem(what) for what in (*self._column_problems(), *self._value_problems())]
+
+    def _column_problems(self) -> Iterator[str]:
+        if isinstance(self.features, str):
+            yield f"features must be a list of names, not {self.features!r}"
+            return
+        for name in self.columns:
+            if not name or str(name) != name:
+                yield f"{name!r} is not the name of a column"
+        if not self.features:
+            yield "no feature is named"
+        for name, times in Counter(self.features).items():
+            if times > 1:
+                yield f"feature {name!r} is named {times} times"
+        yield from (
+            f"feature {name!r}: names that begin with an underscore are reserved for feedback"
+            for name in reserved_names(map(str, self.features))
+        )
+        if self.target in self.features:
+            yield f"the target {self.target!r} is among the features"
+        for parameter, names in (("ranges", self.ranges), ("units", self.units)):
+            for name in sorted(set(names) - set(self.columns)):
+                yield f"{parameter} names {name!r}, which is neither a feature nor the target"
+
+    def _value_problems(self) -> Iterator[str]:
+        if not 0 <= self.test_share < 1:
+            yield f"test_share must be at least 0 and less than 1, not {self.test_share}"
+        if self.test_share == 0 and self.test_rows < MIN_TEST_ROWS:
+            yield f"test_rows must be at least {MIN_TEST_ROWS}, not {self.test_rows}"
+        for name, bounds in self.ranges.items():
+            if not _is_range(bounds):
+                yield f"the range of {name!r} must be [lowest, highest], numbers or null, not {bounds!r}"
+        if not 0 <= self.seed < 2**32:
+            yield f"seed must be at least 0 and less than 2**32, not {self.seed}"
+        if self.kept_rows < MIN_TRAIN_ROWS:
+            yield f"kept_rows must be at least {MIN_TRAIN_ROWS}, not {self.kept_rows}"
+        if self.duplicates not in DUPLICATES:
+            yield f"duplicates must be one of {', '.join(DUPLICATES)}, not {self.duplicates!r}"
+
+
+def too_few(train: int, test: int, features: int) -> str | None:
+    """Say so if there are too few rows: a line through d + 1 of them says nothing, it passes through all."""
+    least = max(MIN_TRAIN_ROWS, features + 2)
+    if train >= least and test >= MIN_TEST_ROWS:
+        return None
+    return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
+
+
+def _chosen(share: float, rows: int, first: int, key: tuple[int, int]) -> Mask:
+    """Choose a share of the rows from ``first`` on: of every 1 / share successive ones one, at random.
+
+    Returns:
+        A mask of shape (rows,). A row is chosen or not by its place alone.
+    """
+    if share > 1 / 2:
+        return ~_chosen(1 - share, rows, first, key)
+    mask = np.zeros(rows, dtype=np.bool_)
+    if share > 0:
+        # One stratum more on either side: rounding may move an edge by a row.
+        start, stop = max(int(first * share) - 1, 0), int((first + rows) * share) + 2
+        edges = np.ceil(np.round(np.arange(start, stop + 1) / share, 6))
+        picks = edges[:-1] + np.floor(_uniform(start, stop, key) * np.diff(edges)) - first
+        mask[picks[(picks >= 0) & (picks < rows)].astype(np.intp)] = True
+    return mask
+
+
+def _uniform(start: int, stop: int, key: tuple[int, int]) -> NDArray[np.float64]:
+    """The numbers from ``start`` to ``stop`` of an endless row of random ones."""
+    blocks = range(start // BLOCK_DRAWS, -(-stop // BLOCK_DRAWS))
+    # Numpy promises the same stream in all releases for this generator, not for default_rng.
+    drawn = [np.random.RandomState([*key, block]).random_sample(BLOCK_DRAWS) for block in blocks]
+    return np.concatenate(drawn)[start - blocks.start * BLOCK_DRAWS :][: stop - start]
+
+
+def _is_range(bounds: object) -> bool:
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+        return False
+    low, high = (
+        default if bound is None else bound
+        for bound, default in zip(bounds, (-math.inf, math.inf), strict=True)
+    )
+    return all(isinstance(bound, int | float) for bound in (low, high)) and low <= high

@@ -1,0 +1,50 @@
+"""A shard: a part of the rows of a source, which is read by itself."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from components.data.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Where some of the rows are, and which they are among all.
+
+    It says of the other shards what its own rows depend on, and no more: while that and its source stay the
+    same, what was read of it holds, whatever comes after it.
+
+    Attributes:
+        source: see ``components.data.sources.source.read``.
+        first: how many rows stand before them, in the shards before.
+        rows: how many they are; None if that isn't known, where they are all.
+        after: how many stand after them, as far as it matters; see ``Settings.split``.
+        kept_share: of the rows of all shards; None where these are all.
+        state: of the source, see ``components.data.sources.state``; nothing is read by it.
+    """
+
+    source: str | Sequence[str]
+    first: int = 0
+    rows: int | None = None
+    after: int = 0
+    kept_share: float | None = None
+    state: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all rows there are."""
+        return self.rows is None
+
+    def problems(self, rows: int) -> Iterator[Problem]:
+        """Find a source that has not as many rows as were counted."""
+        if self.rows is not None and rows != self.rows:
+            yield Problem(f"there are {rows} rows now, and were {self.rows} when the shards were planned")
+
+    def to_json(self) -> str:
+        """Write what is known of the shard; KFP's backend takes only text for an item of a loop."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Shard":
+        """Read what ``to_json`` wrote."""
+        return cls(**json.loads(text))

@@ -1,0 +1,1 @@
+"""Reads columns of rows from files, object stores, web addresses and scikit-learn."""

@@ -1,0 +1,257 @@
+"""Reading columns of rows from where a URI says."""
+
+import difflib
+import inspect
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow as pa
+from fsspec import AbstractFileSystem
+from fsspec.core import has_magic, url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from components.data.problems import InvalidDataError, Problem, SourceError
+from components.data.sources import files
+from components.data.sources.numbers import Numbers
+
+SCIKIT_LEARN = "sklearn://"
+WEB = ("http://", "https://")
+NAMES_LISTED = 20
+NAME_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The wanted columns of a source.
+
+    Attributes:
+        source: its name, without credentials.
+        columns: those of the wanted columns that were found, of equal length.
+        files: the name and number of rows of each file it is made of.
+        problems: the wanted columns that weren't found, and what stands there instead.
+    """
+
+    source: str
+    columns: Mapping[str, Numbers]
+    files: Sequence[tuple[str, int]]
+    problems: Sequence[Problem]
+
+    def where(self, row: int) -> str:
+        """Say where a row (from 0) is found: rows count from 1 in each file, and the header is none."""
+        ends = np.cumsum([rows for _, rows in self.files])
+        file = int(np.searchsorted(ends, row, side="right"))
+        name, rows = self.files[file]
+        number = f"row {row - int(ends[file]) + rows + 1}"
+        return f"{name} {number}" if len(self.files) > 1 else number
+
+
+def read(source: str | Sequence[str], wanted: Sequence[str]) -> Rows:
+    """Read the ``wanted`` columns of one source, or of several, one after the other.
+
+    Args:
+        source: ``sklearn://NAME`` (what ``sklearn.datasets.load_NAME`` gives), or the path or URI of a CSV
+            or Parquet file, in any file system that fsspec knows (``file``, ``http``, ``https``, ``s3``,
+            ``gs`` …). A pattern such as ``data/*.parquet`` stands for all it matches, by name.
+        wanted: the names of the columns.
+
+    Raises:
+        SourceError: it can't be reached, or isn't what it should be.
+        InvalidDataError: lines of a CSV file aren't rows.
+    """
+    uris = [source] if isinstance(source, str) else list(source)
+    parts = [part for uri in uris for part in _read(uri, wanted)]
+    if not parts:
+        raise SourceError("no source is named")
+    found = [name for name in wanted if all(name in part.columns for part in parts)]
+    return Rows(
+        source=", ".join(map(without_credentials, uris)),
+        columns={name: Numbers.joined([part.columns[name] for part in parts]) for name in found},
+        files=[(part.name, part.rows) for part in parts],
+        problems=[problem for part in parts for problem in part.problems(wanted, named=len(parts) > 1)],
+    )
+
+
+def expand(uri: str) -> list[str]:
+    """List what a pattern matches, by name; anything else stands for itself.
+
+    Raises:
+        SourceError: nothing matches, or the file system can't be reached.
+    """
+    if uri.startswith((SCIKIT_LEARN, *WEB)):
+        return [uri]
+    with _named_in_errors(uri):
+        system, path = url_to_fs(uri)
+        local = isinstance(system, LocalFileSystem)
+        if not local and not uri.endswith(path):
+            return [uri]
+        paths = _matches(without_credentials(uri), system, path)
+        return [*paths] if local else [uri.removesuffix(path) + match for match in paths]
+
+
+def is_pattern(uri: str) -> bool:
+    """Tell whether what ``uri`` stands for is found by a pattern.
+
+    Raises:
+        SourceError: the file system is not known.
+    """
+    if uri.startswith((SCIKIT_LEARN, *WEB)):
+        return False
+    with _named_in_errors(uri):
+        return _is_pattern(*url_to_fs(uri))
+
+
+def count(uri: str, wanted: Sequence[str]) -> int:
+    """Count the rows of one file as ``read`` does; of a Parquet file only the end is read.
+
+    Raises:
+        SourceError: it can't be reached, or isn't what it should be.
+        InvalidDataError: lines of a CSV file aren't rows.
+    """
+    if not uri.startswith((SCIKIT_LEARN, *WEB)):
+        with _named_in_errors(uri):
+            system, path = url_to_fs(uri)
+            if system.isfile(path):
+                with system.open(path) as file:
+                    if (rows := files.parquet_rows(file)) is not None:
+                        return rows
+    return sum(part.rows for part in _read(uri, wanted))
+
+
+def without_credentials(uri: str) -> str:
+    """Leave out user and password, and the query, where signed addresses carry their signature."""
+    if "://" not in uri or uri.startswith(SCIKIT_LEARN):
+        return uri
+    scheme, place, path, _, _ = urlsplit(uri)
+    return f"{scheme}://{place.rpartition('@')[2]}{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One file: the names of all its columns, and those of the wanted ones that it has."""
+
+    name: str
+    rows: int
+    names: Sequence[str]
+    columns: Mapping[str, Numbers]
+
+    @classmethod
+    def of(cls, name: str, names: Sequence[str], table: pa.Table) -> "_Part":
+        columns = {column: Numbers.of(table[column]) for column in table.column_names}
+        return cls(name, table.num_rows, names, columns)
+
+    def problems(self, wanted: Sequence[str], *, named: bool) -> Iterator[Problem]:
+        prefix = f"{self.name}: " if named else ""
+        for column in wanted:
+            if self.names.count(column) > 1:
+                yield Problem(
+                    f"{prefix}column {column!r} stands {self.names.count(column)} times in the header"
+                )
+            elif column not in self.names:
+                yield Problem(f"{prefix}column {column!r} is missing; {self._instead(column)}")
+
+    def _instead(self, column: str) -> str:
+        if self.names and all(_is_number(name) for name in self.names):
+            return f"the first line holds numbers ({', '.join(self.names[:3])} …): the file has no header"
+        if self.names and self.names[0].lstrip().startswith("<"):
+            return f"the file seems to be a web page: it begins with {self.names[0][:NAME_CHARACTERS]!r}"
+        more = " …" if len(self.names) > NAMES_LISTED else ""
+        listed = ", ".join(repr(name[:NAME_CHARACTERS]) for name in self.names[:NAMES_LISTED])
+        folded = {name.strip().casefold(): name for name in reversed(self.names)}
+        close = difflib.get_close_matches(column.strip().casefold(), folded, n=1, cutoff=0.75)
+        return f"there are {listed}{more}" + (f". Is {folded[close[0]]!r} meant?" if close else "")
+
+
+def _read(uri: str, wanted: Sequence[str]) -> Iterator[_Part]:
+    with _named_in_errors(uri):
+        if uri.startswith(SCIKIT_LEARN):
+            yield _read_scikit_learn(uri, wanted)
+            return
+        for name, path in _local_files(uri):
+            yield _Part.of(name, *files.read(name, path, wanted))
+
+
+@contextmanager
+def _named_in_errors(uri: str) -> Iterator[None]:
+    """Let every error name the source, without its credentials."""
+    try:
+        yield
+    except (InvalidDataError, SourceError):
+        raise
+    except Exception as error:  # noqa: BLE001 - every file system raises kinds of its own
+        shown = without_credentials(uri)
+        said = str(error).replace(uri, shown) or type(error).__name__
+        # The cause would show the address with its credentials.
+        raise SourceError(f"{shown} can't be read: {said}") from None
+
+
+def _local_files(uri: str) -> Iterator[tuple[str, Path]]:
+    """Give name and local path of each file that ``uri`` stands for; a copy of a remote one goes with it."""
+    shown = without_credentials(uri)
+    system, path = url_to_fs(uri, **(_http_options() if uri.startswith(WEB) else {}))
+    # The ? of a web address begins its query.
+    paths = [path] if uri.startswith(WEB) else _matches(shown, system, path)
+    local = isinstance(system, LocalFileSystem)
+    for path in paths:
+        name = shown if len(paths) == 1 else path.rpartition("/")[2]
+        if local:
+            yield name, Path(path)
+            continue
+        with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
+            # The endings tell how the file is compressed.
+            copy = Path(folder, "data" + "".join(Path(urlsplit(path).path).suffixes[-2:]))
+            system.get_file(path, str(copy))
+            yield name, copy
+
+
+def _matches(shown: str, system: AbstractFileSystem, path: str) -> list[str]:
+    """List the files that a path matches, by name."""
+    if _is_pattern(system, path):
+        paths = sorted(match for match in system.glob(path) if system.isfile(match))
+        if not paths:
+            raise SourceError(f"{shown} matches no file")
+        return paths
+    if isinstance(system, LocalFileSystem) and system.isdir(path):
+        raise SourceError(f"{shown} is a folder; name its files, as in {shown.rstrip('/')}/*.parquet")
+    return [path]
+
+
+def _is_pattern(system: AbstractFileSystem, path: str) -> bool:
+    """Tell a pattern from a name; a file may really be called data[1].csv."""
+    return bool(has_magic(path)) and not (isinstance(system, LocalFileSystem) and system.exists(path))
+
+
+def _http_options() -> dict[str, Any]:
+    """Let a download take as long as it moves: aiohttp's default ends it after five minutes."""
+    from aiohttp import ClientTimeout
+
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=30, sock_read=60)}}
+
+
+def _read_scikit_learn(uri: str, wanted: Sequence[str]) -> _Part:
+    from sklearn import datasets
+
+    loaders = {
+        name.removeprefix("load_"): loader
+        for name, loader in vars(datasets).items()
+        if name.startswith("load_") and "as_frame" in inspect.signature(loader).parameters
+    }
+    name = uri.removeprefix(SCIKIT_LEARN)
+    if name not in loaders:
+        raise SourceError(f"{uri} is not known; there are {', '.join(sorted(loaders))}")
+    frame = loaders[name](as_frame=True).frame
+    columns = [column for column in wanted if column in frame]
+    return _Part.of(uri, list(frame), pa.table({column: frame[column].to_numpy() for column in columns}))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The commands of pipeline.py, on this machine and on a cluster."""

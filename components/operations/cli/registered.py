@@ -1,0 +1,34 @@
+"""The registry that a command is about: its options, and opening it."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from components.operations.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from components.registry.registry import Registry
+
+NAME = "linear-regressor"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which registry and which model."""
+    parser.add_argument(
+        "--registry-root", required=True, help="where the models are kept: s3://bucket/prefix"
+    )
+    parser.add_argument("--tracking-uri", default="", help="of the MLflow server")
+    parser.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")
+
+
+def open_named(options: argparse.Namespace) -> "Registry":
+    """Open the registry that the options name.
+
+    Raises:
+        CommandError: it can't be opened.
+    """
+    from components.registry.registry import open_registry
+
+    try:
+        return open_registry(options.registry_root, options.tracking_uri, options.model_name)
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from error

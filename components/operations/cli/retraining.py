@@ -1,0 +1,78 @@
+"""A retraining when it is due: what a CronJob calls, of `due`, `collect` and `submit`.
+
+Called again at any time it does no harm. One that was killed after it joined the data joins it again, to the
+same files; one that was killed after it started a run finds that run, and starts none. Two at the very same
+moment may both start one: the registry puts the runs in order, and the second finds the version of the first.
+"""
+
+import argparse
+from typing import Any
+
+from components.operations.cli import cluster, monitor, remote
+from components.operations.cli.errors import during
+from components.operations.cli.remote import Project
+from components.operations.cli.subcommand import add_command
+
+APART = "6h"
+
+
+def add(commands: Any, project: Project, started: argparse.ArgumentParser) -> None:
+    """Add the command to a parser's subcommands; ``started`` has the options of those that start runs."""
+    parents = (monitor.kept(), monitor.policy(), monitor.joined(), started)
+    parser = add_command(commands, retrain, lambda options: retrain(options, project), *parents)
+    parser.add_argument(
+        "--at-most-every",
+        type=remote.duration,
+        default=APART,
+        metavar="TIME",
+        help="start none if one ran or runs since then (%(default)s)",
+    )
+    parser.add_argument(
+        "--wait",
+        dest="no_wait",
+        action="store_false",
+        help="show the steps of a run that was started, and end as it ends",
+    )
+
+
+def retrain(options: argparse.Namespace, project: Project) -> int:
+    """Start a run if a retraining is due, on what came true and for the reason that was found.
+
+    Nothing due, or a run not long ago, is no failure: the status is 0, and the reason is printed. Data and
+    registry of the run are those that were judged, unless a parameter says otherwise.
+
+    Raises:
+        CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
+    """
+    # Asked first: what a run under way reads is not written anew.
+    with cluster.asking(options.host):
+        if remote.too_soon(options, project):
+            return 0
+    with during("judging what was kept"):
+        model, version = monitor.champion(options)
+        decision = monitor.judge(options, model, version)
+    print(
+        "a retraining is due:" if decision.due else "no retraining is due:",
+        *decision.reasons,
+        sep="\n",
+        flush=True,
+    )
+    if not decision.due:
+        return 0
+    with during("joining what came true"):
+        monitor.join(options, model)
+    with cluster.asking(options.host):
+        status = remote.submit(_of(options, "\n".join(decision.reasons)), project)
+    return 0 if status == remote.TOO_SOON else status
+
+
+def _of(options: argparse.Namespace, reason: str) -> argparse.Namespace:
+    """The options of `submit`."""
+    judged = {
+        "registry_root": options.registry_root,
+        "tracking_uri": options.tracking_uri,
+        "model_name": options.model_name,
+        "source": f"{options.to.rstrip('/')}/*.parquet",
+    }
+    given = [f"{name}={value}" for name, value in judged.items()]
+    return argparse.Namespace(**{**vars(options), "reason": reason, "param": [*given, *options.param]})

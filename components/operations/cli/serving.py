@@ -1,0 +1,76 @@
+"""From a registered champion to a predictor on this machine."""
+
+import argparse
+import json
+import os
+import shlex
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from components.operations.cli.errors import CommandError
+from predictor.model import artifact
+
+
+def port(text: str) -> int:
+    """Read a port on the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def check_ports(**ports: int) -> None:
+    """Make sure that nothing listens on the ports, each named by its variable of the environment.
+
+    Raises:
+        CommandError: a port is taken, may not be used, or stands twice.
+    """
+    if len(set(ports.values())) < len(ports):
+        raise CommandError(
+            f"{' and '.join(ports)} must be different ports, not both {next(iter(ports.values()))}"
+        )
+    for variable, number in ports.items():
+        with socket.socket() as probe:
+            # A connection that was closed a moment ago does not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", number))
+            except OSError as error:
+                raise CommandError(
+                    f"port {number} can't be used: {error.strerror}. Set {variable} to another one, such as "
+                    f"{variable}={number + 1000 if number < 64000 else number - 1000}"
+                ) from error
+
+
+def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
+    """The lines for curl with which to call the predictor of a model folder."""
+    model, _ = artifact.read(champion)
+    seen = [model.reference.features[feature.name] for feature in model.features]
+    low = [float(f"{column.mean:.3g}") for column in seen]
+    high = [float(f"{column.mean + column.deviation:.3g}") for column in seen]
+    tensor = {"name": "instances", "shape": [2, len(seen)], "datatype": "FP64", "data": [low, high]}
+    base = f"http://localhost:{http_port}"
+    calls = [
+        ("/stream", {"instance": high}),
+        ("/batch", {"instances": [low, high]}),
+        (f"/v1/models/{name}:predict", {"instances": [low, high]}),
+        (f"/v2/models/{name}/infer", {"inputs": [tensor]}),
+    ]
+    posts = [f"curl {base}{path} -d {shlex.quote(json.dumps(body))}" for path, body in calls]
+    return [*posts, f"curl {base}/v1/models/{name}"]
+
+
+def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:
+    """Replace this process by a predictor of the model folder.
+
+    It listens on the loopback address unless ``PREDICTOR_HOST`` names another one.
+    """
+    flags = {"model_name": name, "model_dir": champion, "http_port": http_port, "grpc_port": grpc_port}
+    words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "predictor", *words])  # noqa: S606 - our own module

@@ -1,0 +1,1 @@
+"""Brings the champion to the serving pods: promote, canary, rollback, reconcile."""

@@ -1,0 +1,62 @@
+"""What a rollout says: on the screen, as an Event of the InferenceService, and in the registry."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from components.operations.rollout.api import Api
+from components.operations.rollout.errors import ApiError
+from components.registry.registry import Registry
+
+SERVED = "served"
+
+
+class Journal:
+    """Tells people why, wherever they look."""
+
+    def __init__(self, api: Api, namespace: str, name: str, registry: Registry, who: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._name = name
+        self._registry = registry
+        self._who = who
+
+    def say(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Tell of a step. Events are for people: one that can't be written stops no rollout.
+
+        Args:
+            reason: one word, in Kubernetes' form.
+            message: what and why.
+            warning: whether it should not have been.
+        """
+        print(f"{reason}: {message}", flush=True)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{self._name}-rollout-", "namespace": self._namespace},
+            "involvedObject": {
+                "apiVersion": "serving.kserve.io/v1beta1",
+                "kind": "InferenceService",
+                "name": self._name,
+                "namespace": self._namespace,
+            },
+            "type": "Warning" if warning else "Normal",
+            "reason": reason,
+            "message": message[:1000],
+            "source": {"component": "linear-regressor-rollout", "host": self._who},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        try:
+            self._api.post(f"/api/v1/namespaces/{self._namespace}/events", event)
+        except ApiError as error:
+            print(f"no Event: {error}", file=sys.stderr, flush=True)
+
+    def record(self, version: str, outcome: str, *reasons: str) -> None:
+        """Write down in the registry how a version's rollout ended."""
+        if version.isdecimal():
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            entry = {"outcome": outcome, "reasons": list(reasons), "at": at}
+            self._registry.note(int(version), "rollout", json.dumps(entry))

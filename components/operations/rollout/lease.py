@@ -1,0 +1,137 @@
+"""One rollout at a time: a Lease of Kubernetes decides who."""
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from components.operations.rollout.api import Api, Object
+from components.operations.rollout.clock import Clock
+from components.operations.rollout.errors import ApiError, BusyError, RefusedError, RolloutError
+
+OWNER = "linear-regressor/owner"
+SECONDS = 15
+RENEW_SECONDS = 4.0
+
+
+class Lease:
+    """The Lease ``<name>-rollout``, which the manifests make; it also says who owns version and weights.
+
+    Whether a holder lives is told by the Lease changing while it is looked at: no two clocks are compared.
+    """
+
+    def __init__(self, api: Api, namespace: str, name: str, clock: Clock) -> None:
+        self._api = api
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}-rollout"
+        self._clock = clock
+        self._lost = threading.Event()
+        self.identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    def owner(self) -> str:
+        """Who owns version and weights: ``job`` or ``git``.
+
+        Raises:
+            RolloutError: there is no Lease, or it says something else.
+        """
+        owner = self._get()["metadata"].get("annotations", {}).get(OWNER, "")
+        if owner not in ("job", "git"):
+            raise RolloutError(f"the Lease's annotation {OWNER} is {owner!r}, neither 'job' nor 'git'")
+        return str(owner)
+
+    @contextmanager
+    def held(self, what: str, *, force: bool = False, patience: float = 0.0) -> Iterator["Lease"]:
+        """Hold it, renewing it meanwhile.
+
+        Args:
+            what: is done under it, for others to read.
+            force: take it from a holder that lives; that one then stops, and writes nothing more.
+            patience: for how many seconds to stand by while another one holds it.
+
+        Raises:
+            BusyError: another holds it.
+        """
+        self._take(what, force=force, patience=patience)
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(ended,), daemon=True)
+        renewing.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            renewing.join()
+            self._release()
+
+    def check(self) -> None:
+        """Make sure that it is still held; to be called before each write.
+
+        Raises:
+            BusyError: another took it.
+        """
+        holder = self._get()["spec"].get("holderIdentity", "")
+        if self._lost.is_set() or holder != self.identity:
+            raise BusyError(f"{holder or 'nobody'} took over; this one stops, and changes nothing more")
+
+    def _take(self, what: str, *, force: bool, patience: float) -> None:
+        seen = self._get() if force else self._await_free(patience)
+        try:
+            self._put(seen, self.identity, what)
+        except ApiError as error:
+            if error.status == 409:
+                raise BusyError("another rollout began at the same moment") from error
+            raise
+
+    def _await_free(self, patience: float) -> Object:
+        seen = self._get()
+        begun = changed = self._clock.now()
+        while seen["spec"].get("holderIdentity") and self._clock.now() < changed + SECONDS:
+            self._clock.sleep(1)
+            before, seen = seen, self._get()
+            if seen["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:
+                continue
+            changed = self._clock.now()
+            if (holder := seen["spec"].get("holderIdentity")) and changed >= begun + patience:
+                doing = seen["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
+                raise BusyError(f"{doing} is under way, by {holder}")
+        return seen
+
+    def _renew(self, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_SECONDS):
+            try:
+                seen = self._get()
+                if seen["spec"].get("holderIdentity") != self.identity:
+                    self._lost.set()
+                    return
+                self._put(seen, self.identity, None)
+            except ApiError:
+                continue  # check() asks again before anything is written
+
+    def _release(self) -> None:
+        try:
+            seen = self._get()
+            if seen["spec"].get("holderIdentity") == self.identity:
+                self._put(seen, "", "")
+        except ApiError:
+            return  # it expires by itself
+
+    def _get(self) -> Object:
+        try:
+            item = self._api.get(self._path)
+        except ApiError as error:
+            if error.status == 404:
+                raise RefusedError(
+                    f"there is no {self._path.rsplit('/', 1)[1]}: rollouts are not installed here"
+                ) from error
+            raise
+        item.setdefault("spec", {})
+        return item
+
+    def _put(self, seen: Object, holder: str, doing: str | None) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        annotations = {} if doing is None else {"annotations": {"linear-regressor/doing": doing or None}}
+        spec = {"holderIdentity": holder or None, "leaseDurationSeconds": SECONDS, "renewTime": now}
+        # With the version that was read, a change by another makes this one fail instead of winning over it.
+        meta = {"resourceVersion": seen["metadata"]["resourceVersion"], **annotations}
+        self._api.patch(self._path, {"metadata": meta, "spec": spec})

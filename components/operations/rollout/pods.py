@@ -1,0 +1,158 @@
+"""Pods, as Kubernetes tells of them and as they tell of themselves."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from components.operations.rollout.api import Api, Object
+from components.operations.rollout.errors import ApiError
+from components.operations.rollout.release import DIGEST, VERSION, Release
+
+PORT = 8080
+SOURCE = "internal.serving.kserve.io/storage-initializer-sourceuri"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of a predictor.
+
+    Attributes:
+        name: in its namespace.
+        address: its IP; empty before it has one.
+        made_for: the release that it was made to serve.
+        serving: whether it is ready, and was not told to end.
+        ending: whether it was told to end.
+        trouble: why it will not become ready by waiting; empty otherwise.
+    """
+
+    name: str
+    address: str
+    made_for: Release
+    serving: bool
+    ending: bool
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a pod says of itself.
+
+    Attributes:
+        version: that it serves.
+        digest: of the model that it read.
+        features: the range in which each feature lay in training, in order.
+    """
+
+    version: str
+    digest: str
+    features: tuple[tuple[float, float], ...]
+
+    def is_of(self, release: Release) -> bool:
+        """Whether this is the release."""
+        return self.version == release.version and release.digest in ("", self.digest)
+
+
+class Reach(Protocol):
+    """A way to a pod's HTTP port."""
+
+    def ask(
+        self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0
+    ) -> tuple[int, bytes]:
+        """Send one request, without a second try; returns the status and the body.
+
+        Raises:
+            ApiError: no answer came.
+        """
+
+
+class Direct(Reach):
+    """Straight to the pod's address, from within the cluster.
+
+    Args:
+        authorization: the credential for predictions, where the predictor needs one.
+    """
+
+    def __init__(self, authorization: str = "") -> None:
+        import urllib3
+
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if authorization:
+            self._headers["Authorization"] = authorization
+        self._pool = urllib3.PoolManager(num_pools=64, maxsize=64)
+
+    def ask(
+        self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0
+    ) -> tuple[int, bytes]:
+        """Send it over a connection that is kept."""
+        from urllib3.exceptions import HTTPError
+
+        host = f"[{pod.address}]" if ":" in pod.address else pod.address
+        url = f"http://{host}:{PORT}{path}"
+        try:
+            answer = self._pool.request(
+                method, url, body=body, headers=self._headers, timeout=timeout, retries=False
+            )
+        except HTTPError as error:
+            raise ApiError(0, f"{pod.name}: {error}") from error
+        return answer.status, answer.data
+
+
+class ThroughApi(Reach):
+    """Through the API server, from outside of the cluster: needs the right to ``pods/proxy``."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._pods = f"/api/v1/namespaces/{namespace}/pods"
+
+    def ask(
+        self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0
+    ) -> tuple[int, bytes]:
+        """Have the API server send it."""
+        return self._api.request(method, f"{self._pods}/{pod.name}:{PORT}/proxy{path}", body, timeout=timeout)
+
+
+def read(item: Object) -> Pod:
+    """Judge a pod by what Kubernetes says of it."""
+    meta, status = item["metadata"], item.get("status", {})
+    annotations = meta.get("annotations", {})
+    ready = any(
+        entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions", [])
+    )
+    ending = "deletionTimestamp" in meta
+    return Pod(
+        name=meta["name"],
+        address=status.get("podIP", ""),
+        made_for=Release(
+            annotations.get(VERSION, ""), annotations.get(DIGEST, ""), annotations.get(SOURCE, "")
+        ),
+        serving=ready and not ending,
+        ending=ending,
+        trouble="" if ready or ending else _trouble(status),
+    )
+
+
+def report(reach: Reach, pod: Pod) -> Report:
+    """Ask a pod what it serves.
+
+    Raises:
+        ApiError: it does not say.
+    """
+    status, content = reach.ask(pod, "GET", "/")
+    try:
+        told: Any = json.loads(content)
+        ranges = tuple((float(entry["minimum"]), float(entry["maximum"])) for entry in told["features"])
+        return Report(told["version"] or "", told["digest"] or "", ranges)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ApiError(
+            status, f"{pod.name} does not say what it serves: {status} {content[:200]!r}"
+        ) from error
+
+
+def _trouble(status: Object) -> str:
+    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason", "") in ("CrashLoopBackOff", "ImagePullBackOff", "InvalidImageName"):
+            ended = container.get("lastState", {}).get("terminated", {})
+            said = (ended.get("message") or waiting.get("message") or "").strip().splitlines()
+            return f"{container['name']} {waiting['reason']}{': ' + said[-1] if said else ''}"
+    return ""

@@ -1,0 +1,196 @@
+"""From the registry's champion to every pod, and back to an earlier version."""
+
+from components.operations.rollout.errors import RolloutError
+from components.operations.rollout.journal import SERVED
+from components.operations.rollout.predictor import Predictor
+from components.operations.rollout.release import Release
+from components.operations.rollout.site import Site
+
+POLL_SECONDS = 0.5
+# A store that hiccups restarts an initialiser once or twice.
+HOPELESS_SECONDS = 30.0
+
+
+def promote(site: Site, seconds: float) -> Release:
+    """Have the registry's champion served by every pod, without a canary.
+
+    Should it not come, the version before is put back and is the champion again.
+
+    Args:
+        site: what is touched.
+        seconds: how long the pods may take.
+
+    Returns:
+        The champion.
+
+    Raises:
+        BusyError: another rollout is under way.
+        RolloutError: it did not come; the message says why, and what is served now.
+    """
+    with site.lease.held("a promotion"):
+        release = site.champion()
+        stop_canary(site)
+        serve_or_restore(site, release, seconds)
+        return release
+
+
+def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Release:
+    """Put back an earlier version, whatever else is under way; no later run undoes it.
+
+    The registry is told first: what it calls champion is what a reconciliation would repair towards.
+
+    Args:
+        site: what is touched.
+        version: which; None for the champion before this one.
+        reason: why, for the registry.
+        seconds: how long the pods may take.
+
+    Returns:
+        What is served now; by then no pod that serves another version is left.
+
+    Raises:
+        RolloutError: there is no such version, or its pods don't come; the old ones then go on serving.
+    """
+    with site.lease.held("a rollback", force=True):
+        target = earlier(site, version)
+        stop_canary(site)
+        site.registry.restore(target, reason)
+        release = site.release(site.registry.version(target))
+        site.journal.say("RollingBack", f"to {release}: {reason}", warning=True)
+        if why := bring(site, site.stable, release, seconds, "PuttingBack"):
+            raise RolloutError(f"{release} does not come: {why}. The pods that stood go on serving")
+        # Whoever was overtaken between its look at the lease and its write has written by now.
+        stop_canary(site)
+        _await_alone(site, release, seconds)
+        site.journal.record(release.version, SERVED, reason)
+        site.journal.say("RolledBack", f"every pod serves {release}: {reason}")
+        return release
+
+
+def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
+    """Have the stable predictor serve a release; should it not come, what stood is put back.
+
+    Raises:
+        RolloutError: it did not come.
+    """
+    stable = site.stable
+    before = stable.wanted()
+    if before == release and not stable.pending(release):
+        site.journal.record(release.version, SERVED)
+        return
+    fallback = before_this(site, release)
+    why = bring(site, stable, release, seconds, "Promoting")
+    if not why:
+        site.journal.record(release.version, SERVED)
+        site.journal.say("Promoted", f"every pod serves {release}")
+        return
+    if fallback is None:
+        raise RolloutError(f"{release} does not come, and there is nothing to put back: {why}")
+    told = give_up(site, release, fallback, f"its pods did not come: {why}")
+    if problem := bring(site, stable, fallback, seconds, "PuttingBack"):
+        told += f"; and it does not come back: {problem}"
+    raise RolloutError(told)
+
+
+def before_this(site: Site, release: Release) -> Release | None:
+    """What served before a release: the pods tell, also after a crash; else the InferenceService.
+
+    None where there was nothing, or what somebody withdrew.
+    """
+    wanted = site.stable.wanted()
+    before = site.stable.standing(other_than=release) or (wanted if wanted != release else None)
+    known = site.registered(before) if before else None
+    if known is None:
+        return before
+    if known.withdrawn:
+        return None
+    # The digest beside it may be an earlier version's: who says a version by hand need not say one.
+    registered = site.release(known)
+    return registered if registered == before else before
+
+
+def withdrawn(site: Site, release: Release) -> bool:
+    """Whether the registry knows a release, and has taken it out of use."""
+    known = site.registered(release)
+    return known is not None and bool(known.withdrawn)
+
+
+def give_up(site: Site, release: Release, fallback: Release, reason: str) -> str:
+    """Withdraw a release in the registry in favour of another, and tell why; returns what was told."""
+    successor = site.registered(fallback)
+    site.lease.check()
+    site.registry.withdraw(int(release.version), reason, successor.number if successor else None)
+    site.journal.record(release.version, "rolled back", reason)
+    told = f"{release} is rolled back to {fallback}: {reason}"
+    site.journal.say("RolledBack", told, warning=True)
+    return told
+
+
+def bring(site: Site, predictor: Predictor, release: Release, seconds: float, what: str) -> str:
+    """Have a predictor serve a release, and wait until it does.
+
+    It is told again where it was told something else meanwhile: one that was overtaken between its look at
+    the lease and its write may still have written.
+
+    Args:
+        site: what is touched.
+        predictor: the stable one, or the canary.
+        release: what it should serve.
+        seconds: how long the pods may take.
+        what: is being done, in one word for the Event.
+
+    Returns:
+        Why it does not serve it; nothing when it does.
+    """
+    end = site.clock.now() + seconds
+    hopeless_since: float | None = None
+    while missing := _lacking(site, predictor, release, what):
+        trouble = predictor.trouble(release)
+        hopeless_since = None if not trouble else hopeless_since or site.clock.now()
+        hopeless = hopeless_since is not None and site.clock.now() - hopeless_since >= HOPELESS_SECONDS
+        if hopeless or site.clock.now() >= end:
+            return trouble or "; ".join(missing)
+        site.clock.sleep(POLL_SECONDS)
+    return ""
+
+
+def _lacking(site: Site, predictor: Predictor, release: Release, what: str) -> tuple[str, ...]:
+    if predictor.wanted() != release:
+        site.lease.check()
+        predictor.serve(release)
+        site.journal.say(what, f"{release} from {release.uri}")
+    return predictor.pending(release)
+
+
+def stop_canary(site: Site) -> None:
+    """Take the canary's share and its progress away, whoever began it."""
+    split = site.routes.read()
+    if split.weight or split.progress:
+        site.lease.check()
+        site.routes.weigh(0, None)
+
+
+def earlier(site: Site, version: int | None) -> int:
+    """The version to put back: the one named, or the champion before this one.
+
+    Raises:
+        RolloutError: there is none.
+    """
+    if version is not None:
+        if not site.registry.has(version):
+            raise RolloutError(f"the registry has no version {version}")
+        return version
+    champion = site.registry.champion()
+    before = champion.tags.get("previous_champion") if champion else None
+    if before is None:
+        raise RolloutError("there was no champion before this one; --to names a version")
+    return int(before)
+
+
+def _await_alone(site: Site, release: Release, seconds: float) -> None:
+    """Wait until the last pod of another version, which answers what reaches it until its end, is gone."""
+    end = site.clock.now() + seconds
+    while others := [pod.name for pod in site.stable.pods() if pod.made_for.version != release.version]:
+        if site.clock.now() >= end:
+            raise RolloutError(f"{release} is served, and these pods of another one do not end: {others}")
+        site.clock.sleep(POLL_SECONDS)

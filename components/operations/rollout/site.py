@@ -1,0 +1,68 @@
+"""Everything that a rollout touches, put together once."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from components.operations.rollout.clock import Clock
+from components.operations.rollout.errors import RolloutError
+from components.operations.rollout.journal import Journal
+from components.operations.rollout.lease import Lease
+from components.operations.rollout.predictor import Predictor
+from components.operations.rollout.probes import Probing
+from components.operations.rollout.release import Release
+from components.operations.rollout.routes import Routes
+from components.registry.index import Version
+from components.registry.registry import Registry
+
+
+class Probes(Protocol):
+    """What sends probes."""
+
+    def running(self, ranges: Sequence[tuple[float, float]]) -> AbstractContextManager[Probing]:
+        """Probe with instances in these ranges until the end of the ``with``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One service in one cluster, and the registry of its model."""
+
+    stable: Predictor
+    canary: Predictor
+    routes: Routes
+    lease: Lease
+    registry: Registry
+    journal: Journal
+    prober: Probes
+    clock: Clock
+
+    def release(self, version: Version) -> Release:
+        """A version of the registry as it is served.
+
+        The URI ends with a slash: without one KServe takes it for a prefix, and gives pods of version 1 the
+        files of version 10 as well.
+        """
+        uri = self.registry.uri(version).rstrip("/") + "/"
+        return Release(str(version.number), version.digest, uri)
+
+    def registered(self, release: Release) -> Version | None:
+        """The version with a release's number; None for what somebody put there by hand."""
+        number = int(release.version) if release.version.isdecimal() else 0
+        return self.registry.version(number) if self.registry.has(number) else None
+
+    def champion(self) -> Release:
+        """The registry's champion.
+
+        Raises:
+            RolloutError: there is none that may be served.
+        """
+        self.registry.settle()
+        champion = self.registry.champion()
+        if champion is None:
+            raise RolloutError("the registry has no champion")
+        if champion.withdrawn:
+            raise RolloutError(
+                f"the champion, version {champion.number}, was withdrawn: {champion.withdrawn}"
+            )
+        return self.release(champion)

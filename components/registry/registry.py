@@ -1,0 +1,257 @@
+"""The registry: versions, of which one is the champion, registered so that a crash at any point does no harm.
+
+A registration is a row of writes, each atomic, in an order that leaves the old champion in place and
+complete until the last but one: version, folder, ``challenger``, decision, ``previous_champion``,
+``champion``, and the mark that the run is done. Running again finds what stands and goes on from there.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from components.data.compare import Entry
+from components.registry.decision import Decision
+from components.registry.folders import FolderError, Folders, local_path, open_folders
+from components.registry.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
+from predictor.model import artifact
+
+UNFINISHED = "registering"
+# How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.
+LEASE = 60.0
+POLL_SECONDS = 1.0
+
+
+class RegistryError(Exception):
+    """The registry does not hold what it should, or is asked for what it never does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What became of a run.
+
+    Attributes:
+        version: the number its model has.
+        uri: where that version stands.
+        decision: of the gate.
+        champion: the number of the champion now, if there is one.
+        champion_uri: where the champion stands.
+    """
+
+    version: int
+    uri: str
+    decision: Decision
+    champion: int | None
+    champion_uri: str | None
+
+
+class Registry:
+    """Versions of one model: an index that knows them, and immutable folders that hold them."""
+
+    def __init__(self, index: Index, folders: Folders) -> None:
+        self._index = index
+        self._folders = folders
+
+    def champion(self) -> Version | None:
+        """The version that is served, if there is one."""
+        number = self._index.aliases().get(CHAMPION)
+        return None if number is None else self._index.version(number)
+
+    def version(self, number: int) -> Version:
+        """A version by its number.
+
+        Raises:
+            RegistryError: there is none.
+        """
+        if found := self._index.find(number):
+            return found
+        raise RegistryError(f"there is no version {number}")
+
+    def has(self, number: int) -> bool:
+        """Whether there is a version with this number."""
+        return self._index.find(number) is not None
+
+    def note(self, number: int, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        self._index.tag(number, key, value)
+
+    def withdraw(self, number: int, reason: str, successor: int | None) -> None:
+        """Take a version out of use: it becomes champion only by `restore`, whatever run brings it again.
+
+        Args:
+            number: of the version.
+            reason: for people.
+            successor: the champion from now on; None where there is nobody to follow.
+        """
+        with self._index.exclusive():
+            mark = {"reason": reason, "successor": successor}
+            self._index.tag(number, WITHDRAWN, json.dumps(mark))
+            if successor is not None:
+                self._index.point(CHAMPION, successor)
+
+    def restore(self, number: int, reason: str) -> None:
+        """Make a version the champion, on somebody's word; the one that was champion is withdrawn."""
+        champion = self.champion()
+        with self._index.exclusive():
+            if self.version(number).withdrawn:
+                self._index.tag(number, WITHDRAWN, "")
+        if champion and champion.number != number:
+            self.withdraw(champion.number, reason, number)
+        else:
+            self._index.point(CHAMPION, number)
+
+    def settle(self) -> None:
+        """Finish a withdrawal that was cut short between its two writes."""
+        champion = self.champion()
+        if champion and champion.withdrawn:
+            successor = json.loads(champion.tags[WITHDRAWN])["successor"]
+            if successor is not None:
+                self._index.point(CHAMPION, successor)
+
+    def uri(self, version: Version) -> str:
+        """Where a version stands."""
+        return self._folders.uri(version.number)
+
+    def entry(self, version: Version) -> Entry:
+        """Read and verify a version, to score it.
+
+        Raises:
+            FolderError: it is missing, damaged, or not the model the index knows.
+        """
+        model, digest = self._folders.load(version.number)
+        if digest != version.digest:
+            raise FolderError(f"version {version.number} holds the model {digest}, not {version.digest}")
+        return Entry(model, digest, version.number)
+
+    def register(
+        self,
+        folder: str | Path,
+        run_id: str,
+        lineage: Mapping[str, str],
+        decide: Callable[[Version | None], Decision],
+    ) -> Registration:
+        """Make the model a version and ``challenger``; if the gate says so, also ``champion``.
+
+        The run id is the identity: a run that is done is not touched again. A model that has a version,
+        whichever run brought it, keeps that one.
+
+        Args:
+            folder: of the model; verified first.
+            run_id: of the pipeline run.
+            lineage: tags for the version, such as the data's fingerprint.
+            decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
+
+        Raises:
+            RegistryError: the run was registered with another model.
+        """
+        _, digest = artifact.read(folder)
+        key = run_tag(run_id)
+        with self._index.exclusive():
+            version = self._index.by_run(run_id)
+            if version and version.digest != digest:
+                raise RegistryError(
+                    f"run {run_id} is version {version.number}, with another model: {version.digest}"
+                )
+            if version and version.tags[key] != UNFINISHED:
+                return self._result(version, _decision(version.tags[key]))
+            if version is None:
+                decide(self.champion())  # a gate that can't decide fails before anything is written
+                version = self._index.by_digest(digest) or self._create(
+                    digest, key, {**lineage, "run_id": run_id}
+                )
+            self._folders.publish(Path(folder), version.number)
+            self._index.point(CHALLENGER, version.number)
+            if self._index.shared:
+                self._await_turn(version)
+            decision = self._promote_if_better(version, run_id, decide)
+            done = {**asdict(decision), "reason": lineage.get("reason", "")}
+            self._index.tag(version.number, key, json.dumps(done))
+            return self._result(version, decision)
+
+    def _create(self, digest: str, key: str, lineage: Mapping[str, str]) -> Version:
+        self._index.create_model()
+        number = max((version.number for version in self._index.latest(1)), default=0) + 1
+        tags = {**lineage, "digest": digest, key: UNFINISHED}
+        while (version := self._index.create(self._folders.uri(number), tags)).number != number:
+            # Another was faster, or the last number was deleted: this one names a place that is not its own.
+            self._index.delete(version.number)
+            number = version.number + 1
+        return version
+
+    def _promote_if_better(
+        self, version: Version, run_id: str, decide: Callable[[Version | None], Decision]
+    ) -> Decision:
+        while True:
+            champion = self.champion()
+            if champion and champion.number == version.number:
+                return self._confirm(champion, run_id)
+            decision = decide(champion)
+            if decision.promote and (why := self._index.version(version.number).withdrawn):
+                reason = f"version {version.number} was withdrawn, and stays so until it is put back: {why}"
+                decision = Decision(promote=False, reasons=(*decision.reasons, reason))
+            self._index.tag(version.number, "decision", json.dumps({"run_id": run_id, **asdict(decision)}))
+            if not decision.promote:
+                return decision
+            if champion:
+                self._index.tag(version.number, "previous_champion", str(champion.number))
+            present = self.champion()
+            if (present and present.number) == (champion and champion.number):
+                self._index.point(CHAMPION, version.number)
+                return decision
+
+    def _confirm(self, champion: Version, run_id: str) -> Decision:
+        """The decision on the champion itself: this run promoted it and crashed, or an earlier one did."""
+        made = champion.tags.get("decision", "{}")
+        if json.loads(made).get("run_id") == run_id:
+            return _decision(made)
+        return Decision(
+            promote=False, reasons=(f"this model is the champion already, version {champion.number}",)
+        )
+
+    def _await_turn(self, version: Version) -> None:
+        """Let earlier versions go first: their numbers are tickets, drawn from the server one at a time."""
+        while any(
+            earlier.number < version.number
+            and earlier.tags.get(run_tag(earlier.tags["run_id"])) == UNFINISHED
+            and time.time() - earlier.created < LEASE
+            for earlier in self._index.latest()
+            if "run_id" in earlier.tags
+        ):
+            time.sleep(POLL_SECONDS)
+
+    def _result(self, version: Version, decision: Decision) -> Registration:
+        champion = self.champion()
+        return Registration(
+            version=version.number,
+            uri=self.uri(version),
+            decision=decision,
+            champion=champion.number if champion else None,
+            champion_uri=self.uri(champion) if champion else None,
+        )
+
+
+def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-regressor") -> Registry:
+    """The registry with its folders under ``root`` and its index where ``tracking_uri`` says.
+
+    Args:
+        root: a folder, or the URI of an object store such as ``s3://bucket/prefix``.
+        tracking_uri: of an MLflow server, or ``sqlite:///path``; by default ``mlflow.db`` in a local root.
+        name: of the registered model.
+
+    Raises:
+        ValueError: no index is named for an object store, or a server is asked to index local folders.
+    """
+    path = local_path(root)
+    index = open_index(tracking_uri, name, default=path / "mlflow.db" if path else None)
+    if path and index.shared:
+        raise ValueError(
+            f"a tracking server can't reach folders on this machine ({path}): "
+            "name an object store as root, such as s3://bucket/prefix"
+        )
+    return Registry(index, open_folders(root, name))
+
+
+def _decision(document: str) -> Decision:
+    loaded = json.loads(document)
+    return Decision(promote=loaded["promote"], reasons=tuple(loaded["reasons"]))

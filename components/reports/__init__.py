@@ -1,0 +1,1 @@
+"""Building blocks of the steps' HTML reports: pages, tables and plots."""

@@ -1,0 +1,1 @@
+"""What a step's pod is given: image, resources, credentials, retries."""

@@ -1,0 +1,47 @@
+"""Sets resources, user, credentials and retries of a step's pod on a cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kfp import kubernetes
+
+from components.runtime.step import SECRET_FOLDER
+
+USER = 65532
+# Its keys are environment variables (components.runtime.step). It is optional: a store and a registry may
+# need no credentials, or know the pod by its ServiceAccount.
+SECRET = "linear-regressor-pipeline"  # noqa: S105 - its name
+TIMEOUT_SECONDS = 3600
+# With their pauses they last longer than a store or a registry that is away for a minute.
+RETRIES = 3
+
+
+def prepare(task: Any) -> None:
+    """Give a task its resources, its user, its credentials, and what to do should its pod be lost.
+
+    Every step may be run again: it writes new artifacts, or finds in the registry what it did before.
+    """
+    task.set_cpu_request("100m").set_cpu_limit("2").set_memory_request("256Mi").set_memory_limit("4Gi")
+    task.set_retry(RETRIES, backoff_duration="10s", backoff_factor=2, backoff_max_duration="10800s")
+    kubernetes.set_timeout(task, TIMEOUT_SECONDS)
+    kubernetes.set_image_pull_policy(task, "IfNotPresent")
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    kubernetes.use_field_path_as_env(task, "NAMESPACE", "metadata.namespace")
+    # As files: before KFP 2.15 a Secret that is to be the environment is never optional.
+    kubernetes.use_secret_as_volume(task, SECRET, str(SECRET_FOLDER), optional=True)
+
+
+@contextmanager
+def tried_once(pipeline: Any) -> Iterator[None]:
+    """Have the steps of a pipeline fail at once: on one machine a second try would end as the first did."""
+    spec = pipeline.pipeline_spec
+    whole = type(spec)()
+    whole.CopyFrom(spec)
+    for part in (spec.root, *spec.components.values()):
+        for task in part.dag.tasks.values():
+            task.ClearField("retry_policy")
+    try:
+        yield
+    finally:
+        spec.CopyFrom(whole)

@@ -1,0 +1,209 @@
+"""The inputs of a model: numbers, booleans and categories, and how each value becomes a number.
+
+A row of d inputs is computed as d doubles: a number is itself, a boolean is 0 or 1, a category is its
+position among the categories that the model knows. So every reader fills one array of shape (n, d), and a
+model of numbers alone needs no step in between.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from predictor.errors import InvalidInput
+from predictor.wording import shown
+
+InputType = Literal["number", "boolean", "category"]
+
+UNKNOWN = -1.0
+"""The number of a category that the model does not know, where it was trained to accept such."""
+
+_BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a model.
+
+    Attributes:
+        name: the name of its column.
+        type: what its values are.
+        unit: of a number, if it has one.
+        minimum: the smallest number in the training rows, as it is computed with.
+        maximum: the largest.
+        categories: of a category, in the order of their numbers.
+        missing: the number that stands for a missing value; None if a missing value is refused.
+        accepts_unknown: whether a category that is not known counts as none of them.
+    """
+
+    name: str
+    minimum: float
+    maximum: float
+    unit: str | None = None
+    type: InputType = "number"
+    categories: tuple[str, ...] = ()
+    missing: float | None = None
+    accepts_unknown: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether its values are numbers and nothing else, so that the fastest readers can be used."""
+        return self.type == "number" and self.missing is None
+
+    def number(self, value: object, where: str) -> float:
+        """Return the number of a value from a JSON document or an Arrow column.
+
+        A boolean is ``true``, ``false``, 1 or 0; a category is a string or a whole number. None is a missing
+        value, and so is a NaN from a column of numbers.
+
+        Raises:
+            InvalidInput: the value is of another type, missing or unknown; the message begins with ``where``.
+        """
+        if value is None or (type(value) is float and math.isnan(value)):
+            return self._missing(where)
+        if self.type == "boolean":
+            if isinstance(value, bool | int | float) and value in (0, 1):
+                return float(value)
+        elif self.type == "category":
+            if isinstance(value, str):
+                return self._category(value, where)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return self._category(str(value), where)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            return self._finite(value, where)
+        raise InvalidInput(f"{where}: expected {self._expected}, got {_describe(value)}")
+
+    def parse(self, text: str, where: str) -> float:
+        """Return the number of a cell of text, such as a field of CSV; an empty cell is a missing value.
+
+        Raises:
+            InvalidInput: the text is no such value, or missing or unknown; the message begins with ``where``.
+        """
+        text = text.strip()
+        if not text:
+            return self._missing(where)
+        if self.type == "category":
+            return self._category(text, where)
+        if self.type == "boolean":
+            if (found := _BOOLEANS.get(text)) is not None:
+                return found
+        else:
+            try:
+                # Python also reads 1_000, which nobody else does.
+                value = float(text) if "_" not in text else math.nan
+            except ValueError:
+                value = math.nan
+            if math.isfinite(value):
+                return value
+        raise InvalidInput(f"{where}: expected {self._expected}, got {shown(text)}")
+
+    def value(self, number: float) -> float | bool | str | None:
+        """Return what a client sends for a number; None for an unknown category."""
+        if self.type == "boolean":
+            return bool(number)
+        if self.type == "category":
+            return self.categories[int(number)] if number >= 0 else None
+        return number
+
+    @property
+    def _expected(self) -> str:
+        return {"number": "a number", "boolean": "true or false", "category": "a string"}[self.type]
+
+    def _missing(self, where: str) -> float:
+        if self.missing is None:
+            raise InvalidInput(
+                f"{where}: the value is missing, and the model was trained without missing values"
+            )
+        return self.missing
+
+    def _category(self, text: str, where: str) -> float:
+        try:
+            return float(self.categories.index(text))
+        except ValueError:
+            if self.accepts_unknown:
+                return UNKNOWN
+        known = ", ".join(shown(category) for category in self.categories[:_LISTED])
+        more = f" and {len(self.categories) - _LISTED} more" if len(self.categories) > _LISTED else ""
+        raise InvalidInput(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
+
+    def _finite(self, value: float, where: str) -> float:
+        try:
+            if math.isfinite(number := float(value)):
+                return number
+        except OverflowError:  # an integer beyond the range of a double
+            pass
+        raise InvalidInput(f"{where}: {str(value)[:40]} is not a finite number")
+
+
+def of_document(document: dict[str, Any]) -> Input:
+    """Read an input from the JSON of a model folder.
+
+    Raises:
+        KeyError: a member is missing.
+        ValueError: a member is of another type, or contradicts another.
+    """
+    name, unit, kind = document["name"], document["unit"], document.get("type", "number")
+    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
+        raise ValueError("a column needs a name, and a unit that is a string or null")
+    if kind not in ("number", "boolean", "category"):
+        raise ValueError(f"input {shown(name)}: unknown type {str(kind)[:40]!r}")
+    categories = document.get("categories", [])
+    if not isinstance(categories, list) or not all(isinstance(item, str) for item in categories):
+        raise ValueError(f"input {shown(name)}: categories must be strings")
+    if (kind == "category") != bool(categories) or len(set(categories)) != len(categories):
+        raise ValueError(
+            f"input {shown(name)}: a category needs categories that differ, other types have none"
+        )
+    check_text([name, unit or "", *categories])
+    missing, unknown = document.get("missing"), document.get("accepts_unknown", False)
+    found = Input(
+        name=name,
+        minimum=finite(document["minimum"]),
+        maximum=finite(document["maximum"]),
+        unit=unit,
+        type=kind,
+        categories=tuple(categories),
+        missing=None if missing is None else finite(missing),
+        accepts_unknown=unknown is True,
+    )
+    if kind == "boolean" and found.missing not in (None, 0, 1):
+        raise ValueError(f"input {shown(name)}: only 0 or 1 can stand for a missing boolean")
+    if kind == "category" and found.missing not in (None, UNKNOWN, *range(len(categories))):
+        raise ValueError(f"input {shown(name)}: only a category can stand for a missing one")
+    return found
+
+
+def finite(value: object) -> float:
+    """Return a number of a JSON document.
+
+    Raises:
+        ValueError: it is no number, or not finite as a double.
+    """
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond the range of a double
+        pass
+    raise ValueError(f"{value!r:.40} is not a finite number")
+
+
+def check_text(texts: Sequence[str]) -> None:
+    """Check that texts can be encoded.
+
+    Raises:
+        ValueError: one has an unpaired surrogate.
+    """
+    for text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"{text!r:.80} has an unpaired surrogate")
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, str):
+        return f"the string {shown(value)}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return str(value)[:40]

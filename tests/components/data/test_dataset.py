@@ -1,0 +1,161 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from components.data import dataset as datasets
+from components.data.dataset import Dataset, DatasetError
+from predictor.model.artifact import Column, Distribution
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def columns(rows: int, start: int = 0) -> Columns:
+    steps = np.arange(start, start + rows, dtype=np.float64)
+    return {"age": steps, "bmi": steps / 10, "target": 3 * steps}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Dataset]:
+    def make(name: str = "dataset", train: Columns | None = None, **settings: object) -> Dataset:
+        return datasets.write(
+            tmp_path / name,
+            train or columns(30),
+            columns(5, start=30),
+            source="memory://rows.csv",
+            settings={"seed": 0} | settings,
+            units={"bmi": "kg/m²"},
+        )
+
+    return make
+
+
+def test_reads_back_what_was_written(make: Callable[..., Dataset]) -> None:
+    written = make()
+    assert datasets.read(written.folder) == written
+    assert written.features == (Column("age", 0.0, 29.0), Column("bmi", 0.0, 2.9, "kg/m²"))
+    assert written.target == Column("target", 0.0, 87.0)
+    assert (written.train_rows, written.kept_rows, written.test_rows) == (30, 30, 5)
+    assert written.distributions["bmi"] == Distribution.of(columns(30)["bmi"])
+    assert set(written.distributions) == {"age", "bmi"}
+
+
+def test_returns_rows_as_a_matrix_in_the_order_of_the_features(make: Callable[..., Dataset]) -> None:
+    dataset = make()
+    X, y = dataset.train()
+    np.testing.assert_array_equal(X, np.column_stack([columns(30)["age"], columns(30)["bmi"]]))
+    np.testing.assert_array_equal(y, columns(30)["target"])
+    X, y = dataset.test()
+    assert (X.shape, y.shape) == ((5, 2), (5,))
+    assert X.dtype == y.dtype == np.float64
+
+
+def test_selects_features_in_the_order_asked_for(make: Callable[..., Dataset]) -> None:
+    dataset = make()
+    X, _ = dataset.test(["bmi", "age"])
+    np.testing.assert_array_equal(X[:, 1], columns(5, start=30)["age"])
+    assert dataset.test(["bmi"])[0].shape == (5, 1)
+    with pytest.raises(DatasetError, match=r"test\.parquet has no feature 'height', only age, bmi"):
+        dataset.test(["height"])
+
+
+def test_distinguishes_names_with_dots_and_blanks(make: Callable[..., Dataset]) -> None:
+    values = columns(30)["age"]
+    train = {"a": values, "a.b": values + 1, "a b": values + 2, "target": values}
+    X, _ = make(train=train).train()
+    np.testing.assert_array_equal(X[0], [0, 1, 2])
+
+
+def test_same_data_gives_the_same_bytes(make: Callable[..., Dataset]) -> None:
+    one, two = make("one"), make("two")
+    for name in (datasets.TRAIN_FILE, datasets.TEST_FILE, datasets.DATASET_FILE):
+        assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
+
+
+def test_fingerprint_covers_numbers_order_and_settings(make: Callable[..., Dataset]) -> None:
+    one = make("one").fingerprint
+    assert make("same").fingerprint == one
+    changed = columns(30)
+    changed["age"][7] = np.nextafter(7.0, 8.0)
+    swapped = dict(zip(["bmi", "age", "target"], columns(30).values(), strict=True))
+    others = [make("a", train=changed), make("b", seed=1), make("c", train=swapped)]
+    assert len({one, *(other.fingerprint for other in others)}) == 4
+
+
+def test_fingerprint_ignores_the_sign_of_zero(make: Callable[..., Dataset]) -> None:
+    negative = columns(30)
+    negative["age"][0] = -0.0
+    assert make("one").fingerprint == make("two", train=negative).fingerprint
+
+
+@pytest.mark.parametrize("name", [datasets.TRAIN_FILE, datasets.TEST_FILE, datasets.DATASET_FILE])
+def test_names_a_missing_file(make: Callable[..., Dataset], name: str) -> None:
+    folder = make().folder
+    (folder / name).unlink()
+    with pytest.raises(DatasetError, match=f"{name} is missing"):
+        datasets.read(folder)
+
+
+@pytest.mark.parametrize("name", [datasets.TRAIN_FILE, datasets.TEST_FILE])
+def test_names_a_changed_file(make: Callable[..., Dataset], name: str) -> None:
+    folder = make().folder
+    content = bytearray((folder / name).read_bytes())
+    content[100] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=f"{name} was changed"):
+        datasets.read(folder)
+
+
+def test_refuses_a_changed_description(make: Callable[..., Dataset]) -> None:
+    path = make().folder / datasets.DATASET_FILE
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(DatasetError, match=r"dataset\.json was changed"):
+        datasets.read(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"format_version": NaN}', "is not JSON: JSON knows no NaN"),
+        ("[]", "is not of format version 2"),
+        ('{"format_version": 3}', "is not of format version 2"),
+        ('{"format_version": 2}', "was changed"),
+    ],
+)
+def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: str, reason: str) -> None:
+    path = make().folder / datasets.DATASET_FILE
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=rf"dataset\.json {reason}"):
+        datasets.read(path.parent)
+
+
+def test_refuses_an_incomplete_description(make: Callable[..., Dataset]) -> None:
+    path = make().folder / datasets.DATASET_FILE
+    document = {"format_version": 2}
+    document["sha256"] = datasets._digest(datasets._dump(document))  # type: ignore[assignment]
+    path.write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match=r"dataset\.json: missing or malformed value 'files'"):
+        datasets.read(path.parent)
+
+
+def test_never_overwrites_a_dataset(make: Callable[..., Dataset]) -> None:
+    make()
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        make()
+
+
+def test_failed_write_leaves_no_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="target expected length 5"):
+        datasets.write(
+            tmp_path / "dataset",
+            columns(30),
+            columns(5) | {"target": np.arange(4.0)},
+            source="here",
+            settings={},
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,74 @@
+"""The commands `due` and `collect`: whether a retraining is due, and its data."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from components.operations.cli import monitor
+from components.operations.cli.errors import CommandError
+from tests.components.operations.cli.conftest import TRAINED, record_feedback
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    monitor.add(parser.add_subparsers(required=True))
+    options = parser.parse_args(arguments)
+    return int(options.command(options))
+
+
+def test_no_retraining_is_due_without_drift_or_lost_quality(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_feedback(tmp_path, TRAINED[:400], np.full(400, 2.0))
+    code = run("due", "--feedback", str(tmp_path), "--registry-root", str(root))
+    assert code == monitor.NOT_DUE
+    assert "quality holds: 4 against 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("moved", "error", "more", "reason"),
+    [
+        (2.0, 2.0, [], "drift: bmi has a stability index of"),
+        (0.0, 3.0, [], "quality: the mean squared error on 400 truths is 9, above 1.25 times the 4"),
+        (0.0, 2.0, ["--news", "400"], "new data: 400 truths"),
+    ],
+)
+def test_drift_lost_quality_and_new_data_make_a_retraining_due(
+    tmp_path: Path,
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    moved: float,
+    error: float,
+    more: list[str],
+    reason: str,
+) -> None:
+    record_feedback(tmp_path, TRAINED[:400] + moved, np.full(400, error))
+    assert run("due", "--feedback", str(tmp_path), "--registry-root", str(root), *more) == 0
+    assert reason in capsys.readouterr().out
+
+
+def test_collects_predictions_with_truths_into_a_file(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_feedback(tmp_path, TRAINED[:3], np.zeros(3))
+    to = tmp_path / "new"
+    arguments = ["collect", "--feedback", str(tmp_path), "--registry-root", str(root), "--to", str(to)]
+    assert run(*arguments) == 0
+    (file,) = to.iterdir()
+    assert capsys.readouterr().out == f"{file}: 3 rows\n"
+    assert pq.read_table(file).column_names == ["bmi", "progression"]
+    assert run(*arguments, "--last-day", "2000-01-01") == 0
+    assert capsys.readouterr().out == "nothing that was predicted has come true\n"
+
+
+def test_needs_a_champion(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="has no champion yet"):
+        run("due", "--feedback", str(tmp_path), "--registry-root", str(tmp_path))
+
+
+def test_reports_an_invalid_policy(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(CommandError, match="quality is a ratio of at least 1"):
+        run("due", "--feedback", str(tmp_path), "--registry-root", str(root), "--quality", "0.5")

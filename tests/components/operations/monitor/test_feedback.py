@@ -1,0 +1,125 @@
+"""Recorded predictions and truths, joined into new data."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.operations.monitor import feedback
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.store import open_store
+
+Record = Callable[..., None]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """Record as the predictor does: rows of id, feature and prediction, and truths by id."""
+
+    def record(
+        predicted: Sequence[tuple[str, float, float]] = (),
+        truths: Sequence[tuple[str, float]] = (),
+        version: str = "1",
+    ) -> None:
+        recorder = Recorder(open_store(str(tmp_path)), 2**20, 3600)
+        for name, feature, value in predicted:
+            recorder.record_predictions(
+                Predicted(name, 0.0, ("bmi",), version, np.array([[feature]]), np.array([value]))
+            )
+
+        if truths:
+            stored = recorder.record_ground_truth([GroundTruth(name, [target]) for name, target in truths])
+            assert stored is not None
+            stored.result(60)
+        recorder.close()
+
+    return record
+
+
+def today(folder: Path) -> str:
+    return next((folder / "truths").iterdir()).name
+
+
+def test_joins_truths_with_predictions(record: Record, tmp_path: Path) -> None:
+    record([("b", 0.5, 150.0), ("a", 0.25, 140.0), ("no truth", 1.0, 1.0)], [("a", 141.0), ("b", 152.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert joined.select(["_id", "bmi", "_prediction", "_target"]).to_pydict() == {
+        "_id": ["a", "b"],
+        "bmi": [0.25, 0.5],
+        "_prediction": [140.0, 150.0],
+        "_target": [141.0, 152.0],
+    }
+
+
+def test_the_last_truth_counts(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0)], [("a", 1.0)])
+    record([("a", 0.5, 150.0)], [("a", 2.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert joined["_target"].to_pylist() == [2.0]
+
+
+def test_writes_a_file_for_each_day(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0), ("b", 0.25, 140.0)], [("a", 151.0), ("unknown", 5.0)])
+    written = feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi"], "target")
+    day = today(tmp_path)
+    assert written == {day: 1}
+    assert pq.read_table(tmp_path / "new" / f"{day}.parquet").to_pydict() == {"bmi": [0.5], "target": [151.0]}
+    assert [file.name for file in (tmp_path / "new").iterdir()] == [f"{day}.parquet"]
+
+
+def test_a_truth_corrected_on_another_day_moves_to_that_day(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0), ("b", 0.25, 140.0)], [("a", 1.0), ("b", 2.0)])
+    truths = tmp_path / "truths"
+    (truths / today(tmp_path)).rename(truths / "2026-01-01")
+    record(truths=[("a", 3.0)])
+    day = max(path.name for path in truths.iterdir())
+    to = tmp_path / "new"
+    assert feedback.collect(str(tmp_path), str(to), ["bmi"], "target") == {"2026-01-01": 1, day: 1}
+    assert pq.read_table(to / "2026-01-01.parquet").to_pydict() == {"bmi": [0.25], "target": [2.0]}
+    assert pq.read_table(to / f"{day}.parquet").to_pydict() == {"bmi": [0.5], "target": [3.0]}
+
+
+def test_writes_to_a_bucket(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0)], [("a", 151.0)])
+    feedback.collect(str(tmp_path), "memory://bucket/new", ["bmi"], "target")
+    with fsspec.open(f"memory://bucket/new/{today(tmp_path)}.parquet") as file:
+        assert pq.read_table(file).to_pydict() == {"bmi": [0.5], "target": [151.0]}
+
+
+def test_reads_no_day_after_the_last(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0)], [("a", 151.0)])
+    assert (
+        feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi"], "target", last_day="2000-01-01") == {}
+    )
+    assert feedback.predictions(str(tmp_path), last_day="2000-01-01").num_rows == 0
+
+
+def test_joins_nothing_without_feedback(tmp_path: Path) -> None:
+    assert feedback.predictions(str(tmp_path)).num_rows == 0
+    assert feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path))).num_rows == 0
+    (tmp_path / "truths" / "2026-01-01").mkdir(parents=True)
+    for url in (tmp_path, tmp_path / "away"):
+        assert feedback.collect(str(url), str(tmp_path / "new"), ["bmi"], "target") == {}
+
+
+def test_ignores_a_truth_without_its_prediction(record: Record, tmp_path: Path) -> None:
+    record(truths=[("a", 1.0)])
+    joined = feedback.join(feedback.predictions(str(tmp_path)), feedback.truths(str(tmp_path)))
+    assert isinstance(joined, pa.Table)
+    assert joined.num_rows == 0
+
+
+def test_names_a_feature_that_was_not_recorded(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0)], [("a", 151.0)])
+    with pytest.raises(ValueError, match="s5: no such feature was kept"):
+        feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi", "s5"], "target")
+
+
+def test_ignores_unfinished_files(record: Record, tmp_path: Path) -> None:
+    record([("a", 0.5, 150.0)], [("a", 151.0)])
+    (tmp_path / "predictions" / today(tmp_path) / ".unfinished.parquet").write_bytes(b"PAR1")
+    assert feedback.predictions(str(tmp_path)).num_rows == 1
