@@ -30,7 +30,7 @@ HELM_ONLY = {
     "helm.sh/chart",
     "helm.sh/resource-policy",
 }
-INSTALLATIONS = [Installation(), Installation("prices", "team"), Installation(NAME, "team")]
+INSTALLATIONS = [Installation(), Installation("prices", "team")]
 
 
 def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object]:

@@ -6,8 +6,9 @@ they say null, what the chart's first level says, which is also the predictor's.
 {{/* A value of a component, as YAML. Of (list $ component key); the predictor's component is "". */}}
 {{- define "linear-regressor.podValue" -}}
 {{- $values := (index . 0).Values -}}
-{{- $own := get (get $values (index . 1) | default dict) (index . 2) -}}
-{{- toYaml (ternary (get $values (index . 2)) $own (kindIs "invalid" $own)) -}}
+{{- $own := get $values (index . 1) | default dict -}}
+{{- $said := and (hasKey $own (index . 2)) (not (kindIs "invalid" (get $own (index . 2)))) -}}
+{{- toYaml (get (ternary $own $values $said) (index . 2)) -}}
 {{- end -}}
 
 {{/* The security context of a pod or container. Of (list $ component key). On OpenShift the namespace says the user. */}}
