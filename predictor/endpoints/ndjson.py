@@ -42,7 +42,7 @@ class Records:
 
     def __init__(self, service: InferenceService, name: bytes | None = None) -> None:
         self.service = service
-        self.scorer = service.handle.require().scorer
+        self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
         self.name = request_id(name)
         self.count = 0
@@ -99,7 +99,7 @@ class Records:
         brace, none is inside a record, and with as many records as lines each line has one.
         """
         text = text.replace(b"\r\n", b"\n")
-        names, count = self.scorer.names, text.count(b"\n")
+        names, count = self.model.names, text.count(b"\n")
         if text.count(b"}\n{") != count - 1 or len(text) > _BYTES_AT_ONCE:
             return None
         try:
@@ -115,14 +115,14 @@ class Records:
             return None
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-        values = self.scorer.rows(X)
+        values = self.model.rows(X)
         self.service.record_rows(self.name, X, values, self.count)
         self.count += count
         return values
 
     def _one(self, line: bytes) -> bytes:
         try:
-            X = np.array([json_rows.instance(line, self.scorer.names)], dtype=np.float64)
+            X = np.array([json_rows.instance(line, self.model.names)], dtype=np.float64)
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1

@@ -186,9 +186,9 @@ class InferenceService:
             TooLarge: more rows than one request may have.
             Unavailable: no model is loaded.
         """
-        scorer = self.handle.require().scorer
+        model = self.handle.require().model
         self.handle.check_rows(len(X))
-        values = scorer.rows(X)
+        values = model.rows(X)
         if self.recorder:
             request.predictions.append((X, values))
         return values
@@ -196,7 +196,7 @@ class InferenceService:
     def record_rows(self, name: str, rows: Rows, values: Values, first: int = 0) -> None:
         """Keep rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
-            names, version = loaded.scorer.names, self.handle.version or ""
+            names, version = loaded.model.names, self.handle.version or ""
             self.recorder.record_predictions(
                 Predicted(name, time.time(), names, version, rows, values, first)
             )

@@ -15,7 +15,8 @@ from components.registry.decision import Decision
 from components.registry.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.model.artifact import Column, Distribution, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column, Input
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry
 
@@ -25,7 +26,7 @@ TRAINED = np.random.default_rng(0).normal(size=1000)
 MODEL = linear_model(
     (2.0,),
     1.0,
-    features=[Column("bmi", -3.0, 3.0)],
+    features=[Input("bmi", -3.0, 3.0)],
     target=Column("progression", 0.0, 1.0),
     reference=Reference(1000, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
 )
