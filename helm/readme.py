@@ -27,7 +27,7 @@ $ kubectl create namespace linear-regressor
 $ kubectl label namespace linear-regressor pod-security.kubernetes.io/enforce=restricted
 $ helm install linear-regressor helm/linear-regressor -n linear-regressor \\
     --set image.registry=registry.example.com/team \\
-    --set model.storageUri=s3://models/linear-regressor/1/ --set storage.secretName=store
+    --set model.storageUri=s3://prices/models/linear-regressor/1/ --set storage.secretName=store
 $ helm test linear-regressor -n linear-regressor
 ```
 

@@ -14,7 +14,7 @@
 {{- end -}}
 {{- $promoted := or $values.model.promoted $values.rollout.enabled -}}
 {{- if not (or $values.model.storageUri $promoted) -}}
-{{- $problems = append $problems "model.storageUri is empty, and without a version pods can only fail: set it, such as s3://models/linear-regressor/1/, or model.promoted=true if a pipeline or kubectl sets it on the InferenceService" -}}
+{{- $problems = append $problems "model.storageUri is empty, and without a version pods can only fail: set it, such as s3://prices/models/linear-regressor/1/, or model.promoted=true if a pipeline or kubectl sets it on the InferenceService" -}}
 {{- end -}}
 {{- if and $values.canary.enabled (not (or $values.canary.storageUri $promoted)) -}}
 {{- $problems = append $problems "canary.storageUri is empty, and without a version its pods can only fail: set it, or model.promoted=true" -}}
