@@ -25,7 +25,16 @@ REGISTRY_NEEDED = "needs a registry: set mlflow.enabled=true"
         ({"canary": {"enabled": True}, "rollout": {"enabled": True}}, f"rollout.enabled {REGISTRY_NEEDED}"),
         (
             {"extraEnv": [{"name": "PREDICTOR_API_KEYS", "value": "/keys/keys"}]},
-            "without PREDICTOR_AUTH, so that everybody is let in",
+            "while PREDICTOR_AUTH is off, so that everybody is let in",
+        ),
+        (
+            {
+                "extraEnv": [
+                    {"name": "PREDICTOR_JWKS", "value": "https://id.example.com/keys"},
+                    {"name": "PREDICTOR_AUTH", "value": "off"},
+                ]
+            },
+            "while PREDICTOR_AUTH is off, so that everybody is let in",
         ),
         (
             {"routing": {"host": "a.example.com", "grpcHost": "a.example.com"}},

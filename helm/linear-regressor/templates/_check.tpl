@@ -30,10 +30,10 @@
 {{- if and $values.rollout.enabled (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- $problems = append $problems (printf "rollout.enabled needs Kubernetes 1.33, whose admission policies it uses; this is %s" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
-{{- $variables := list -}}
-{{- range $values.extraEnv -}}{{- $variables = append $variables .name -}}{{- end -}}
-{{- if and (or (has "PREDICTOR_API_KEYS" $variables) (has "PREDICTOR_JWKS" $variables)) (not (has "PREDICTOR_AUTH" $variables)) -}}
-{{- $problems = append $problems "extraEnv sets PREDICTOR_API_KEYS or PREDICTOR_JWKS without PREDICTOR_AUTH, so that everybody is let in: add PREDICTOR_AUTH with the value required" -}}
+{{- $variables := dict "PREDICTOR_AUTH" "off" -}}
+{{- range $values.extraEnv -}}{{- $_ := set $variables .name (.value | default "from elsewhere") -}}{{- end -}}
+{{- if and (or (hasKey $variables "PREDICTOR_API_KEYS") (hasKey $variables "PREDICTOR_JWKS")) (eq $variables.PREDICTOR_AUTH "off") -}}
+{{- $problems = append $problems "extraEnv sets PREDICTOR_API_KEYS or PREDICTOR_JWKS while PREDICTOR_AUTH is off, so that everybody is let in: add PREDICTOR_AUTH with the value required" -}}
 {{- end -}}
 {{- if and (eq $values.routing.type "httproute") (eq (include "linear-regressor.grpcHost" .) (include "linear-regressor.host" .)) -}}
 {{- $problems = append $problems "routing.grpcHost must differ from routing.host: the Gateway API lets an HTTPRoute and a GRPCRoute share no host name" -}}
