@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -113,8 +114,8 @@ def releases(
     promote(HOUSES, "1")
     services = {name: Service(os.environ["INGRESS"], {}, host_of(name)) for name in (PRICES, HOUSES)}
     for name, service in services.items():
-        wait_for(f"one pod of {name}", lambda name=name: serves(name, "1"), 180)
-        wait_for("the route", lambda service=service: ready(service))
+        wait_for(f"one pod of {name}", partial(serves, name, "1"), 180)
+        wait_for("the route", partial(ready, service))
     yield services
     with suppress(CommandError):
         helm("uninstall", "prices", "--wait")

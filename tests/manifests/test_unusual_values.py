@@ -35,15 +35,14 @@ def pods(objects: list[Object]) -> dict[str, Object]:
     """Return the pod templates that the chart has written itself, by kind and component."""
     found = {}
     for item in objects:
-        spec = item.get("spec", {})
-        template = {
-            "Pod": lambda item=item: item,
-            "Deployment": lambda spec=spec: spec["template"],
-            "CronJob": lambda spec=spec: spec["jobTemplate"]["spec"]["template"],
-        }.get(item["kind"])
-        if template:
-            pod = template()
-            found[pod["metadata"]["labels"]["app.kubernetes.io/component"]] = pod
+        template = item
+        if item["kind"] == "CronJob":
+            template = item["spec"]["jobTemplate"]["spec"]["template"]
+        elif item["kind"] == "Deployment":
+            template = item["spec"]["template"]
+        elif item["kind"] != "Pod":
+            continue
+        found[template["metadata"]["labels"]["app.kubernetes.io/component"]] = template
     return found
 
 
