@@ -84,8 +84,8 @@ class RemoteFolders(Folders):
         self._files, self._path = fsspec.core.url_to_fs(self._parent)
 
     def uri(self, number: int) -> str:
-        """The URI that KServe pulls."""
-        return f"{self._parent}/{number}"
+        """The URI that KServe pulls, with the slash without which it would pull version 10 for 1 as well."""
+        return f"{self._parent}/{number}/"
 
     def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
         """Upload file by file; what a crash left half done is written again."""

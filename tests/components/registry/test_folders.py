@@ -57,7 +57,7 @@ def test_registers_models_in_an_object_store(
     place = f"memory://{request.node.name}"
     registry = open_registry(place, f"sqlite:///{root / 'mlflow.db'}")
     done = registry.register(make_model(2.0), "run-1", {}, accept)
-    assert done.champion_uri == f"{place}/models/linear-regressor/1"
+    assert done.champion_uri == f"{place}/models/linear-regressor/1/"
     assert index_of(root).aliases() == {"challenger": 1, "champion": 1}
     assert champion_slope(registry) == 2.0
     assert registry.register(make_model(2.0), "run-2", {}, accept).version == 1
@@ -65,7 +65,7 @@ def test_registers_models_in_an_object_store(
 
 def test_completes_an_interrupted_upload(make_model: MakeModel, request: pytest.FixtureRequest) -> None:
     folders = open_folders(f"memory://{request.node.name}", "linear-regressor")
-    fsspec.filesystem("memory").pipe_file(f"{folders.uri(1)}/model.json", b"half of")
+    fsspec.filesystem("memory").pipe_file(f"{folders.uri(1)}model.json", b"half of")
     with pytest.raises(
         FolderError, match=f"{folders.uri(1)}.*reference.json is missing|manifest.json is missing"
     ):
