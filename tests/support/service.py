@@ -21,8 +21,9 @@ def make_service(
     features: Sequence[str] | None = None,
     model: Model | None = None,
 ) -> InferenceService:
-    """Return a service of a model, by default a linear one of the features bmi, bp and s1."""
-    model = model or (linear_model(weights, features=features) if features else linear_model(weights))
+    """Return a service of a model, or of a linear one; its features are bmi, bp and s1 if none are given."""
+    if model is None:
+        model = linear_model(weights, features=features) if features else linear_model(weights)
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=max_rows)
     handle.loaded = load(model)
     return InferenceService(handle, Settings())
