@@ -80,13 +80,21 @@ def read(
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def write(values: NDArray[np.float64]) -> bytes:
-    """Write predictions of shape (n,) as a stream of one batch with the column ``prediction``."""
+def write(values: NDArray[np.float64], half_width: float | None = None) -> bytes:
+    """Write predictions of shape (n,) as a stream of one batch with the column ``prediction``.
+
+    With half the width of an interval, its ends are the columns ``low`` and ``high``.
+    """
+    columns = {"prediction": values}
+    if half_width is not None:
+        columns |= {"low": values - half_width, "high": values + half_width}
     number = nanoarrow.float64(nullable=False)
-    column = nanoarrow.c_array_from_buffers(number, len(values), [None, values], null_count=0)
-    batch = nanoarrow.c_array_from_buffers(
-        nanoarrow.struct({"prediction": number}), len(values), [None], null_count=0, children=[column]
-    )
+    children = [
+        nanoarrow.c_array_from_buffers(number, len(values), [None, column], null_count=0)
+        for column in columns.values()
+    ]
+    schema = nanoarrow.struct(dict.fromkeys(columns, number))
+    batch = nanoarrow.c_array_from_buffers(schema, len(values), [None], null_count=0, children=children)
     out = io.BytesIO()
     with StreamWriter.from_writable(out) as writer:
         writer.write_array(batch)

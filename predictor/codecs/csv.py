@@ -91,8 +91,15 @@ def read(
     return X[:size]
 
 
-def write(values: NDArray[np.float64]) -> bytes:
-    """Write predictions of shape (n,), a line each, under the header ``prediction``."""
+def write(values: NDArray[np.float64], half_width: float | None = None) -> bytes:
+    """Write predictions of shape (n,), a line each, under the header ``prediction``.
+
+    With half the width of an interval, its ends follow in the columns ``low`` and ``high``.
+    """
+    if half_width is not None:
+        columns = (values, values - half_width, values + half_width)
+        numbers = [json_output.array(np.ascontiguousarray(column))[1:-1].split(b",") for column in columns]
+        return b"\r\n".join([b"prediction,low,high", *map(b",".join, zip(*numbers, strict=True)), b""])
     return b"prediction\r\n%b\r\n" % json_output.array(values)[1:-1].replace(b",", b"\r\n")
 
 

@@ -96,7 +96,7 @@ def _numbers(
     check: Callable[[int], None],
 ) -> NDArray[np.float64]:
     if not runs:
-        return tensors.from_numbers(list(getattr(item.contents, _NAMES[expected])), dtype, where)
+        return tensors.from_numbers(_parsed(item.contents, expected), dtype, where)
     if expected in _FIXED:
         parts = [tensors.from_numbers(_fixed(run, expected), dtype, where) for run in runs[expected]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -139,6 +139,11 @@ def _text_fields(content: memoryview) -> Iterator[tuple[int, int]]:
         yield start, length
 
 
+def _parsed(contents: pb.InferTensorContents, number: int) -> NDArray[Any]:
+    values = getattr(contents, _NAMES[number])
+    return np.fromiter(values, _FIXED.get(number) or _INTEGERS[number], len(values))
+
+
 def _fixed(run: memoryview, number: int) -> NDArray[np.float64]:
     dtype = np.dtype(_FIXED[number])
     if len(run) % dtype.itemsize:
@@ -156,8 +161,7 @@ def _varints(run: memoryview, number: int, request: Request) -> Iterator[NDArray
         while bytes(run[stop - 1 : stop]) > b"\x7f" and stop < start + _PIECE + _LONGEST_VARINT:
             stop += 1
         piece = parse(pb.InferTensorContents, header(number, len(run[start:stop])) + run[start:stop])
-        values = getattr(piece, _NAMES[number])
-        yield np.fromiter(values, _INTEGERS[number], len(values))
+        yield _parsed(piece, number)
         start = stop
 
 
