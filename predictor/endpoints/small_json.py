@@ -12,6 +12,7 @@ from typing import Any
 from orjson import dumps
 
 from predictor.codecs import json_small
+from predictor.codecs.cost import INLINE_BYTES
 from predictor.codecs.json_small import REFUSED, infer
 from predictor.codecs.json_small import SMALL as SMALL
 from predictor.model.base import Model
@@ -96,8 +97,8 @@ class SmallJson:
         return content, table, values, request.id
 
     def _predict(self, model: Model, rows: Rows) -> list[float] | None:
-        """Return predictions; None if there are none, too many, or any that is not finite."""
-        if not 0 < len(rows) <= self.handle.max_rows:
+        """Return predictions; None if there are none, one is not finite, or they would take too long here."""
+        if not 0 < len(rows) <= self.handle.max_rows or model.cost * len(rows) > INLINE_BYTES:
             return None
         values = model.few(rows)
         total = sum(values)
