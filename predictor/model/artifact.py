@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.model.drift import Distribution as Distribution  # part of the folder's contract
+
 FORMAT_VERSION = 1
 MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
@@ -51,32 +53,6 @@ class Column:
     minimum: float
     maximum: float
     unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A column's distribution in training, as a histogram over its own quantiles.
-
-    ``edges`` are the k - 1 inner bin edges, strictly increasing; a value v falls into bin
-    ``searchsorted(edges, v, side="right")``. ``proportions`` are the k shares of the training rows.
-    """
-
-    mean: float
-    deviation: float
-    edges: tuple[float, ...]
-    proportions: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64], bins: int = 10) -> "Distribution":
-        """Describe finite values of shape (n,) by at most ``bins`` bins of equal share; ties merge bins."""
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
-        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-        return cls(
-            mean=float(values.mean()),
-            deviation=float(values.std()),
-            edges=tuple(edges.tolist()),
-            proportions=tuple((counts / values.size).tolist()),
-        )
 
 
 @dataclass(frozen=True, slots=True)
