@@ -140,6 +140,13 @@ class HeadTooLong(PredictorError):
     grpc_code = "RESOURCE_EXHAUSTED"
 
 
+class NotSupported(PredictorError):
+    """Something that the served kind of model can't do."""
+
+    status = 501
+    grpc_code = "UNIMPLEMENTED"
+
+
 class Unavailable(PredictorError):
     """The model is not ready, or there is too much to do; trying again may help.
 

@@ -9,14 +9,14 @@ from components.data.dataset import Dataset
 from components.data.report import Contender, Report
 from components.data.rows import RowSketch
 from components.data.scores import pair, score
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A model that takes part: read from a verified folder, with its digest and its version if it has one."""
 
-    model: LinearModel
+    model: Model
     digest: str
     version: int | None = None
 
@@ -55,18 +55,18 @@ def sketch(dataset: Dataset) -> RowSketch:
     return RowSketch.of({**columns, dataset.target.name: target})
 
 
-def mismatch(dataset: Dataset, model: LinearModel) -> str | None:
+def mismatch(dataset: Dataset, model: Model) -> str | None:
     """Why the model can't be scored on the data set, if it can't."""
     if model.target.name != dataset.target.name:
         return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
     known = [feature.name for feature in dataset.features]
-    if missing := [feature.name for feature in model.features if feature.name not in known]:
+    if missing := [feature.name for feature in model.inputs if feature.name not in known]:
         return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
     return None
 
 
-def held_out(dataset: Dataset, model: LinearModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
-    X, target = dataset.test([feature.name for feature in model.features])
+    X, target = dataset.test([feature.name for feature in model.inputs])
     with np.errstate(over="ignore", invalid="ignore"):
         return target, model.predict(X)

@@ -26,7 +26,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.data.moments import Moments, merge
-from predictor.model.artifact import Column, Distribution, new_folder
+from predictor.model.artifact import new_folder
+from predictor.model.base import Distribution
+from predictor.model.inputs import Column
 
 FORMAT_VERSION = 2
 TRAIN_FILE = "train.parquet"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predictor.model import artifact
-from predictor.model.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError, LinearModel
+from predictor.model.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError
+from predictor.model.base import Model
 
 # The manifest last: a folder is complete once it stands there.
 FILES = (MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE)
@@ -29,7 +30,7 @@ class Folders(Protocol):
             FolderError: another model stands there.
         """
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Read and verify a version; returns the model and its digest.
 
         Raises:
@@ -59,7 +60,7 @@ class LocalFolders(Folders):
                 shutil.copyfile(source / name, staging / name)
         return None
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Read in place."""
         try:
             return artifact.read(self._parent / str(number))
@@ -91,7 +92,7 @@ class RemoteFolders(Folders):
             self._files.pipe_file(f"{place}/{name}", (source / name).read_bytes())
         return None
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Download, then read."""
         self._files.invalidate_cache()
         place = f"{self._path}/{number}"

@@ -16,7 +16,6 @@ def report(result: TrainingResult) -> str:
         log_x=True,
         log_y=True,
     )
-    weights = [(feature.name, weight) for feature, weight in zip(model.features, model.weights, strict=True)]
     parts = [
         paragraph(f"Before the first step the loss is {result.metrics['initial_loss']:.6g}."),
         curve,
@@ -24,9 +23,9 @@ def report(result: TrainingResult) -> str:
         table(("name", "value"), result.metrics.items()),
         heading("Lineage"),
         table(("name", "value"), result.lineage().items()),
-        heading("Weights"),
-        table(("feature", "weight"), [*weights, ("intercept", model.intercept)]),
     ]
+    for found in model.details():
+        parts += [heading(found.title), table(found.header, found.rows)]
     if result.trials:
         parts += [heading("Search"), _search(result)]
     return page("Training", *parts)

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from components.data.dataset import Dataset
 from components.train.regression import SimpleLinearRegression
 from components.train.search import Candidate, Search, Trial, best
 from predictor.model import artifact
-from predictor.model.artifact import Distribution, LinearModel, Reference
+from predictor.model.base import Distribution, Model, Reference
+from predictor.model.inputs import Input
+from predictor.model.kinds.linear import LinearModel
 
 CURVE_POINTS = 200
 
@@ -40,7 +42,7 @@ class TrainingResult:
         trials: of the search, if there was one.
     """
 
-    model: LinearModel
+    model: Model
     digest: str
     fingerprint: str
     candidate: Candidate
@@ -128,13 +130,13 @@ def _fit(
 
 def _model(
     dataset: Dataset, estimator: SimpleLinearRegression, chosen: Candidate, X: NDArray[np.float64]
-) -> LinearModel:
+) -> Model:
     known = [feature.name for feature in dataset.features]
     predictions = estimator.predict(chosen.select(X, known))
     return LinearModel(
         weights=tuple(np.asarray(estimator.coef_, dtype=np.float64).tolist()),
         intercept=float(estimator.intercept_),
-        features=tuple(dataset.features[known.index(name)] for name in chosen.features),
+        inputs=tuple(Input(**asdict(dataset.features[known.index(name)])) for name in chosen.features),
         target=dataset.target,
         reference=Reference(
             rows=dataset.train_rows,

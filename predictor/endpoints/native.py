@@ -21,20 +21,20 @@ _WRITERS: dict[bytes, Callable[[NDArray[np.float64]], bytes]] = {
 
 def stream(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /stream`` with one instance; a stream of records is answered by the HTTP transport."""
-    names = service.handle.require().scorer.names
+    names = service.handle.require().model.names
     request.headers.require(JSON, NDJSON)
     return _one(service, request, json_rows.instance(request.body, names))
 
 
 def stream_value(service: InferenceService, value: str, request: Request) -> Response:
     """Answer ``GET /stream/0.5``, or ``GET /stream/[0.5,0.2]`` where there are more features."""
-    names = service.handle.require().scorer.names
+    names = service.handle.require().model.names
     return _one(service, request, json_strict.row(_parsed(value), names, "instance"))
 
 
 def batch(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /batch``: JSON, CSV or Arrow, and the same type back unless Accept says otherwise."""
-    names = service.handle.require().scorer.names
+    names = service.handle.require().model.names
     media = request.headers.require(*_READERS)
     wanted = request.headers.choose(media, *(kind for kind in _READERS if kind != media))
     X = _READERS[media](request, names, service.handle.check_rows)
@@ -43,7 +43,7 @@ def batch(service: InferenceService, request: Request) -> Response:
 
 def batch_value(service: InferenceService, value: str, request: Request) -> Response:
     """Answer ``GET /batch/[0.5,0.2,0.6]``."""
-    names = service.handle.require().scorer.names
+    names = service.handle.require().model.names
     X = np.array(json_strict.table(_parsed(value), names, "instances"), dtype=np.float64)
     return Response(json_output.predictions(service.predict(request, X)), rows=len(X))
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows, json_small
 from predictor.errors import InvalidInput
-from predictor.messages import request_id
+from predictor.messages import Principal, request_id
+from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
 _BYTES_AT_ONCE = 2**16
@@ -30,6 +31,7 @@ class Records:
 
     Args:
         service: computes the predictions.
+        principal: who asks.
         name: the client's id of the request, if it has one.
 
     Attributes:
@@ -40,9 +42,12 @@ class Records:
         Unavailable: no model is loaded.
     """
 
-    def __init__(self, service: InferenceService, name: bytes | None = None) -> None:
+    def __init__(
+        self, service: InferenceService, principal: Principal = ANYBODY, name: bytes | None = None
+    ) -> None:
         self.service = service
-        self.scorer = service.handle.require().scorer
+        self.principal = principal
+        self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
         self.name = request_id(name)
         self.count = 0
@@ -99,7 +104,7 @@ class Records:
         brace, none is inside a record, and with as many records as lines each line has one.
         """
         text = text.replace(b"\r\n", b"\n")
-        names, count = self.scorer.names, text.count(b"\n")
+        names, count = self.model.names, text.count(b"\n")
         if text.count(b"}\n{") != count - 1 or len(text) > _BYTES_AT_ONCE:
             return None
         try:
@@ -115,14 +120,14 @@ class Records:
             return None
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-        values = self.scorer.rows(X)
-        self.service.record_rows(self.name, X, values, self.count)
+        values = self.model.rows(X)
+        self.service.record_rows(self.name, self.principal, X, values, self.count)
         self.count += count
         return values
 
     def _one(self, line: bytes) -> bytes:
         try:
-            X = np.array([json_rows.instance(line, self.scorer.names)], dtype=np.float64)
+            X = np.array([json_rows.instance(line, self.model.names)], dtype=np.float64)
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1

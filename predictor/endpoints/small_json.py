@@ -15,8 +15,8 @@ from orjson import dumps
 from predictor.codecs import json_small
 from predictor.codecs.json_small import SMALL as SMALL
 from predictor.codecs.json_small import Decoders, infer
+from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 
 Rows = Sequence[Sequence[float]]
 Found = tuple[bytes, Rows, Sequence[float], str | None] | None
@@ -42,14 +42,14 @@ class SmallJson:
             self._renew(loaded)
         if loaded is None:
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         try:
-            row = json_small.row(self._decoders.instance(body).instance, scorer.names)
+            row = json_small.row(self._decoders.instance(body).instance, model.names)
         except _REFUSED:
             return None
         if row is None:
             return None
-        value = scorer.row(row)
+        value = model.row(row)
         # cheaper than a call of isfinite, and not true of infinities and NaN alone
         return (b'{"prediction":%b}' % dumps(value), (row,), (value,), None) if value - value == 0 else None
 
@@ -64,9 +64,9 @@ class SmallJson:
             instances = self._decoders.instances(body).instances
         except _REFUSED:
             return None
-        scorer = loaded.scorer
-        rows: list[Any] = [json_small.row(instance, scorer.names) for instance in instances]
-        values = None if None in rows else self._predict(scorer, rows)
+        model = loaded.model
+        rows: list[Any] = [json_small.row(instance, model.names) for instance in instances]
+        values = None if None in rows else self._predict(model, rows)
         return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
@@ -79,11 +79,11 @@ class SmallJson:
         (tensor,) = request.inputs
         rows, width = tensor.shape
         data = tensor.data
-        if loaded is None or width != loaded.scorer.width or rows < 0 or rows * width != len(data):
+        if loaded is None or width != loaded.model.width or rows < 0 or rows * width != len(data):
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         table = [data[start : start + width] for start in range(0, len(data), width)]
-        values = self._predict(scorer, table)
+        values = self._predict(model, table)
         if values is None:
             return None
         content = b'%b%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
@@ -94,11 +94,11 @@ class SmallJson:
         )
         return content, table, values, request.id
 
-    def _predict(self, scorer: Scorer, rows: Rows) -> list[float] | None:
+    def _predict(self, model: Model, rows: Rows) -> list[float] | None:
         """Return predictions; None if there are none, too many, or any that is not finite."""
         if not 0 < len(rows) <= self.handle.max_rows:
             return None
-        values = [scorer.row(row) for row in rows]
+        values = model.few(rows)
         total = sum(values)
         return values if total - total == 0 else None
 
@@ -106,7 +106,7 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.scorer.width)
+            self._decoders = json_small.decoders(loaded.model.width)
 
 
 @lru_cache(maxsize=1)

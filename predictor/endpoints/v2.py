@@ -67,7 +67,7 @@ def predict(service: InferenceService, request: Request, inputs: Sequence[Tensor
         TooLarge: too many rows.
         Unavailable: the model is not loaded.
     """
-    names = service.handle.require().scorer.names
+    names = service.handle.require().model.names
     return service.predict(request, tensors.matrix(inputs, names))
 
 
@@ -130,7 +130,7 @@ class _InferRequest:
         self.output = self._output(_value(found.outputs, "outputs"))
 
     def _check_count(self, count: int) -> None:
-        most = self._service.handle.require().scorer.width
+        most = self._service.handle.require().model.width
         if count > most + _MORE_TENSORS:
             raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {count}")
         require_cheap(_COST * count, inline=self._request.inline)

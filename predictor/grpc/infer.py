@@ -80,18 +80,18 @@ def _predict_row(
     loaded = service.handle.loaded
     if loaded is None or service.recorder or len(message.inputs) != 1:
         return None
-    item, scorer = message.inputs[0], loaded.scorer
-    if item.datatype != "FP64" or item.shape != [1, scorer.width]:
+    item, model = message.inputs[0], loaded.model
+    if item.datatype != "FP64" or item.shape != [1, model.width]:
         return None
     row: Sequence[float] = item.contents.fp64_contents
     if raw:
-        if len(raw) != 1 or len(raw[0]) != _DOUBLE * scorer.width or item.HasField("contents"):
+        if len(raw) != 1 or len(raw[0]) != _DOUBLE * model.width or item.HasField("contents"):
             return None
-        row = struct.unpack(f"<{scorer.width}d", raw[0])
-    if len(row) != scorer.width:
+        row = struct.unpack(f"<{model.width}d", raw[0])
+    if len(row) != model.width:
         return None
     service.handle.check_rows(1)
-    value = scorer.row(row)
+    value = model.row(row)
     return struct.pack("<d", value) if value - value == 0 else None
 
 
@@ -106,7 +106,7 @@ def _tensor(
     # Three sizes are enough to refuse: a hostile shape can have millions.
     shape = tensors.shape(list(item.shape[:3]), f"{where}.shape")
     if raw is None:
-        width = service.handle.require().scorer.width
+        width = service.handle.require().model.width
         values = contents.numbers(
             item, runs, where, request, lambda count: service.handle.check_rows(count // width)
         )

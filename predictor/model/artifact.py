@@ -3,32 +3,31 @@
 The model folder is the contract between the pipeline, which writes it, and the predictor, which serves it. It
 is immutable and holds three JSON files, so reading it can't run code:
 
-- ``model.json``: weights, intercept, and the name, unit and training range of each feature and the target;
+- ``model.json``: the kind of model, its inputs and target with their types, units and training ranges, and
+  what was learnt, in a form that the kind alone knows;
 - ``reference.json``: the distributions of the training data, against which drift is measured;
 - ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest is the model's digest.
 """
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import stat
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from predictor.model import kinds
+from predictor.model.base import Distribution, Model, Reference
+from predictor.model.inputs import column_of_document, finite, of_document, to_document
 
-from predictor.model.drift import Distribution as Distribution  # part of the folder's contract
-
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, FORMAT_VERSION)
 MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
 MANIFEST_FILE = "manifest.json"
@@ -45,49 +44,7 @@ class ArtifactError(ValueError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A feature or the target, with its range in the training data and its unit, if it has one."""
-
-    name: str
-    minimum: float
-    maximum: float
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The training data in numbers: its rows, and the distributions of features and predictions."""
-
-    rows: int
-    features: Mapping[str, Distribution]
-    prediction: Distribution
-
-
-@dataclass(frozen=True, slots=True)
-class LinearModel:
-    """A linear model: y = weights · x + intercept.
-
-    Attributes:
-        weights: one for each feature, in units of the target per unit of the feature.
-        intercept: in units of the target.
-        features: in the order of the weights.
-        target: the predicted column.
-        reference: the distributions against which drift is measured.
-    """
-
-    weights: tuple[float, ...]
-    intercept: float
-    features: tuple[Column, ...]
-    target: Column
-    reference: Reference
-
-    def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict rows of shape (n, d); returns shape (n,)."""
-        return X @ np.asarray(self.weights) + self.intercept
-
-
-def write(model: LinearModel, folder: str | Path) -> str:
+def write(model: Model, folder: str | Path) -> str:
     """Write ``model`` as a new folder, atomically; returns its digest.
 
     Raises:
@@ -127,7 +84,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
-def read(folder: str | Path) -> tuple[LinearModel, str]:
+def read(folder: str | Path) -> tuple[Model, str]:
     """Read and verify a model folder; returns the model and its digest.
 
     The files may be links if all of them lead to the files of one other folder: KServe's storage initializer
@@ -166,13 +123,13 @@ def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     return paths
 
 
-def _encode(model: LinearModel) -> dict[str, bytes]:
+def _encode(model: Model) -> dict[str, bytes]:
     model_document = {
         "format_version": FORMAT_VERSION,
-        "weights": model.weights,
-        "intercept": model.intercept,
-        "features": [asdict(feature) for feature in model.features],
+        "kind": model.kind,
+        "inputs": [to_document(one) for one in model.inputs],
         "target": asdict(model.target),
+        "parameters": model.parameters(),
     }
     reference_document = {"format_version": FORMAT_VERSION, **asdict(model.reference)}
     contents = {MODEL_FILE: _dump(model_document), REFERENCE_FILE: _dump(reference_document)}
@@ -181,7 +138,7 @@ def _encode(model: LinearModel) -> dict[str, bytes]:
     return contents
 
 
-def _decode(contents: Mapping[str, bytes]) -> LinearModel:
+def _decode(contents: Mapping[str, bytes]) -> Model:
     with _naming(MANIFEST_FILE):
         files = _load(contents[MANIFEST_FILE])["files"]
     if not isinstance(files, dict) or set(files) != {MODEL_FILE, REFERENCE_FILE}:
@@ -189,23 +146,21 @@ def _decode(contents: Mapping[str, bytes]) -> LinearModel:
     for name, digest in files.items():
         if _digest(contents[name]) != digest:
             raise ArtifactError(f"{name} was changed: its SHA-256 differs from the one in {MANIFEST_FILE}")
+    reference = _reference(contents[REFERENCE_FILE])
     with _naming(MODEL_FILE):
         document = _load(contents[MODEL_FILE])
-        model = LinearModel(
-            weights=tuple(_number(weight) for weight in document["weights"]),
-            intercept=_number(document["intercept"]),
-            features=tuple(_column(feature) for feature in document["features"]),
-            target=_column(document["target"]),
-            reference=_reference(contents[REFERENCE_FILE]),
-        )
-        names = [feature.name for feature in model.features]
-        if not names or len(names) != len(model.weights):
-            raise ValueError(f"{len(names)} features, but {len(model.weights)} weights")
-        if duplicates := [name for name, times in Counter(names).items() if times > 1]:
-            raise ValueError(f"duplicate feature {duplicates[0]!r:.80}")
-    if set(model.reference.features) != set(names):
-        raise ArtifactError(f"{REFERENCE_FILE}: its features differ from those of {MODEL_FILE}")
-    return model
+        if document["format_version"] == 1:
+            document = _from_version_1(document)
+        inputs = tuple(map(of_document, document["inputs"]))
+        target = column_of_document(document["target"])
+        kind = kinds.find(document["kind"])
+        return kind.of(document["parameters"], inputs, target, reference)
+
+
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a linear model of numbers, the only kind that version 1 had, as version 2."""
+    parameters = {name: document[name] for name in ("weights", "intercept")}
+    return {**document, "kind": "linear", "inputs": document["features"], "parameters": parameters}
 
 
 @contextmanager
@@ -225,7 +180,7 @@ def _reference(content: bytes) -> Reference:
     with _naming(REFERENCE_FILE):
         document = _load(content)
         return Reference(
-            rows=int(_number(document["rows"])),
+            rows=int(finite(document["rows"])),
             features={name: _distribution(value) for name, value in document["features"].items()},
             prediction=_distribution(document["prediction"]),
         )
@@ -233,34 +188,16 @@ def _reference(content: bytes) -> Reference:
 
 def _distribution(value: dict[str, Any]) -> Distribution:
     distribution = Distribution(
-        mean=_number(value["mean"]),
-        deviation=_number(value["deviation"]),
-        edges=tuple(_number(edge) for edge in value["edges"]),
-        proportions=tuple(_number(share) for share in value["proportions"]),
+        mean=finite(value["mean"]),
+        deviation=finite(value["deviation"]),
+        edges=tuple(finite(edge) for edge in value["edges"]),
+        proportions=tuple(finite(share) for share in value["proportions"]),
     )
     if len(distribution.proportions) != len(distribution.edges) + 1:
         raise ValueError("a histogram needs one more proportion than edges")
     if any(low >= high for low, high in pairwise(distribution.edges)):
         raise ValueError("the edges of a histogram must increase")
     return distribution
-
-
-def _column(value: dict[str, Any]) -> Column:
-    name, unit = value["name"], value["unit"]
-    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ValueError("a column needs a name, and a unit that is a string or null")
-    if any("\ud800" <= character <= "\udfff" for character in name + (unit or "")):
-        raise ValueError(f"column {name!r:.80}: name or unit has an unpaired surrogate")
-    return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
-
-
-def _number(value: object) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    except OverflowError:  # an integer beyond the range of a double
-        pass
-    raise ValueError(f"{value!r:.40} is not a finite number")
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
@@ -274,10 +211,9 @@ def _load(content: bytes) -> dict[str, Any]:
     document = json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
-    if (version := document.get("format_version")) != FORMAT_VERSION:
-        raise ValueError(
-            f"unsupported format version {version!r:.40}; this server reads version {FORMAT_VERSION}"
-        )
+    if (version := document.get("format_version")) not in READ_VERSIONS:
+        read = " and ".join(map(str, READ_VERSIONS))
+        raise ValueError(f"unsupported format version {version!r:.40}; this server reads versions {read}")
     return document
 
 

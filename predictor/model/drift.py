@@ -6,9 +6,13 @@ Both sides use these functions: training describes its columns, monitoring judge
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from predictor.model.inputs import Input
 
 BINS = 10
 _EMPTY = 1e-4
@@ -38,6 +42,12 @@ class Distribution:
         return cls.over(_edges(values, bins), values)
 
     @classmethod
+    def of_input(cls, model_input: "Input", values: NDArray[np.float64]) -> "Distribution":
+        """Describe the numbers of an input, shape (n,); booleans and categories have a bin for each value."""
+        edges = fixed_edges(model_input)
+        return cls.of(values) if edges is None else cls.over(np.asarray(edges), values)
+
+    @classmethod
     def over(cls, edges: NDArray[np.float64], values: NDArray[np.float64]) -> "Distribution":
         """Describe finite values of shape (n,) by the bins between ``edges``."""
         counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
@@ -47,6 +57,18 @@ class Distribution:
             edges=tuple(edges.tolist()),
             proportions=tuple((counts / values.size).tolist()),
         )
+
+
+def fixed_edges(model_input: "Input") -> tuple[float, ...] | None:
+    """Return the edges of the bins of a boolean or a category; None for a number.
+
+    The first bin of a category holds the rows whose category the model does not know.
+    """
+    if model_input.type == "number":
+        return None
+    if model_input.type == "boolean":
+        return (0.5,)
+    return tuple(position - 0.5 for position in range(len(model_input.categories)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from predictor.errors import TooLarge, Unavailable
 from predictor.model import artifact
-from predictor.model.artifact import LinearModel
-from predictor.model.scorer import Scorer
+from predictor.model.base import Model
 
 _NARROW = 8
 
@@ -20,9 +19,8 @@ logger = logging.getLogger(__name__)
 class LoadedModel:
     """A model that was read and verified, and how many seconds that took."""
 
-    model: LinearModel
+    model: Model
     digest: str
-    scorer: Scorer
     seconds: float
 
 
@@ -73,7 +71,7 @@ class ModelHandle:
                 self.reason = self.error
             logger.error("could not load model %s: %s", self.name, error)
             return False
-        self.loaded = LoadedModel(model, digest, Scorer(model), time.perf_counter() - started)
+        self.loaded = LoadedModel(model, digest, time.perf_counter() - started)
         self.reason = self.error = ""
         logger.info("loaded model %s: version %s, digest %s", self.name, self.version, digest)
         return True
@@ -88,7 +86,7 @@ class ModelHandle:
         Raises:
             TooLarge: there are more.
         """
-        width = self.require().scorer.width
+        width = self.require().model.width
         limit = self.max_rows * min(_NARROW, width) // width // share
         if rows > limit:
             raise TooLarge(f"more than {limit} rows")

@@ -7,7 +7,7 @@ model of numbers alone needs no step in between.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from predictor.errors import InvalidInput
@@ -23,24 +23,33 @@ _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """An input of a model.
+class Column:
+    """A column of the training data: an input or the target.
 
     Attributes:
-        name: the name of its column.
-        type: what its values are.
-        unit: of a number, if it has one.
+        name: its name.
         minimum: the smallest number in the training rows, as it is computed with.
         maximum: the largest.
-        categories: of a category, in the order of their numbers.
-        missing: the number that stands for a missing value; None if a missing value is refused.
-        accepts_unknown: whether a category that is not known counts as none of them.
+        unit: of a number, if it has one.
     """
 
     name: str
     minimum: float
     maximum: float
     unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Column):
+    """An input of a model.
+
+    Attributes:
+        type: what its values are.
+        categories: of a category, in the order of their numbers.
+        missing: the number that stands for a missing value; None if a missing value is refused.
+        accepts_unknown: whether a category that is not known counts as none of them.
+    """
+
     type: InputType = "number"
     categories: tuple[str, ...] = ()
     missing: float | None = None
@@ -143,9 +152,8 @@ def of_document(document: dict[str, Any]) -> Input:
         KeyError: a member is missing.
         ValueError: a member is of another type, or contradicts another.
     """
-    name, unit, kind = document["name"], document["unit"], document.get("type", "number")
-    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ValueError("a column needs a name, and a unit that is a string or null")
+    column, kind = column_of_document(document), document.get("type", "number")
+    name = column.name
     if kind not in ("number", "boolean", "category"):
         raise ValueError(f"input {shown(name)}: unknown type {str(kind)[:40]!r}")
     categories = document.get("categories", [])
@@ -155,13 +163,10 @@ def of_document(document: dict[str, Any]) -> Input:
         raise ValueError(
             f"input {shown(name)}: a category needs categories that differ, other types have none"
         )
-    check_text([name, unit or "", *categories])
+    check_text(categories)
     missing, unknown = document.get("missing"), document.get("accepts_unknown", False)
     found = Input(
-        name=name,
-        minimum=finite(document["minimum"]),
-        maximum=finite(document["maximum"]),
-        unit=unit,
+        **asdict(column),
         type=kind,
         categories=tuple(categories),
         missing=None if missing is None else finite(missing),
@@ -172,6 +177,27 @@ def of_document(document: dict[str, Any]) -> Input:
     if kind == "category" and found.missing not in (None, UNKNOWN, *range(len(categories))):
         raise ValueError(f"input {shown(name)}: only a category can stand for a missing one")
     return found
+
+
+def column_of_document(document: dict[str, Any]) -> Column:
+    """Read what an input and the target have in common.
+
+    Raises:
+        KeyError: a member is missing.
+        ValueError: a member is of another type.
+    """
+    name, unit = document["name"], document["unit"]
+    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
+        raise ValueError("a column needs a name, and a unit that is a string or null")
+    check_text([name, unit or ""])
+    return Column(name, finite(document["minimum"]), finite(document["maximum"]), unit)
+
+
+def to_document(found: Input) -> dict[str, Any]:
+    """Return an input as JSON, which :func:`of_document` reads; members of other types are left out."""
+    document: dict[str, Any] = {**asdict(found), "categories": list(found.categories)}
+    optional: dict[str, Any] = {"categories": [], "missing": None, "accepts_unknown": False}
+    return {name: value for name, value in document.items() if optional.get(name, ...) != value}
 
 
 def finite(value: object) -> float:

@@ -3,7 +3,10 @@
 from typing import Any
 from urllib.parse import quote
 
-from predictor.model.artifact import Column, LinearModel
+import numpy as np
+
+from predictor.model.base import Model, Table
+from predictor.model.inputs import Column, Input
 from predictor.web.html import Page, data, number, render, text
 
 LINKS = {
@@ -18,8 +21,15 @@ LINKS = {
 }
 
 
-def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> Page:
-    """Render the page on which to try ``model``. Its script calls only ``POST stream``, relative to the page.
+_CURVE_POINTS = 65
+_CURVES = 64
+"""Of more inputs none is drawn but the first: the page would become too large."""
+
+
+def page(model: Model, *, name: str, version: str | None, digest: str) -> Page:
+    """Render the page on which to try ``model``.
+
+    Its script calls only ``POST stream`` and V1's ``:explain``, relative to the page.
 
     Args:
         model: the served model.
@@ -27,7 +37,7 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         version: its version, if it has one.
         digest: the SHA-256 of its folder.
     """
-    features, several = model.features, len(model.features) > 1
+    inputs, several = model.inputs, model.width > 1
     return render(
         "page.html",
         ("common.js", "chart.js", "page.js"),
@@ -35,29 +45,27 @@ def page(model: LinearModel, *, name: str, version: str | None, digest: str) -> 
         name=text(name),
         target=_name(model.target),
         target_unit=f'<span class="unit">{text(model.target.unit)}</span>' if model.target.unit else "",
-        summary=_summary(model),
+        summary=f"<bdi>{text(model.summary())}</bdi>",
         version=f"version {text(version)}" if version else "no version",
         digest=text(digest),
         short_digest=text(digest[:12]),
-        rows="\n".join(_row(index, feature) for index, feature in enumerate(features)),
-        contributions="\n".join(_contribution(index, feature) for index, feature in enumerate(features)),
+        rows="\n".join(_row(index, feature) for index, feature in enumerate(inputs)),
+        contributions="\n".join(_contribution(index, feature) for index, feature in enumerate(inputs)),
         axes="".join(
-            f'<option value="{i}">{text(feature.name)}</option>' for i, feature in enumerate(features)
+            f'<option value="{i}">{text(feature.name)}</option>' for i, feature in enumerate(inputs)
         ),
-        units=_units(features),
+        units=_units(inputs),
         formula=_formula(model),
-        table="\n".join(
-            _table_row(feature, weight) for feature, weight in zip(features, model.weights, strict=True)
-        ),
-        intercept=text(repr(model.intercept)),
+        details="\n".join(map(_table, model.details())),
+        explains="" if model.explains else "hidden",
         training_rows=f"{model.reference.rows:,}",
         target_range=f"{_unit(model.target)}{_range(model.target)}",
         body=text(_example(model)),
-        data=data(_script_data(model)),
+        data=data(_script_data(model, name)),
     )
 
 
-def index(model: LinearModel | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
+def index(model: Model | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
     """Return the response of ``GET /`` as JSON: the model, and the other paths relative to this one.
 
     ``status`` is what KServe's own server returns here, and its clients look for.
@@ -68,7 +76,7 @@ def index(model: LinearModel | None, *, name: str, version: str | None, digest: 
         "version": version,
         "digest": digest,
         "ready": model is not None,
-        "features": [_column(feature) for feature in model.features] if model else [],
+        "features": [_column(feature) for feature in model.inputs] if model else [],
         "target": _column(model.target) if model else None,
         "links": {relation: path.format(name=quote(name, safe="")) for relation, path in LINKS.items()},
     }
@@ -78,36 +86,45 @@ def _column(column: Column) -> dict[str, Any]:
     return {"name": column.name, "unit": column.unit, "minimum": column.minimum, "maximum": column.maximum}
 
 
-def _script_data(model: LinearModel) -> dict[str, Any]:
-    """Return the data for the script: the form starts at the training means, the chart has a histogram."""
-    distributions = [model.reference.features[feature.name] for feature in model.features]
+def _script_data(model: Model, name: str) -> dict[str, Any]:
+    """Return the data for the script: the form starts at a typical row, the chart has a histogram."""
+    distributions = [model.reference.features[one.name] for one in model.inputs]
     return {
-        "intercept": model.intercept,
+        "explain": f"v1/models/{quote(name, safe='')}:explain" if model.explains else None,
         "target": _column(model.target),
         "features": [
             {
-                **_column(feature),
-                "weight": weight,
-                "mean": distribution.mean,
+                **_column(one),
+                "typical": typical,
                 "edges": distribution.edges,
                 "proportions": distribution.proportions,
+                "curve": _curve(model, i) if i < _CURVES else [],
             }
-            for feature, weight, distribution in zip(
-                model.features, model.weights, distributions, strict=True
+            for i, (one, typical, distribution) in enumerate(
+                zip(model.inputs, model.typical, distributions, strict=True)
             )
         ],
     }
 
 
-def _example(model: LinearModel) -> str:
-    values = [f"{model.reference.features[feature.name].mean:.4g}" for feature in model.features]
+def _curve(model: Model, i: int) -> list[tuple[float, float]]:
+    """Return points (value, prediction) along one input, the others at their typical value."""
+    one = model.inputs[i]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.unique(np.linspace(one.minimum, one.maximum, _CURVE_POINTS))
+        X = np.tile(np.array(model.typical), (len(values), 1))
+        X[:, i] = values
+        predictions = model.predict(X)
+    return (
+        list(zip(values.tolist(), predictions.tolist(), strict=True))
+        if np.isfinite(predictions).all()
+        else []
+    )
+
+
+def _example(model: Model) -> str:
+    values = [f"{value:.4g}" for value in model.typical]
     return f'{{"instance": [{", ".join(values)}]}}' if len(values) > 1 else f'{{"instance": {values[0]}}}'
-
-
-def _summary(model: LinearModel) -> str:
-    if len(model.features) == 1:
-        return f"A straight line from {_name(model.features[0])} to {_name(model.target)}."
-    return f"A weighted sum of {len(model.features)} features, for {_name(model.target)}."
 
 
 def _row(index: int, feature: Column) -> str:
@@ -127,26 +144,27 @@ def _contribution(index: int, feature: Column) -> str:
   <td class="bar" id="bar-{index}"></td><td id="amount-{index}"></td></tr>"""
 
 
-def _table_row(feature: Column, weight: float) -> str:
-    cells = (repr(weight), feature.unit or "none", repr(feature.minimum), repr(feature.maximum))
-    return (
-        f'<tr><th scope="row">{_name(feature)}</th>{"".join(f"<td>{text(cell)}</td>" for cell in cells)}</tr>'
+def _table(table: Table) -> str:
+    header = "".join(f'<th scope="col">{text(cell)}</th>' for cell in table.header)
+    rows = "\n".join(
+        f'<tr><th scope="row"><bdi>{text(first)}</bdi></th>'
+        f"{''.join(f'<td>{text(cell)}</td>' for cell in rest)}</tr>"
+        for first, *rest in table.rows
     )
+    return f"""<div class="scroll" role="region" aria-label="{text(table.title)}" tabindex="0"><table>
+    <thead><tr>{header}</tr></thead>
+    <tbody>
+{rows}
+    </tbody>
+  </table></div>"""
 
 
-def _formula(model: LinearModel) -> str:
-    terms = [
-        (weight, f" × {_name(feature)}")  # noqa: RUF001
-        for feature, weight in zip(model.features, model.weights, strict=True)
-    ]
-    spans = [f"<span>{_name(model.target)} =</span>"]
-    for i, (amount, of) in enumerate([*terms, (model.intercept, "")]):
-        sign = "− " if amount < 0 else "+ " if i else ""  # noqa: RUF001
-        spans.append(f"<span>{sign}<b>{number(abs(amount), 6)}</b>{of}</span>")
-    return " ".join(spans)
+def _formula(model: Model) -> str:
+    terms = model.formula()
+    return f'<p class="formula">{" ".join(f"<bdi>{text(term)}</bdi>" for term in terms)}</p>' if terms else ""
 
 
-def _units(features: tuple[Column, ...]) -> str:
+def _units(features: tuple[Input, ...]) -> str:
     without = sum(not feature.unit for feature in features)
     if not without:
         return ""

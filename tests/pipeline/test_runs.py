@@ -27,6 +27,7 @@ from tests.pipeline.conftest import (
     steps_of,
     tags_of,
 )
+from tests.support.models import weights_of
 
 # A run starts a process for each of its steps: minutes where a machine has other work.
 pytestmark = pytest.mark.timeout(900)
@@ -57,9 +58,9 @@ def test_a_first_run_registers_the_diabetes_model(first_run: Path) -> None:
 
 def check_first_model(place: Path) -> None:
     model, digest = artifact.read(place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx((938.2379,), abs=5e-5)
+    assert weights_of(model) == pytest.approx((938.2379,), abs=5e-5)
     assert model.intercept == pytest.approx(152.9189, abs=5e-5)
-    assert [feature.name for feature in model.features] == ["bmi"]
+    assert [feature.name for feature in model.inputs] == ["bmi"]
     tags = tags_of(place, 1)
     assert float(tags["metric.r2"]) == pytest.approx(0.47258, abs=5e-6)
     assert float(tags["metric.mse"]) == pytest.approx(2548.072, abs=5e-4)
@@ -114,7 +115,7 @@ def test_reads_a_file_relative_to_the_current_directory(run: Run, tmp_path: Path
     done = run(empty_place, "source=my.csv", 'features=["size", "rooms"]', "target=price", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx((3.0, 0.0), abs=1e-6)
+    assert weights_of(model) == pytest.approx((3.0, 0.0), abs=1e-6)
     assert model.intercept == pytest.approx(1.0, abs=1e-4)
 
 
@@ -138,9 +139,9 @@ def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
     assert done.returncode == 0, done.stderr
     assert steps_of(done) == ["plan", *["ingest"] * 4, "train", "evaluate", "register"]
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx(whole.weights, rel=1e-12)
+    assert weights_of(model) == pytest.approx(weights_of(whole), rel=1e-12)
     assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
-    assert (model.features, model.target) == (whole.features, whole.target)
+    assert (model.inputs, model.target) == (whole.inputs, whole.target)
     assert model.reference.features == whole.reference.features
     tags = tags_of(empty_place, 1)
     for score in ("metric.mse", "metric.mae", "metric.r2"):
@@ -163,9 +164,9 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.record_predictions(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(Predicted("many", "", time.time(), ("size",), "1", rows, model.predict(rows)))
     stored = recorder.record_ground_truth(
-        [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
+        "", [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
     assert stored is not None
     stored.result(60)

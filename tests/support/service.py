@@ -5,9 +5,8 @@ from pathlib import Path
 
 from predictor.codecs.cost import TooCostly
 from predictor.messages import Request, RequestHeaders, Response
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from tests.support.models import linear_model
@@ -25,9 +24,9 @@ def make_service(
     return InferenceService(handle, Settings())
 
 
-def load(model: LinearModel) -> LoadedModel:
+def load(model: Model) -> LoadedModel:
     """Return a model as if it had been read from a folder."""
-    return LoadedModel(model, "digest", Scorer(model), 0.0)
+    return LoadedModel(model, "digest", 0.0)
 
 
 def answer(

@@ -12,7 +12,7 @@ from components.operations.cli.subcommand import add_command
 if TYPE_CHECKING:
     from components.operations.monitor.due import Decision
     from components.registry.index import Version
-    from predictor.model.artifact import LinearModel
+    from predictor.model.base import Model
 
 NOT_DUE = 4
 """What ``due`` exits with where nothing is, so that a script can go on by it."""
@@ -76,16 +76,18 @@ def collect(options: argparse.Namespace) -> int:
     return 0
 
 
-def join(options: argparse.Namespace, model: "LinearModel") -> None:
+def join(options: argparse.Namespace, model: "Model") -> None:
     """Join what was predicted with what came true, as a source for a model; prints what was written."""
     from components.operations.monitor import feedback
 
-    features = [feature.name for feature in model.features]
+    features = [feature.name for feature in model.inputs]
     days = (options.first_day, options.last_day)
     written = feedback.collect(options.feedback, options.to, features, model.target.name, *days)
-    for day, rows in written.items():
+    for day, rows in written.rows.items():
         print(f"{options.to.rstrip('/')}/{day}.parquet: {rows} rows")
-    if not written:
+    if written.ambiguous:
+        print(f"left out {written.ambiguous} labels: several predictions have their id and row")
+    if not written.rows:
         print("nothing that was predicted has come true")
 
 
@@ -96,7 +98,7 @@ def due(options: argparse.Namespace) -> int:
     return 0 if decision.due else NOT_DUE
 
 
-def judge(options: argparse.Namespace, model: "LinearModel", version: "Version") -> "Decision":
+def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "Decision":
     """Decide by the options whether a retraining of the champion is due.
 
     Raises:
@@ -117,7 +119,7 @@ def judge(options: argparse.Namespace, model: "LinearModel", version: "Version")
     return decide(seen, limits)
 
 
-def champion(options: argparse.Namespace) -> tuple["LinearModel", "Version"]:
+def champion(options: argparse.Namespace) -> tuple["Model", "Version"]:
     """The champion's model, read and verified, and what the registry says of it.
 
     Raises:

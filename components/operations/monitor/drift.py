@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from predictor.model.artifact import Distribution, LinearModel
+from predictor.model.base import Distribution, Model
 
 PREDICTION = "(prediction)"
 """Stands among the features for what the model makes of them."""
@@ -31,7 +31,7 @@ class Drift:
 
 
 def drift(
-    model: LinearModel, columns: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64]
+    model: Model, columns: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64]
 ) -> dict[str, Drift]:
     """Measure the drift of every feature, and of the predictions.
 

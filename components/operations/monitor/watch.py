@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from components.operations.monitor import feedback
 from components.operations.monitor.drift import drift
 from components.operations.monitor.due import Seen
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 
 
 def look(
     url: str,
-    model: LinearModel,
+    model: Model,
     version: str,
     *,
     days: int = 7,
@@ -48,15 +48,16 @@ def look(
     seen = Seen(rows=predicted.num_rows, held_out_mse=held_out_mse)
     if not predicted.num_rows:
         return seen
-    names = [feature.name for feature in model.features]
+    names = [feature.name for feature in model.inputs]
     if missing := sorted(set(names) - set(predicted.column_names)):
         raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
     columns = {name: _values(predicted, name) for name in names}
     seen = replace(seen, drift=drift(model, columns, _values(predicted, "_prediction")))
-    own = predicted.filter(pc.field("_version") == version)
     told = feedback.truths(url, first, last)
-    judged = feedback.join(own, told)
     seen = replace(seen, news=_since(told, registered))
+    judged = feedback.join(predicted, told).rows
+    if judged.num_rows:
+        judged = judged.filter(pc.field("_version") == version)
     if not judged.num_rows:
         return seen
     errors = _values(judged, "_prediction") - _values(judged, "_target")

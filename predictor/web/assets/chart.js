@@ -44,9 +44,9 @@ function density(feature, x, bottom, height) {
   });
 }
 
-/* Draw the line along one feature, and the prediction as a point, if there is one.
+/* Draw the model along one feature, and the prediction as a point, if there is one.
    Returns the scale of x, or null if the numbers are too large to draw. */
-function drawChart(chart, { feature, target, line, value, prediction }) {
+function drawChart(chart, { feature, target, value, prediction }) {
   const width = Math.max(chart.clientWidth, 240);
   const height = Math.round(Math.min(Math.max(width * 0.6, 250), 400));
   const inside = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
@@ -54,15 +54,13 @@ function drawChart(chart, { feature, target, line, value, prediction }) {
   chart.setAttribute("height", height);
 
   const [low, high] = domain([feature.minimum, feature.maximum, value], 0.04);
-  const heights = domain([target.minimum, target.maximum, line(low), line(high), prediction], 0.05);
-  if (![high - low, heights[1] - heights[0], line(low), line(high)].every(Number.isFinite)) {
+  const heights = domain([target.minimum, target.maximum, ...feature.curve.map((point) => point[1]), prediction], 0.05);
+  if (!feature.curve.length || ![high - low, heights[1] - heights[0]].every(Number.isFinite)) {
     chart.replaceChildren();
     return null;
   }
   const x = scale([low, high], [inside.left, inside.right]);
   const y = scale(heights, [inside.bottom, inside.top]);
-  const stretch = (className, from, to) =>
-    svg("line", { class: className, x1: x(from), y1: y(line(from)), x2: x(to), y2: y(line(to)) });
 
   const parts = [];
   for (const tick of ticks(...heights, height / 60)) {
@@ -74,8 +72,7 @@ function drawChart(chart, { feature, target, line, value, prediction }) {
   }
   parts.push(...density(feature, x, inside.bottom, (inside.bottom - inside.top) * 0.2));
   parts.push(svg("line", { class: "axis-line", x1: inside.left, x2: inside.right, y1: inside.bottom, y2: inside.bottom }));
-  parts.push(stretch("fit beyond", low, feature.minimum), stretch("fit beyond", feature.maximum, high));
-  parts.push(stretch("fit", feature.minimum, feature.maximum));
+  parts.push(svg("path", { class: "fit", d: `M${feature.curve.map(([value, height]) => `${x(value)} ${y(height)}`).join("L")}` }));
   if (Number.isFinite(value) && Number.isFinite(prediction)) {
     const [px, py] = [x(value), y(prediction)];
     parts.push(svg("path", { class: "guide", d: `M${px} ${inside.bottom}V${py}H${inside.left}` }));

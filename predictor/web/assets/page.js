@@ -1,5 +1,5 @@
 const model = JSON.parse(document.getElementById("model").textContent);
-const { features, target, intercept } = model;
+const { features, target } = model;
 const byId = (id) => document.getElementById(id);
 const rows = features.map((_, i) => ({
   slider: byId(`slider-${i}`),
@@ -8,8 +8,8 @@ const rows = features.map((_, i) => ({
   bar: byId(`bar-${i}`),
   amount: byId(`amount-${i}`),
 }));
-const reach = features.map(({ weight, minimum, maximum }) => Math.abs(weight * (maximum - minimum)));
-const state = { values: features.map(start), axis: reach.indexOf(Math.max(...reach)), prediction: NaN, x: null };
+const reach = features.map(({ curve }) => Math.max(0, ...curve.map(([, y]) => y)) - Math.min(0, ...curve.map(([, y]) => y)));
+const state = { values: features.map(start), axis: Math.max(0, reach.indexOf(Math.max(...reach))), prediction: NaN, x: null };
 
 function show(value, digits = 5) {
   const size = Math.abs(value);
@@ -32,11 +32,7 @@ function round(value, { minimum, maximum }) {
 }
 
 function start(feature) {
-  return round(Math.min(Math.max(feature.mean, feature.minimum), feature.maximum), feature);
-}
-
-function line(x) {
-  return features.reduce((sum, { weight }, i) => sum + weight * (i === state.axis ? x : state.values[i]), 0) + intercept;
+  return round(Math.min(Math.max(feature.typical, feature.minimum), feature.maximum), feature);
 }
 
 // The form
@@ -68,8 +64,6 @@ function changed(i) {
 
 function update() {
   features.forEach(annotate);
-  contributions();
-  byId("working").textContent = `${show(features[0].weight)} \u00d7 ${show(state.values[0], 6)} ${intercept < 0 ? "\u2212" : "+"} ${show(Math.abs(intercept))}`;
   byId("body").textContent = JSON.stringify({ instance: features.length > 1 ? state.values : state.values[0] });
   predict();
 }
@@ -85,26 +79,25 @@ function annotate(feature, i) {
   input.setAttribute("aria-invalid", Boolean(missing));
 }
 
-// The largest contribution of each feature within its training range, for a constant scale of the bars.
-const usual = features.map(({ weight, minimum, maximum }) => Math.abs(weight) * Math.max(Math.abs(minimum), Math.abs(maximum)));
-
-function contributions() {
-  const amounts = features.map(({ weight }, i) => weight * state.values[i]);
-  const most = Math.max(...usual, ...amounts.filter(Number.isFinite).map(Math.abs));
+// Show how an explanation adds up; empty the table if there is none.
+function explain(explanation) {
+  byId("sums").hidden = !explanation;
+  if (!explanation) return;
+  const amounts = features.map(({ name }) => explanation.contributions[name]);
+  const most = Math.max(...amounts.map(Math.abs)) || 1;
+  const places = 4 - Math.floor(Math.log10(Math.max(Math.abs(explanation.intercept), most)));
+  const decimals = (amount) => places >= 0 && places <= 10 && Math.abs(amount) < 1e9
+    ? amount.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212") : show(amount, 4);
   amounts.forEach((amount, i) => {
     const { bar, amount: label } = rows[i];
-    const share = Number.isFinite(amount) ? (50 * Math.abs(amount)) / (most || 1) : 0;
+    const share = (50 * Math.abs(amount)) / most;
     bar.style.setProperty("--from", `${amount < 0 ? 50 - share : 50}%`);
     bar.style.setProperty("--share", `${share}%`);
     bar.classList.toggle("negative", amount < 0);
-    label.textContent = Number.isFinite(amount) ? (amount < 0 ? "" : "+") + decimals(amount) : "";
+    label.textContent = (amount < 0 ? "" : "+") + decimals(amount);
   });
-}
-
-// Format a summand with the same number of decimals as the others.
-function decimals(amount) {
-  const places = 4 - Math.floor(Math.log10(Math.max(Math.abs(intercept), ...usual)));
-  return places >= 0 && places <= 10 && Math.abs(amount) < 1e9 ? amount.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212") : show(amount, 4);
+  byId("intercept").textContent = decimals(explanation.intercept);
+  byId("total").textContent = decimals(explanation.prediction);
 }
 
 // The prediction: one request at a time, then another if the values have changed meanwhile.
@@ -123,18 +116,27 @@ async function predict() {
   requesting = false;
 }
 
+// Explain where the model can and the key may, else only predict.
+let explaining = model.explain !== null;
+
 async function request() {
   if (!state.values.every(Number.isFinite)) return present(NaN, "");
   try {
-    const response = await fetch("stream", {
+    const explained = explaining;
+    const response = await fetch(explained ? model.explain : "stream", {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json", ...credential() },
-      body: byId("body").textContent,
+      body: JSON.stringify(explained ? { instances: [state.values] } : { instance: state.values }),
       signal: AbortSignal.timeout(10000),
     });
     const answer = await response.json().catch(() => ({}));
+    if (response.status === 403 && explained) {
+      explaining = false;
+      return request();
+    }
     if (response.status === 401 || response.status === 403) byId("credential").hidden = false;
-    if (response.ok && typeof answer.prediction === "number") return present(answer.prediction, "");
+    const found = explained ? answer.explanations?.[0] : answer;
+    if (response.ok && typeof found?.prediction === "number") return present(found.prediction, "", explained ? found : null);
     return present(NaN, answer.error || `The predictor answered with status ${response.status}.`);
   } catch (failure) {
     return present(NaN, failure.name === "TimeoutError" ? "The predictor did not answer within 10 seconds." : "The predictor can’t be reached.");
@@ -150,12 +152,12 @@ function credential() {
 
 let announcing;
 
-function present(prediction, error) {
+function present(prediction, error, explanation = null) {
   state.prediction = prediction;
   const shown = Number.isFinite(prediction) ? show(prediction) : "–";
   byId("prediction").textContent = shown;
   byId("prediction").title = Number.isFinite(prediction) ? String(prediction) : "";
-  byId("total").textContent = Number.isFinite(prediction) ? decimals(prediction) : "–";
+  explain(explanation);
   byId("error").textContent = error;
   byId("error").hidden = !error;
   draw();
@@ -167,8 +169,8 @@ function present(prediction, error) {
 
 function draw() {
   const feature = features[state.axis];
-  state.x = drawChart(byId("chart"), { feature, target, line, value: state.values[state.axis], prediction: state.prediction });
-  byId("chart-text").textContent = state.x ? "The fitted line" : "These numbers are too large to draw";
+  state.x = drawChart(byId("chart"), { feature, target, value: state.values[state.axis], prediction: state.prediction });
+  byId("chart-text").textContent = state.x ? "The model, other features at their typical values" : "These numbers can\u2019t be drawn";
 }
 
 function drag(event) {
@@ -192,11 +194,10 @@ rows.forEach(({ slider, value }, i) => {
   value.addEventListener("input", () => { read(i); changed(i); });
 });
 byId("axis").addEventListener("change", (event) => { state.axis = Number(event.target.value); draw(); });
-byId("key").addEventListener("change", predict);
+byId("key").addEventListener("change", () => { explaining = model.explain !== null; predict(); });
 for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 byId("chart").addEventListener("pointerdown", (event) => { event.target.setPointerCapture?.(event.pointerId); drag(event); });
 byId("chart").addEventListener("pointermove", drag);
 byId("axis").value = state.axis;
-byId("intercept").textContent = decimals(intercept);
 new ResizeObserver(draw).observe(byId("chart"));
 update();

@@ -1,6 +1,6 @@
 """Puts the document together from its groups of endpoints."""
 
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
 from predictor.web.openapi.build import ERRORS, JSON, STRING, Json, media, record, ref, response
 from predictor.web.openapi.security import SCHEMES, Auth, secure
@@ -18,7 +18,7 @@ _TAGS = {
 
 
 def document(
-    model: LinearModel | None,
+    model: Model | None,
     *,
     name: str,
     version: str | None,
@@ -72,8 +72,7 @@ def document(
     }
 
 
-def _description(model: LinearModel | None) -> str:
+def _description(model: Model | None) -> str:
     if model is None:
         return "No model is loaded. Until one is, shapes and examples are those of y = x."
-    count = len(model.features)
-    return f"A weighted sum of {count} feature{'s' * (count > 1)} and an intercept, for {model.target.name}."
+    return model.summary()

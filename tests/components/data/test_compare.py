@@ -53,7 +53,7 @@ def test_reports_why_a_champion_cannot_be_scored(
     report = compare(dataset, make_entry(2.0), make_entry(1.0, version=1, **names))
     assert report.champion is not None
     assert (report.champion.scores, report.champion.problem) == (None, problem)
-    assert report.difference is None
+    assert report.paired is None
 
 
 def test_refuses_a_candidate_that_does_not_fit_the_data_set(dataset: Dataset, make_entry: MakeEntry) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,14 +13,16 @@ from components.train.report import report
 from components.train.search import Search, SearchError
 from components.train.training import TrainingError, train
 from predictor.model import artifact
-from predictor.model.artifact import Distribution
+from predictor.model.base import Distribution
+from predictor.model.inputs import Input
+from tests.support.models import weights_of
 
 MakeDataset = Callable[..., Dataset]
 
 
 def test_defaults_reach_least_squares_on_the_diabetes_data(tmp_path: Path) -> None:
     result = train(ingest("sklearn://diabetes", tmp_path / "dataset"), tmp_path / "model")
-    assert result.model.weights == pytest.approx([938.2379], abs=1e-4)
+    assert weights_of(result.model) == pytest.approx([938.2379], abs=1e-4)
     assert result.model.intercept == pytest.approx(152.9189, abs=1e-4)
 
 
@@ -32,7 +35,8 @@ def test_model_describes_its_training_data(make_dataset: MakeDataset, tmp_path: 
     dataset = make_dataset()
     model = train(dataset, tmp_path / "model").model
     X, _ = dataset.train()
-    assert (model.features, model.target) == (dataset.features, dataset.target)
+    assert model.inputs == tuple(Input(**asdict(feature)) for feature in dataset.features)
+    assert model.target == dataset.target
     assert model.reference.rows == 50
     assert model.reference.features == dataset.distributions
     assert model.reference.prediction == Distribution.of(model.predict(X))
@@ -87,9 +91,9 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
     result = train(dataset, tmp_path / "model", search=search)
     X, y = dataset.train(["signal"])
     exact = LinearRegression().fit(X, y)
-    assert result.model.weights == pytest.approx(exact.coef_)
+    assert weights_of(result.model) == pytest.approx(exact.coef_)
     assert result.model.intercept == pytest.approx(exact.intercept_)
-    assert [feature.name for feature in result.model.features] == ["signal"]
+    assert [feature.name for feature in result.model.inputs] == ["signal"]
     assert list(result.model.reference.features) == ["signal"]
     assert len(result.trials) == 4
     assert result.metrics["search_seconds"] > 0
@@ -98,7 +102,7 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
 def test_search_may_reorder_the_features(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", search=Search({"features": [["signal", "other"]]}))
-    assert [feature.unit for feature in result.model.features] == ["V", None]
+    assert [feature.unit for feature in result.model.inputs] == ["V", None]
     X, y = dataset.test(["signal", "other"])
     assert np.corrcoef(result.model.predict(X), y)[0, 1] > 0.95
 

@@ -32,7 +32,7 @@ def check(found: Found, endpoint: Endpoint, width: int, body: bytes) -> None:
         content, rows, values, _ = found
         full = answer(SERVICES[width], endpoint, body)
         assert (full.body, full.rows, full.status) == (content, len(rows), 200)
-        assert [SERVICES[width].handle.require().scorer.row(row) for row in rows] == list(values)
+        assert [SERVICES[width].handle.require().model.row(row) for row in rows] == list(values)
 
 
 @given(value=values, width=st.sampled_from([1, 3]))

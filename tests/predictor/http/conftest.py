@@ -12,9 +12,8 @@ from uvicorn.server import ServerState
 
 from predictor.endpoints.routing import Routes
 from predictor.http.protocol import FastProtocol, make_protocol
-from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import Authorizer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
@@ -155,7 +154,7 @@ def make_service(one_feature: LinearModel) -> Iterator[MakeService]:
 
     def make(authorizer: Authorizer | None = None, recorder: Any = None, **settings: Any) -> InferenceService:
         handle = ModelHandle("linear-regressor", Path("models/7"))
-        handle.loaded = LoadedModel(one_feature, "digest", Scorer(one_feature), 0.0)
+        handle.loaded = LoadedModel(one_feature, "digest", 0.0)
         made.append(InferenceService(handle, Settings(**settings), authorizer, recorder))
         return made[-1]
 

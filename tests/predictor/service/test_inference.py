@@ -14,9 +14,8 @@ from predictor.codecs.cost import TooCostly
 from predictor.errors import InvalidInput, TooLarge
 from predictor.feedback.recorder import Predicted
 from predictor.messages import Handler, Request, Response
-from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import Authorizer
 from predictor.service.inference import Call, InferenceService
 from predictor.service.limits import Reservation
@@ -39,7 +38,7 @@ class Recording:
 @pytest.fixture
 def handle(three_features: LinearModel) -> ModelHandle:
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=4)
-    handle.loaded = LoadedModel(three_features, "digest", Scorer(three_features), 0.0)
+    handle.loaded = LoadedModel(three_features, "digest", 0.0)
     return handle
 
 

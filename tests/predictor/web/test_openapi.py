@@ -8,7 +8,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from predictor.model.artifact import LinearModel
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.openapi import document
 
 ENDPOINTS = {

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column, Input
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.html import Page
 from predictor.web.page import index, page
 
@@ -69,9 +71,11 @@ def test_curl_example_uses_the_training_means(three_features: LinearModel) -> No
 def test_script_gets_the_data_it_draws(one_feature: LinearModel, read: Read) -> None:
     model = script_data(read(render(one_feature)))
     (feature,) = model["features"]
-    assert model["intercept"] == 152.5
+    assert model["explain"] == "v1/models/linear-regressor:explain"
     assert model["target"] == {"name": "progression", "unit": None, "minimum": 25.0, "maximum": 346.0}
-    assert (feature["weight"], feature["minimum"], feature["maximum"]) == (938.25, -0.09, 0.17)
+    assert (feature["typical"], feature["minimum"], feature["maximum"]) == (pytest.approx(0.04), -0.09, 0.17)
+    assert feature["curve"][0] == [-0.09, 938.25 * -0.09 + 152.5]
+    assert feature["curve"][-1] == [0.17, 938.25 * 0.17 + 152.5]
     assert len(feature["proportions"]) == len(feature["edges"]) + 1
 
 
@@ -106,7 +110,7 @@ def test_escapes_names_everywhere(hostile: LinearModel, read: Read) -> None:
     assert not reader.named("img")
     assert [tag for tag, _ in reader.elements] == [tag for tag, _ in plain.elements]
     assert [feature["name"] for feature in script_data(reader)["features"]][:3] == [
-        column.name for column in hostile.features
+        column.name for column in hostile.inputs
     ][:3]
 
 
@@ -147,7 +151,7 @@ def test_headers_hold_content_type_policy_and_etag(
 @pytest.mark.parametrize("value", [1.7e308, 5e-324, 0.0, -1.0])
 def test_renders_constant_and_extreme_features(value: float, read: Read) -> None:
     spread = Distribution(mean=value, deviation=0.0, edges=(), proportions=(1.0,))
-    column = Column("x", value, value)
+    column = Input("x", value, value)
     model = LinearModel((1.0,), 0.0, (column,), Column("y", 0.0, 1.0), Reference(1, {"x": spread}, spread))
     assert script_data(read(render(model)))["features"][0]["minimum"] == value
 

@@ -15,7 +15,8 @@ from components.registry.decision import Decision
 from components.registry.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.model.artifact import Column, Distribution, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column, Input
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry
 
@@ -25,7 +26,7 @@ TRAINED = np.random.default_rng(0).normal(size=1000)
 MODEL = linear_model(
     (2.0,),
     1.0,
-    features=[Column("bmi", -3.0, 3.0)],
+    features=[Input("bmi", -3.0, 3.0)],
     target=Column("progression", 0.0, 1.0),
     reference=Reference(1000, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
 )
@@ -64,8 +65,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
     """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
-    recorder.record_predictions(Predicted("many", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
-    stored = recorder.record_ground_truth([GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
+    recorder.record_predictions(Predicted("many", "", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
+    stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None
     stored.result(60)
     recorder.close()

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from components.operations.monitor.drift import PREDICTION, Drift, drift, stability_index
 from components.operations.monitor.due import Policy, Seen, decide
 from components.operations.monitor.watch import look
-from predictor.model.artifact import Column, Distribution, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column, Input
 from tests.support.models import linear_model
 
 ROWS = 5000
@@ -25,7 +26,7 @@ TRAINED = np.random.default_rng(0).normal(size=ROWS)
 MODEL = linear_model(
     (2.0,),
     1.0,
-    features=[Column("bmi", float(TRAINED.min()), float(TRAINED.max()))],
+    features=[Input("bmi", float(TRAINED.min()), float(TRAINED.max()))],
     target=Column("target", 0.0, 1.0),
     reference=Reference(ROWS, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
 )
@@ -90,7 +91,7 @@ def test_a_shifted_distribution_exceeds_chance() -> None:
 
 def test_an_unchanged_constant_feature_has_no_drift() -> None:
     constant = Distribution.of(np.zeros(10))
-    model = replace(MODEL, reference=Reference(10, {"bmi": constant}, constant))
+    model = linear_model((2.0,), 1.0, features=["bmi"], reference=Reference(10, {"bmi": constant}, constant))
     assert drift(model, {"bmi": np.zeros(5)}, np.zeros(5))["bmi"].index == pytest.approx(0, abs=1e-6)
 
 
@@ -117,7 +118,7 @@ def test_sees_nothing_without_feedback(tmp_path: Path) -> None:
 
 def test_names_a_feature_of_the_champion_that_was_not_recorded(tmp_path: Path) -> None:
     record_predictions(tmp_path, "2026-01-10", TRAINED[:10])
-    other = replace(MODEL, features=(replace(MODEL.features[0], name="s5"),))
+    other = linear_model((2.0,), 1.0, features=["s5"])
     with pytest.raises(ValueError, match="s5: no such feature was kept"):
         look(str(tmp_path), other, "3", now=now("2026-01-10"))
 
