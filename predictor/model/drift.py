@@ -130,8 +130,8 @@ def effective_rows(bins: NDArray[np.intp], requests: NDArray[np.intp], count: in
     """Return how many independent rows tell as much about the bins' shares as these do.
 
     Rows of one request may resemble each other. Their number is divided by the mean design effect of the
-    shares, requests being the clusters, if it is above 1 (Rao and Scott, The analysis of categorical data from
-    complex sample surveys, 1981). Rows of a single request count as one.
+    shares, requests being the clusters, if it is above 1 (Rao and Scott, Categorical data from complex
+    samples, 1981). Rows of a single request count as one.
 
     Args:
         bins: of each row, of shape (n,).
