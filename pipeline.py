@@ -76,6 +76,7 @@ def linear_regressor(
     evidence: str = "interval",
     reused_rows: str = "count",
     reason: str = "by hand",
+    answers: str = "",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
     planned = plan(
@@ -129,6 +130,7 @@ def linear_regressor(
         run_id=run_id,
         git_commit=git_commit,
         reason=reason,
+        answers=answers,
         floor_r2=floor_r2,
         minimum_improvement=minimum_improvement,
         incomparable=incomparable,

@@ -26,6 +26,7 @@ class Run:
         group: the namespace, or ``local``.
         git_commit: of the code, where it is known.
         reason: why it was started: by hand, schedule, new data, drift ...
+        answers: the days whose drift it answers, ``2026-01-25/2026-01-31``; empty for none.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Run:
     group: str = "local"
     git_commit: str = ""
     reason: str = ""
+    answers: str = ""
 
 
 def register(
@@ -122,6 +124,7 @@ def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, 
         "dataset_fingerprint": report.fingerprint,
         "git_commit": run.git_commit,
         "reason": run.reason,
+        "answers": run.answers,
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
         "model_source_group": run.group,

@@ -8,14 +8,23 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.data.compare import Entry
 from components.data.rows import RowSketch
 from components.registry.decision import Decision
 from components.registry.folders import FolderError, Folders, local_path, open_folders
-from components.registry.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
+from components.registry.index import (
+    CHALLENGER,
+    CHAMPION,
+    RUN,
+    WITHDRAWN,
+    Index,
+    Version,
+    open_index,
+    run_tag,
+)
 from predictor.model import artifact
 
 UNFINISHED = "registering"
@@ -141,6 +150,19 @@ class Registry:
         )
         return [rows for rows in found if rows]
 
+    def answered(self) -> str:
+        """Return the days whose drift the last attempt of a retraining has answered, promoted or refused.
+
+        Empty where there was none. A run that failed before its model was registered is no attempt.
+        """
+        runs = (
+            json.loads(value)
+            for version in self._index.latest()
+            for name, value in version.tags.items()
+            if name.startswith(RUN) and value != UNFINISHED
+        )
+        return max((str(run.get("answers", "")) for run in runs), key=_last_day, default="")
+
     def register(
         self,
         folder: str | Path,
@@ -182,7 +204,8 @@ class Registry:
             if self._index.shared:
                 self._await_turn(version)
             decision = self._promote_if_better(version, run_id, decide)
-            self._index.tag(version.number, key, decision.to_json(reason=lineage.get("reason", "")))
+            about = {name: lineage.get(name, "") for name in ("reason", "answers")}
+            self._index.tag(version.number, key, decision.to_json(**about))
             return self._result(version, decision)
 
     def _create(self, digest: str, key: str, lineage: Mapping[str, str]) -> Version:
@@ -205,7 +228,7 @@ class Registry:
             decision = decide(champion)
             if decision.promote and (why := self._index.version(version.number).withdrawn):
                 reason = f"version {version.number} was withdrawn, and stays so until it is put back: {why}"
-                decision = Decision(promote=False, reasons=(*decision.reasons, reason))
+                decision = replace(decision, promote=False, reasons=(*decision.reasons, reason))
             self._index.tag(version.number, DECISION, decision.to_json(run_id=run_id))
             if not decision.promote:
                 return decision
@@ -266,3 +289,7 @@ def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-
             "name an object store as root, such as s3://bucket/prefix"
         )
     return Registry(index, open_folders(root, name))
+
+
+def _last_day(days: str) -> str:
+    return days.rpartition("/")[2]
