@@ -7,6 +7,7 @@ import json
 from predictor.web.openapi.build import (
     ARROW,
     BODY_ERRORS,
+    BYTES,
     CSV,
     JSON,
     NDJSON,
@@ -117,7 +118,7 @@ def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                 "Predict many rows",
                 response(
                     "A prediction for each row, in order. The type is that of Accept, or of the body.",
-                    {JSON: predictions, CSV: media(STRING, predictions=column), ARROW: media()},
+                    {JSON: predictions, CSV: media(STRING, predictions=column), ARROW: media(BYTES)},
                 ),
                 *BODY_ERRORS,
                 406,
@@ -128,7 +129,7 @@ def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": subject.rows}),
                         CSV: media(STRING, rows=rows),
-                        ARROW: media(),
+                        ARROW: media(BYTES),
                     }
                 ),
             )
