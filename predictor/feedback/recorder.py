@@ -1,12 +1,14 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, the time, the model's version, the features and the prediction. A file
-``truths/DAY/NAME.parquet`` has id, index, time and true value. Columns other than the features begin with an
-underscore.
+index in it, who asked, the time, the model's version, the features and the prediction. A category is its
+name, null if the model does not know it, and what stands for a missing value is in its place. A file
+``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value. Columns other
+than the features begin with an underscore.
 
-Readers join the two by ``_id`` and ``_row``. If a key occurs twice, the last row counts: a batch whose
-writing was interrupted may be written again.
+Readers join the two by ``_id``, ``_row`` and the principal: ``_for`` of a label is the ``_principal`` of the
+prediction, or null where the label may be of anybody's. Rows may be repeated: a batch whose writing was
+interrupted may be written again.
 """
 
 import io
@@ -19,7 +21,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from itertools import chain, count, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,13 @@ from numpy.typing import NDArray
 from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.store import Put
 from predictor.model.artifact import reserved_names
+from predictor.model.inputs import Input, Inputs
 
 MAX_LABELS = 100_000
 """How many requests one body of ground truth may label."""
+
+MAX_PRINCIPAL = 256
+"""Characters of the name of a principal in a label."""
 
 LAST_ROW = 2**53 - 1
 """The largest index of a row: every JSON reader has integers up to here exactly."""
@@ -40,6 +46,7 @@ _NUMBER_BYTES = 32
 """Memory of a number in a sequence."""
 _CLOSING_SECONDS = 5.0
 
+T = TypeVar("T")
 Rows = NDArray[np.float64] | Sequence[Sequence[float]]
 Values = NDArray[np.float64] | Sequence[float]
 
@@ -51,8 +58,9 @@ class Predicted(NamedTuple):
 
     Attributes:
         id: the request's id.
+        principal: the name of who asked; empty for whoever sent no credential.
         seconds: when they were predicted, since 1970.
-        names: of the features.
+        inputs: of the model.
         version: the model's version.
         rows: shape (n, d), as an array or, of a small request, as sequences.
         values: their predictions, shape (n,), likewise.
@@ -60,8 +68,9 @@ class Predicted(NamedTuple):
     """
 
     id: str
+    principal: str
     seconds: float
-    names: tuple[str, ...]
+    inputs: Inputs
     version: str
     rows: Rows
     values: Values
@@ -72,20 +81,29 @@ class Predicted(NamedTuple):
         """About how many bytes it takes in memory."""
         if isinstance(self.rows, np.ndarray):
             return self.rows.nbytes + np.asarray(self.values).nbytes + _ITEM_BYTES
-        return len(self.values) * (len(self.names) + 1) * _NUMBER_BYTES + _ITEM_BYTES
+        return len(self.values) * (self.inputs.width + 1) * _NUMBER_BYTES + _ITEM_BYTES
 
 
 class GroundTruth(NamedTuple):
-    """The true values of successive rows of one request, from the index ``first`` on."""
+    """The true values of successive rows of one request.
+
+    Attributes:
+        id: the request's id.
+        targets: the true values.
+        first: the index of the first of these rows in the request.
+        principal: who made that request; None for whoever did.
+    """
 
     id: str
     targets: Sequence[float]
     first: int = 0
+    principal: str | None = None
 
 
 class GroundTruthRequest(NamedTuple):
-    """The ground truth that one request brought, and a future that is done once it is stored."""
+    """The ground truth that one request brought, by whom, and a future that is done once it is stored."""
 
+    principal: str
     seconds: float
     labels: Sequence[GroundTruth]
     stored: Future[None]
@@ -106,7 +124,7 @@ class Recorder:
         self._put = put
         self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
         self._numbers = count()
-        self._recordable: tuple[tuple[str, ...], bool] = ((), True)
+        self._recordable: tuple[Inputs, bool] = (Inputs(), True)
         self.predictions = BatchWriter[Predicted]("predictions", self._write_predictions, limit, seconds)
         self.ground_truth = BatchWriter[GroundTruthRequest](
             "truths", self._write_ground_truth, limit, min(0.2, seconds)
@@ -114,20 +132,24 @@ class Recorder:
 
     def record_predictions(self, item: Predicted) -> None:
         """Record predictions. Without room, or with reserved feature names, they are only counted as lost."""
-        names, recordable = self._recordable
-        if item.names is not names:
-            recordable = _check_names(item.names)
-            self._recordable = item.names, recordable
+        inputs, recordable = self._recordable
+        if item.inputs is not inputs:
+            recordable = _check_names(item.inputs.names)
+            self._recordable = item.inputs, recordable
         if recordable:
             self.predictions.offer(item, item.size)
         else:
             self.predictions.reject()
 
-    def record_ground_truth(self, labels: Sequence[GroundTruth]) -> Future[None] | None:
-        """Record ground truth; returns a future that is done once it is stored, or None without room."""
+    def record_ground_truth(self, principal: str, labels: Sequence[GroundTruth]) -> Future[None] | None:
+        """Record ground truth that a principal sent.
+
+        Returns:
+            A future that is done once it is stored; None without room.
+        """
         size = sum(8 * len(label.targets) + _ITEM_BYTES for label in labels)
         stored: Future[None] = Future()
-        item = GroundTruthRequest(time.time(), labels, stored)
+        item = GroundTruthRequest(principal, time.time(), labels, stored)
         return stored if self.ground_truth.offer(item, size) else None
 
     def close(self) -> None:
@@ -137,19 +159,22 @@ class Recorder:
 
     def _write_predictions(self, batch: list[Predicted]) -> None:
         # A reloaded model may have other features; they go to a file of their own.
-        for names, items in groupby(batch, key=attrgetter("names")):
-            self._write("predictions", _prediction_columns(names, list(items)))
+        for inputs, items in groupby(batch, key=attrgetter("inputs")):
+            self._write("predictions", _prediction_columns(inputs, list(items)))
 
     def _write_ground_truth(self, batch: list[GroundTruthRequest]) -> None:
-        labels = [(item.seconds, label) for item in batch for label in item.labels]
-        lengths = [len(label.targets) for _, label in labels]
+        labels = [label for item in batch for label in item.labels]
+        lengths = [len(label.targets) for label in labels]
+        counts = [sum(len(label.targets) for label in item.labels) for item in batch]
         self._write(
             "truths",
             {
-                "_id": _repeat([label.id for _, label in labels], lengths),
-                "_row": _row_indexes([label.first for _, label in labels], lengths),
-                "_time": _microseconds([seconds for seconds, _ in labels], lengths),
-                "_target": np.concatenate([np.asarray(label.targets, np.float64) for _, label in labels]),
+                "_id": _repeat([label.id for label in labels], lengths),
+                "_row": _row_indexes([label.first for label in labels], lengths),
+                "_principal": _repeat([item.principal for item in batch], counts),
+                "_for": _repeat([label.principal for label in labels], lengths),
+                "_time": _microseconds([item.seconds for item in batch], counts),
+                "_target": np.concatenate([np.asarray(label.targets, np.float64) for label in labels]),
             },
         )
         for item in batch:
@@ -182,17 +207,26 @@ def _check_names(names: tuple[str, ...]) -> bool:
     return not reserved
 
 
-def _prediction_columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]:
+def _prediction_columns(inputs: Inputs, items: Sequence[Predicted]) -> dict[str, Any]:
     lengths = [len(item.values) for item in items]
     rows = _join([item.rows for item in items])
     return {
         "_id": _repeat([item.id for item in items], lengths),
         "_row": _row_indexes([item.first for item in items], lengths),
+        "_principal": _repeat([item.principal for item in items], lengths),
         "_time": _microseconds([item.seconds for item in items], lengths),
         "_version": _repeat([item.version for item in items], lengths),
-        **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
+        **{one.name: _values(one, rows[:, i]) for i, one in enumerate(inputs)},
         "_prediction": _join([item.values for item in items]),
     }
+
+
+def _values(one: Input, numbers: NDArray[np.float64]) -> Any:
+    """Return the values of an input, as training reads them, from their numbers of shape (n,)."""
+    if one.type == "category":
+        # The number of an unknown category is -1.
+        return np.array([*one.categories, None], object)[numbers.astype(np.int64)].tolist()
+    return numbers == 1 if one.type == "boolean" else np.ascontiguousarray(numbers)
 
 
 def _join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
@@ -204,7 +238,7 @@ def _join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
     return np.concatenate(arrays)
 
 
-def _repeat(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
+def _repeat(values: Sequence[T], lengths: Sequence[int]) -> list[T]:
     return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
 
 

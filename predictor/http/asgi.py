@@ -58,7 +58,8 @@ class RequestContext:
         self.receive = receive
         self.send = send
         self.complete = False
-        route = application.routes.find(self.path)
+        route = application.routes.find(self.path, scope["query_string"])
+        self.takes_records = route.takes_records
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
         takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
@@ -66,14 +67,20 @@ class RequestContext:
             endpoint, handler = "preflight", preflight
         elif takes_events and cloud_events.is_event(self.fields):
             endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
-        client = str((scope.get("client") or ("",))[0])
         self.call = Call(
-            endpoint, route.scope_of(self.method), handler, self.fields, client, self.method, self.path
+            endpoint,
+            route.scope_of(self.method),
+            handler,
+            self.fields,
+            client=str((scope.get("client") or ("",))[0]),
+            method=self.method,
+            path=self.path,
+            forwarded=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
         )
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
-        sends_records = self.call.endpoint == "stream" and self.method == "POST" and self._sends_records()
+        sends_records = self.takes_records and self.method == "POST" and self._sends_records()
         if sends_records:
             self.call = self.call._replace(endpoint="stream_ndjson")
         with Exchange(self.service, self.call) as exchange:
@@ -154,12 +161,12 @@ class RequestContext:
         """Answer records as they arrive, until the client ends or the server does."""
         service = self.service
         try:
-            service.authorize(self.call)
+            principal = service.authorize(self.call).principal
             headers = RequestHeaders.of(self.fields)
             headers.choose(NDJSON)
             if headers.content_encoding:
                 raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
-            records = Records(service, headers.request_id)
+            records = Records(service, principal, headers.request_id)
         except PredictorError as error:
             exchange.response = Response.refusal(error)
             await self._write(exchange.response)
