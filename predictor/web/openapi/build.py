@@ -105,5 +105,5 @@ def operation(
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """Return a parameter in the path; ``more`` is its schema or its content, with examples."""
+    """Return a parameter in the path; ``more`` is its schema and examples."""
     return {"name": name, "in": "path", "required": True, "description": description, **more}
