@@ -96,7 +96,8 @@ def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                     path_parameter(
                         "instance",
                         f"A row as JSON: {form}, or an object by feature name.",
-                        content={JSON: media(ref("Instance"), row=subject.instance)},
+                        schema=STRING,
+                        examples={"row": {"value": _compact(subject.instance)}},
                     ),
                     *intervals,
                 ],
@@ -147,13 +148,19 @@ def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                     path_parameter(
                         "instances",
                         "Rows as a JSON list.",
-                        content={JSON: media(ref("Instances"), rows=by_path)},
+                        schema=STRING,
+                        examples={"rows": {"value": _compact(by_path)}},
                     ),
                     *intervals,
                 ],
             )
         },
     }
+
+
+def _compact(value: object) -> str:
+    """Return JSON for a path."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _csv(header: list[str], rows: list[list[float]], line_end: str = "\n") -> str:

@@ -97,7 +97,7 @@ def schemas(subject: Subject) -> dict[str, Json]:
             description="The features by name, in any order.",
             additionalProperties=False,
         ),
-        "Instance": {"anyOf": forms},
+        "Instance": {"oneOf": forms},
         "Instances": array(ref("Instance"), minItems=1),
         "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
     }

@@ -31,7 +31,7 @@ def schemas(subject: Subject) -> dict[str, Json]:
             "description": "Other members are ignored.",
         },
         "V1Instances": record({"instances": ref("Instances")}),
-        "V1Inputs": record({"inputs": {"anyOf": [ref("Instances"), ref("V1Columns")]}}),
+        "V1Inputs": record({"inputs": {"oneOf": [ref("Instances"), ref("V1Columns")]}}),
         "V1Columns": columns,
         **(_explanation_schemas(subject) if subject.contributions else {}),
     }

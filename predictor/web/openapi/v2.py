@@ -37,7 +37,8 @@ def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of this protocol."""
     width = len(subject.names)
     sizes = array({**INTEGER, "minimum": 0}, minItems=1, maxItems=2)
-    data = array(NUMBER) if width == 1 else {"anyOf": [array(NUMBER), array(ref("Row"))]}
+    numbers, rows = array(NUMBER, minItems=1), array(ref("Row"), minItems=1)
+    data = numbers if width == 1 else {"oneOf": [numbers, rows]}
     return {
         "InputTensor": record(
             {
