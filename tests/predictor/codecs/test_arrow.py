@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -253,6 +254,24 @@ def test_corrupted_streams_of_mixed_columns_raise_only_invalid_input(
             continue
         assert X.shape[1] == len(MIXED)
         assert (X[:, 2:] >= -1).all()
+
+
+def test_offsets_of_texts_stay_within_their_buffer() -> None:
+    body = stream(pa.table({"city": pa.array(["Bern", "Bern"], pa.large_string())}))
+    offsets = struct.pack("<3q", 0, 4, 8)
+    place = body.index(offsets)
+    most = 2**63
+    for wrong in (
+        (0, 4, 9),
+        (0, 9, 8),
+        (-1, 4, 8),
+        (0, most - 1, -most + 3),
+        (0, 4, -most),
+        (1 << 40, 1 << 40, 1 << 40),
+    ):
+        changed = body[:place] + struct.pack("<3q", *wrong) + body[place + len(offsets) :]
+        with pytest.raises(InvalidInput, match="a text of city ends outside of its record batch"):
+            arrow.read(Request(body=changed), Inputs([CITY]))
 
 
 @given(values=hnp.arrays(np.float64, st.integers(1, 50), elements=finite))

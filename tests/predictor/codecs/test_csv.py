@@ -84,6 +84,16 @@ def test_a_first_line_of_valid_categories_is_a_row_and_any_other_a_header() -> N
             codes(text)
 
 
+@pytest.mark.parametrize(
+    "cell", ['""', '"1,2"', '"1],[2"', "1 2", '"\n"', "[1]", "1;2", "0x10", "1_0", "nan"]
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_cell_is_one_number_or_refused(cell: str, rows: int) -> None:
+    text = "b,id,a\n" + f"{cell},x,1\n" * rows
+    with pytest.raises(InvalidInput, match="line 2, b: "):
+        read(text.encode(), ["a", "b"])
+
+
 def test_brackets_cannot_smuggle_in_rows() -> None:
     with pytest.raises(InvalidInput, match="line 1"):
         read(b"1],[2\n", ["a"])

@@ -36,7 +36,7 @@ def send(form: Form) -> bytes:
     return response.body
 
 
-@pytest.mark.parametrize("count", [1, 4, 3000])
+@pytest.mark.parametrize("count", [1, 4, 1500])
 def test_a_table_has_one_answer_in_every_form(count: int) -> None:
     rows = (MIXED_ROWS * count)[:count]
     expected = [prediction(row) for row in rows]
@@ -57,7 +57,7 @@ rows_of_any_values = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(rows=rows_of_any_values)
 def test_any_table_has_one_answer_in_every_form(rows: list[Row]) -> None:
     answers = {form.name: predictions(form, send(form)) for form in forms(rows)}
@@ -304,10 +304,11 @@ def test_the_number_of_rows_is_limited_in_every_form() -> None:
         assert (response.status, response.body) == (413, b'{"error":"more than 5 rows"}'), form.name
 
 
-def test_reading_ends_when_nobody_waits_any_more() -> None:
-    for form in forms(MIXED_ROWS * 20_000):
-        if form.media == NDJSON or "2**" in form.name:
-            continue
+def test_reading_many_rows_ends_when_nobody_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_bulk, "PIECE", 2**9)
+    for form in forms(MIXED_ROWS * 300):
+        if form.media == NDJSON or form.name.startswith(("V2, binary", "gRPC, raw")):
+            continue  # their records are few, or their numbers are read at once
         request = Request(RequestHeaders(form.media, json_length=form.json_length), form.body, abandoned=True)
         with pytest.raises(DeadlineExceeded):
             ENDPOINTS[form.path](SERVICE, request)
