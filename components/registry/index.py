@@ -7,9 +7,11 @@ import fcntl
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 WITHDRAWN = "withdrawn"
+REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
+SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -182,15 +186,42 @@ def _connect(uri: str) -> "MlflowClient":
     # patience would be more than four.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    from mlflow.store.db import utils
     from mlflow.tracking import MlflowClient
 
+    # MLflow compiles all its migrations to learn the name of the newest, two seconds of each step.
+    utils._get_latest_schema_revision = _newest_migration  # noqa: SLF001
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+@cache
+def _newest_migration() -> str:
+    """Read the name of MLflow's newest migration off the files: the one that no other follows."""
+    from mlflow.store import db_migrations
+
+    (folder,) = db_migrations.__path__
+    names: set[str] = set()
+    followed: set[str] = set()
+    for file in Path(folder, "versions").glob("*.py"):
+        found = dict(REVISION.findall(file.read_text(encoding="utf-8")))
+        names.add(found.get("revision", ""))
+        followed.add(found.get("down_revision", ""))
+    (newest,) = names - followed - {""}
+    return newest
+
+
 def _create_database(path: Path) -> None:
-    """Make MLflow's tables beside their place: half of them would be refused by every later run."""
+    """Make MLflow's tables beside their place: half of them would be refused by every later run.
+
+    They are read from ``mlflow.sql``, unless that is of another release; MLflow itself gets there by all its
+    migrations, one by one, which takes three seconds.
+    """
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
+    schema = SCHEMA_FILE.read_text(encoding="utf-8")
+    if f"'{_newest_migration()}'" in schema:
+        with closing(sqlite3.connect(unfinished)) as database:
+            database.executescript(schema)
     _connect(_sqlite_uri(unfinished))
     unfinished.rename(path)
 

@@ -6,6 +6,7 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -231,6 +232,30 @@ class Registry:
         )
 
 
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def check_places(root: str | Path, tracking_uri: str, name: str) -> Index:
+    """Return the index for a root, a tracking URI and a name that go together; nothing is opened yet.
+
+    Raises:
+        ValueError: they do not go together, or the name is no name of a folder.
+    """
+    if not MODEL_NAME.fullmatch(name):
+        raise ValueError(
+            f"a model's name has letters, digits, '.', '_' and '-', at most 200, and begins with a letter or "
+            f"a digit; not {name!r}"
+        )
+    path = local_path(root)
+    index = open_index(tracking_uri, name, default=path / "mlflow.db" if path else None)
+    if path and index.shared:
+        raise ValueError(
+            f"a tracking server can't reach folders on this machine ({path}): "
+            "name an object store as root, such as s3://bucket/prefix"
+        )
+    return index
+
+
 def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-regressor") -> Registry:
     """The registry with its folders under ``root`` and its index where ``tracking_uri`` says.
 
@@ -240,16 +265,10 @@ def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-
         name: of the registered model.
 
     Raises:
-        ValueError: no index is named for an object store, or a server is asked to index local folders.
+        ValueError: no index is named for an object store, a server is asked to index local folders, or the
+            name is no name of a folder.
     """
-    path = local_path(root)
-    index = open_index(tracking_uri, name, default=path / "mlflow.db" if path else None)
-    if path and index.shared:
-        raise ValueError(
-            f"a tracking server can't reach folders on this machine ({path}): "
-            "name an object store as root, such as s3://bucket/prefix"
-        )
-    return Registry(index, open_folders(root, name))
+    return Registry(check_places(root, tracking_uri, name), open_folders(root, name))
 
 
 def _decision(document: str) -> Decision:

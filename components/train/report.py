@@ -19,6 +19,7 @@ def report(result: TrainingResult) -> str:
         log_y=True,
     )
     parts = [
+        paragraph(f"Source: {result.source}"),
         *([paragraph(f"Warning: {result.warning}.")] if result.warning else []),
         paragraph(
             f"The loss fell from {result.metrics['initial_loss']:.6g} to {result.metrics['final_loss']:.6g}, "

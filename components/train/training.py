@@ -40,6 +40,7 @@ class TrainingResult:
         model: as it was written.
         digest: of the model folder.
         fingerprint: of the dataset.
+        source: where the dataset came from.
         candidate: the features and the parameters it was fitted with.
         metrics: by name: rows; iterations; initial_loss and final_loss, what descent lowered over the
             training rows; loss_above_minimum, how much lower it could be (with l1, at most); training_seconds
@@ -54,6 +55,7 @@ class TrainingResult:
     model: Model
     digest: str
     fingerprint: str
+    source: str
     candidate: Candidate
     metrics: dict[str, float]
     steps: NDArray[np.int64]
@@ -144,6 +146,7 @@ def train(
         model,
         digest,
         dataset.fingerprint,
+        dataset.source,
         chosen,
         metrics,
         steps,
