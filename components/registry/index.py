@@ -8,12 +8,14 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from components.registry import tracking
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 WITHDRAWN = "withdrawn"
+TRACKED = "mlflow_run"
+"""The tag of a version that names the MLflow run which made it."""
 REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
 SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -128,9 +132,28 @@ class Index:
                 raise
 
     def create(self, source: str, tags: Mapping[str, str]) -> Version:
-        """Make the next version."""
-        created = self._client.create_model_version(self._name, source, tags=dict(tags), await_creation_for=0)
+        """Make the next version, linked with the MLflow run that its tags name."""
+        created = self._client.create_model_version(
+            self._name, source, run_id=tags.get(TRACKED), tags=dict(tags), await_creation_for=0
+        )
         return _version(created)
+
+    def begin_run(self, run_id: str, name: str) -> str:
+        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        with self.exclusive():
+            folder = (self._database.parent / "mlruns").as_uri() if self._database else None
+            return tracking.begin(self._client, self._name, folder, run_id, name)
+
+    def end_run(
+        self,
+        tracked: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        reports: Iterable[Path],
+    ) -> None:
+        """Write what is known of a pipeline run that ended."""
+        tracking.end(self._client, tracked, parameters, metrics, tags, reports)
 
     def delete(self, number: int) -> None:
         """Take a version out; its number is not used again."""

@@ -8,9 +8,10 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from components.data.compare import Entry
 from components.registry.decision import Decision
@@ -72,6 +73,29 @@ class Registry:
     def has(self, number: int) -> bool:
         """Whether there is a version with this number."""
         return self._index.find(number) is not None
+
+    def begin_run(self, run_id: str, name: str) -> str:
+        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        return self._index.begin_run(run_id, name)
+
+    def end_run(
+        self,
+        tracked: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        reports: Iterable[Path],
+    ) -> None:
+        """Write what is known of a pipeline run that ended.
+
+        Args:
+            tracked: MLflow's id of the run.
+            parameters: by name.
+            metrics: by name; those that are not finite are left out.
+            tags: by name.
+            reports: files for people. A store that does not take them is no error.
+        """
+        self._index.end_run(tracked, parameters, metrics, tags, reports)
 
     def note(self, number: int, key: str, value: str) -> None:
         """Set a tag of a version."""

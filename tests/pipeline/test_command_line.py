@@ -27,7 +27,7 @@ from pipeline import main
         (["run", "--local", "/dev/null/here"], "/dev/null/here/runs"),
         (["show", "--local", "/nowhere"], "there is no run below /nowhere"),
         (
-            ["serve", "--local", "/nowhere", "--port=18080", "--grpc-port=18081"],
+            ["serve", "--local", "/nowhere"],
             "has no champion in /nowhere",
         ),
         (["run", "--param", "search=[]"], "search is a JSON object"),

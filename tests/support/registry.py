@@ -15,18 +15,15 @@ def dump_schema(database: Path) -> str:
     """Return what ``components/registry/mlflow.sql`` has to hold for a database that MLflow made itself."""
     with closing(sqlite3.connect(database)) as connection:
         tables = connection.execute(
-            "SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY rowid"
+            "SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY type != 'table', type, name"
         ).fetchall()
         (release,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return "".join(
-        f"{line};\n"
-        for line in (
-            *(sql for (sql,) in tables),
-            f"INSERT INTO alembic_version VALUES ('{release}')",
-            "INSERT INTO workspaces VALUES "
-            "('default', 'Default workspace for legacy resources', NULL, NULL, NULL)",
-        )
+    workspace = "'default', 'Default workspace for legacy resources', NULL, NULL, NULL"
+    stamps = (
+        f"INSERT INTO alembic_version VALUES ('{release}')",
+        f"INSERT INTO workspaces VALUES ({workspace})",
     )
+    return "".join(f"{line};\n" for line in (*(sql for (sql,) in tables), *stamps))
 
 
 def empty_registry(factory: pytest.TempPathFactory, root: Path) -> Path:

@@ -105,7 +105,6 @@ def show(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Serve the champion, or a version, without training."""
     root = options.local.expanduser().absolute()
-    check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
     with during(f"the registry in {root}"):
         registry = open_registry(root, name=options.model_name)
         version = registry.champion()
@@ -113,6 +112,7 @@ def serve(options: argparse.Namespace) -> int:
             raise CommandError(f"{options.model_name} has no champion in {root}: train one with run")
         if options.version:
             version = registry.version(options.version)
+    check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
     _serve(registry.uri(version), options.model_name, options)
     return 0
 

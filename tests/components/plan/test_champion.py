@@ -21,8 +21,8 @@ def test_names_the_other_target_and_the_option_to_add(champion_root: Path) -> No
     with pytest.raises(ChampionError) as caught:
         plan.python_func(str(champion_root), source="nowhere.csv", features=["x"], target="Flat price (€)")
     assert str(caught.value) == (
-        "linear-regressor is the name of a model of 'y': its champion, version 1, can't be compared with a model "
-        "of 'Flat price (€)'. Give the new model a name of its own, with "
+        "linear-regressor is the name of a model of 'y': its champion, version 1, can't be compared with a "
+        "model of 'Flat price (€)'. Give the new model a name of its own, with "
         "--param model_name=linear-regressor-flat-price, or let it take over this name, with "
         "--param incomparable=replace"
     )
