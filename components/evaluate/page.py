@@ -39,15 +39,12 @@ def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry |
     )
 
 
-def _baseline(dataset: Dataset, target: NDArray[np.float64]) -> Scores | None:
+def _baseline(dataset: Dataset, target: NDArray[np.float64]) -> Scores:
     """Score always answering the mean of the training rows, which any model should beat."""
-    if dataset.moments is None:
-        return None
-    mean = np.ldexp(dataset.moments.mean[-1], dataset.moments.exponent[-1])
-    return score(target, np.full(target.shape, mean))
+    return score(target, np.full(target.shape, dataset.target_mean))
 
 
-def _scores(report: Report, baseline: Scores | None) -> list[str]:
+def _scores(report: Report, baseline: Scores) -> list[str]:
     contenders = [("candidate", report.candidate)]
     if report.champion:
         contenders.append((_name(report.champion), report.champion))
@@ -58,11 +55,13 @@ def _scores(report: Report, baseline: Scores | None) -> list[str]:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
         parts.append(paragraph(f"The champion can't be compared: {report.champion.problem}."))
-    if interval := report.difference:
+    if (paired := report.paired) and paired.champion_mse > 0:
+        improvement = paired.improvement / paired.champion_mse
+        bound = paired.lower_bound(0.025)
         parts.append(
             paragraph(
-                f"Mean squared error of the candidate minus the champion's: {interval.value:.6g}, "
-                f"{interval.confidence:.0%} bootstrap interval {interval.low:.6g} to {interval.high:.6g}."
+                f"The candidate's mean squared error is lower by {improvement:.2%}; "
+                f"the lower bound of this at 97.5 % is {bound:.2%} (paired t interval)."
             )
         )
     return parts

@@ -27,6 +27,7 @@ TRACKED = "mlflow_run"
 """The tag of a version that names the MLflow run which made it."""
 REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
 SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
+RUN = "run/"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -199,7 +200,7 @@ def run_tag(run_id: str) -> str:
         raise ValueError(
             f"a run id is made of letters, digits, '.', '_' and '-', at most 200; not {run_id!r}"
         )
-    return f"run/{run_id}"
+    return f"{RUN}{run_id}"
 
 
 def _connect(uri: str) -> "MlflowClient":

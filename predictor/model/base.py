@@ -7,7 +7,7 @@ that package knows a model through this interface alone.
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -15,55 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InvalidInput
-from predictor.model.inputs import Column, Input
+from predictor.model.drift import Distribution as Distribution  # importable beside Reference
+from predictor.model.drift import fixed_edges
+from predictor.model.inputs import Column, Input, Inputs
 from predictor.wording import shown
 
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A column's distribution in training, as a histogram.
-
-    ``edges`` are the k - 1 inner bin edges, strictly increasing; a value v falls into bin
-    ``searchsorted(edges, v, side="right")``. ``proportions`` are the k shares of the training rows.
-    """
-
-    mean: float
-    deviation: float
-    edges: tuple[float, ...]
-    proportions: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64], bins: int = 10) -> "Distribution":
-        """Describe finite values of shape (n,) by at most ``bins`` bins of equal share; ties merge bins."""
-        return cls._over(np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1])), values)
-
-    @classmethod
-    def of_input(cls, model_input: Input, values: NDArray[np.float64]) -> "Distribution":
-        """Describe the numbers of an input, shape (n,); booleans and categories have a bin each."""
-        edges = fixed_edges(model_input)
-        return cls.of(values) if edges is None else cls._over(np.asarray(edges), values)
-
-    @classmethod
-    def _over(cls, edges: NDArray[np.float64], values: NDArray[np.float64]) -> "Distribution":
-        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-        return cls(
-            mean=float(values.mean()),
-            deviation=float(values.std()),
-            edges=tuple(edges.tolist()),
-            proportions=tuple((counts / values.size).tolist()),
-        )
-
-
-def fixed_edges(model_input: Input) -> tuple[float, ...] | None:
-    """Return the edges of the bins of a boolean or a category; None for a number.
-
-    The first bin of a category holds the rows whose category the model does not know.
-    """
-    if model_input.type == "number":
-        return None
-    if model_input.type == "boolean":
-        return (0.5,)
-    return tuple(position - 0.5 for position in range(len(model_input.categories)))
+_COST_AT_ONCE = 2**19
+"""The cost of rows that are predicted in about a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +53,8 @@ class Model(ABC):
         explains: whether the kind has exact explanations, so whether it overrides :meth:`contributions`.
         passes_non_finite: whether a value that is not finite makes the prediction not finite too. Otherwise
             the values are checked before they are used.
+        cost: the bytes of JSON that could be read in the time of predicting a row, so that predicting many
+            rows does not block the event loop; 0 where reading a row takes longer than predicting it.
         inputs: what a row consists of, in this order; d in all.
         target: the predicted column.
         reference: the distributions of the training data.
@@ -107,6 +67,7 @@ class Model(ABC):
     kind: ClassVar[str]
     explains: ClassVar[bool]
     passes_non_finite: bool = False
+    cost: float = 0.0
     intercept: float = 0.0
 
     def __init_subclass__(cls) -> None:
@@ -119,12 +80,10 @@ class Model(ABC):
         Raises:
             ValueError: there is no input, two have one name, or the reference does not describe them.
         """
-        self.inputs = tuple(inputs)
+        self.inputs = Inputs(inputs)
         self.target = target
         self.reference = reference
-        self.names = tuple(one.name for one in self.inputs)
-        self.width = len(self.inputs)
-        self.plain = all(one.plain for one in self.inputs)
+        self.names, self.width, self.plain = self.inputs.names, self.inputs.width, self.inputs.plain
         if not self.inputs:
             raise ValueError("a model needs inputs")
         if duplicates := [name for name, times in Counter(self.names).items() if times > 1]:
@@ -184,8 +143,14 @@ class Model(ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             return self.predict(np.array(rows, dtype=np.float64)).tolist()
 
-    def rows(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    def rows(
+        self, X: NDArray[np.float64], checkpoint: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float64]:
         """Predict rows of shape (n, d); returns shape (n,).
+
+        Args:
+            X: the rows.
+            checkpoint: is called about ten times a second, and may raise to end the work.
 
         Raises:
             InvalidInput: a value that is not finite, or a prediction that overflows; it names the row.
@@ -194,8 +159,12 @@ class Model(ABC):
             self._refuse(X, int(np.argmin(np.isfinite(X).all(axis=1))))
         if len(X) == 1 and math.isfinite(value := self.row(X[0].tolist())):
             return np.array([value])  # in a third of the time
+        at_once = max(1, int(_COST_AT_ONCE / self.cost)) if self.cost else max(1, len(X))
+        values = np.empty(len(X))
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.predict(X)
+            for start in range(0, len(X), at_once):
+                checkpoint()
+                values[start : start + at_once] = self.predict(X[start : start + at_once])
         finite = np.isfinite(values)
         if not finite.all():
             self._refuse(X, int(np.argmin(finite)))
