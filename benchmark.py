@@ -1,6 +1,6 @@
 """Measures what is claimed, and exits non-zero where a threshold is missed.
 
-Usage: python benchmark.py [accuracy | training | serving] [options]
+Usage: python benchmark.py [accuracy | training | model | serving] [options]
 """
 
 import importlib
@@ -10,6 +10,7 @@ import sys
 BENCHMARKS = {
     "accuracy": "tests.benchmarks.accuracy",
     "training": "tests.benchmarks.training",
+    "model": "tests.benchmarks.model",
     "serving": "tests.benchmarks.serving",
 }
 

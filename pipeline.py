@@ -111,7 +111,7 @@ def linear_regressor(
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
         kind=model,
-        parameters=model_parameters,
+        model_parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,

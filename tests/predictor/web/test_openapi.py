@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from predictor.endpoints import native, v1, v2
 from predictor.messages import CSV, RequestHeaders
 from predictor.model.kinds.linear import LinearModel
+from predictor.model.kinds.trees import TreeModel
 from predictor.web.openapi import document
 from tests.support.service import answer as answer_of
 from tests.support.service import make_service
@@ -142,6 +143,14 @@ def test_example_predictions_come_from_the_model(three_features: LinearModel) ->
     answer = batch["responses"]["200"]["content"]["application/json"]["examples"]["predictions"]["value"]
     expected = [938.25 * bmi - 0.5 * pressure + 12.0 * sex + 152.5 for bmi, pressure, sex in rows]
     assert answer["predictions"] == pytest.approx(expected)
+
+
+def test_only_a_kind_with_explanations_describes_them(trees: TreeModel) -> None:
+    described = document(trees, name="m", version="1")
+    OpenAPIV31SpecValidator(described).validate()
+    assert "/v1/models/{model}:explain" not in described["paths"]
+    assert not [name for name in described["components"]["schemas"] if name.startswith("Expla")]
+    assert described["info"]["description"] == "3 regression trees of depth 1 at most, for target."
 
 
 def test_example_contributions_add_up(three_features: LinearModel) -> None:
