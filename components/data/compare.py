@@ -52,14 +52,11 @@ def mismatch(dataset: Dataset, model: Model) -> str | None:
     """Why the model can't be scored on the data set, if it can't."""
     if model.target.name != dataset.target.name:
         return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
-    known = [feature.name for feature in dataset.features]
-    if missing := [feature.name for feature in model.inputs if feature.name not in known]:
-        return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
-    return None
+    return dataset.mismatch(model.inputs)
 
 
 def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
-    X, target = dataset.test([feature.name for feature in model.inputs])
+    X, target = dataset.test(model.inputs)
     with np.errstate(over="ignore", invalid="ignore"):
         return target, model.predict(X)

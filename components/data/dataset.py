@@ -2,7 +2,8 @@
 
 A folder is immutable and holds
 
-- ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target;
+- ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target. A
+  boolean is 0 or 1, a category its position among those of the column, and a missing value NaN;
 - ``dataset.json``: what is known of them, with the SHA-256 of both files and of itself.
 
 Of very many training rows ``train.parquet`` keeps a random part. The moments, the ranges and the fingerprint
@@ -16,7 +17,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from components.data.columns import Summary
 from components.data.moments import Moments, merge
+from components.data.onehot import Expansion
+from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
 from predictor.model.base import Distribution
-from predictor.model.inputs import Column
+from predictor.model.inputs import Column, Input
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TRAIN_FILE = "train.parquet"
 TEST_FILE = "test.parquet"
 DATASET_FILE = "dataset.json"
 ROW_GROUP_ROWS = 2**20
 # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
 PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
-BLOCK_ROWS = 2**17
+# Rows, and values of their one-hot columns, whose moments are taken at once.
+BLOCK_ROWS, BLOCK_VALUES = 2**17, 2**24
 
 Rows = Mapping[str, NDArray[np.float64]]
 
@@ -47,13 +52,43 @@ class DatasetError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Gaps:
+    """The missing values of a source.
+
+    Attributes:
+        values: how many, by column; only the columns that lack any.
+        rows: how many rows lack any.
+        left_out: how many of these rows are not in the dataset.
+    """
+
+    values: Mapping[str, int] = field(default_factory=dict)
+    rows: int = 0
+    left_out: int = 0
+
+    def __add__(self, other: "Gaps") -> "Gaps":
+        names = dict.fromkeys([*self.values, *other.values])
+        values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
+        return Gaps(values, self.rows + other.rows, self.left_out + other.left_out)
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        if not self.rows:
+            return "No value is missing."
+        listed = ", ".join(f"{count} of {name}" for name, count in self.values.items())
+        done = f"{self.left_out} of them were left out" if self.left_out else ""
+        filled = f"{self.rows - self.left_out} were filled in" if self.rows > self.left_out else ""
+        what = " and ".join(filter(None, [done, filled]))
+        return f"{self.rows} rows lack values ({listed}); {what}."
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A dataset folder that was verified.
 
     Attributes:
         folder: where it is.
-        features: in the order of the columns, with their ranges over the training rows and their units. A
-            range over no rows is from infinity to minus infinity.
+        columns: the features in the order of the columns, and what is known of their training rows. A range
+            over no rows is from infinity to minus infinity.
         target: the column to predict.
         train_rows: how many rows to learn from.
         kept_rows: how many of them are in the folder.
@@ -61,12 +96,15 @@ class Dataset:
         fingerprint: SHA-256 of content and settings.
         source: where the rows came from, without credentials.
         settings: with which ingest made it.
-        distributions: of each feature over the kept rows, against which drift is measured; none without any.
-        moments: of the training rows, features and target; none without any.
+        gaps: the missing values.
+        distributions: of each input over the kept rows, against which drift is measured; may be empty.
+        mergeable: the moments of the training rows: of the one-hot columns of the inputs, with missing
+            values filled in, then of a column for each input that lacks any, which is 1 where it does, then of
+            the target. Merging needs the columns in between. None without training rows.
     """
 
     folder: Path
-    features: tuple[Column, ...]
+    columns: tuple[Summary, ...]
     target: Column
     train_rows: int
     kept_rows: int
@@ -74,29 +112,58 @@ class Dataset:
     fingerprint: str
     source: str
     settings: Mapping[str, Any]
+    gaps: Gaps
     distributions: Mapping[str, Distribution]
-    moments: Moments | None = field(compare=False)
+    mergeable: Moments | None = field(compare=False)
 
-    def train(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Read the kept training rows: X of shape (n, d), all features or the named ones, and y (n,)."""
-        return self._rows(TRAIN_FILE, features)
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of a model that is trained on these rows."""
+        return tuple(column.input(self.settings) for column in self.columns)
 
-    def test(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    @property
+    def moments(self) -> Moments | None:
+        """The moments of the training rows, of the one-hot columns of the inputs and the target."""
+        return self.mergeable and self.mergeable.of_features(range(Expansion(self.inputs).width))
+
+    def train(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Read the kept training rows as numbers of inputs, those of the dataset or of a model.
+
+        Returns:
+            X of shape (n, d), and y (n,). A category that the inputs do not know is ``UNKNOWN``.
+
+        Raises:
+            DatasetError: there is no such column, or it is of another type.
+        """
+        return self._rows(TRAIN_FILE, inputs)
+
+    def test(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read the held-out rows, as ``train`` does the others."""
-        return self._rows(TEST_FILE, features)
+        return self._rows(TEST_FILE, inputs)
+
+    def mismatch(self, inputs: Sequence[Input]) -> str | None:
+        """Say why rows can't be read as numbers of these inputs, if they can't."""
+        known = {column.name: column for column in self.columns}
+        if missing := [one.name for one in inputs if one.name not in known]:
+            return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
+        for one in inputs:
+            type_ = known[one.name].type
+            if (type_ == "category") != (one.type == "category") and type_ != "empty":
+                return f"its input {one.name!r} is a {one.type}, in the data set it is a {type_}"
+        return None
 
     def _rows(
-        self, name: str, features: Sequence[str] | None
+        self, name: str, inputs: Sequence[Input] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        known = [feature.name for feature in self.features]
-        names = known if features is None else list(features)
-        if unknown := [feature for feature in names if feature not in known]:
-            raise DatasetError(f"{self.folder / name} has no feature {unknown[0]!r}, only {', '.join(known)}")
+        inputs = self.inputs if inputs is None else inputs
+        if problem := self.mismatch(inputs):
+            raise DatasetError(f"{self.folder / name} can't be read for a model: {problem}")
+        known = {column.name: column for column in self.columns}
         with pq.ParquetFile(self.folder / name, memory_map=True) as file:
-            table = file.read(columns=[*names, self.target.name])
-        X = np.empty((table.num_rows, len(names)))
-        for position, feature in enumerate(names):
-            X[:, position] = table[feature].to_numpy()
+            table = file.read(columns=[*(one.name for one in inputs), self.target.name])
+        X = np.empty((table.num_rows, len(inputs)))
+        for position, one in enumerate(inputs):
+            X[:, position] = known[one.name].numbers(table[one.name].to_numpy(), one)
         return X, table[self.target.name].to_numpy()
 
 
@@ -109,6 +176,9 @@ def write(
     settings: Mapping[str, Any],
     units: Mapping[str, str] | None = None,
     kept: NDArray[np.bool_] | None = None,
+    types: Mapping[str, ColumnType] | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
+    gaps: Gaps | None = None,
 ) -> Dataset:
     """Write a new dataset folder; it appears whole or not at all.
 
@@ -120,42 +190,63 @@ def write(
         settings: with which they were selected and split; goes into the fingerprint.
         units: of the columns that have one.
         kept: shape (n,), which training rows go into the folder; all without it.
+        types: of the features that are not numbers.
+        categories: of those that are categories, in the order of their numbers in the rows.
+        gaps: the missing values.
 
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
-    units = units or {}
-    columns = [
-        Column(
-            name,
-            minimum=float(values.min(initial=math.inf)),
-            maximum=float(values.max(initial=-math.inf)),
-            unit=units.get(name),
-        )
-        for name, values in train.items()
-    ]
+    units, types, categories = units or {}, types or {}, categories or {}
+    *features, target = train
+    columns = []
+    for name in features:
+        given = tuple(categories.get(name, ()))
+        type_ = types.get(name, "number")
+        column = Summary.of(name, type_, train[name], test[name], given, units.get(name))
+        columns.append(column)
+        if given != column.categories:
+            before = replace(column, categories=given)
+            train, test = ({**rows, name: before.recode(rows[name], column)} for rows in (train, test))
     rows = train if kept is None else {name: values[kept] for name, values in train.items()}
     description = {
         "train_rows": _length(train),
         "kept_rows": _length(rows),
         "test_rows": _length(test),
-        "fingerprint": _fingerprint(train, test, settings),
+        "fingerprint": _fingerprint(train, test, columns, settings),
         "source": source,
         "settings": settings,
     }
+    target_column = Column(
+        target,
+        minimum=float(train[target].min(initial=math.inf)),
+        maximum=float(train[target].max(initial=-math.inf)),
+        unit=units.get(target),
+    )
 
     def fill(place: Path) -> None:
         for name, values in ((TRAIN_FILE, rows), (TEST_FILE, test)):
             _write_parquet(place / name, values)
 
-    return assemble(folder, columns, _moments(train), description, distributions(rows), fill)
+    return assemble(
+        folder,
+        columns,
+        target_column,
+        _moments(train, columns, settings),
+        description,
+        gaps or Gaps(),
+        distributions(rows, columns, settings),
+        fill,
+    )
 
 
 def assemble(
     folder: str | Path,
-    columns: Sequence[Column],
-    moments: Moments | None,
+    columns: Sequence[Summary],
+    target: Column,
+    mergeable: Moments | None,
     description: Mapping[str, Any],
+    gaps: Gaps,
     seen: Mapping[str, Distribution],
     fill: Callable[[Path], None],
 ) -> Dataset:
@@ -163,9 +254,11 @@ def assemble(
 
     Args:
         folder: must not exist; its parent is made.
-        columns: the features in their order, then the target.
-        moments: of the training rows, if there are any.
+        columns: the features in their order.
+        target: the column to predict.
+        mergeable: moments of the training rows, if there are any; see ``Dataset``.
         description: the other attributes of a ``Dataset``.
+        gaps: the missing values.
         seen: the distributions of the features.
         fill: writes the Parquet files into the folder it is given.
 
@@ -173,13 +266,13 @@ def assemble(
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
     folder = Path(folder)
-    *features, target = map(_encode, columns)
     document = {
         "format_version": FORMAT_VERSION,
         **description,
-        "features": features,
-        "target": target,
-        "moments": moments and json.loads(moments.to_json()),
+        "columns": [column.document() for column in columns],
+        "target": _encode(target),
+        "gaps": asdict(gaps),
+        "moments": mergeable and json.loads(mergeable.to_json()),
         "distributions": {name: asdict(distribution) for name, distribution in seen.items()},
     }
     with new_folder(folder) as staging:
@@ -190,9 +283,16 @@ def assemble(
     return _decode(folder, document)
 
 
-def distributions(rows: Rows) -> dict[str, Distribution]:
-    """Describe the features, all columns but the last; nothing is to be said of no rows."""
-    return {name: Distribution.of(rows[name]) for name in [*rows][:-1]} if _length(rows) else {}
+def distributions(
+    rows: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]
+) -> dict[str, Distribution]:
+    """Describe the inputs over rows as the dataset holds them; nothing is to be said of no rows."""
+    if not _length(rows):
+        return {}
+    inputs = [(column, column.input(settings)) for column in columns]
+    return {
+        one.name: Distribution.of_input(one, column.numbers(rows[one.name], one)) for column, one in inputs
+    }
 
 
 def read(folder: str | Path) -> Dataset:
@@ -229,7 +329,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
     moments = document["moments"]
     return Dataset(
         folder=folder,
-        features=tuple(map(_column, document["features"])),
+        columns=tuple(map(Summary.of_document, document["columns"])),
         target=_column(document["target"]),
         train_rows=document["train_rows"],
         kept_rows=document["kept_rows"],
@@ -237,6 +337,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
         fingerprint=document["fingerprint"],
         source=document["source"],
         settings=document["settings"],
+        gaps=Gaps(**document["gaps"]),
         distributions={
             name: Distribution(
                 mean=value["mean"],
@@ -246,7 +347,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
             )
             for name, value in document["distributions"].items()
         },
-        moments=moments and Moments.from_json(json.dumps(moments)),
+        mergeable=moments and Moments.from_json(json.dumps(moments)),
     )
 
 
@@ -263,23 +364,40 @@ def _column(document: Mapping[str, Any]) -> Column:
     return Column(**document)
 
 
-def _moments(train: Rows) -> Moments | None:
+def _moments(train: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]) -> Moments | None:
     """Take the moments of a few rows at a time: of all of them there need be no second copy."""
-    *features, target = train.values()
-    blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, target.size, BLOCK_ROWS)]
+    *_, target = train.values()
+    inputs = [column.input(settings) for column in columns]
+    expansion, lacking = Expansion(inputs), gaps_of(columns, settings)
+    block_rows = max(min(BLOCK_ROWS, BLOCK_VALUES // (expansion.width + len(lacking))), 1)
+    blocks = [slice(start, start + block_rows) for start in range(0, target.size, block_rows)]
     if not blocks:
         return None
-    return merge(
-        Moments.of(np.column_stack([values[block] for values in features]), target[block]) for block in blocks
-    )
+
+    def expanded(block: slice) -> NDArray[np.float64]:
+        filled = [
+            column.numbers(train[column.name][block], one)
+            for column, one in zip(columns, inputs, strict=True)
+        ]
+        missing = [np.isnan(train[name][block]) for name in lacking]
+        return np.column_stack([expansion.expand(np.column_stack(filled)), *missing])
+
+    return merge(Moments.of(expanded(block), target[block]) for block in blocks)
+
+
+def gaps_of(columns: Sequence[Summary], settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the columns whose missing values are filled in."""
+    return [column.name for column in columns if column.missing and settings.get("missing") == "mean"]
 
 
 def _fingerprint(
     train: Rows,
     test: Rows,
+    columns: Sequence[Summary],
     settings: Mapping[str, Any],
 ) -> str:
     digest = hashlib.sha256(_dump(settings))
+    digest.update(_dump({column.name: [column.type, *column.categories] for column in columns}))
     for rows in (train, test):
         digest.update(_dump({"columns": list(rows), "rows": _length(rows)}))
         for values in rows.values():

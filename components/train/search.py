@@ -29,14 +29,16 @@ class Candidate:
     def fit(
         self, X: NDArray[np.float64], y: NDArray[np.float64], names: Sequence[str]
     ) -> SimpleLinearRegression:
-        """Fit to the chosen columns of X, shape (n, d), whose names are given."""
+        """Fit to the chosen columns of X, shape (n, q); ``names`` has the input of each."""
         return SimpleLinearRegression(**self.parameters).fit(self.select(X, names), y)
 
     def select(self, X: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-        """Take the chosen columns of X, in the order of the candidate."""
-        if tuple(names) == self.features:
-            return X
-        return X[:, [list(names).index(name) for name in self.features]]
+        """Take the columns of the chosen inputs, in the order of the candidate."""
+        return X if tuple(names) == self.features else X[:, self.positions(names)]
+
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Return the positions of the columns of the chosen inputs; a category has several."""
+        return [place for name in self.features for place, other in enumerate(names) if other == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,9 @@ class Search:
         """Fit every candidate to the one part of the training rows and score it on the other.
 
         Args:
-            X: the training rows, shape (n, d).
+            X: one-hot columns of the training rows, shape (n, q).
             y: their targets, shape (n,).
-            names: of the d features.
+            names: of the inputs that the q columns are of.
             given: what isn't searched.
 
         Raises:
@@ -115,7 +117,9 @@ class Search:
         candidates = self.candidates(given)
         for candidate in candidates:
             if unknown := [name for name in candidate.features if name not in names]:
-                raise SearchError(f"the dataset has no feature {unknown[0]!r}, only {', '.join(names)}")
+                raise SearchError(
+                    f"the dataset has no feature {unknown[0]!r}, only {', '.join(dict.fromkeys(names))}"
+                )
         aside = self._kept_aside(len(y))
         learn, compare = (X[~aside], y[~aside]), (X[aside], y[aside])
         return [_try(candidate, learn, compare, names) for candidate in candidates]

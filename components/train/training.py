@@ -3,7 +3,8 @@
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data.dataset import Dataset
+from components.data.onehot import Expansion
 from components.train.regression import SimpleLinearRegression
 from components.train.search import Candidate, Search, Trial, best
 from predictor.model import artifact
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.inputs import Input
-from predictor.model.kinds.linear import LinearModel
+from predictor.model.kinds.linear import LinearModel, Weight
 
 CURVE_POINTS = 200
+# Rows whose one-hot columns are made at once.
+BLOCK_ROWS = 2**16
 
 
 class TrainingError(ValueError):
@@ -83,21 +87,24 @@ def train(
         ArtifactError: a weight or prediction is too large for a double.
         FileExistsError: the folder exists.
     """
-    names = [feature.name for feature in dataset.features]
+    expansion = Expansion(dataset.inputs)
     X, y = dataset.train()
-    chosen = Candidate(tuple(names), {**SimpleLinearRegression(random_state=0).get_params(), **parameters})
+    chosen = Candidate(
+        tuple(one.name for one in expansion.inputs),
+        {**SimpleLinearRegression(random_state=0).get_params(), **parameters},
+    )
     trials: list[Trial] = []
     started = time.perf_counter()
     if search:
-        trials = search.run(X, y, names, chosen)
+        trials = search.run(expansion.expand(X), y, expansion.names, chosen)
         chosen = best(trials)
     searched = time.perf_counter()
     try:
-        estimator = _fit(dataset, chosen, X, y)
+        estimator = _fit(dataset, expansion, chosen, X, y)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     fitted = time.perf_counter()
-    model = _model(dataset, estimator, chosen, X)
+    model = _model(dataset, expansion, estimator, chosen, X)
     steps, losses = _curve(estimator)
     metrics = {
         "rows": float(dataset.train_rows),
@@ -114,36 +121,67 @@ def train(
 
 
 def _fit(
-    dataset: Dataset, chosen: Candidate, X: NDArray[np.float64], y: NDArray[np.float64]
+    dataset: Dataset, expansion: Expansion, chosen: Candidate, X: NDArray[np.float64], y: NDArray[np.float64]
 ) -> SimpleLinearRegression:
-    names = [feature.name for feature in dataset.features]
-    if chosen.parameters["batch_size"] is None and dataset.moments:
-        columns = [names.index(name) for name in chosen.features]
-        return SimpleLinearRegression(**chosen.parameters).fit_moments(dataset.moments.of_features(columns))
+    if chosen.parameters["batch_size"] is None and (moments := dataset.moments):
+        columns = chosen.positions(expansion.names)
+        return SimpleLinearRegression(**chosen.parameters).fit_moments(moments.of_features(columns))
     if dataset.kept_rows < dataset.train_rows:
         raise ValueError(
             f"Mini-batches need the rows, and {dataset.kept_rows} of {dataset.train_rows} were kept: "
             "raise kept_rows, or leave batch_size out."
         )
-    return chosen.fit(X, y, names)
+    return chosen.fit(expansion.expand(X), y, expansion.names)
 
 
 def _model(
-    dataset: Dataset, estimator: SimpleLinearRegression, chosen: Candidate, X: NDArray[np.float64]
+    dataset: Dataset,
+    expansion: Expansion,
+    estimator: SimpleLinearRegression,
+    chosen: Candidate,
+    X: NDArray[np.float64],
 ) -> Model:
-    known = [feature.name for feature in dataset.features]
-    predictions = estimator.predict(chosen.select(X, known))
+    named = {one.name: one for one in dataset.inputs}
+    inputs = [named[name] for name in chosen.features]
+    weights, intercept = _weights(dataset, estimator, inputs)
+    blocks = [X[start : start + BLOCK_ROWS] for start in range(0, len(X), BLOCK_ROWS)]
+    predictions = [
+        estimator.predict(chosen.select(expansion.expand(block), expansion.names)) for block in blocks
+    ]
     return LinearModel(
-        weights=tuple(np.asarray(estimator.coef_, dtype=np.float64).tolist()),
-        intercept=float(estimator.intercept_),
-        inputs=tuple(Input(**asdict(dataset.features[known.index(name)])) for name in chosen.features),
+        weights=weights,
+        intercept=intercept,
+        inputs=inputs,
         target=dataset.target,
         reference=Reference(
             rows=dataset.train_rows,
             features={name: dataset.distributions[name] for name in chosen.features},
-            prediction=Distribution.of(predictions),
+            prediction=Distribution.of(np.concatenate(predictions)),
         ),
     )
+
+
+def _weights(
+    dataset: Dataset, estimator: SimpleLinearRegression, inputs: Sequence[Input]
+) -> tuple[list[Weight], float]:
+    """Return the weights of the inputs and the intercept.
+
+    The weights of all categories of an input may be raised and the intercept lowered without a change. They
+    are set so that the mean effect over the kept rows is 0, which is the effect of an unknown category.
+    """
+    coefficients = np.asarray(estimator.coef_, dtype=np.float64)
+    intercept = float(estimator.intercept_)
+    weights: list[Weight] = []
+    for one, columns in zip(inputs, Expansion(inputs).columns, strict=True):
+        if one.type != "category":
+            weights.append(float(coefficients[columns.start]))
+            continue
+        # The first bin is that of unknown categories.
+        shares = np.array(dataset.distributions[one.name].proportions[1:])
+        mean = float(coefficients[columns] @ shares)
+        weights.append(tuple((coefficients[columns] - mean).tolist()))
+        intercept += mean
+    return weights, intercept
 
 
 def _curve(estimator: SimpleLinearRegression) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,0 +1,200 @@
+"""What is known of the inputs of a dataset: their types, categories and missing values.
+
+A shard knows its own rows only. The summaries of shards merge into that of all rows, whose means and
+categories become part of the model.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data.problems import Problem
+from components.data.sources.values import ColumnType, common_type
+from predictor.model.inputs import UNKNOWN, Input
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is known of a column over the training rows.
+
+    Attributes:
+        name: of the column.
+        type: of its values.
+        present: in how many training rows there is a value.
+        missing: in how many there is none.
+        mean: of the values of a number or a boolean; 0 where there are none.
+        minimum: of these; infinity where there are none.
+        maximum: of these; minus infinity where there are none.
+        zero_one: whether all its numbers are 0 or 1, in the held-out rows too.
+        categories: in the order of their numbers: alphabetically, those of training rows first, and then
+            those that only held-out rows have.
+        counts: in how many training rows each category is.
+        unit: of a number, if it has one.
+    """
+
+    name: str
+    type: ColumnType
+    present: int
+    missing: int
+    mean: float
+    minimum: float
+    maximum: float
+    zero_one: bool = False
+    categories: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    unit: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        type_: ColumnType,
+        train: Floats,
+        test: Floats,
+        categories: Sequence[str] = (),
+        unit: str | None = None,
+    ) -> "Summary":
+        """Summarise the values of the training and the held-out rows, shapes (n,) and (m,).
+
+        Args:
+            name: of the column.
+            type_: of the values.
+            train: the numbers that stand for them; NaN where there is none.
+            test: of the held-out rows.
+            categories: in the order of their numbers here, which need not be that of the summary.
+            unit: of the column.
+        """
+        there = train[~np.isnan(train)]
+        present, missing = int(there.size), int(train.size - there.size)
+        if type_ == "category":
+            counts = dict(zip(categories, _counts(there, len(categories)), strict=True))
+            held_out = dict(zip(categories, _counts(test[~np.isnan(test)], len(categories)), strict=True))
+            return _with_counts(
+                cls(name, type_, present, missing, 0.0, math.inf, -math.inf, unit=unit),
+                {category: n for category, n in counts.items() if n or held_out[category]},
+            )
+        return cls(
+            name,
+            type_,
+            present,
+            missing,
+            float(there.mean()) if present else 0.0,
+            float(there.min(initial=math.inf)),
+            float(there.max(initial=-math.inf)),
+            bool(np.isin(there, (0.0, 1.0)).all() and np.isin(test[~np.isnan(test)], (0.0, 1.0)).all()),
+            unit=unit,
+        )
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> "Summary":
+        """Read what ``document`` gives."""
+        lists = {name: tuple(document[name]) for name in ("categories", "counts")}
+        minimum, maximum = document["minimum"], document["maximum"]
+        bounds = {"minimum": math.inf, "maximum": -math.inf} if minimum is None or maximum is None else {}
+        return cls(**{**document, **lists, **bounds})
+
+    def document(self) -> dict[str, Any]:
+        """Return the summary as JSON can hold it."""
+        document = {**asdict(self), "categories": list(self.categories), "counts": list(self.counts)}
+        return document | ({"minimum": None, "maximum": None} if self.minimum > self.maximum else {})
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The categories of training rows, which a model knows."""
+        return tuple(c for c, count in zip(self.categories, self.counts, strict=True) if count)
+
+    @property
+    def fill(self) -> float:
+        """What stands for a missing value: the mean of a number, else the most frequent value.
+
+        Of equally frequent ones it is the first: false, or the first in the alphabet.
+        """
+        if self.type == "category":
+            return float(np.argmax(self.counts)) if self.known else UNKNOWN
+        return float(self.mean > 1 / 2) if self.type == "boolean" else self.mean
+
+    def input(self, settings: Mapping[str, Any]) -> Input:
+        """Return the input of a model that is trained on these rows.
+
+        Args:
+            settings: of the dataset; ``missing`` and ``unknown_categories`` matter.
+        """
+        category = self.type == "category"
+        return Input(
+            name=self.name,
+            minimum=0.0 if category else self.minimum,
+            maximum=len(self.known) - 1.0 if category else self.maximum,
+            unit=self.unit,
+            type="number" if self.type == "empty" else self.type,
+            categories=self.known,
+            missing=self.fill if settings.get("missing") == "mean" else None,
+            accepts_unknown=category and settings.get("unknown_categories") == "ignore",
+        )
+
+    def numbers(self, values: Floats, for_input: Input) -> Floats:
+        """Return the numbers of the inputs of a model that stand for values of this column.
+
+        Args:
+            values: as the dataset holds them, shape (n,); NaN where there is none.
+            for_input: its categories may be others, or in another order.
+        """
+        if self.type == "category":
+            places = {category: float(place) for place, category in enumerate(for_input.categories)}
+            codes = np.array([*(places.get(category, UNKNOWN) for category in self.categories), np.nan])
+            values = codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+        if for_input.missing is None:
+            return values
+        return np.where(np.isnan(values), for_input.missing, values)
+
+    def recode(self, values: Floats, other: "Summary") -> Floats:
+        """Return values of this column as the dataset of another summary holds them."""
+        if self.categories == other.categories:
+            return values
+        places = {category: float(place) for place, category in enumerate(other.categories)}
+        codes = np.array([*(places.get(category, np.nan) for category in self.categories), np.nan])
+        return codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+
+
+def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None]:
+    """Merge the summaries that shards have of a column; a conflict of their types is a problem.
+
+    Args:
+        parts: the source of each shard, and its summary.
+    """
+    summaries = [summary for _, summary in parts]
+    name = summaries[0].name
+    type_, problem = common_type(name, [(source, one.type, one.zero_one) for source, one in parts])
+    present = sum(one.present for one in summaries)
+    merged = Summary(
+        name,
+        type_,
+        present,
+        sum(one.missing for one in summaries),
+        math.fsum(one.mean * (one.present / max(present, 1)) for one in summaries),
+        min(one.minimum for one in summaries),
+        max(one.maximum for one in summaries),
+        all(one.zero_one for one in summaries),
+        unit=summaries[0].unit,
+    )
+    if type_ != "category":
+        return merged, problem
+    counts: dict[str, int] = {}
+    for one in summaries:
+        for category, count in zip(one.categories, one.counts, strict=True):
+            counts[category] = counts.get(category, 0) + count
+    return _with_counts(merged, counts), problem
+
+
+def _with_counts(summary: Summary, counts: Mapping[str, int]) -> Summary:
+    order = sorted(counts, key=lambda category: (not counts[category], category))
+    return replace(summary, categories=tuple(order), counts=tuple(counts[category] for category in order))
+
+
+def _counts(codes: Floats, categories: int) -> list[int]:
+    return np.bincount(codes.astype(np.intp), minlength=categories).tolist()
