@@ -130,6 +130,7 @@ class Predictor:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # it would believe whatever comes from loopback
             backlog=4096,
             timeout_keep_alive=self.options.timeout_keep_alive,
             timeout_graceful_shutdown=int(self.settings.grace_seconds),

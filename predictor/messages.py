@@ -35,6 +35,23 @@ _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
+class Principal(NamedTuple):
+    """The owner of a credential, with the scopes that it grants.
+
+    Attributes:
+        name: empty for whoever sends no credential.
+        scopes: what it may ask for.
+        expires: when the credential does, in seconds since 1970.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    expires: float = float("inf")
+
+
+NOBODY = Principal("", frozenset())
+
+
 class Response(NamedTuple):
     """A response: its body, its status and header fields, and how many rows it predicts.
 
@@ -144,6 +161,7 @@ class Request:
 
     Attributes:
         fields: all header fields (HTTP) or metadata (gRPC), with lower-case names.
+        principal: who asks.
         inline: whether it is computed on the event loop, where nothing may take long.
         deadline: when the client stops waiting, by ``time.monotonic``.
         abandoned: set when nobody waits for the response any more.
@@ -154,6 +172,7 @@ class Request:
     headers: RequestHeaders = field(default_factory=RequestHeaders)
     body: bytes | bytearray = b""
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    principal: Principal = NOBODY
     inline: bool = False
     deadline: float = float("inf")
     abandoned: bool = False

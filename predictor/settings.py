@@ -9,7 +9,7 @@ no prefix.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PREDICTOR_"
@@ -66,6 +66,10 @@ class Settings(BaseSettings):
 
     client_ca: Path | None = None
     """A file of CA certificates. If set, HTTP and gRPC clients need a certificate from one of them."""
+
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses and networks of proxies whose ``X-Forwarded-For`` names the client in the audit log, such as
+    ``["10.42.0.0/16"]``. Without them the client is whoever is connected."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins whose web pages may read responses (CORS), such as ``["https://app.example"]``; ``["*"]`` for

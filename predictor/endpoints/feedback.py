@@ -1,13 +1,18 @@
-"""``POST /feedback``: the ground truth of earlier predictions, by the ids of their requests."""
+"""``POST /feedback``: the ground truth of earlier predictions, by the ids of their requests.
 
-from collections.abc import Callable
+A principal labels its own predictions. With the scope ``feedback:all`` it labels those of all principals, or
+of one whom the label names. So whoever may only predict can't make other rows of another's labels.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
-from predictor.errors import InvalidInput, NotFound, Overloaded
-from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, GroundTruth
-from predictor.messages import JSON, Request, Response, is_plain_id
+from predictor.errors import Forbidden, InvalidInput, NotFound, Overloaded
+from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, MAX_PRINCIPAL, GroundTruth
+from predictor.messages import JSON, Principal, Request, Response, is_plain_id
+from predictor.service.auth import LABEL_ALL
 from predictor.service.inference import InferenceService
 
 
@@ -16,6 +21,7 @@ def record(service: InferenceService, request: Request) -> Response:
 
     Raises:
         InvalidInput: the body is malformed.
+        Forbidden: a label is of another principal's predictions, without the scope for that.
         NotFound: this server records no feedback.
         Overloaded: too much waits to be stored.
     """
@@ -24,7 +30,9 @@ def record(service: InferenceService, request: Request) -> Response:
     request.headers.require(JSON)
     require_cheap(len(request.body), inline=request.inline)
     labels = read(request.body, request.checkpoint)
-    stored = service.recorder.record_ground_truth(labels)
+    if LABEL_ALL not in request.principal.scopes:
+        labels = [_own(label, request.principal) for label in labels]
+    stored = service.recorder.record_ground_truth(request.principal.name, labels)
     if stored is None:
         raise Overloaded("too much feedback is waiting to be stored", retry_after=5)
     return Response.of({"stored": sum(len(label.targets) for label in labels)})._replace(stored=stored)
@@ -34,6 +42,7 @@ def read(body: bytes | bytearray, checkpoint: Callable[[], None] = lambda: None)
     """Read ``{"id": ..., "target": y}``, ``{"id": ..., "targets": [...]}``, or ``{"feedback": [...]}``.
 
     ``row`` next to an id is the index of the first labelled row in that request; it defaults to 0.
+    ``principal`` is who made that request.
 
     Args:
         body: the JSON document.
@@ -56,6 +65,13 @@ def read(body: bytes | bytearray, checkpoint: Callable[[], None] = lambda: None)
     return labels
 
 
+def _own(label: GroundTruth, principal: Principal) -> GroundTruth:
+    """Restrict a label to a principal's own predictions."""
+    if label.principal not in (None, principal.name):
+        raise Forbidden(f'to label the predictions of others, this credential lacks the scope "{LABEL_ALL}"')
+    return label._replace(principal=principal.name)
+
+
 def _label(item: Any, where: str) -> GroundTruth:
     if not isinstance(item, dict):
         found = json_strict.describe(item)
@@ -66,13 +82,27 @@ def _label(item: Any, where: str) -> GroundTruth:
     first = json_strict.number(item.get("row", 0), f"{where}: row")
     if not (first.is_integer() and 0 <= first <= LAST_ROW):
         raise InvalidInput(f"{where}: row: expected an integer from 0 to {LAST_ROW}, got {first:g}")
-    keys = set(item) - {"id", "row"}
+    return GroundTruth(name, _targets(item, where), int(first), _principal(item, where))
+
+
+def _principal(item: dict[str, Any], where: str) -> str | None:
+    """Return the name of who made the request; None if it is not given."""
+    if "principal" not in item:
+        return None
+    value = item["principal"]
+    if isinstance(value, str) and 0 < len(value) <= MAX_PRINCIPAL:
+        return value
+    found = json_strict.describe(value)
+    raise InvalidInput(f"{where}: principal: expected a name of 1 to {MAX_PRINCIPAL} characters, got {found}")
+
+
+def _targets(item: dict[str, Any], where: str) -> Sequence[float]:
+    keys = set(item) - {"id", "row", "principal"}
     if keys == {"target"}:
-        return GroundTruth(name, (json_strict.number(item["target"], f"{where}: target"),), int(first))
+        return (json_strict.number(item["target"], f"{where}: target"),)
     if keys == {"targets"} and isinstance(item["targets"], list) and item["targets"]:
         place = f"{where}: targets"
-        values = [json_strict.number(value, (place, i)) for i, value in enumerate(item["targets"])]
-        return GroundTruth(name, values, int(first))
+        return [json_strict.number(value, (place, i)) for i, value in enumerate(item["targets"])]
     raise InvalidInput(
         f'{where}: expected "target" (a number) or "targets" (a list of numbers) with the "id"'
     )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows, json_small
 from predictor.errors import InvalidInput
-from predictor.messages import request_id
+from predictor.messages import Principal, request_id
+from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
 _BYTES_AT_ONCE = 2**16
@@ -30,6 +31,7 @@ class Records:
 
     Args:
         service: computes the predictions.
+        principal: who asks.
         name: the client's id of the request, if it has one.
 
     Attributes:
@@ -40,8 +42,11 @@ class Records:
         Unavailable: no model is loaded.
     """
 
-    def __init__(self, service: InferenceService, name: bytes | None = None) -> None:
+    def __init__(
+        self, service: InferenceService, principal: Principal = ANYBODY, name: bytes | None = None
+    ) -> None:
         self.service = service
+        self.principal = principal
         self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
         self.name = request_id(name)
@@ -116,7 +121,7 @@ class Records:
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         values = self.model.rows(X)
-        self.service.record_rows(self.name, X, values, self.count)
+        self.service.record_rows(self.name, self.principal, X, values, self.count)
         self.count += count
         return values
 

@@ -98,7 +98,7 @@ class SmallJson:
         """Return predictions; None if there are none, too many, or any that is not finite."""
         if not 0 < len(rows) <= self.handle.max_rows:
             return None
-        values = [model.row(row) for row in rows]
+        values = model.few(rows)
         total = sum(values)
         return values if total - total == 0 else None
 

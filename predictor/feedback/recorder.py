@@ -1,12 +1,13 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, the time, the model's version, the features and the prediction. A file
-``truths/DAY/NAME.parquet`` has id, index, time and true value. Columns other than the features begin with an
-underscore.
+index in it, who asked, the time, the model's version, the features and the prediction. A file
+``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value. Columns other
+than the features begin with an underscore.
 
-Readers join the two by ``_id`` and ``_row``. If a key occurs twice, the last row counts: a batch whose
-writing was interrupted may be written again.
+Readers join the two by ``_id``, ``_row`` and the principal: ``_for`` of a label is the ``_principal`` of the
+prediction, or null where the label may be of anybody's. Rows may be repeated: a batch whose writing was
+interrupted may be written again.
 """
 
 import io
@@ -19,7 +20,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from itertools import chain, count, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from predictor.model.artifact import reserved_names
 MAX_LABELS = 100_000
 """How many requests one body of ground truth may label."""
 
+MAX_PRINCIPAL = 256
+"""Characters of the name of a principal in a label."""
+
 LAST_ROW = 2**53 - 1
 """The largest index of a row: every JSON reader has integers up to here exactly."""
 
@@ -40,6 +44,7 @@ _NUMBER_BYTES = 32
 """Memory of a number in a sequence."""
 _CLOSING_SECONDS = 5.0
 
+T = TypeVar("T")
 Rows = NDArray[np.float64] | Sequence[Sequence[float]]
 Values = NDArray[np.float64] | Sequence[float]
 
@@ -51,6 +56,7 @@ class Predicted(NamedTuple):
 
     Attributes:
         id: the request's id.
+        principal: the name of who asked; empty for whoever sent no credential.
         seconds: when they were predicted, since 1970.
         names: of the features.
         version: the model's version.
@@ -60,6 +66,7 @@ class Predicted(NamedTuple):
     """
 
     id: str
+    principal: str
     seconds: float
     names: tuple[str, ...]
     version: str
@@ -76,16 +83,25 @@ class Predicted(NamedTuple):
 
 
 class GroundTruth(NamedTuple):
-    """The true values of successive rows of one request, from the index ``first`` on."""
+    """The true values of successive rows of one request.
+
+    Attributes:
+        id: the request's id.
+        targets: the true values.
+        first: the index of the first of these rows in the request.
+        principal: who made that request; None for whoever did.
+    """
 
     id: str
     targets: Sequence[float]
     first: int = 0
+    principal: str | None = None
 
 
 class GroundTruthRequest(NamedTuple):
-    """The ground truth that one request brought, and a future that is done once it is stored."""
+    """The ground truth that one request brought, by whom, and a future that is done once it is stored."""
 
+    principal: str
     seconds: float
     labels: Sequence[GroundTruth]
     stored: Future[None]
@@ -123,11 +139,15 @@ class Recorder:
         else:
             self.predictions.reject()
 
-    def record_ground_truth(self, labels: Sequence[GroundTruth]) -> Future[None] | None:
-        """Record ground truth; returns a future that is done once it is stored, or None without room."""
+    def record_ground_truth(self, principal: str, labels: Sequence[GroundTruth]) -> Future[None] | None:
+        """Record ground truth that a principal sent.
+
+        Returns:
+            A future that is done once it is stored; None without room.
+        """
         size = sum(8 * len(label.targets) + _ITEM_BYTES for label in labels)
         stored: Future[None] = Future()
-        item = GroundTruthRequest(time.time(), labels, stored)
+        item = GroundTruthRequest(principal, time.time(), labels, stored)
         return stored if self.ground_truth.offer(item, size) else None
 
     def close(self) -> None:
@@ -141,15 +161,18 @@ class Recorder:
             self._write("predictions", _prediction_columns(names, list(items)))
 
     def _write_ground_truth(self, batch: list[GroundTruthRequest]) -> None:
-        labels = [(item.seconds, label) for item in batch for label in item.labels]
-        lengths = [len(label.targets) for _, label in labels]
+        labels = [label for item in batch for label in item.labels]
+        lengths = [len(label.targets) for label in labels]
+        counts = [sum(len(label.targets) for label in item.labels) for item in batch]
         self._write(
             "truths",
             {
-                "_id": _repeat([label.id for _, label in labels], lengths),
-                "_row": _row_indexes([label.first for _, label in labels], lengths),
-                "_time": _microseconds([seconds for seconds, _ in labels], lengths),
-                "_target": np.concatenate([np.asarray(label.targets, np.float64) for _, label in labels]),
+                "_id": _repeat([label.id for label in labels], lengths),
+                "_row": _row_indexes([label.first for label in labels], lengths),
+                "_principal": _repeat([item.principal for item in batch], counts),
+                "_for": _repeat([label.principal for label in labels], lengths),
+                "_time": _microseconds([item.seconds for item in batch], counts),
+                "_target": np.concatenate([np.asarray(label.targets, np.float64) for label in labels]),
             },
         )
         for item in batch:
@@ -188,6 +211,7 @@ def _prediction_columns(names: Sequence[str], items: Sequence[Predicted]) -> dic
     return {
         "_id": _repeat([item.id for item in items], lengths),
         "_row": _row_indexes([item.first for item in items], lengths),
+        "_principal": _repeat([item.principal for item in items], lengths),
         "_time": _microseconds([item.seconds for item in items], lengths),
         "_version": _repeat([item.version for item in items], lengths),
         **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
@@ -204,7 +228,7 @@ def _join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
     return np.concatenate(arrays)
 
 
-def _repeat(values: Sequence[str], lengths: Sequence[int]) -> list[str]:
+def _repeat(values: Sequence[T], lengths: Sequence[int]) -> list[T]:
     return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
 
 

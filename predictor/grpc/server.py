@@ -131,7 +131,8 @@ class _Endpoint:
         if service.recorder or service.authorizer.guards(call.scope):
             metadata = context.invocation_metadata()
             fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
-            call = call._replace(fields=fields, client=_address(context.peer()))
+            forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
+            call = call._replace(fields=fields, client=_address(context.peer()), forwarded=forwarded)
         reservation = service.memory.reserve()
         # The response takes memory until it is sent, which is after this function. Callbacks of the context
         # would keep the call until garbage is collected.

@@ -70,9 +70,15 @@ class RequestContext:
             endpoint, handler = "preflight", preflight
         elif takes_events and cloud_events.is_event(self.fields):
             endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
-        client = str((scope.get("client") or ("",))[0])
         self.call = Call(
-            endpoint, route.scope_of(self.method), handler, self.fields, client, self.method, self.path
+            endpoint,
+            route.scope_of(self.method),
+            handler,
+            self.fields,
+            client=str((scope.get("client") or ("",))[0]),
+            method=self.method,
+            path=self.path,
+            forwarded=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
         )
 
     async def run(self) -> None:
@@ -158,12 +164,12 @@ class RequestContext:
         """Answer records as they arrive, until the client ends or the server does."""
         service, started = self.service, time.perf_counter()
         try:
-            service.authorize(self.call)
+            principal = service.authorize(self.call).principal
             headers = RequestHeaders.of(self.fields)
             headers.choose(NDJSON)
             if headers.content_encoding:
                 raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
-            records = Records(service, headers.request_id)
+            records = Records(service, principal, headers.request_id)
         except PredictorError as error:
             response = Response.refusal(error)
             service.record(self.call, b"", response, started)

@@ -9,7 +9,7 @@ from predictor.codecs.cost import TooCostly
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.head_cache import CachedRequest, HeadCache, request_id_of
+from predictor.http.head_cache import CachedRequest, HeadCache, forwarded_of, request_id_of
 from predictor.messages import JSON, Request, Response, request_id
 from predictor.service.inference import InferenceService
 
@@ -35,7 +35,7 @@ class FastPath:
 
         Args:
             cached: what the head asks for.
-            head: the head as sent, or without varying fields where it has none.
+            head: the head as sent.
             body: the body.
             client: the client's address.
             default_fields: fields of all responses; uvicorn replaces its list once a second, for the date.
@@ -45,7 +45,8 @@ class FastPath:
             self._renew(default_fields)
         if cached.guarded and not self.authorizer.honors(cached.grant):
             try:
-                cached.grant = self.service.authorize(cached.call._replace(client=client))
+                call = cached.call._replace(client=client, forwarded=forwarded_of(head))
+                cached.grant = self.service.authorize(call)
             except PredictorError as error:
                 return self._finish(cached, body, Response.refusal(error), started)
         found = cached.small(body) if cached.small else None
@@ -55,7 +56,7 @@ class FastPath:
         response = (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
         if self.service.recorder:
             name = request_id(name or _given_id(cached, head))
-            self.service.record_rows(name, rows, values)
+            self.service.record_rows(name, cached.grant.principal, rows, values)
             response = response.replace(b"\r\n\r\n", b"\r\nx-request-id: %b\r\n\r\n" % name.encode(), 1)
         cached.series.observe(200, perf_counter() - started, len(values))
         if self.authorizer.has_admin:
@@ -91,7 +92,7 @@ class FastPath:
 
     def _compute(self, cached: CachedRequest, head: bytes, body: bytes, started: float) -> bytes | None:
         """Answer by the endpoint's handler, as the application does."""
-        request = Request(cached.headers, body, cached.call.fields, inline=True)
+        request = Request(cached.headers, body, cached.call.fields, cached.grant.principal, inline=True)
         if self.service.recorder:
             request.identify(_given_id(cached, head))
         try:

@@ -17,7 +17,7 @@ from predictor.http.head import check_host, origin_form
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
 from predictor.observability.metrics import Series
-from predictor.service.auth import CachedGrant
+from predictor.service.auth import NO_GRANT, CachedGrant
 from predictor.service.inference import Call, InferenceService
 
 _CACHED_HEADS = 1024
@@ -35,6 +35,7 @@ VARYING_FIELD = re.compile(
 as one with a bare CR or LF, is compared and parsed."""
 
 _REQUEST_ID = re.compile(rb"\r\n(?i:x-request-id):([^\r\n]*)")
+_FORWARDED_FOR = re.compile(rb"\r\n(?i:x-forwarded-for):([^\r\n]*)")
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class CachedRequest:
         small: reads the plainest bodies; None where the head asks for more than a plain response.
         guarded: whether a credential is needed.
         series: the metrics of the endpoint.
-        grant: that the credential was checked, and for how long that counts.
+        grant: who asks, that the credential was checked, and for how long that counts.
     """
 
     head: bytes
@@ -61,7 +62,7 @@ class CachedRequest:
     small: SmallReader | None
     guarded: bool
     series: Series
-    grant: CachedGrant | None = None
+    grant: CachedGrant = NO_GRANT
 
 
 class HeadCache:
@@ -119,6 +120,11 @@ def request_id_of(head: bytes) -> bytes | None:
     """Return the last X-Request-Id of a head; None without one."""
     found = _REQUEST_ID.findall(head)
     return found[-1].strip(b" \t") if found else None
+
+
+def forwarded_of(head: bytes) -> list[bytes]:
+    """Return the values of every X-Forwarded-For of a head."""
+    return _FORWARDED_FOR.findall(head)
 
 
 def _is_plain(service: InferenceService, fields: Mapping[bytes, bytes]) -> bool:

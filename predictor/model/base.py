@@ -177,7 +177,12 @@ class Model(ABC):
         """Predict one row of ``width`` numbers; returns an infinity or NaN if it has no finite prediction."""
         if not self.passes_non_finite and not all(map(math.isfinite, values)):
             return math.nan
-        return float(self.predict(np.array([values], dtype=np.float64))[0])
+        return self.few([values])[0]
+
+    def few(self, rows: Sequence[Sequence[float]]) -> list[float]:
+        """Predict a few rows of finite numbers; a prediction that overflows is an infinity or NaN."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.predict(np.array(rows, dtype=np.float64)).tolist()
 
     def rows(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict rows of shape (n, d); returns shape (n,).

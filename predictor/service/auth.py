@@ -14,29 +14,35 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from predictor.errors import Forbidden, NotFound, Unauthorized
+from predictor.messages import Principal
 
 Scope = Literal["public", "predict", "explain", "feedback", "admin"]
-SCOPES = frozenset({"predict", "explain", "feedback", "admin"})
+LABEL_ALL = "feedback:all"
+"""The scope to label the predictions of all principals; ``feedback`` is for one's own."""
+SCOPES = frozenset({"predict", "explain", "feedback", LABEL_ALL, "admin"})
+
+ANYBODY = Principal("", SCOPES - {"admin"})
+"""Whoever asks what needs no credential of anybody: auth is off."""
+ANONYMOUS = Principal("", SCOPES - {"admin", LABEL_ALL})
+"""Whoever sends no credential where it is optional."""
 
 _MAX_JWKS_BYTES = 2**20
 _NEVER = float("inf")
+_SUBJECT = "jwt:"
+"""Begins the names of tokens' subjects, so that none has the name of an API key or of the administrator."""
 
 logger = logging.getLogger(__name__)
-
-
-class Principal(NamedTuple):
-    """The owner of a credential, with the scopes that it grants."""
-
-    name: str
-    scopes: frozenset[str]
-    expires: float = _NEVER
 
 
 class CachedGrant(NamedTuple):
     """A successful authorization, reusable for the same header fields until it expires or the keys change."""
 
     generation: int
-    expires: float
+    principal: Principal
+
+
+NO_GRANT = CachedGrant(-1, ANYBODY)
+"""No authorization yet."""
 
 
 class ApiKeys:
@@ -166,8 +172,10 @@ class JsonWebTokens:
                 options={"require": ["exp", "iss", "aud"]},
             )
             scopes = claims.get("scope", "")
-            granted = frozenset(scopes.split() if isinstance(scopes, str) else scopes) & SCOPES
-            return Principal(str(claims.get("sub", "")), granted, float(claims["exp"]))
+            granted = frozenset(scopes.split() if isinstance(scopes, str) else scopes)
+            name = f"{_SUBJECT}{claims.get('sub', '')}"
+            name.encode()  # raises an error for an unpaired surrogate
+            return Principal(name, _implied(granted & SCOPES), float(claims["exp"]))
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, jwt.PyJWTError):
             return None
 
@@ -208,13 +216,14 @@ class Authorizer:
             generation += source.generation
         return generation
 
-    def honors(self, grant: CachedGrant | None) -> bool:
+    def honors(self, grant: CachedGrant) -> bool:
         """Return whether a grant is still valid."""
-        if grant is None or grant.generation != self.generation:
+        if grant.generation != self.generation:
             return False
-        return grant.expires == _NEVER or grant.expires > time.time()
+        expires = grant.principal.expires
+        return expires == _NEVER or expires > time.time()
 
-    def authorize(self, scope: str, fields: Mapping[bytes, bytes]) -> Principal | None:
+    def authorize(self, scope: str, fields: Mapping[bytes, bytes]) -> Principal:
         """Check that a request's credential grants a scope.
 
         Args:
@@ -222,7 +231,7 @@ class Authorizer:
             fields: its header fields, with lower-case names.
 
         Returns:
-            The principal; None for a request that needs no credential and has none.
+            The principal; one without a name for a request that needs no credential and has none.
 
         Raises:
             NotFound: an administrative path while nobody can be an administrator.
@@ -230,14 +239,14 @@ class Authorizer:
             Forbidden: a credential without the scope.
         """
         if not self.guards(scope):
-            return None
+            return ANYBODY if self.mode == "off" else ANONYMOUS
         if scope == "admin" and not self.has_admin:
             raise NotFound("administration is not enabled; set PREDICTOR_ADMIN_TOKEN")
         credential = credential_of(fields)
         if credential is None:
             if scope == "admin" or self.mode == "required":
                 raise Unauthorized("missing credential; send Authorization: Bearer ... or X-API-Key")
-            return None
+            return ANONYMOUS
         principal = self._find(credential)
         if principal is None:
             raise Unauthorized("unknown or expired credential")
@@ -249,6 +258,11 @@ class Authorizer:
         if self._admin and hmac.compare_digest(hashlib.sha256(credential).digest(), self._admin):
             return Principal("admin", SCOPES)
         return next((found for source in self.sources if (found := source.find(credential))), None)
+
+
+def _implied(scopes: frozenset[str]) -> frozenset[str]:
+    """Add what scopes imply: who may label all predictions may label their own."""
+    return scopes | {"feedback"} if LABEL_ALL in scopes else scopes
 
 
 def credential_of(fields: Mapping[bytes, bytes]) -> bytes | None:
@@ -293,4 +307,4 @@ def _parse_key(line: str) -> tuple[bytes, Principal]:
         raise ValueError(f"key {name}: the digest is not a SHA-256")
     if unknown := sorted(principal.scopes - SCOPES):
         raise ValueError(f"key {name}: unknown scope {unknown[0]}; use {', '.join(sorted(SCOPES))}")
-    return digest, principal
+    return digest, principal._replace(scopes=_implied(principal.scopes))

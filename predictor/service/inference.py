@@ -7,7 +7,7 @@ limits, prediction, counting, audit and feedback are here, the same for REST, th
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -18,11 +18,12 @@ from predictor.codecs import compression
 from predictor.codecs.cost import TooCostly
 from predictor.errors import InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
-from predictor.messages import Handler, Request, RequestHeaders, Response
+from predictor.messages import Handler, Principal, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.metrics import Metrics
 from predictor.observability.request_log import RequestLog
 from predictor.service.auth import Authorizer, CachedGrant, Scope
+from predictor.service.forwarding import TrustedProxies
 from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
 from predictor.settings import Settings
 
@@ -38,7 +39,8 @@ class Call(NamedTuple):
         scope: what a credential must grant.
         handler: computes the response.
         fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
-        client: the client's address.
+        client: the address of whoever is connected.
+        forwarded: the values of ``X-Forwarded-For``, in their order.
         method, path: as the request log shows them.
     """
 
@@ -49,6 +51,7 @@ class Call(NamedTuple):
     client: str
     method: str
     path: str
+    forwarded: Sequence[bytes] = ()
 
 
 Read = Callable[[Reservation], Awaitable[bytes]]
@@ -68,6 +71,8 @@ class InferenceService:
         self.handle = handle
         self.settings = settings
         self.authorizer = authorizer or Authorizer()
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._unguarded = CachedGrant(0, self.authorizer.authorize("public", {}))
         self.recorder = recorder
         self.request_log = RequestLog(settings.request_log_size)
         self.executor = BoundedExecutor(
@@ -89,10 +94,11 @@ class InferenceService:
         body = b""
         self.metrics.in_progress += 1
         try:
-            self.authorize(call)
+            principal = self.authorize(call).principal
             headers = RequestHeaders.of(call.fields)
             body = await read(reservation)
-            response = await self._compute(call.handler, Request(headers, body, call.fields))
+            request = Request(headers, body, call.fields, principal)
+            response = await self._compute(call.handler, request)
             if response.stored:
                 await self._wait_for_storage(response)
         except PredictorError as error:
@@ -104,27 +110,28 @@ class InferenceService:
         reservation.hold(len(response.body))
         return response
 
-    def authorize(self, call: Call) -> CachedGrant | None:
+    def authorize(self, call: Call) -> CachedGrant:
         """Check that the client may make a call, and audit refusals and administration.
 
         Returns:
-            The grant, which lets calls with the same header fields skip the check for a while.
+            The grant: who asks. It lets calls with the same header fields skip the check for a while.
 
         Raises:
             PredictorError: the client may not.
         """
         if not self.authorizer.guards(call.scope):
-            return None
+            return self._unguarded
         generation = self.authorizer.generation
-        extra = {"client": call.client, "endpoint": call.endpoint}
+        client = self._proxies.client(call.client, call.forwarded)
+        extra = {"client": client, "endpoint": call.endpoint}
         try:
             principal = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
             audit.warning("refused", extra={**extra, "status": error.status})
             raise
-        if call.scope == "admin" and principal:
+        if call.scope == "admin":
             audit.info("admitted", extra={**extra, "principal": principal.name})
-        return CachedGrant(generation, principal.expires if principal else float("inf"))
+        return CachedGrant(generation, principal)
 
     def check_room(self, length: int) -> None:
         """Check that there is room for a body of ``length`` bytes, before it is read.
@@ -193,18 +200,20 @@ class InferenceService:
             request.predictions.append((X, values))
         return values
 
-    def record_rows(self, name: str, rows: Rows, values: Values, first: int = 0) -> None:
-        """Keep rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
+    def record_rows(
+        self, name: str, principal: Principal, rows: Rows, values: Values, first: int = 0
+    ) -> None:
+        """Record rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
             names, version = loaded.model.names, self.handle.version or ""
             self.recorder.record_predictions(
-                Predicted(name, time.time(), names, version, rows, values, first)
+                Predicted(name, principal.name, time.time(), names, version, rows, values, first)
             )
 
     def _record_predictions(self, request: Request, response: Response) -> Response:
         name = request.id or request.identify(None)
         rows, values = (np.concatenate(parts) for parts in zip(*request.predictions, strict=True))
-        self.record_rows(name, rows, values)
+        self.record_rows(name, request.principal, rows, values)
         return response._replace(headers=(*response.headers, (b"x-request-id", name.encode())))
 
     async def _wait_for_storage(self, response: Response) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from tests.contract.observations import observe
 from tests.support.processes import wait_until
 from tests.support.server import NAME, Server, api_key_line, start_predictor
 
@@ -199,6 +200,32 @@ def test_audit_log_names_refused_clients_but_no_secrets_or_values(
     assert any(line["message"] == "admitted" and line["principal"] == "o" for line in lines)
     for secret in ("a-secret-guess", "omega", "0.8125"):
         assert secret not in guarded_server.log.read_text()
+
+
+def refused_addresses(server: Server, *values: str) -> list[str]:
+    """Be refused on the fast path, by ASGI and by gRPC, and return the clients that the audit log names.
+
+    ``values`` are those of X-Forwarded-For, each in a field of its own.
+    """
+    fields = [("X-Forwarded-For", value) for value in values]
+    with observe(server) as observation, server.http as client:
+        for body in (b'{"instance": 0.5}', b'{"instance": 0.5}', iter([b'{"instance": 0.5}'])):
+            assert client.post("/stream", content=body, headers=fields).status_code == 401
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            metadata = [(name.lower(), value) for name, value in fields]
+            with pytest.raises(grpc.RpcError, match="missing credential"):
+                GRPCInferenceServiceStub(channel).ModelInfer(pb.ModelInferRequest(), metadata=metadata)
+    return [str(line["client"]) for line in observation.audit]
+
+
+def test_forwarded_addresses_count_only_from_named_proxies(guarded_server: Server, api_keys: Path) -> None:
+    assert refused_addresses(guarded_server, "203.0.113.9") == ["127.0.0.1"] * 4
+    proxies = '["127.0.0.0/8", "192.0.2.7"]'
+    with start_predictor(auth="required", api_keys=api_keys, trusted_proxies=proxies) as server:
+        assert refused_addresses(server, "198.51.100.1, 203.0.113.9, 192.0.2.7") == ["203.0.113.9"] * 4
+        # The gRPC library hands on only the last of several fields.
+        assert refused_addresses(server, "203.0.113.9", "192.0.2.7") == ["203.0.113.9"] * 3 + ["192.0.2.7"]
+        assert refused_addresses(server, "a name") == ["127.0.0.1"] * 4
 
 
 def test_optional_credentials_may_be_absent_but_not_wrong(limited_server: Server) -> None:

@@ -12,7 +12,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.support.processes import wait_until
-from tests.support.server import Server, start_predictor
+from tests.support.server import Server, api_key_line, start_predictor
 
 V2 = {"inputs": [{"name": "instances", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}
 
@@ -33,10 +33,13 @@ def recording_server(store: Path) -> Iterator[Server]:
         yield running
 
 
-def stored(store: Path, kind: str) -> Rows:
+def all_stored(store: Path, kind: str) -> list[dict[str, Any]]:
     files = store.glob(f"{kind}/*/*.parquet")
-    rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
-    return {(row["_id"], row["_row"]): row for row in rows}
+    return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def stored(store: Path, kind: str) -> Rows:
+    return {(row["_id"], row["_row"]): row for row in all_stored(store, kind)}
 
 
 def request_id(client: httpx.Client, path: str, **request: Any) -> str:
@@ -91,6 +94,56 @@ def test_stores_true_values_before_a_kill_and_predictions_before_a_normal_end(tm
     for row in found.values():
         assert row["_version"] == "7"
         assert row["_prediction"] == 938.25 * row["bmi"] + 152.0
+
+
+def test_stores_who_predicted_and_who_labelled(tmp_path: Path) -> None:
+    """Over the fast path, ASGI, a stream of records, CloudEvents and gRPC alike."""
+    scopes = {"shop": "predict,feedback", "audit": "feedback:all", "other": "predict"}
+    keys = tmp_path / "keys"
+    keys.write_text("".join(api_key_line(f"{name}-key", name, scope) for name, scope in scopes.items()))
+    store = tmp_path / "store"
+    with start_predictor(auth="required", api_keys=keys, feedback_url=store) as server:
+        for name in ("shop", "other"):
+            predict_as(name, server)
+        with server.http as client:
+            own, foreign = {"id": "fast", "target": 1}, {"id": "fast", "target": 2, "principal": "shop"}
+            for sender, label, status in (
+                ("shop", own, 200),
+                ("other", own, 403),
+                ("audit", own, 200),
+                ("audit", foreign, 200),
+                ("shop", foreign | {"principal": "other"}, 403),
+            ):
+                answer = client.post("/feedback", json=label, headers={"x-api-key": f"{sender}-key"})
+                assert answer.status_code == status, answer.text
+        assert server.end() == 0
+    rows = all_stored(store, "predictions")
+    ways = ("fast", "fast", "asgi", "records", "event", "grpc")
+    assert sorted((row["_id"], row["_principal"]) for row in rows) == sorted(
+        (way, name) for way in ways for name in ("shop", "other")
+    )
+    labels = [(row["_principal"], row["_for"], row["_target"]) for row in all_stored(store, "truths")]
+    assert sorted(labels, key=str) == [("audit", "shop", 2.0), ("audit", None, 1.0), ("shop", "shop", 1.0)]
+
+
+def predict_as(name: str, server: Server) -> None:
+    """Predict one row in each way, with an id that says which."""
+    row, headers = {"instance": 0.5}, {"x-api-key": f"{name}-key"}
+    event = {"ce-specversion": "1.0", "ce-type": "x", "ce-source": "x", "ce-id": "event"}
+    v1 = "/v1/models/linear-regressor:predict"
+    with server.http as client:
+        for _ in range(2):  # the second time with a credential that is known
+            request_id(client, "/stream", json=row, headers=headers | {"x-request-id": "fast"})
+        content = iter([b'{"instance": 0.5}'])
+        request_id(client, "/stream", content=content, headers=headers | {"x-request-id": "asgi"})
+        records = headers | {"x-request-id": "records", "content-type": "application/x-ndjson"}
+        request_id(client, "/stream", content=b'{"instance": 0.5}', headers=records)
+        request_id(client, v1, json={"instances": [0.5]}, headers=headers | event)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        contents = {"fp64_contents": [0.5]}
+        tensor = {"name": "instances", "shape": [1, 1], "datatype": "FP64", "contents": contents}
+        request = pb.ModelInferRequest(model_name="linear-regressor", inputs=[tensor], id="grpc")
+        GRPCInferenceServiceStub(channel).ModelInfer(request, metadata=[("x-api-key", f"{name}-key")])
 
 
 def test_records_each_row_of_a_stream_by_its_place(recording_server: Server, store: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     assert weights_of(model) == pytest.approx(weights_of(whole), rel=1e-12)
     assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
-    assert (model.inputs, model.target) == (whole.features, whole.target)
+    assert (model.inputs, model.target) == (whole.inputs, whole.target)
     assert model.reference.features == whole.reference.features
     tags = tags_of(empty_place, 1)
     for score in ("metric.mse", "metric.mae", "metric.r2"):
@@ -164,9 +164,9 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.record_predictions(Predicted("many", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(Predicted("many", "", time.time(), ("size",), "1", rows, model.predict(rows)))
     stored = recorder.record_ground_truth(
-        [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
+        "", [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
     assert stored is not None
     stored.result(60)

@@ -1,15 +1,31 @@
 """Settings from the environment."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from predictor import settings
 from predictor.settings import Settings
 
+VARIABLES = [
+    str(field.validation_alias or f"PREDICTOR_{name.upper()}")
+    for name, field in Settings.model_fields.items()
+]
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+
+@pytest.mark.parametrize("name", VARIABLES)
 def test_empty_variable_counts_as_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(f"PREDICTOR_{name.upper()}", "")
+    monkeypatch.setenv(name, "")
     assert Settings() == Settings.model_construct()
+
+
+def test_reads_addresses_and_networks_of_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTOR_TRUSTED_PROXIES", '["10.42.0.0/16", "192.0.2.7", "2001:db8::/32"]')
+    networks = [ip_network(text) for text in ("10.42.0.0/16", "192.0.2.7/32", "2001:db8::/32")]
+    assert list(settings.load().trusted_proxies) == networks
+    monkeypatch.setenv("PREDICTOR_TRUSTED_PROXIES", '["traefik"]')
+    with pytest.raises(ValueError, match="PREDICTOR_TRUSTED_PROXIES: "):
+        settings.load()
 
 
 def test_flag_takes_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

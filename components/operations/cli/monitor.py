@@ -83,9 +83,11 @@ def join(options: argparse.Namespace, model: "Model") -> None:
     features = [feature.name for feature in model.inputs]
     days = (options.first_day, options.last_day)
     written = feedback.collect(options.feedback, options.to, features, model.target.name, *days)
-    for day, rows in written.items():
+    for day, rows in written.rows.items():
         print(f"{options.to.rstrip('/')}/{day}.parquet: {rows} rows")
-    if not written:
+    if written.ambiguous:
+        print(f"left out {written.ambiguous} labels: several predictions have their id and row")
+    if not written.rows:
         print("nothing that was predicted has come true")
 
 

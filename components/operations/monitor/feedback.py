@@ -6,10 +6,12 @@ The predictor writes ``predictions/DAY/*.parquet`` and ``truths/DAY/*.parquet`` 
 
 import posixpath
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,40 +23,104 @@ KEYS = ["_id", "_row"]
 READ_AT_ONCE = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Predictions with their labels.
+
+    Attributes:
+        rows: all columns of the predictions, and the labels' ``_target``, ``_labelled`` (when) and ``_day``.
+        ambiguous: how many labels are left out because several predictions could be meant.
+    """
+
+    rows: pa.Table
+    ambiguous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was written.
+
+    Attributes:
+        rows: in the file of each day that has any.
+        ambiguous: how many labels are left out because several predictions could be meant.
+    """
+
+    rows: Mapping[str, int]
+    ambiguous: int = 0
+
+
 def predictions(url: str, first_day: str = "", last_day: str = "9999") -> pa.Table:
-    """What was predicted in the days from ``first_day`` to ``last_day`` (``2026-01-31``), both included.
+    """Return what was predicted from ``first_day`` to ``last_day`` (``2026-01-31``), both included.
 
     Returns:
-        A table with ``_id``, ``_row``, ``_time``, ``_version``, the features and ``_prediction``, a row once;
-        without columns where nothing was kept.
+        A table with ``_id``, ``_row``, ``_principal``, ``_time``, ``_version``, the features and
+        ``_prediction``; without columns if nothing was recorded. A row that was written twice is there once.
+        ``_principal`` is null for rows that were recorded before principals were.
     """
-    return _last_of_each(_read(url, "predictions", first_day, last_day))
+    table = _read(url, "predictions", first_day, last_day)
+    return _one_of_each(_with(table, "_principal"), [*KEYS, "_principal", "_time"], "max")
 
 
 def truths(url: str, first_day: str = "", last_day: str = "9999") -> pa.Table:
-    """What came true: ``_id``, ``_row``, ``_time``, ``_target``, ``_day``; the last word on a row counts."""
-    return _last_of_each(_read(url, "truths", first_day, last_day))
+    """Return the labels: ``_id``, ``_row``, ``_for``, ``_time``, ``_target`` and ``_day``.
 
-
-def join(predicted: pa.Table, told: pa.Table) -> pa.Table:
-    """The rows that were both predicted and told of, in the order of their keys.
-
-    A truth without its prediction is left out: it was lost, or told before it was predicted.
+    ``_for`` is whose prediction is labelled; null for anybody's. Of several labels with the same id, row and
+    ``_for`` the last is returned.
     """
-    if not predicted.num_rows or not told.num_rows:
-        empty = pa.schema([*predicted.schema, *(field for field in told.schema if field.name == "_target")])
-        return empty.empty_table()
-    joined = predicted.join(told.select([*KEYS, "_target"]), keys=KEYS, join_type="inner")
-    return joined.sort_by([(key, "ascending") for key in KEYS])
+    return _one_of_each(_with(_read(url, "truths", first_day, last_day), "_for"), [*KEYS, "_for"], "max")
+
+
+def join(predicted: pa.Table, labels: pa.Table) -> Joined:
+    """Join predictions with their labels, in the order of their keys.
+
+    A label is of the first prediction with its id and row that was made by the principal it speaks for. It is
+    left out if there is none: it was lost, or is not made yet. It is also left out if several can be meant:
+    if it speaks for all principals and more than one used the id, or if the principal sent different rows
+    under one id. So nobody can put a row of their own under the label of another's.
+    """
+    if not predicted.num_rows or not labels.num_rows:
+        return Joined(pa.table({}))
+    numbered = labels.select([*KEYS, "_for", "_target", "_day"]).append_column("_labelled", labels["_time"])
+    numbered = numbered.append_column("_label", pa.array(range(labels.num_rows), pa.int64()))
+    pairs = _first_of_principals(predicted, labels).join(numbered, keys=KEYS, join_type="inner")
+    unknown = pc.or_(pc.is_null(pairs["_for"]), pc.is_null(pairs["_principal"]))
+    pairs = pairs.filter(pc.or_kleene(unknown, pc.equal(pairs["_for"], pairs["_principal"])))
+    if not pairs.num_rows:
+        return Joined(pa.table({}))
+    label = pairs["_label"].to_numpy()
+    clear = (np.bincount(label) == 1)[label] & pairs["_same"].to_numpy()
+    rows = pairs.filter(pa.array(clear)).drop_columns(["_for", "_label", "_same"])
+    rows = _one_of_each(rows, [*KEYS, "_principal"], "max", by="_labelled")
+    return Joined(
+        rows.sort_by([(key, "ascending") for key in KEYS]), ambiguous=int(np.unique(label[~clear]).size)
+    )
+
+
+def _first_of_principals(predicted: pa.Table, labels: pa.Table) -> pa.Table:
+    """Return the first labelled prediction of each principal under each id and row.
+
+    The column ``_same`` says whether everything that the principal sent under these has the same features.
+    """
+    keys = [*KEYS, "_principal"]
+    labelled = predicted.drop_columns(["_day"]).join(labels.select(KEYS), keys=KEYS, join_type="left semi")
+    features = [name for name in labelled.column_names if not name.startswith("_")]
+    first = _one_of_each(labelled, keys, "min").sort_by([(key, "ascending") for key in keys])
+    ranges = labelled.group_by(keys).aggregate([(name, end) for name in features for end in ("min", "max")])
+    ranges = ranges.sort_by([(key, "ascending") for key in keys])
+    same = np.ones(first.num_rows, dtype=bool)
+    for name in features:
+        equal = pc.equal(ranges[f"{name}_min"], ranges[f"{name}_max"])
+        same &= pc.fill_null(equal, fill_value=True).to_numpy()  # null without the feature
+    return first.append_column("_same", pa.array(same))
 
 
 def collect(
     url: str, to: str, features: Sequence[str], target: str, first_day: str = "", last_day: str = "9999"
-) -> dict[str, int]:
-    """Write what came true as sources for the pipeline: one Parquet file for each day of ``truths``.
+) -> Collected:
+    """Write labelled predictions as sources for the pipeline: one Parquet file for each day of labels.
 
-    A day's file holds the truths that were last told on it. Once the day is over it changes only where
-    something else is told of the same rows, and it is written anew, whole, when asked for again.
+    A day's file holds the rows that were last labelled on it. Once the day is over it changes only if these
+    rows are labelled again, and it is written anew, whole, when asked for again.
 
     Args:
         url: where the predictor keeps what it saw.
@@ -64,25 +130,23 @@ def collect(
         first_day: of the truths that are written.
         last_day: of the truths that are written.
 
-    Returns:
-        The rows in the file of each day that has any.
-
     Raises:
         ValueError: what was kept has not all the features.
     """
     system, root = url_to_fs(to)
-    predicted, told = predictions(url), truths(url, first_day)
+    joined = join(predictions(url), truths(url, first_day))
+    if not joined.rows.num_rows:
+        return Collected({}, joined.ambiguous)
+    if missing := sorted(set(features) - set(joined.rows.column_names)):
+        raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
     written = {}
-    for day in _days(url, "truths", first_day, last_day) if told.num_rows else ():
-        rows = join(predicted, told.filter(pc.field("_day") == day))
-        if not rows.num_rows:
-            continue
-        if missing := sorted(set(features) - set(rows.column_names)):
-            raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
-        table = rows.select([*features, "_target"]).rename_columns([*features, target])
-        _write(system, posixpath.join(root, f"{day}.parquet"), table)
-        written[day] = rows.num_rows
-    return written
+    for day in _days(url, "truths", first_day, last_day):
+        rows = joined.rows.filter(pc.field("_day") == day)
+        if rows.num_rows:
+            table = rows.select([*features, "_target"]).rename_columns([*features, target])
+            _write(system, posixpath.join(root, f"{day}.parquet"), table)
+            written[day] = rows.num_rows
+    return Collected(written, joined.ambiguous)
 
 
 def _days(url: str, kind: str, first: str, last: str) -> list[str]:
@@ -114,14 +178,21 @@ def _read(url: str, kind: str, first: str, last: str) -> pa.Table:
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def _last_of_each(table: pa.Table) -> pa.Table:
-    """Keep the last row of each key: what was stored just before a crash may have been sent again."""
+def _with(table: pa.Table, name: str) -> pa.Table:
+    """Add a column of nulls, of text, if it is missing: the files are older than it."""
+    if not table.num_rows or name in table.column_names:
+        return table
+    return table.append_column(name, pa.nulls(table.num_rows, pa.string()))
+
+
+def _one_of_each(table: pa.Table, keys: Sequence[str], which: str, by: str = "_time") -> pa.Table:
+    """Keep the first (``which`` is ``min``) or the last (``max``) row by time of each key."""
     if not table.num_rows:
         return table
-    ordered = table.sort_by("_time")
+    ordered = table.sort_by(by)
     places = pa.array(range(table.num_rows), pa.int64())
-    last = ordered.append_column("_place", places).group_by(KEYS).aggregate([("_place", "max")])
-    return ordered.take(last["_place_max"].sort())
+    found = ordered.append_column("_place", places).group_by(keys).aggregate([("_place", which)])
+    return ordered.take(found[f"_place_{which}"].sort())
 
 
 def _write(system: AbstractFileSystem, path: str, table: pa.Table) -> None:

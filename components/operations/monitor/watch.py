@@ -53,10 +53,11 @@ def look(
         raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
     columns = {name: _values(predicted, name) for name in names}
     seen = replace(seen, drift=drift(model, columns, _values(predicted, "_prediction")))
-    own = predicted.filter(pc.field("_version") == version)
     told = feedback.truths(url, first, last)
-    judged = feedback.join(own, told)
     seen = replace(seen, news=_since(told, registered))
+    judged = feedback.join(predicted, told).rows
+    if judged.num_rows:
+        judged = judged.filter(pc.field("_version") == version)
     if not judged.num_rows:
         return seen
     errors = _values(judged, "_prediction") - _values(judged, "_target")

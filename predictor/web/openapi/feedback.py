@@ -1,6 +1,6 @@
 """The feedback endpoint: ground truth for earlier predictions."""
 
-from predictor.feedback.recorder import LAST_ROW, MAX_LABELS
+from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, MAX_PRINCIPAL
 from predictor.web.openapi.build import (
     BODY_ERRORS,
     INTEGER,
@@ -18,10 +18,12 @@ from predictor.web.openapi.build import (
 TAG = "Feedback"
 _ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@-]{1,128}$"}
 _ROW: Json = {"type": "integer", "minimum": 0, "maximum": LAST_ROW, "default": 0}
+_PRINCIPAL: Json = {"type": "string", "minLength": 1, "maxLength": MAX_PRINCIPAL}
 
 
 def _label(name: str, schema: Json) -> Json:
-    return record({"id": _ID, "row": _ROW, name: schema}, optional=["row"], additionalProperties=False)
+    properties = {"id": _ID, "row": _ROW, "principal": _PRINCIPAL, name: schema}
+    return record(properties, optional=["row", "principal"], additionalProperties=False)
 
 
 _ONE = _label("target", NUMBER)
@@ -48,7 +50,9 @@ def paths() -> dict[str, Json]:
                 *BODY_ERRORS,
                 description="The true values of rows that this server predicted. `id` is the X-Request-Id of"
                 " that response, which is the request's own id if it had one. `row` is the index of the first"
-                " labelled row in that request. If a row is labelled more than once, the last label counts.",
+                " labelled row in that request. If a row is labelled more than once, the last label counts."
+                " A credential labels what was predicted with it. With the scope `feedback:all` it labels all"
+                " predictions, or those of the `principal` that the label names.",
                 scope="feedback",
                 requestBody=body({JSON: media({"oneOf": [_ONE, _MANY, several]}, labels=labels)}),
             )

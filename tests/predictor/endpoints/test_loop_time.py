@@ -19,6 +19,8 @@ from predictor.messages import ARROW, BINARY, CSV, Request, RequestHeaders
 from predictor.settings import Settings
 from tests.support.service import Endpoint, make_service
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 0.03
 """Seconds of processor time; the aim is 0.01, and a busy machine is slower."""
 

@@ -27,19 +27,24 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 def predicted(
-    name: str, rows: list[list[float]], values: list[float], names: tuple[str, ...] = ("bmi", "s5")
+    name: str,
+    rows: list[list[float]],
+    values: list[float],
+    names: tuple[str, ...] = ("bmi", "s5"),
+    principal: str = "shop",
 ) -> Predicted:
-    return Predicted(name, 0.0, names, "3", np.array(rows), np.array(values))
+    return Predicted(name, principal, 0.0, names, "3", np.array(rows), np.array(values))
 
 
 def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
     recorder.record_predictions(predicted("one", [[0.5, 1.5]], [151.25]))
-    recorder.record_predictions(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0]))
+    recorder.record_predictions(predicted("two", [[0.0, 1.0], [2.0, 3.0]], [1.0, 2.0], principal=""))
     recorder.close()
     kept = read_table(tmp_path, "predictions")
     assert kept.drop_columns("_time").to_pydict() == {
         "_id": ["one", "two", "two"],
         "_row": [0, 0, 1],
+        "_principal": ["shop", "", ""],
         "_version": ["3", "3", "3"],
         "bmi": [0.5, 0.0, 2.0],
         "s5": [1.5, 1.0, 3.0],
@@ -52,10 +57,10 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
 def test_stores_arrays_and_sequences_in_order(recorder: Recorder, tmp_path: Path) -> None:
     names = ("bmi", "s5")
     for item in (
-        Predicted("a", 0.0, names, "3", ((1.0, 2.0),), (3.0,)),
-        Predicted("b", 0.0, names, "3", [[4.0, 5.0], (6.0, 7.0)], [8.0, 9.0], 5),
+        Predicted("a", "", 0.0, names, "3", ((1.0, 2.0),), (3.0,)),
+        Predicted("b", "", 0.0, names, "3", [[4.0, 5.0], (6.0, 7.0)], [8.0, 9.0], 5),
         predicted("c", [[0.5, 1.5]], [151.25]),
-        Predicted("d", 0.0, names, "3", ([10.0, 11.0],), (12.0,)),
+        Predicted("d", "", 0.0, names, "3", ([10.0, 11.0],), (12.0,)),
     ):
         recorder.record_predictions(item)
     recorder.close()
@@ -71,26 +76,30 @@ def test_models_with_different_features_get_separate_files(recorder: Recorder, t
     recorder.record_predictions(predicted("two", [[0.5]], [150.0], names=("bp",)))
     recorder.close()
     files = sorted((tmp_path / "predictions").glob("*/*.parquet"))
-    assert [pq.ParquetFile(file).schema_arrow.names[4:-1] for file in files] == [["bmi", "s5"], ["bp"]]
+    assert [pq.ParquetFile(file).schema_arrow.names[5:-1] for file in files] == [["bmi", "s5"], ["bp"]]
 
 
 def test_ground_truth_future_resolves_once_stored(recorder: Recorder, tmp_path: Path) -> None:
-    stored = recorder.record_ground_truth([GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5])])
-    assert stored is not None
-    stored.result(60)
+    labels = [GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5], 0, "shop")]
+    for principal in ("audit", "shop"):
+        stored = recorder.record_ground_truth(principal, labels)
+        assert stored is not None
+        stored.result(60)
     kept = read_table(tmp_path, "truths")
     assert kept.drop_columns("_time").to_pydict() == {
-        "_id": ["one", "two", "two"],
-        "_row": [0, 0, 1],
-        "_target": [151.0, 1.5, 2.5],
+        "_id": ["one", "two", "two"] * 2,
+        "_row": [0, 0, 1] * 2,
+        "_principal": ["audit"] * 3 + ["shop"] * 3,
+        "_for": [None, "shop", "shop"] * 2,
+        "_target": [151.0, 1.5, 2.5] * 2,
     }
 
 
 def test_cancelled_future_does_not_block_others(recorder: Recorder) -> None:
-    gone = recorder.record_ground_truth([GroundTruth("one", [1.0])])
+    gone = recorder.record_ground_truth("", [GroundTruth("one", [1.0])])
     assert gone is not None
     gone.cancel()
-    waiting = recorder.record_ground_truth([GroundTruth("two", [1.0])])
+    waiting = recorder.record_ground_truth("", [GroundTruth("two", [1.0])])
     assert waiting is not None
     waiting.result(60)
 
@@ -150,6 +159,7 @@ def test_opens_a_store_by_path_or_url(tmp_path: Path) -> None:
         (b'{"id": "a", "targets": [1, 2.5]}', [GroundTruth("a", [1.0, 2.5])]),
         (b'{"id": "a", "row": 7, "target": 1}', [GroundTruth("a", (1.0,), 7)]),
         (b'{"id": "a", "row": 0, "targets": [1]}', [GroundTruth("a", [1.0])]),
+        (b'{"id": "a", "principal": "shop", "target": 1}', [GroundTruth("a", (1.0,), 0, "shop")]),
         (
             b'{"feedback": [{"id": "a", "target": 1}, {"id": "b", "targets": [2]}]}',
             [GroundTruth("a", (1.0,)), GroundTruth("b", [2.0])],
@@ -181,6 +191,13 @@ def test_reads_feedback(body: bytes, truths: list[GroundTruth]) -> None:
             b'{"id": "a", "row": 1e16, "target": 1}',
             r"row: expected an integer from 0 to [0-9]+, got 1e\+16",
         ),
+        (
+            b'{"id": "a", "principal": 7, "target": 1}',
+            "principal: expected a name of 1 to 256 characters, got",
+        ),
+        (b'{"id": "a", "principal": null, "target": 1}', "principal: expected a name .*, got null"),
+        (b'{"id": "a", "principal": "", "target": 1}', "principal: expected a name"),
+        (b'{"id": "a", "principal": "%b", "target": 1}' % (b"x" * 257), "principal: expected a name"),
         (b'{"id": "a", "row": "one", "target": 1}', "row: expected a number"),
         (b'{"id": "a", "row": 1}', r'expected "target" \(a number\) or "targets"'),
         (b'{"id": "a", "targets": []}', r'expected "target" \(a number\) or "targets"'),

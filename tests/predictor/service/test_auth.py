@@ -3,7 +3,6 @@ import functools
 import hashlib
 import http.server
 import json
-import math
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from predictor.errors import Forbidden, NotFound, Unauthorized
+from predictor.messages import Principal
 from predictor.service.auth import (
+    ANONYMOUS,
+    ANYBODY,
+    LABEL_ALL,
+    NO_GRANT,
     SCOPES,
     ApiKeys,
     Authorizer,
@@ -49,8 +53,7 @@ def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
     with pytest.raises(Unauthorized):
         Authorizer(admin_token="t").authorize("admin", {b"authorization": b"Bearer x"})
     principal = Authorizer(admin_token="t").authorize("admin", {b"authorization": b"bearer t"})
-    assert principal is not None
-    assert principal.scopes == SCOPES
+    assert principal == Principal("admin", SCOPES)
 
 
 @pytest.fixture
@@ -71,13 +74,29 @@ def test_credential_grants_only_its_own_scopes(keys: ApiKeys) -> None:
 @pytest.mark.parametrize("mode", ["off", "optional", "required"])
 def test_mode_decides_whether_a_credential_is_needed(keys: ApiKeys, mode: Any) -> None:
     authorizer = Authorizer(mode, sources=(keys,))
-    assert authorizer.authorize("public", {}) is None
+    nobody = ANYBODY if mode == "off" else ANONYMOUS
+    assert authorizer.authorize("public", {}) == nobody
     for headers, refused_in in (({}, ("required",)), ({b"x-api-key": b"?"}, ("optional", "required"))):
         if mode in refused_in:
             with pytest.raises(Unauthorized):
                 authorizer.authorize("predict", headers)
         else:
-            assert authorizer.authorize("predict", headers) is None
+            assert authorizer.authorize("predict", headers) == nobody
+
+
+def test_only_where_auth_is_off_anybody_may_label_the_predictions_of_all() -> None:
+    assert LABEL_ALL in ANYBODY.scopes
+    assert LABEL_ALL not in ANONYMOUS.scopes
+    assert "feedback" in ANONYMOUS.scopes
+    assert not {"admin"} & (ANYBODY.scopes | ANONYMOUS.scopes)
+
+
+def test_scope_to_label_all_predictions_includes_the_one_to_label_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(line("labels", LABEL_ALL) + line("own", "feedback"))
+    authorizer = Authorizer("required", sources=(ApiKeys(tmp_path / "keys"),))
+    found = authorizer.authorize("feedback", {b"x-api-key": b"labels"})
+    assert found.scopes == {"feedback", LABEL_ALL}
+    assert authorizer.authorize("feedback", {b"x-api-key": b"own"}).scopes == {"feedback"}
 
 
 def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
@@ -90,11 +109,12 @@ def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
 
 def test_cached_grant_ends_when_keys_change_or_the_credential_expires(keys: ApiKeys) -> None:
     authorizer = Authorizer("required", sources=(keys,))
-    unlimited = CachedGrant(authorizer.generation, math.inf)
+    unlimited = CachedGrant(authorizer.generation, ANYBODY)
     assert authorizer.honors(unlimited)
-    assert authorizer.honors(CachedGrant(authorizer.generation, time.time() + 60))
-    assert not authorizer.honors(CachedGrant(authorizer.generation, time.time() - 1))
-    assert not authorizer.honors(None)
+    for seconds in (60, -1):
+        grant = CachedGrant(authorizer.generation, ANYBODY._replace(expires=time.time() + seconds))
+        assert authorizer.honors(grant) == (seconds > 0)
+    assert not authorizer.honors(NO_GRANT)
     keys.refresh()
     assert authorizer.honors(unlimited), "the file has not changed"
     replacement = keys.file.with_name("new")
@@ -176,7 +196,18 @@ def test_token_with_an_unknown_key_id_requests_a_refresh(issuer: Issuer) -> None
     requested = known.refresh_requested
     known.refresh()
     assert (requested, known.refresh_requested) == (True, False)
-    assert known.find(issuer.token("new")) == ("me", frozenset({"predict"}), 4e9)
+    assert known.find(issuer.token("new")) == Principal("jwt:me", frozenset({"predict"}), 4e9)
+
+
+@pytest.mark.parametrize("scope", ["predict feedback:all", ["predict", "feedback:all"]])
+def test_token_to_label_all_predictions_may_label_its_own(issuer: Issuer, scope: Any) -> None:
+    found = tokens(issuer).find(issuer.token("old", scope=scope))
+    assert found is not None
+    assert found.scopes == {"predict", "feedback", LABEL_ALL}
+
+
+def test_refuses_a_token_whose_subject_can_not_be_stored(issuer: Issuer) -> None:
+    assert tokens(issuer).find(issuer.token("old", sub="\ud800")) is None
 
 
 def test_removed_keys_invalidate_verified_tokens(issuer: Issuer) -> None:

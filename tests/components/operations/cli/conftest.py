@@ -65,8 +65,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
     """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
-    recorder.record_predictions(Predicted("many", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
-    stored = recorder.record_ground_truth([GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
+    recorder.record_predictions(Predicted("many", "", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
+    stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None
     stored.result(60)
     recorder.close()

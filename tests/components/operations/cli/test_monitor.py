@@ -64,6 +64,18 @@ def test_collects_predictions_with_truths_into_a_file(
     assert capsys.readouterr().out == "nothing that was predicted has come true\n"
 
 
+def test_collect_says_how_many_labels_could_be_of_several_predictions(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rows in (TRAINED[:3], TRAINED[3:5]):
+        record_feedback(tmp_path, rows, np.zeros(len(rows)))
+    to = str(tmp_path / "new")
+    run("collect", "--feedback", str(tmp_path), "--registry-root", str(root), "--to", to)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": 1 rows")
+    assert lines[1:] == ["left out 2 labels: several predictions have their id and row"]
+
+
 def test_needs_a_champion(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="has no champion yet"):
         run("due", "--feedback", str(tmp_path), "--registry-root", str(tmp_path))

@@ -33,7 +33,7 @@ def test_a_row_scores_the_same_alone_and_in_a_batch(
     model = of_numbers(data.draw(st.lists(finite, min_size=width, max_size=width)), intercept)
     X = data.draw(hnp.arrays(np.float64, (rows, width), elements=finite))
     together = model.rows(X)
-    assert [model.row(row) for row in X.tolist()] == together.tolist()
+    assert [model.row(row) for row in X.tolist()] == model.few(X.tolist()) == together.tolist()
     assert [model.rows(X[i : i + 1])[0] for i in range(rows)] == together.tolist()
     assert model.rows(np.asfortranarray(X)).tolist() == together.tolist()
 
