@@ -97,7 +97,7 @@ class Dataset:
         source: where the rows came from, without credentials.
         settings: with which ingest made it.
         gaps: the missing values.
-        distributions: of each input over the kept rows, against which drift is measured; may be empty.
+        distributions: of each input over the kept rows, for measuring drift; may be empty.
         mergeable: the moments of the training rows: of the one-hot columns of the inputs, with missing
             values filled in, then of a column for each input that lacks any, which is 1 where it does, then of
             the target. Merging needs the columns in between. None without training rows.

@@ -51,7 +51,7 @@ class Settings:
         ranges: (lowest, highest) allowed value by column, either may be ``None``.
         units: of the columns that have one.
         exclude: columns that ``*`` leaves out.
-        types: number, boolean or category, of features whose type is not taken from the values.
+        types: number, boolean or category, of features; otherwise it is found from the values.
         missing: what to do with missing values. ``fail`` refuses the data; ``drop`` leaves out the rows that
             lack one; ``mean`` fills in the mean of a number and the most frequent value of anything else, over
             the training rows, and the model does the same. With ``drop`` and ``mean``, rows without a target
