@@ -43,6 +43,7 @@ class Registered(NamedTuple):
     version: int
     promoted: bool
     reasons: list  # type: ignore[type-arg]
+    warning: str
     champion_uri: str
 
 
@@ -69,8 +70,8 @@ def linear_regressor(
     max_categories: int = 100,
     unknown_categories: str = "fail",
     decimal: str = ".",
-    iterations: int = 15000,
-    lr: float = 0.1,
+    iterations: int = 0,
+    lr: float = 0.0,
     learning_rate: str = "constant",
     penalty: str = "",
     alpha: float = 0.0001,
@@ -192,6 +193,8 @@ def run_command(options: argparse.Namespace) -> int:
     done = run_locally(parameters, folder)
     state = "is the champion now" if done.promoted else "is registered, and not promoted"
     print(f"\nVersion {int(done.version)} {state}:", *done.reasons, sep="\n  ")
+    if done.warning:
+        print(f"Warning: {done.warning}.")
     print(f"Champion: {done.champion_uri or 'none'}\nReports:  {folder}")
     if options.serve:
         if not done.champion_uri:

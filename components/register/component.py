@@ -27,7 +27,14 @@ def register(
     incomparable: str = "fail",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Registered",
-    [("version", int), ("promoted", bool), ("reasons", list), ("uri", str), ("champion_uri", str)],
+    [
+        ("version", int),
+        ("promoted", bool),
+        ("reasons", list),
+        ("warning", str),
+        ("uri", str),
+        ("champion_uri", str),
+    ],
 ):
     """Make the candidate a version and challenger, and the champion if it passes the gate.
 
@@ -49,8 +56,8 @@ def register(
         incomparable: fail, keep or replace, when the champion can't be scored on this data.
 
     Returns:
-        The candidate's version and where it stands, whether it became the champion and why, and where
-        the champion now stands (empty without one).
+        The candidate's version and where it stands, whether it became the champion and why, what is wrong
+        with its training, and where the champion now stands (empty without one).
     """
     from components.runtime import step
 
@@ -70,4 +77,5 @@ def register(
     done = register(dataset.path, model.path, report.path, registry, run, policy, details)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
     reasons = list(done.decision.reasons)
-    return done.version, done.decision.promote, reasons, done.uri, done.champion_uri or ""
+    warning = str(model.metadata.get("warning", ""))
+    return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

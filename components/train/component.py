@@ -13,8 +13,8 @@ def train(
     model: Output[Model],
     metrics: Output[Metrics],
     report: Output[HTML],
-    iterations: int = 15000,
-    lr: float = 0.1,
+    iterations: int = 0,
+    lr: float = 0.0,
     learning_rate: str = "constant",
     penalty: str = "",
     alpha: float = 0.0001,
@@ -29,8 +29,8 @@ def train(
         model: the model folder.
         metrics: losses, training time and peak memory.
         report: the loss by step, the weights and the search.
-        iterations: the number of steps of gradient descent.
-        lr: the learning rate of the first step.
+        iterations: the number of steps of gradient descent; 0 for as many as lead to the minimum.
+        lr: the learning rate of the first step; 0 for the inverse of the largest eigenvalue.
         learning_rate: constant, invscaling or auto.
         penalty: l2, l1 or elasticnet; none if empty.
         alpha: the factor of the penalty.
@@ -55,15 +55,15 @@ def train(
     result = training.train(
         whole,
         model.path,
-        iterations=iterations,
-        lr=lr,
-        learning_rate=learning_rate,
+        **training.steps(iterations, lr, learning_rate),
         penalty=penalty or None,
         alpha=alpha,
         l1_ratio=l1_ratio,
         search=Search.of(search) if search else None,
     )
     model.metadata.update(result.lineage())
+    if result.warning:
+        model.metadata["warning"] = result.warning
     for name, value in result.metrics.items():
         metrics.log_metric(name, value)
     Path(report.path).write_text(describe(result), encoding="utf-8")

@@ -1,5 +1,7 @@
 """The report of a training as HTML: the loss by step, the model, the search."""
 
+from collections.abc import Sequence
+
 from components.reports.page import heading, page, paragraph, table
 from components.reports.svg import Series, line_chart
 from components.train.training import TrainingResult
@@ -17,7 +19,12 @@ def report(result: TrainingResult) -> str:
         log_y=True,
     )
     parts = [
-        paragraph(f"Before the first step the loss is {result.metrics['initial_loss']:.6g}."),
+        *([paragraph(f"Warning: {result.warning}.")] if result.warning else []),
+        paragraph(
+            f"The loss fell from {result.metrics['initial_loss']:.6g} to {result.metrics['final_loss']:.6g}, "
+            f"which is at most {result.metrics['loss_above_minimum']:.3g} above its minimum."
+        ),
+        *([paragraph(_about_unresolved(result.unresolved))] if result.unresolved else []),
         curve,
         heading("Metrics"),
         table(("name", "value"), result.metrics.items()),
@@ -29,6 +36,14 @@ def report(result: TrainingResult) -> str:
     if result.trials:
         parts += [heading("Search"), _search(result)]
     return page("Training", *parts)
+
+
+def _about_unresolved(names: Sequence[str]) -> str:
+    return (
+        f"The data do not determine each weight of {', '.join(names)}: some combination of these features "
+        "does not vary by more than rounding. The weights have no part along it. That changes no prediction "
+        "for rows in which these features go together as they do in training."
+    )
 
 
 def _search(result: TrainingResult) -> str:

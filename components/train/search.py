@@ -95,8 +95,11 @@ class Search:
         combinations = [
             dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())
         ]
+        parameters = dict(given.parameters)
+        if "lr" in self.grid and parameters["learning_rate"] == "auto":
+            parameters["learning_rate"] = "constant"  # the automatic one would ignore what is searched
         return [
-            Candidate(tuple(chosen.pop(FEATURES, given.features)), {**given.parameters, **chosen})
+            Candidate(tuple(chosen.pop(FEATURES, given.features)), {**parameters, **chosen})
             for chosen in combinations
         ]
 

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ from predictor.model.kinds.linear import LinearModel, Weight
 CURVE_POINTS = 200
 # Rows whose one-hot columns are made at once.
 BLOCK_ROWS = 2**16
+# Descent that ends so far above the minimum, as a share of the loss, is worth a warning.
+NOTABLE_GAP = 1e-3
+# As a share of the loss before the first step: less is rounding, as where the features determine the target.
+ROUNDING = 1e-12
+# A feature takes part in a combination if its share is at least this part of the largest.
+NOTABLE_SHARE = 0.1
+# What is left of a direction of length 1 beside those of one-hot columns: less is rounding.
+NOTABLE_REST = 1e-4
 
 
 class TrainingError(ValueError):
@@ -39,11 +47,13 @@ class TrainingResult:
         fingerprint: of the dataset.
         candidate: the features and the parameters it was fitted with.
         metrics: by name: rows; iterations; initial_loss and final_loss, what descent lowered over the
-            training rows; training_seconds of the fit alone; peak_memory_mib of the process so far; with a
-            search, search_seconds.
+            training rows; loss_above_minimum, how much lower it could be (with l1, at most); training_seconds
+            of the fit alone; peak_memory_mib of the process so far; with a search, search_seconds.
         steps: numbers of steps, shape (k,), spread evenly over their logarithm.
         losses: the losses after so many steps, shape (k,).
         trials: of the search, if there was one.
+        warning: what is wrong with the fit, for people; mostly empty.
+        unresolved: the features of which the data do not tell the weights apart; mostly none.
     """
 
     model: Model
@@ -54,6 +64,8 @@ class TrainingResult:
     steps: NDArray[np.int64]
     losses: NDArray[np.float64]
     trials: tuple[Trial, ...] = ()
+    warning: str = ""
+    unresolved: tuple[str, ...] = ()
 
     def lineage(self) -> dict[str, str]:
         """Say how the model was made, as text: KFP would return integers as floats."""
@@ -62,8 +74,26 @@ class TrainingResult:
             "digest": self.digest,
             "dataset_fingerprint": self.fingerprint,
             "features": ", ".join(self.candidate.features),
-            **{name: str(value) for name, value in self.candidate.parameters.items()},
+            **{name: str(value) for name, value in self.candidate.parameters.items() if value is not None},
         }
+
+
+def steps(iterations: int, lr: float, learning_rate: str) -> dict[str, Any]:
+    """Return the estimator's parameters for those of the pipeline, where 0 leaves the choice to the data.
+
+    Raises:
+        TrainingError: they do not go together.
+    """
+    if learning_rate == "invscaling":
+        if not (iterations and lr):
+            raise TrainingError("learning_rate=invscaling needs iterations and lr above 0")
+    elif not lr:
+        learning_rate = "auto"
+    return {
+        "iterations": iterations or None,
+        "learning_rate": learning_rate,
+        **({"lr": lr} if lr else {}),
+    }
 
 
 def train(
@@ -111,13 +141,25 @@ def train(
         "iterations": float(estimator.n_iter_),
         "initial_loss": estimator.losses[0],
         "final_loss": estimator.losses[-1],
+        "loss_above_minimum": estimator.gap_,
         "training_seconds": fitted - searched,
         "peak_memory_mib": _peak_memory(),
     }
     if search:
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
-    return TrainingResult(model, digest, dataset.fingerprint, chosen, metrics, steps, losses, tuple(trials))
+    return TrainingResult(
+        model,
+        digest,
+        dataset.fingerprint,
+        chosen,
+        metrics,
+        steps,
+        losses,
+        tuple(trials),
+        _warning(metrics),
+        _unresolved(estimator, model),
+    )
 
 
 def _fit(
@@ -190,6 +232,38 @@ def _curve(estimator: SimpleLinearRegression) -> tuple[NDArray[np.int64], NDArra
     last = len(losses) - 1
     steps = np.unique(np.geomspace(1, last, min(last, CURVE_POINTS)).round().astype(np.int64))
     return steps, losses[steps]
+
+
+def _warning(metrics: Mapping[str, float]) -> str:
+    gap, loss = metrics["loss_above_minimum"], metrics["final_loss"]
+    if not gap > max(NOTABLE_GAP * loss, ROUNDING * metrics["initial_loss"]):
+        return ""
+    return (
+        f"descent stopped short of the minimum: the loss over the training rows is {loss:.6g}, and could be "
+        f"{gap:.3g} lower ({gap / loss:.1%} of it). iterations=0 takes as many steps as lead there"
+    )
+
+
+def _unresolved(estimator: SimpleLinearRegression, model: Model) -> tuple[str, ...]:
+    """Name the inputs of which the data do not tell the weights apart.
+
+    The one-hot columns of a category always add up to 1. That is no lack of data, and changes no prediction.
+    """
+    directions = estimator.unresolved_
+    slots = Expansion(model.inputs).columns
+    for one, columns in zip(model.inputs, slots, strict=True):
+        if one.type == "category":
+            shares = np.array(model.reference.features[one.name].proportions[1:])
+            sum_of_columns = np.sqrt(shares * (1 - shares))
+            sum_of_columns /= np.linalg.norm(sum_of_columns)
+            along = directions[:, columns] @ sum_of_columns
+            directions = directions.copy()
+            directions[:, columns] -= np.outer(along, sum_of_columns)
+    notable = np.array([np.linalg.norm(directions[:, columns]) for columns in slots])
+    if not notable.max() > NOTABLE_REST:
+        return ()
+    takes_part = notable >= NOTABLE_SHARE * notable.max()
+    return tuple(one.name for one, whether in zip(model.inputs, takes_part, strict=True) if whether)
 
 
 def _peak_memory() -> float:

@@ -18,6 +18,7 @@ from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
 _BYTES_AT_ONCE = 2**16
+"""Fewer if predictions take longer than reading."""
 _RECORDS_AT_ONCE = 128
 """Records that are read one by one, because one of them may be malformed, before others have their turn."""
 
@@ -51,6 +52,7 @@ class Records:
         self.limit = service.settings.max_record_bytes
         self.name = request_id(name)
         self.count = 0
+        self._at_once = int(_BYTES_AT_ONCE / max(1.0, self.model.cost))
         self._rest = bytearray()
 
     @property
@@ -83,7 +85,7 @@ class Records:
         """Answer whole lines."""
         start = 0
         while start < len(text):
-            end = text.rfind(b"\n", start, start + _BYTES_AT_ONCE) + 1 or text.find(b"\n", start) + 1
+            end = text.rfind(b"\n", start, start + self._at_once) + 1 or text.find(b"\n", start) + 1
             part, start = text[start:end], end
             values = self._plain(part)
             if values is None:

@@ -13,6 +13,7 @@ import msgspec
 from orjson import dumps
 
 from predictor.codecs import json_small
+from predictor.codecs.cost import INLINE_BYTES
 from predictor.codecs.json_small import SMALL as SMALL
 from predictor.codecs.json_small import Decoders, infer
 from predictor.model.base import Model
@@ -95,8 +96,8 @@ class SmallJson:
         return content, table, values, request.id
 
     def _predict(self, model: Model, rows: Rows) -> list[float] | None:
-        """Return predictions; None if there are none, too many, or any that is not finite."""
-        if not 0 < len(rows) <= self.handle.max_rows:
+        """Return predictions; None if there are none, one is not finite, or they would take too long here."""
+        if not 0 < len(rows) <= self.handle.max_rows or model.cost * len(rows) > INLINE_BYTES:
             return None
         values = model.few(rows)
         total = sum(values)

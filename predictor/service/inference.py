@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import compression
-from predictor.codecs.cost import TooCostly
+from predictor.codecs.cost import TooCostly, require_cheap
 from predictor.errors import InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.messages import Handler, Principal, Request, RequestHeaders, Response
@@ -190,12 +190,15 @@ class InferenceService:
 
         Raises:
             InvalidInput: a value or a prediction that is not finite; it names the row.
+            TooCostly: the predictions would take too long on the event loop.
             TooLarge: more rows than one request may have.
             Unavailable: no model is loaded.
         """
         model = self.handle.require().model
         self.handle.check_rows(len(X))
-        values = model.rows(X)
+        if model.cost:
+            require_cheap(int(model.cost * len(X)), inline=request.inline)
+        values = model.rows(X, request.checkpoint)
         if self.recorder:
             request.predictions.append((X, values))
         return values

@@ -9,7 +9,7 @@ from components.train.search import Candidate, Search, SearchError, Trial, best
 
 Rows = NDArray[np.float64]
 NAMES = ("noise", "signal")
-GIVEN = Candidate(NAMES, {"iterations": 1000, "lr": 0.1})
+GIVEN = Candidate(NAMES, {"iterations": 1000, "lr": 0.1, "learning_rate": "constant"})
 
 
 @pytest.fixture(name="X")
@@ -20,10 +20,10 @@ def random_rows() -> Rows:
 def test_tries_every_combination_and_keeps_the_other_parameters() -> None:
     search = Search({"lr": [0.1, 0.2], "features": [["signal"], ["noise", "signal"]]})
     assert search.candidates(GIVEN) == [
-        Candidate(("signal",), {"iterations": 1000, "lr": 0.1}),
-        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.1}),
-        Candidate(("signal",), {"iterations": 1000, "lr": 0.2}),
-        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.2}),
+        Candidate(("signal",), {"iterations": 1000, "lr": 0.1, "learning_rate": "constant"}),
+        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.1, "learning_rate": "constant"}),
+        Candidate(("signal",), {"iterations": 1000, "lr": 0.2, "learning_rate": "constant"}),
+        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.2, "learning_rate": "constant"}),
     ]
     assert Search().candidates(GIVEN) == [GIVEN]
 
