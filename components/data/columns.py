@@ -6,7 +6,7 @@ categories become part of the model.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from components.data.sources.values import ColumnType, common_type
 from predictor.model.inputs import UNKNOWN, Input
 
 Floats = NDArray[np.float64]
+Rows = Mapping[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,64 @@ class Summary:
         places = {category: float(place) for place, category in enumerate(other.categories)}
         codes = np.array([*(places.get(category, np.nan) for category in self.categories), np.nan])
         return codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The missing values of a source.
+
+    Attributes:
+        values: how many, by column; only the columns that lack any.
+        rows: how many rows lack any.
+        left_out: how many of these rows are not in the dataset.
+    """
+
+    values: Mapping[str, int] = field(default_factory=dict)
+    rows: int = 0
+    left_out: int = 0
+
+    def __add__(self, other: "Gaps") -> "Gaps":
+        names = dict.fromkeys([*self.values, *other.values])
+        values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
+        return Gaps(values, self.rows + other.rows, self.left_out + other.left_out)
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        if not self.rows:
+            return "No value is missing."
+        listed = ", ".join(f"{count} of {name}" for name, count in self.values.items())
+        done = f"{self.left_out} of them were left out" if self.left_out else ""
+        filled = f"{self.rows - self.left_out} were filled in" if self.rows > self.left_out else ""
+        what = " and ".join(filter(None, [done, filled]))
+        return f"{self.rows} rows lack values ({listed}); {what}."
+
+
+def summarised(
+    train: Rows,
+    test: Rows,
+    types: Mapping[str, ColumnType],
+    categories: Mapping[str, Sequence[str]],
+    units: Mapping[str, str],
+) -> tuple[list[Summary], Rows, Rows]:
+    """Summarise the features, all columns but the last; return rows as a dataset holds them beside.
+
+    Args:
+        train: columns of training rows by name.
+        test: of held-out rows.
+        types: of the features that are not numbers.
+        categories: of those that are categories, in the order of their numbers in the rows.
+        units: of those that have one.
+    """
+    summaries = []
+    for name in [*train][:-1]:
+        given = tuple(categories.get(name, ()))
+        type_ = types.get(name, "number")
+        summary = Summary.of(name, type_, train[name], test[name], given, units.get(name))
+        summaries.append(summary)
+        if given != summary.categories:
+            before = replace(summary, categories=given)
+            train, test = ({**rows, name: before.recode(rows[name], summary)} for rows in (train, test))
+    return summaries, train, test
 
 
 def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None]:

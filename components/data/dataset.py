@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data.columns import Summary
-from components.data.moments import Moments, merge
+from components.data import expanded
+from components.data.columns import Gaps, Rows, Summary, summarised
+from components.data.moments import Moments
 from components.data.onehot import Expansion
 from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
@@ -41,44 +42,10 @@ DATASET_FILE = "dataset.json"
 ROW_GROUP_ROWS = 2**20
 # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
 PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
-# Rows, and values of their one-hot columns, whose moments are taken at once.
-BLOCK_ROWS, BLOCK_VALUES = 2**17, 2**24
-
-Rows = Mapping[str, NDArray[np.float64]]
 
 
 class DatasetError(ValueError):
     """A dataset folder that can't be believed: the message names the file and says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gaps:
-    """The missing values of a source.
-
-    Attributes:
-        values: how many, by column; only the columns that lack any.
-        rows: how many rows lack any.
-        left_out: how many of these rows are not in the dataset.
-    """
-
-    values: Mapping[str, int] = field(default_factory=dict)
-    rows: int = 0
-    left_out: int = 0
-
-    def __add__(self, other: "Gaps") -> "Gaps":
-        names = dict.fromkeys([*self.values, *other.values])
-        values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
-        return Gaps(values, self.rows + other.rows, self.left_out + other.left_out)
-
-    def __str__(self) -> str:
-        """Say it in a sentence."""
-        if not self.rows:
-            return "No value is missing."
-        listed = ", ".join(f"{count} of {name}" for name, count in self.values.items())
-        done = f"{self.left_out} of them were left out" if self.left_out else ""
-        filled = f"{self.rows - self.left_out} were filled in" if self.rows > self.left_out else ""
-        what = " and ".join(filter(None, [done, filled]))
-        return f"{self.rows} rows lack values ({listed}); {what}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +65,7 @@ class Dataset:
         settings: with which ingest made it.
         gaps: the missing values.
         distributions: of each input over the kept rows, for measuring drift; may be empty.
-        mergeable: the moments of the training rows: of the one-hot columns of the inputs, with missing
-            values filled in, then of a column for each input that lacks any, which is 1 where it does, then of
-            the target. Merging needs the columns in between. None without training rows.
+        mergeable: the moments of the training rows, see ``components.data.expanded``; none without any.
     """
 
     folder: Path
@@ -197,17 +162,8 @@ def write(
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
-    units, types, categories = units or {}, types or {}, categories or {}
-    *features, target = train
-    columns = []
-    for name in features:
-        given = tuple(categories.get(name, ()))
-        type_ = types.get(name, "number")
-        column = Summary.of(name, type_, train[name], test[name], given, units.get(name))
-        columns.append(column)
-        if given != column.categories:
-            before = replace(column, categories=given)
-            train, test = ({**rows, name: before.recode(rows[name], column)} for rows in (train, test))
+    columns, train, test = summarised(train, test, types or {}, categories or {}, units or {})
+    target = [*train][-1]
     rows = train if kept is None else {name: values[kept] for name, values in train.items()}
     description = {
         "train_rows": _length(train),
@@ -221,7 +177,7 @@ def write(
         target,
         minimum=float(train[target].min(initial=math.inf)),
         maximum=float(train[target].max(initial=-math.inf)),
-        unit=units.get(target),
+        unit=(units or {}).get(target),
     )
 
     def fill(place: Path) -> None:
@@ -232,7 +188,7 @@ def write(
         folder,
         columns,
         target_column,
-        _moments(train, columns, settings),
+        expanded.moments(train, columns, settings),
         description,
         gaps or Gaps(),
         distributions(rows, columns, settings),
@@ -362,32 +318,6 @@ def _column(document: Mapping[str, Any]) -> Column:
     if document["minimum"] is None:
         document = {**document, "minimum": math.inf, "maximum": -math.inf}
     return Column(**document)
-
-
-def _moments(train: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]) -> Moments | None:
-    """Take the moments of a few rows at a time: of all of them there need be no second copy."""
-    *_, target = train.values()
-    inputs = [column.input(settings) for column in columns]
-    expansion, lacking = Expansion(inputs), gaps_of(columns, settings)
-    block_rows = max(min(BLOCK_ROWS, BLOCK_VALUES // (expansion.width + len(lacking))), 1)
-    blocks = [slice(start, start + block_rows) for start in range(0, target.size, block_rows)]
-    if not blocks:
-        return None
-
-    def expanded(block: slice) -> NDArray[np.float64]:
-        filled = [
-            column.numbers(train[column.name][block], one)
-            for column, one in zip(columns, inputs, strict=True)
-        ]
-        missing = [np.isnan(train[name][block]) for name in lacking]
-        return np.column_stack([expansion.expand(np.column_stack(filled)), *missing])
-
-    return merge(Moments.of(expanded(block), target[block]) for block in blocks)
-
-
-def gaps_of(columns: Sequence[Summary], settings: Mapping[str, Any]) -> list[str]:
-    """Return the names of the columns whose missing values are filled in."""
-    return [column.name for column in columns if column.missing and settings.get("missing") == "mean"]
 
 
 def _fingerprint(

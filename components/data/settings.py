@@ -53,9 +53,9 @@ class Settings:
         exclude: columns that ``*`` leaves out.
         types: number, boolean or category, of features; otherwise it is found from the values.
         missing: what to do with missing values. ``fail`` refuses the data; ``drop`` leaves out the rows that
-            lack one; ``mean`` fills in the mean of a number and the most frequent value of anything else, over
-            the training rows, and the model does the same. With ``drop`` and ``mean``, rows without a target
-            are left out. The other rows are held out or not as if none had been left out.
+            lack one; ``mean`` fills in the mean of a number and the most frequent value of anything else,
+            over the training rows, and the model does the same. With ``drop`` and ``mean``, rows without a
+            target are left out. The other rows are held out or not as if none had been left out.
         max_categories: of one feature. A text with more different values looks like an identifier.
         unknown_categories: what to do with a category that no training row has: ``fail`` refuses it, in the
             held-out rows and when the model serves; ``ignore`` counts it as none of the known ones.

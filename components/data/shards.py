@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data import dataset as datasets
+from components.data import expanded
 from components.data import moments as moment
-from components.data.columns import Summary
+from components.data.columns import Gaps, Rows, Summary
 from components.data.columns import merge as merge_columns
-from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError, Gaps, Rows
+from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
 from components.data.moments import Moments
 from components.data.onehot import Expansion
 from components.data.problems import InvalidDataError, Problem
@@ -54,7 +55,11 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     if problems := [problem for _, problem in merged if problem]:
         raise InvalidDataError(source, problems)
     target = _joined([shard.target for shard in shards])
-    parts = [_moments(shard.mergeable, shard, columns) for shard in shards if shard.mergeable]
+    parts = [
+        expanded.as_part_of(columns, shard.columns, shard.mergeable, settings)
+        for shard in shards
+        if shard.mergeable
+    ]
     mergeable = moment.merge(parts) if parts else None
     if problems := list(_problems(shards, columns, target, mergeable, settings)):
         raise InvalidDataError(source, problems)
@@ -92,37 +97,6 @@ def _absent_columns(shards: Sequence[Dataset]) -> Iterator[Problem]:
 
 def _by_name(shard: Dataset) -> dict[str, Summary]:
     return {column.name: column for column in shard.columns}
-
-
-def _moments(mergeable: Moments, shard: Dataset, columns: Sequence[Summary]) -> Moments:
-    """Return the moments of a shard's rows as they are with the categories and the means of all rows."""
-    summaries, expansion = _by_name(shard), Expansion(shard.inputs)
-    places = {one.name: slot.start for one, slot in zip(expansion.inputs, expansion.columns, strict=True)}
-    lacking = datasets.gaps_of(shard.columns, shard.settings)
-    gaps = {name: expansion.width + position for position, name in enumerate(lacking)}
-    chosen: list[int | None] = []
-    additions: list[tuple[int, int, float]] = []
-    for column in columns:
-        for place, more in _columns_of(summaries[column.name], column):
-            if more and column.name in gaps:
-                additions.append((len(chosen), gaps[column.name], more))
-            chosen.append(None if place is None else places[column.name] + place)
-    chosen += [gaps.get(name) for name in datasets.gaps_of(columns, shard.settings)]
-    return mergeable.combined([*chosen, mergeable.features], additions)
-
-
-def _columns_of(own: Summary, column: Summary) -> Iterator[tuple[int | None, float]]:
-    """Give, of each one-hot column of all rows, the shard's own, and what is added where a value is missing.
-
-    The shard filled in its own mean, or its own most frequent category.
-    """
-    if column.type != "category":
-        yield 0, column.fill - own.fill
-        return
-    places = {category: place for place, category in enumerate(own.known)}
-    for number, category in enumerate(column.known):
-        place = places.get(category)
-        yield place, float(number == column.fill) - float(place == own.fill)
 
 
 def _problems(

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data import dataset as datasets
-from components.data.dataset import Dataset, Gaps
+from components.data.columns import Gaps
+from components.data.dataset import Dataset
 from components.data.problems import InvalidDataError
 from components.data.settings import Settings
 from components.data.shard import Shard

@@ -37,7 +37,7 @@ def make(tmp_path: Path) -> Callable[..., Dataset]:
 def test_reads_back_what_was_written(make: Callable[..., Dataset]) -> None:
     written = make()
     assert datasets.read(written.folder) == written
-    assert written.features == (Column("age", 0.0, 29.0), Column("bmi", 0.0, 2.9, "kg/m²"))
+    assert written.inputs == (Input("age", 0.0, 29.0), Input("bmi", 0.0, 2.9, "kg/m²"))
     assert written.target == Column("target", 0.0, 87.0)
     assert (written.train_rows, written.kept_rows, written.test_rows) == (30, 30, 5)
     assert written.distributions["bmi"] == Distribution.of(columns(30)["bmi"])
@@ -123,9 +123,9 @@ def test_refuses_a_changed_description(make: Callable[..., Dataset]) -> None:
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ('{"format_version": NaN}', "is not JSON: JSON knows no NaN"),
-        ("[]", "is not of format version 2"),
-        ('{"format_version": 3}', "is not of format version 2"),
-        ('{"format_version": 2}', "was changed"),
+        ("[]", "is not of format version 3"),
+        ('{"format_version": 4}', "is not of format version 3"),
+        ('{"format_version": 3}', "was changed"),
     ],
 )
 def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: str, reason: str) -> None:
@@ -137,7 +137,7 @@ def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: 
 
 def test_refuses_an_incomplete_description(make: Callable[..., Dataset]) -> None:
     path = make().folder / datasets.DATASET_FILE
-    document = {"format_version": 2}
+    document = {"format_version": 3}
     document["sha256"] = datasets._digest(datasets._dump(document))  # type: ignore[assignment]
     path.write_text(json.dumps(document))
     with pytest.raises(DatasetError, match=r"dataset\.json: missing or malformed value 'files'"):

@@ -91,7 +91,7 @@ def test_shards_split_sample_and_describe_rows_like_one_file(experiment: Experim
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
     assert many.distributions == one.distributions
-    assert (many.features, many.target) == (one.features, one.target)
+    assert (many.inputs, many.target) == (one.inputs, one.target)
     assert datasets.read(many.folder) == many
 
 
@@ -167,10 +167,10 @@ def test_a_shard_may_have_no_training_rows_or_a_constant_column(tmp_path: Path) 
     rows = {"month": month, "target": month * np.arange(60.0)}
     dataset = Experiment(tmp_path, rows).dataset((20, 40))
     assert (dataset.train_rows, dataset.test_rows) == (40, 20)
-    assert (dataset.features[0].minimum, dataset.features[0].maximum) == (1.0, 2.0)
+    assert (dataset.inputs[0].minimum, dataset.inputs[0].maximum) == (1.0, 2.0)
     last = datasets.read(tmp_path / "in-3" / "shard-2")
     assert (last.train_rows, last.moments, last.distributions) == (0, None, {})
-    assert last.features[0].minimum == np.inf
+    assert last.inputs[0].minimum == np.inf
 
 
 def test_reports_problems_of_the_merged_data_set(tmp_path: Path) -> None:

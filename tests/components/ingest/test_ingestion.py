@@ -40,7 +40,7 @@ def test_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_path: P
     X, y = dataset.test()
     np.testing.assert_array_equal(X[:, 0], data.data[-20:, 2])
     np.testing.assert_array_equal(y, data.target[-20:])
-    assert dataset.features[0].unit is None
+    assert dataset.inputs[0].unit is None
     assert datasets.read(tmp_path / "dataset") == dataset
 
 
@@ -69,7 +69,7 @@ def test_random_split_keeps_every_row_in_order(tmp_path: Path, write_csv: Callab
 def test_units_stay_with_their_columns(tmp_path: Path, write_csv: Callable[..., str]) -> None:
     settings = Settings(test_rows=5, units={"bmi": "kg/m²", "target": "mg"})
     dataset = ingest(write_csv(), tmp_path / "dataset", settings)
-    assert (dataset.features[0].unit, dataset.target.unit) == ("kg/m²", "mg")
+    assert (dataset.inputs[0].unit, dataset.target.unit) == ("kg/m²", "mg")
 
 
 def test_report_describes_accepted_data(tmp_path: Path) -> None:
