@@ -203,11 +203,13 @@ class Settings:
             ("duplicates", self.duplicates, DUPLICATES),
             ("missing", self.missing, MISSING),
             ("unknown_categories", self.unknown_categories, UNKNOWN_CATEGORIES),
-            ("decimal", self.decimal, DECIMALS),
             *((f"the type of {name!r}", type_, TYPES) for name, type_ in self.types.items()),
         ):
             if given not in known:
-                yield f"{parameter} must be one of {' '.join(known)}, not {given!r}{meant(str(given), known)}"
+                listed = ", ".join(known)
+                yield f"{parameter} must be one of {listed}, not {given!r}{meant(str(given), known)}"
+        if self.decimal not in DECIMALS:
+            yield f"decimal must be '.' or ',', not {self.decimal!r}"
         if self.target in self.types:
             yield f"types names the target {self.target!r}, which is always a number"
         for name in self.ranges:

@@ -13,6 +13,8 @@ from components.data.settings import Settings, too_few
 from components.ingest.ingestion import ingest
 
 FEW_HELD_OUT = Settings(test_rows=5)
+CATEGORY = 'if its values are categories, add types={"bmi": "category"}'
+MISSING = "add missing=mean to fill it in, or missing=drop to leave such rows out"
 
 
 @pytest.fixture
@@ -86,13 +88,13 @@ def test_reports_all_problems_together_with_their_rows(
 ) -> None:
     path = write_csv("x,1", ",2", "3,", "inf,4", "5,1e200", "1e9,6")
     assert problems_of(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
-        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
-        "feature 'bmi' is missing in 1 row (row 32: nan)",
-        "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (row 34: inf)",
-        "feature 'bmi' is outside the range 0 to 1000 in 2 rows (row 34: inf, row 36: 1e+09)",
-        "target 'target' is missing in 1 row (row 33: nan)",
-        "target 'target' is infinite or beyond ±1e+150 in 1 row (row 35: 1e+200)",
-        "target 'target' is outside the range -inf to 90 in 1 row (row 35: 1e+200)",
+        f"feature 'bmi' is not a number in 1 row (line 32: 'x'); {CATEGORY}",
+        f"feature 'bmi' is missing in 1 row (line 33: nothing); {MISSING}",
+        "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (line 35: inf)",
+        "feature 'bmi' is outside the range 0 to 1000 in 2 rows (line 35: inf, line 37: 1e+09)",
+        f"target 'target' is missing in 1 row (line 34: nothing); {MISSING}",
+        "target 'target' is infinite or beyond ±1e+150 in 1 row (line 36: 1e+200)",
+        "target 'target' is outside the range -inf to 90 in 1 row (line 36: 1e+200)",
     ]
 
 
@@ -105,7 +107,7 @@ def test_refuses_large_negative_values(
     write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
     assert problems_of(write_csv("-1e200,1", "-inf,2")) == [
-        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (row 31: -1e+200, row 32: -inf)"
+        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (line 32: -1e+200, line 33: -inf)"
     ]
 
 
@@ -115,7 +117,7 @@ def test_reports_a_missing_column_and_bad_rows_together(
     problems = problems_of(write_csv("x,1"), Settings(features=["bmi", "age"], test_rows=5))
     assert problems == [
         "column 'age' is missing; there are 'bmi', 'target'",
-        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
+        f"feature 'bmi' is not a number in 1 row (line 32: 'x'); {CATEGORY}",
     ]
 
 
@@ -129,8 +131,8 @@ def test_reports_decimal_commas(tmp_path: Path, problems_of: Callable[..., list[
     path = tmp_path / "rows.csv"
     path.write_text("bmi;target\n" + "".join(f"{row},5;{row % 7}\n" for row in range(30)))
     (problem,) = problems_of(str(path))
-    assert problem.startswith("feature 'bmi' is not a number in 30 rows (row 1: '0,5', row 2: '1,5'")
-    assert problem.endswith("and 20 more)")
+    assert problem.startswith("feature 'bmi' is not a number in 30 rows (line 2: '0,5', line 3: '1,5'")
+    assert problem.endswith("and 20 more); if its numbers have decimal commas, add decimal=,")
 
 
 def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callable[..., list[str]]) -> None:
@@ -159,7 +161,7 @@ def test_refuses_columns_that_are_constant_within_a_split(
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "0.1,7\n" * 20 + "1,2\n2,2\n3,2\n4,2\n5,2\n")
     assert problems_of(str(path)) == [
-        "feature 'bmi' is constant over the training rows",
+        "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features",
         "target 'target' is constant over the training rows",
         "target 'target' is constant over the held-out rows: no score can be told from another",
     ]
@@ -176,7 +178,9 @@ def test_treats_a_deviation_that_underflows_as_constant(
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "".join(f"{row}e-200,{row}\n" for row in range(30)))
-    assert problems_of(str(path)) == ["feature 'bmi' is constant over the training rows"]
+    assert problems_of(str(path)) == [
+        "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features"
+    ]
 
 
 def test_checks_settings_before_reading_the_source(problems_of: Callable[..., list[str]]) -> None:
@@ -226,11 +230,11 @@ class TestDuplicates:
         (problem,) = problems_of(repeating, Settings(test_rows=5, duplicates="fail"))
         message, rows = problem.split(" in ")
         assert message == "features and target repeat those of an earlier row"
-        assert rows == "3 rows (row 31: 0.5, 0, row 33: 1.5, 4, row 34: 0.5, 0)"
+        assert rows == "3 rows (line 32: 0.5, 0, line 34: 1.5, 4, line 35: 0.5, 0)"
 
     def test_that_are_dropped_do_not_shift_later_row_numbers(
         self, write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
     ) -> None:
         path = write_csv("0.5,0", "x,1")
         (problem,) = problems_of(path, Settings(test_rows=5, duplicates="drop"))
-        assert problem == "feature 'bmi' is not a number in 1 row (row 32: 'x')"
+        assert problem.startswith("feature 'bmi' is not a number in 1 row (line 33: 'x')")
