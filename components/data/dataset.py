@@ -87,6 +87,13 @@ class Dataset:
         return tuple(column.input(self.settings) for column in self.columns)
 
     @property
+    def target_mean(self) -> float:
+        """The mean of the target over the training rows, which is what a baseline predicts."""
+        if self.mergeable is None:
+            raise DatasetError(f"{self.folder} has no training rows")
+        return math.ldexp(float(self.mergeable.mean[-1]), int(self.mergeable.exponent[-1]))
+
+    @property
     def moments(self) -> Moments | None:
         """The moments of the training rows, of the one-hot columns of the inputs and the target."""
         return self.mergeable and self.mergeable.of_features(range(Expansion(self.inputs).width))

@@ -51,7 +51,13 @@ class Site:
             return self._index(loaded)
         handle = self.handle
         return _page_response(
-            page(loaded.model, name=handle.name, version=handle.version, digest=loaded.digest)
+            page(
+                loaded.model,
+                name=handle.name,
+                version=handle.version,
+                digest=loaded.digest,
+                evaluation=loaded.evaluation,
+            )
         )
 
     def _index(self, loaded: LoadedModel | None) -> Response:

@@ -84,7 +84,7 @@ def operation(
     summary: str,
     success: Json,
     *errors: int,
-    description: str = "",
+    description: str,
     scope: str | None = None,
     **more: Any,
 ) -> Json:
@@ -94,7 +94,7 @@ def operation(
         "operationId": operation_id,
         "tags": [tag],
         "summary": summary,
-        **({"description": description} if description else {}),
+        "description": description,
         **({SCOPE: scope} if scope else {}),
         **more,
         "responses": {"200": success, **refusals},

@@ -76,6 +76,7 @@ def _stream(subject: Subject) -> dict[str, Json]:
                 "Predict the row in the path",
                 response("The prediction.", {JSON: prediction}),
                 *(400, 431, 503),
+                description="The same as POST, for a browser or a quick try.",
                 scope="predict",
                 parameters=[
                     path_parameter(
@@ -124,6 +125,7 @@ def _batch(subject: Subject) -> dict[str, Json]:
                 "Predict the rows in the path",
                 response("A prediction for each row, in order.", {JSON: predictions}),
                 *(400, 431, 503),
+                description="The same as POST, for a browser or a quick try.",
                 scope="predict",
                 parameters=[
                     path_parameter(
