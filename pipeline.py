@@ -70,6 +70,8 @@ def linear_regressor(
     max_categories: int = 100,
     unknown_categories: str = "fail",
     decimal: str = ".",
+    model: str = "linear",
+    model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 0,
     lr: float = 0.0,
     learning_rate: str = "constant",
@@ -121,6 +123,8 @@ def linear_regressor(
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
+        kind=model,
+        parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,

@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from components.data import expanded
 from components.data.columns import Gaps, Rows, Summary, summarised
 from components.data.moments import Moments
-from components.data.onehot import Expansion
 from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
 from predictor.model.base import Distribution
 from predictor.model.inputs import Column, Input
+from predictor.model.one_hot import widths
 
 FORMAT_VERSION = 3
 TRAIN_FILE = "train.parquet"
@@ -96,7 +96,7 @@ class Dataset:
     @property
     def moments(self) -> Moments | None:
         """The moments of the training rows, of the one-hot columns of the inputs and the target."""
-        return self.mergeable and self.mergeable.of_features(range(Expansion(self.inputs).width))
+        return self.mergeable and self.mergeable.of_features(range(sum(widths(self.inputs))))
 
     def train(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read the kept training rows as numbers of inputs, those of the dataset or of a model.

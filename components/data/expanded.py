@@ -8,6 +8,7 @@ Their columns are the one-hot columns of the inputs, then the indicators, then t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from components.data.columns import Rows, Summary
 from components.data.moments import Moments, merge
-from components.data.onehot import Expansion
+from predictor.model.one_hot import expand, widths
 
 # Rows, and values of their columns, whose moments are taken at once.
 BLOCK_ROWS, BLOCK_VALUES = 2**17, 2**24
@@ -36,8 +37,8 @@ def moments(rows: Rows, columns: Sequence[Summary], settings: Settings) -> Momen
     """
     *_, target = rows.values()
     inputs = [column.input(settings) for column in columns]
-    expansion, lacking = Expansion(inputs), _lacking(columns, settings)
-    block_rows = max(min(BLOCK_ROWS, BLOCK_VALUES // (expansion.width + len(lacking))), 1)
+    lacking = _lacking(columns, settings)
+    block_rows = max(min(BLOCK_ROWS, BLOCK_VALUES // (sum(widths(inputs)) + len(lacking))), 1)
     blocks = [slice(start, start + block_rows) for start in range(0, target.size, block_rows)]
     if not blocks:
         return None
@@ -47,7 +48,7 @@ def moments(rows: Rows, columns: Sequence[Summary], settings: Settings) -> Momen
             column.numbers(rows[column.name][block], one) for column, one in zip(columns, inputs, strict=True)
         ]
         missing = [np.isnan(rows[name][block]) for name in lacking]
-        return np.column_stack([expansion.expand(np.column_stack(filled)), *missing])
+        return np.column_stack([expand(np.column_stack(filled), inputs), *missing])
 
     return merge(Moments.of(expanded(block), target[block]) for block in blocks)
 
@@ -64,9 +65,9 @@ def as_part_of(
         settings: of both.
     """
     summaries = {column.name: column for column in own}
-    expansion = Expansion([column.input(settings) for column in own])
-    places = {one.name: slot.start for one, slot in zip(expansion.inputs, expansion.columns, strict=True)}
-    indicators = {name: expansion.width + position for position, name in enumerate(_lacking(own, settings))}
+    starts = [0, *accumulate(widths([column.input(settings) for column in own]))]
+    places = dict(zip(summaries, starts, strict=False))
+    indicators = {name: starts[-1] + position for position, name in enumerate(_lacking(own, settings))}
     chosen: list[int | None] = []
     additions: list[tuple[int, int, float]] = []
     for column in whole:

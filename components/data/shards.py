@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from components.data.columns import Gaps, Rows, Summary
 from components.data.columns import merge as merge_columns
 from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
 from components.data.moments import Moments
-from components.data.onehot import Expansion
 from components.data.problems import InvalidDataError, Problem
 from components.data.settings import excluding, too_few, too_many_categories
 from predictor.model.inputs import Column
+from predictor.model.one_hot import widths
 
 SOURCES_NAMED = 3
 CATEGORIES_NAMED = 5
@@ -108,19 +109,19 @@ def _problems(
 ) -> Iterator[Problem]:
     """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
-    expansion = Expansion([column.input(settings) for column in columns])
-    if few := too_few(train, test, features=expansion.width):
+    sizes = widths([column.input(settings) for column in columns])
+    if few := too_few(train, test, features=sum(sizes)):
         yield Problem(few)
         return
     yield from _category_problems(columns, settings)
     variances = (
         np.ldexp(mergeable.covariance.diagonal(), 2 * mergeable.exponent) if mergeable else np.zeros(1)
     )
-    for column, places in zip(columns, expansion.columns, strict=True):
+    for column, start in zip(columns, accumulate(sizes, initial=0), strict=False):
         if column.type == "category":
             varies = len(column.known) > 1
         else:
-            varies = column.minimum < column.maximum and variances[places.start] > 0
+            varies = column.minimum < column.maximum and variances[start] > 0
         if not varies:
             yield Problem(
                 f"feature {column.name!r} is constant over the training rows",

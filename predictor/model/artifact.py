@@ -52,10 +52,16 @@ def write(model: Model, folder: str | Path) -> str:
     """Write ``model`` as a new folder, atomically; returns its digest.
 
     Raises:
-        ArtifactError: the model has a value that can't be written as JSON or read back.
+        ArtifactError: the model has a value that can't be written as JSON or read back, or is too large.
         FileExistsError: the folder exists; a model folder is never overwritten.
     """
     contents = _encode(model)
+    for name, content in contents.items():
+        if len(content) > MAX_FILE_BYTES:
+            raise ArtifactError(
+                f"{name} would have {len(content):,} bytes, and a model folder's file may have "
+                f"{MAX_FILE_BYTES:,}: train a smaller model"
+            )
     _decode(contents)  # raises an error for anything that could not be read back
     with new_folder(Path(folder)) as staging:
         for name, content in contents.items():

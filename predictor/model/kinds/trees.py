@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from predictor.model.base import Model, Reference, Table
 from predictor.model.inputs import Column, Input, finite
+from predictor.model.one_hot import expand, widths
 from predictor.wording import plural
 
 MAX_TREES = 10_000
@@ -69,10 +70,9 @@ class TreeModel(Model):
             raise ValueError("the sizes of the trees do not add up to the number of nodes")
         self.baseline, self.sizes = baseline, sizes
         self.columns, self.left, self.values = columns, left, values
-        self._spread = [len(one.categories) or 1 for one in self.inputs]
-        self._has_categories = any(one.categories for one in self.inputs)
-        if columns.min() < LEAF or columns.max() >= sum(self._spread):
-            raise ValueError(f"a split is on a column beyond the {sum(self._spread)} of the inputs")
+        self._widths = widths(self.inputs)
+        if columns.min() < LEAF or columns.max() >= sum(self._widths):
+            raise ValueError(f"a split is on a column beyond the {sum(self._widths)} of the inputs")
         self._roots = np.cumsum(sizes) - sizes
         first = np.repeat(self._roots, sizes)
         _check_children(left, np.arange(len(left)) - first, np.repeat(sizes, sizes), columns == LEAF)
@@ -89,7 +89,7 @@ class TreeModel(Model):
         """Predict one row as ``predict`` does, in half the time; returns NaN if a value is not finite."""
         if not all(map(math.isfinite, values)):
             return math.nan
-        row = self._expand(np.array([values], dtype=np.float64))[0]
+        row = expand(np.array([values], dtype=np.float64), self.inputs)[0]
         nodes = self._roots
         for _ in range(self._depth):
             right = row.take(self._compared.take(nodes)) > self._thresholds.take(nodes)
@@ -105,7 +105,7 @@ class TreeModel(Model):
         total = np.full(len(X), self.baseline)
         for start in range(0, len(X), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            block = self._expand(X[rows])
+            block = expand(X[rows], self.inputs)
             trees = max(1, _AT_ONCE // len(block))
             for tree in range(0, len(self._roots), trees):
                 total[rows] = self._add(block, slice(tree, tree + trees), total[rows])
@@ -118,11 +118,11 @@ class TreeModel(Model):
 
     def details(self) -> tuple[Table, ...]:
         """Return how many splits there are on each input."""
-        splits = np.bincount(self.columns[self.columns != LEAF], minlength=sum(self._spread))
-        ends = np.cumsum(self._spread)
+        splits = np.bincount(self.columns[self.columns != LEAF], minlength=sum(self._widths))
+        ends = np.cumsum(self._widths)
         rows = tuple(
             (one.name, int(splits[end - width : end].sum()), one.unit or "none", one.minimum, one.maximum)
-            for one, width, end in zip(self.inputs, self._spread, ends, strict=True)
+            for one, width, end in zip(self.inputs, self._widths, ends, strict=True)
         )
         return (Table("Splits and training ranges", ("Input", "Splits", "Unit", "Minimum", "Maximum"), rows),)
 
@@ -145,18 +145,6 @@ class TreeModel(Model):
         values = np.array([finite(value) for value in parameters["values"]], dtype=np.float64)
         baseline = finite(parameters["baseline"])
         return cls(baseline, sizes, columns, left, values, inputs, target, reference)
-
-    def _expand(self, X: Floats) -> Floats:
-        """Return the columns of rows of shape (n, d), one row after the other in memory."""
-        if not self._has_categories:
-            return np.ascontiguousarray(X)
-        columns = np.zeros((len(X), sum(self._spread)))
-        end = 0
-        for i, (one, width) in enumerate(zip(self.inputs, self._spread, strict=True)):
-            end += width
-            values = X[:, i : i + 1]
-            columns[:, end - width : end] = values == np.arange(width) if one.categories else values
-        return columns
 
     def _add(self, block: Floats, trees: slice, total: Floats) -> Floats:
         """Add what some trees say of a few rows to their totals, in the order of the trees; shape (n,)."""

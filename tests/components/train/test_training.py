@@ -10,9 +10,10 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.kinds.linear import PIPELINE, of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
-from components.train.training import TrainingError, steps, train
+from components.train.training import TrainingError, train
 from predictor.model import artifact
 from predictor.model.base import Distribution
 from predictor.model.inputs import Input
@@ -92,12 +93,12 @@ def longley(tmp_path: Path) -> Dataset:
 def test_pipeline_defaults_reach_the_certified_weights_of_longleys_data(
     longley: Dataset, tmp_path: Path
 ) -> None:
-    result = train(longley, tmp_path / "model", **steps(iterations=0, lr=0.0, learning_rate="constant"))
+    result = train(longley, tmp_path / "model", **of_pipeline(PIPELINE))
     certified = [15.0618722713733, -0.0358191792925910, -2.02022980381683]
     certified += [-1.03322686717359, -0.0511041056535807, 1829.15146461355]
-    assert result.model.weights == pytest.approx(certified, rel=1e-8)
+    assert weights_of(result.model) == pytest.approx(certified, rel=1e-8)
     assert result.model.intercept == pytest.approx(-3482258.63459582, rel=1e-8)
-    assert result.warning == ""
+    assert result.fit.warning == ""
 
 
 def test_warns_when_descent_stops_short_of_the_minimum(longley: Dataset, tmp_path: Path) -> None:
@@ -105,10 +106,10 @@ def test_warns_when_descent_stops_short_of_the_minimum(longley: Dataset, tmp_pat
     X, y = longley.train()
     least = np.mean((LinearRegression(tol=0).fit(X, y).predict(X) - y) ** 2)
     assert result.metrics["final_loss"] - result.metrics["loss_above_minimum"] == pytest.approx(least)
-    assert result.warning.startswith(
+    assert result.fit.warning.startswith(
         "descent stopped short of the minimum: the loss over the training rows is"
     )
-    assert f"Warning: {result.warning}" in report(result)
+    assert f"Warning: {result.fit.warning}" in report(result)
 
 
 def test_report_names_features_whose_weights_the_data_do_not_determine(tmp_path: Path) -> None:
@@ -116,31 +117,10 @@ def test_report_names_features_whose_weights_the_data_do_not_determine(tmp_path:
     km, age = random.uniform(1, 100, 60), random.uniform(0, 9, 60)
     columns = {"km": km, "miles": np.round(km / 1.609344, 6), "age": age, "y": 3 * km + age}
     dataset = datasets.write(tmp_path / "dataset", columns, columns, source="here", settings={})
-    result = train(dataset, tmp_path / "model", **steps(iterations=0, lr=0.0, learning_rate="constant"))
-    assert result.unresolved == ("km", "miles")
+    result = train(dataset, tmp_path / "model", **of_pipeline(PIPELINE))
     assert "do not determine each weight of km, miles:" in report(result)
     X, y = dataset.train()
     assert result.model.predict(X) == pytest.approx(y, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ((0, 0.0, "constant"), {"iterations": None, "learning_rate": "auto"}),
-        ((7, 0.0, "constant"), {"iterations": 7, "learning_rate": "auto"}),
-        ((0, 0.2, "constant"), {"iterations": None, "learning_rate": "constant", "lr": 0.2}),
-        ((7, 0.2, "invscaling"), {"iterations": 7, "learning_rate": "invscaling", "lr": 0.2}),
-    ],
-)
-def test_zero_leaves_steps_and_rate_to_the_data(
-    given: tuple[int, float, str], expected: dict[str, object]
-) -> None:
-    assert steps(*given) == expected
-
-
-def test_refuses_inverse_scaling_without_a_rate() -> None:
-    with pytest.raises(TrainingError, match="invscaling needs iterations and lr above 0"):
-        steps(0, 0.1, "invscaling")
 
 
 def test_lineage_names_data_model_and_parameters(make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -159,11 +139,13 @@ def test_loss_curve_samples_at_most_200_steps(
     make_dataset: MakeDataset, tmp_path: Path, iterations: int
 ) -> None:
     result = train(make_dataset(), tmp_path / "model", iterations=iterations)
-    assert result.steps[0] == 1
-    assert result.steps[-1] == iterations
-    assert result.steps.size == result.losses.size <= 200
-    assert (np.diff(result.steps) > 0).all()
-    assert result.losses[-1] == result.metrics["final_loss"]
+    assert result.fit.curve
+    steps, losses = result.fit.curve
+    assert steps[0] == 1
+    assert steps[-1] == iterations
+    assert steps.size == losses.size <= 200
+    assert (np.diff(steps) > 0).all()
+    assert losses[-1] == result.metrics["final_loss"]
 
 
 def test_search_refits_the_best_candidate_on_all_training_rows(
@@ -200,8 +182,11 @@ def test_diverging_training_fails_and_writes_nothing(make_dataset: MakeDataset, 
 
 
 def test_refuses_an_unknown_parameter(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
-        train(make_dataset(), tmp_path / "model", rate=1)
+    dataset = make_dataset()
+    with pytest.raises(TrainingError, match="linear has no parameter 'rate', only "):
+        train(dataset, tmp_path / "model", rate=1)
+    with pytest.raises(TrainingError, match="unknown kind of model 'forest'; there are linear, trees"):
+        train(dataset, tmp_path / "model", kind="forest")
 
 
 def test_never_overwrites_a_model(make_dataset: MakeDataset, tmp_path: Path) -> None:
