@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from components.data.problems import Problem
 from components.data.sources.values import ColumnType, common_type
+from predictor.model.base import Distribution
 from predictor.model.inputs import UNKNOWN, Input
 
 Floats = NDArray[np.float64]
@@ -218,6 +219,30 @@ def summarised(
             before = replace(summary, categories=given)
             train, test = ({**rows, name: before.recode(rows[name], summary)} for rows in (train, test))
     return summaries, train, test
+
+
+def distributions(
+    rows: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]
+) -> dict[str, Distribution]:
+    """Describe the inputs over rows as the dataset holds them; nothing is to be said of no rows."""
+    if not next(iter(rows.values())).size:
+        return {}
+    inputs = [(column, column.input(settings)) for column in columns]
+    return {
+        one.name: Distribution.of_input(one, column.numbers(rows[one.name], one)) for column, one in inputs
+    }
+
+
+def mismatch(columns: Sequence[Summary], inputs: Sequence[Input]) -> str | None:
+    """Say why columns can't be read as numbers of the inputs of a model, if they can't."""
+    known = {column.name: column for column in columns}
+    if missing := [one.name for one in inputs if one.name not in known]:
+        return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
+    for one in inputs:
+        type_ = known[one.name].type
+        if (type_ == "category") != (one.type == "category") and type_ != "empty":
+            return f"its input {one.name!r} is a {one.type}, in the data set it is a {type_}"
+    return None
 
 
 def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None]:

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.data import expanded
-from components.data.columns import Gaps, Rows, Summary, summarised
+from components.data.columns import Gaps, Rows, Summary, distributions, mismatch, summarised
 from components.data.moments import Moments
 from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
@@ -115,14 +115,7 @@ class Dataset:
 
     def mismatch(self, inputs: Sequence[Input]) -> str | None:
         """Say why rows can't be read as numbers of these inputs, if they can't."""
-        known = {column.name: column for column in self.columns}
-        if missing := [one.name for one in inputs if one.name not in known]:
-            return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
-        for one in inputs:
-            type_ = known[one.name].type
-            if (type_ == "category") != (one.type == "category") and type_ != "empty":
-                return f"its input {one.name!r} is a {one.type}, in the data set it is a {type_}"
-        return None
+        return mismatch(self.columns, inputs)
 
     def _rows(
         self, name: str, inputs: Sequence[Input] | None
@@ -244,18 +237,6 @@ def assemble(
         document["sha256"] = _digest(_dump(document))
         (staging / DATASET_FILE).write_bytes(_dump(document))
     return _decode(folder, document)
-
-
-def distributions(
-    rows: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]
-) -> dict[str, Distribution]:
-    """Describe the inputs over rows as the dataset holds them; nothing is to be said of no rows."""
-    if not _length(rows):
-        return {}
-    inputs = [(column, column.input(settings)) for column in columns]
-    return {
-        one.name: Distribution.of_input(one, column.numbers(rows[one.name], one)) for column, one in inputs
-    }
 
 
 def read(folder: str | Path) -> Dataset:

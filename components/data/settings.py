@@ -232,16 +232,26 @@ def too_few(train: int, test: int, features: int) -> str | None:
     return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
 
 
-def too_many_categories(name: str, categories: int, rows: int, settings: Mapping[str, Any]) -> Problem | None:
-    """Say so if a feature has more categories than a model should have."""
+def too_many_categories(
+    name: str, categories: int, rows: int, settings: Mapping[str, Any], *, whole: bool
+) -> Problem | None:
+    """Say so if a feature seems to be an identifier or free text.
+
+    Args:
+        name: of the feature.
+        categories: how many it has in training rows.
+        rows: how many training rows have one.
+        settings: of the dataset.
+        whole: whether these are all training rows; most categories of a shard may be in one row of it.
+    """
     most = settings.get("max_categories", MAX_CATEGORIES)
-    if categories <= most:
+    if categories <= most and not (whole and 2 * categories > rows):
         return None
+    remedy = excluding(name, settings)
+    if categories > most:
+        remedy += f", or add max_categories={categories}"
     what = f"feature {name!r} has {categories} different texts in {rows} rows"
-    return Problem(
-        f"{what}: it looks like an identifier or free text",
-        remedy=f"{excluding(name, settings)}, or add max_categories={categories}",
-    )
+    return Problem(f"{what}: it looks like an identifier or free text", remedy=remedy)
 
 
 def excluding(name: str, settings: Mapping[str, Any]) -> str:

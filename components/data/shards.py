@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from components.data import dataset as datasets
 from components.data import expanded
 from components.data import moments as moment
-from components.data.columns import Gaps, Rows, Summary
+from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
 from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
 from components.data.moments import Moments
@@ -77,7 +77,7 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
         for name in (TRAIN_FILE, TEST_FILE):
             _copy(shards, columns, name, place / name)
 
-    seen = datasets.distributions(_kept(shards, columns), columns, settings)
+    seen = distributions(_kept(shards, columns), columns, settings)
     gaps = sum((shard.gaps for shard in shards), Gaps())
     return datasets.assemble(folder, columns, target, mergeable, description, gaps, seen, fill)
 
@@ -137,9 +137,10 @@ def _problems(
 
 def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:
     for column in columns:
-        if problem := too_many_categories(column.name, len(column.known), column.present, settings):
+        known = len(column.known)
+        if problem := too_many_categories(column.name, known, column.present, settings, whole=True):
             yield problem
-        unknown = [repr(category) for category in column.categories[len(column.known) :]]
+        unknown = [repr(category) for category in column.categories[known:]]
         if unknown and settings.get("unknown_categories") != "ignore":
             listed = ", ".join(unknown[:CATEGORIES_NAMED]) + (" …" if len(unknown) > CATEGORIES_NAMED else "")
             yield Problem(

@@ -69,7 +69,9 @@ class _Column:
             else []
         )
         if self.settings.missing == "fail":
-            remedy = "add missing=mean to fill it in, or missing=drop to leave such rows out"
+            remedy = "add missing=drop to leave such rows out"
+            if self.name != self.settings.target:
+                remedy = f"add missing=mean to fill it in, or {remedy.removeprefix('add ')}"
             checks.append(self._check("is missing", lambda values: values.notna() | ~there, remedy))
         if self.values.type == "category":
             return [*checks, *self._category_checks(frame, learning)]
@@ -97,7 +99,9 @@ class _Column:
 
     def _category_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
         there = frame[self.name][learning].dropna()
-        problem = too_many_categories(self.name, there.nunique(), len(there), self.settings.document())
+        problem = too_many_categories(
+            self.name, there.nunique(), len(there), self.settings.document(), whole=False
+        )
         if problem is None:
             return []
         self.remedies[problem.what] = problem.remedy

@@ -44,8 +44,8 @@ def csv(name: str) -> pd.DataFrame:
 
 def penguins_with_a_boolean() -> pd.DataFrame:
     frame = csv("penguins")
-    frame["heavy"] = np.where(frame["body_mass_g"].isna(), None, frame["body_mass_g"] > 4000)
-    return frame
+    mass = frame["body_mass_g"]
+    return frame.assign(heavy=(mass > 4000).astype(object).where(mass.notna(), None))
 
 
 def breast_cancer() -> pd.DataFrame:
@@ -128,11 +128,11 @@ def split(frame: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.Dat
 
 
 def reference(learning: pd.DataFrame, settings: Settings) -> Any:
-    features = learning.drop(columns=[settings.target, *settings.exclude])
+    features = learning.drop(columns=[settings.target, *settings.exclude]).rename(columns=str)
     categories = [
         name
         for name in features
-        if settings.types.get(name) == "category" or not pd.api.types.is_numeric_dtype(features[name])
+        if settings.types.get(str(name)) == "category" or not pd.api.types.is_numeric_dtype(features[name])
     ]
     numbers = [name for name in features if name not in categories]
     frequent = SimpleImputer(missing_values=pd.NA, strategy="most_frequent")

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def test_reports_all_problems_together_with_their_rows(
         f"feature 'bmi' is missing in 1 row (line 33: nothing); {MISSING}",
         "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (line 35: inf)",
         "feature 'bmi' is outside the range 0 to 1000 in 2 rows (line 35: inf, line 37: 1e+09)",
-        f"target 'target' is missing in 1 row (line 34: nothing); {MISSING}",
+        "target 'target' is missing in 1 row (line 34: nothing); add missing=drop to leave such rows out",
         "target 'target' is infinite or beyond ±1e+150 in 1 row (line 36: 1e+200)",
         "target 'target' is outside the range -inf to 90 in 1 row (line 36: 1e+200)",
     ]
@@ -238,3 +238,76 @@ class TestDuplicates:
         path = write_csv("0.5,0", "x,1")
         (problem,) = problems_of(path, Settings(test_rows=5, duplicates="drop"))
         assert problem.startswith("feature 'bmi' is not a number in 1 row (line 33: 'x')")
+
+
+class TestTypedColumns:
+    HEADER = "name,city,sunny,joined,age,target"
+
+    @pytest.fixture
+    def people(self, tmp_path: Path) -> Callable[..., str]:
+        """Write a table of fifty people, some lines of it replaced, by number."""
+
+        def people(replaced: Mapping[int, str] = {}) -> str:
+            lines = [self.HEADER]
+            for row in range(50):
+                city, sunny = ("Oslo", "Bergen", "Moss")[row % 3], ("true", "false")[row % 2]
+                lines.append(f"person {row},{city},{sunny},2020-01-{row % 28 + 1:02},{row},{row + row % 7}")
+            for number, line in replaced.items():
+                lines[number] = line
+            path = tmp_path / "people.csv"
+            path.write_text("\n".join(lines))
+            return str(path)
+
+        return people
+
+    def test_identifiers_and_dates_are_refused_with_what_can_be_done(
+        self, people: Callable[..., str], problems_of: Callable[..., list[str]]
+    ) -> None:
+        names, dates = problems_of(people(), Settings(["*"], max_categories=20))
+        assert names == (
+            "feature 'name' has 30 different texts in 30 rows: it looks like an identifier or free text; "
+            'leave it out with exclude=["name"], or add max_categories=30'
+        )
+        assert dates.startswith("feature 'joined' holds dates in 50 rows (line 2: '2020-01-01'")
+        assert dates.endswith(
+            'leave it out with exclude=["joined"], '
+            'or add types={"joined": "category"} if there are only a few'
+        )
+
+    def test_other_columns_become_the_inputs(self, people: Callable[..., str], tmp_path: Path) -> None:
+        settings = Settings(["*"], exclude=["name", "joined"])
+        dataset = ingest(people(), tmp_path / "dataset", settings, tmp_path / "report.html")
+        assert [(one.name, one.type) for one in dataset.inputs] == [
+            ("city", "category"), ("sunny", "boolean"), ("age", "number"),
+        ]  # fmt: skip
+        assert "Bergen (10), Moss (10), Oslo (10)" in (tmp_path / "report.html").read_text()
+
+    def test_missing_values_are_counted_and_filled_in(
+        self, people: Callable[..., str], tmp_path: Path
+    ) -> None:
+        path = people({1: "a,,true,,1,1", 2: "b,Oslo,,,,2", 3: "c,Oslo,true,,3,"})
+        settings = Settings(["city", "sunny", "age"], missing="mean")
+        dataset = ingest(path, tmp_path / "dataset", settings, tmp_path / "report.html")
+        said = (
+            "3 rows lack values (1 of city, 1 of sunny, 1 of age, 1 of target); 1 of them were left out and "
+        )
+        assert said + "2 were filled in." in (tmp_path / "report.html").read_text()
+        assert (dataset.train_rows, dataset.test_rows) == (29, 20)
+
+    def test_leaving_rows_out_moves_no_other_row(self, people: Callable[..., str], tmp_path: Path) -> None:
+        whole = ingest(people(), tmp_path / "whole", Settings(["age"], test_share=0.4))
+        holes = {number: f"x,Oslo,true,,,{number}" for number in (1, 2, 7, 20, 21, 40)}
+        fewer = ingest(people(holes), tmp_path / "fewer", Settings(["age"], test_share=0.4, missing="drop"))
+        assert fewer.gaps.left_out == 6
+        for read in ("train", "test"):
+            ages = [set(getattr(dataset, read)()[0].ravel()) for dataset in (whole, fewer)]
+            assert ages[1] == ages[0] - {0, 1, 6, 19, 20, 39}
+
+    def test_misspelt_columns_are_found_before_anything_is_checked(
+        self, people: Callable[..., str], problems_of: Callable[..., list[str]]
+    ) -> None:
+        settings = Settings(["*"], exclude=["nmae", "name", "joined"], types={"sity": "category"})
+        assert problems_of(people(), settings) == [
+            "exclude names 'nmae', which is not a column. Is 'name' meant?",
+            "types names 'sity', which is not a column. Is 'city' meant?",
+        ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.problems import ROWS_LISTED
-from components.data.sources.values import Values, common_type, join
+from components.data.sources.values import ColumnType, Values, common_type, join
 
 
 def convert(
@@ -169,7 +169,11 @@ def test_a_conflict_of_types_names_the_files() -> None:
 
 
 def test_zero_and_one_are_booleans_beside_a_file_that_has_booleans() -> None:
-    files = [("a", "number", True), ("b", "boolean", True), ("c", "empty", True)]
+    files: list[tuple[str, ColumnType, bool]] = [
+        ("a", "number", True),
+        ("b", "boolean", True),
+        ("c", "empty", True),
+    ]
     assert common_type("x", files) == ("boolean", None)
     assert common_type("x", [("a", "number", False), *files[1:]])[1] is not None
 
