@@ -69,9 +69,9 @@ class _Column:
             else []
         )
         if self.settings.missing == "fail":
-            remedy = "add missing=drop to leave such rows out"
-            if self.name != self.settings.target:
-                remedy = f"add missing=mean to fill it in, or {remedy.removeprefix('add ')}"
+            remedy = "add missing=mean to fill it in, or missing=drop to leave such rows out"
+            if self.name == self.settings.target:
+                remedy = "add missing=mean or missing=drop, which both leave such rows out"
             checks.append(self._check("is missing", lambda values: values.notna() | ~there, remedy))
         if self.values.type == "category":
             return [*checks, *self._category_checks(frame, learning)]

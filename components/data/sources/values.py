@@ -54,12 +54,12 @@ class Values:
     remedy: str = ""
 
     def show(self, row: int) -> str:
-        """Write the value of a row as it was read."""
+        """Write the value of a row as it was read; nothing where it is missing."""
         if row in self.samples:
             return self.samples[row]
         number = self.numbers[row]
         if np.isnan(number):
-            return "nothing"
+            return ""
         if self.type == "category":
             return repr(self.categories[int(number)])
         return str(bool(number)).lower() if self.type == "boolean" else f"{number:g}"

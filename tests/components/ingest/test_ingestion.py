@@ -14,6 +14,7 @@ from components.ingest.ingestion import ingest
 
 FEW_HELD_OUT = Settings(test_rows=5)
 CATEGORY = 'if its values are categories, add types={"bmi": "category"}'
+NO_TARGET = "add missing=mean or missing=drop, which both leave such rows out"
 MISSING = "add missing=mean to fill it in, or missing=drop to leave such rows out"
 
 
@@ -89,10 +90,10 @@ def test_reports_all_problems_together_with_their_rows(
     path = write_csv("x,1", ",2", "3,", "inf,4", "5,1e200", "1e9,6")
     assert problems_of(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
         f"feature 'bmi' is not a number in 1 row (line 32: 'x'); {CATEGORY}",
-        f"feature 'bmi' is missing in 1 row (line 33: nothing); {MISSING}",
+        f"feature 'bmi' is missing in 1 row (line 33); {MISSING}",
         "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (line 35: inf)",
         "feature 'bmi' is outside the range 0 to 1000 in 2 rows (line 35: inf, line 37: 1e+09)",
-        "target 'target' is missing in 1 row (line 34: nothing); add missing=drop to leave such rows out",
+        f"target 'target' is missing in 1 row (line 34); {NO_TARGET}",
         "target 'target' is infinite or beyond ±1e+150 in 1 row (line 36: 1e+200)",
         "target 'target' is outside the range -inf to 90 in 1 row (line 36: 1e+200)",
     ]
