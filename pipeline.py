@@ -82,7 +82,10 @@ def linear_regressor(
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
     incomparable: str = "fail",
+    evidence: str = "interval",
+    reused_rows: str = "count",
     reason: str = "by hand",
+    answers: str = "",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
     planned = plan(
@@ -152,9 +155,12 @@ def linear_regressor(
         run_id=run_id,
         git_commit=git_commit,
         reason=reason,
+        answers=answers,
         floor_r2=floor_r2,
         minimum_improvement=minimum_improvement,
         incomparable=incomparable,
+        evidence=evidence,
+        reused_rows=reused_rows,
     )
     for task in (planned, part, fitted, scored, registered):
         # A source and a registry change behind an unchanged name: the same inputs prove nothing. A shard says

@@ -1,13 +1,14 @@
 """Candidate and champion on the same held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.data.dataset import Dataset
 from components.data.report import Contender, Report
-from components.data.scores import mse_difference, score
+from components.data.rows import RowSketch
+from components.data.scores import pair, score
 from predictor.model.base import Model
 
 
@@ -33,19 +34,25 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         raise ValueError(f"the candidate does not belong to this data set: {problem}")
     target, predicted = held_out(dataset, candidate.model)
     contender = Contender(candidate.digest, candidate.version, score(target, predicted))
+    report = Report(dataset.fingerprint, dataset.test_rows, contender, held_out=sketch(dataset))
     if champion is None:
-        return Report(dataset.fingerprint, dataset.test_rows, contender)
+        return report
     if problem := mismatch(dataset, champion.model):
         unscored = Contender(champion.digest, champion.version, problem=problem)
-        return Report(dataset.fingerprint, dataset.test_rows, contender, unscored)
+        return replace(report, champion=unscored)
     _, opposed = held_out(dataset, champion.model)
-    return Report(
-        fingerprint=dataset.fingerprint,
-        rows=dataset.test_rows,
-        candidate=contender,
+    return replace(
+        report,
         champion=Contender(champion.digest, champion.version, score(target, opposed)),
-        difference=mse_difference(target, predicted, opposed),
+        paired=pair(target, predicted, opposed),
     )
+
+
+def sketch(dataset: Dataset) -> RowSketch:
+    """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
+    X, target = dataset.test()
+    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.features)}
+    return RowSketch.of({**columns, dataset.target.name: target})
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:

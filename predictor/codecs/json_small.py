@@ -109,7 +109,10 @@ class Decoders:
         """
         if not values:
             return None
-        if set(map(type, values)) != {tuple}:
+        kinds = set(map(type, values))
+        if self._inputs.width == 1 and not any(issubclass(kind, tuple | Struct) for kind in kinds):
+            return columns.of_values(self._inputs[0], values).reshape(-1, 1)
+        if kinds != {tuple}:
             values = list(map(_tuple, values))
         if self._inputs.plain:
             return np.array(values, np.float64)

@@ -7,12 +7,13 @@ answer all forms, and these the same way.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from orjson import dumps
 
 from predictor.codecs import json_small
 from predictor.codecs.cost import INLINE_BYTES
-from predictor.codecs.json_small import REFUSED, Decoders, infer
+from predictor.codecs.json_small import REFUSED, infer
 from predictor.codecs.json_small import SMALL as SMALL
 from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
@@ -30,7 +31,9 @@ class SmallJson:
     def __init__(self, handle: ModelHandle) -> None:
         self.handle = handle
         self._loaded: LoadedModel | None = None
-        self._decoders: Decoders
+        self._instance: Callable[[bytes], Any]
+        self._instances: Callable[[bytes], Any]
+        self._row: Callable[[Any], Sequence[float]]
 
     def stream(self, body: bytes) -> Found:
         """Answer ``{"instance": x}``."""
@@ -41,7 +44,7 @@ class SmallJson:
             return None
         model = loaded.model
         try:
-            row = self._decoders.row(self._decoders.instance(body).instance)
+            row = self._row(self._instance(body).instance)
         except REFUSED:
             return None
         value = model.row(row)
@@ -56,7 +59,7 @@ class SmallJson:
         if loaded is None:
             return None
         try:
-            rows = [self._decoders.row(instance) for instance in self._decoders.instances(body).instances]
+            rows = list(map(self._row, self._instances(body).instances))
         except REFUSED:
             return None
         values = self._predict(loaded.model, rows)
@@ -105,7 +108,8 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.model.inputs)
+            decoders = json_small.decoders(loaded.model.inputs)
+            self._instance, self._instances, self._row = decoders.instance, decoders.instances, decoders.row
 
 
 @lru_cache(maxsize=1)

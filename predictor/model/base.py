@@ -15,58 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InvalidInput
+from predictor.model.drift import Distribution as Distribution  # importable beside Reference
+from predictor.model.drift import fixed_edges
 from predictor.model.inputs import Column, Input, Inputs
 from predictor.wording import shown
 
 _COST_AT_ONCE = 2**19
 """The cost of rows that are predicted in about a tenth of a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A column's distribution in training, as a histogram.
-
-    ``edges`` are the k - 1 inner bin edges, strictly increasing; a value v falls into bin
-    ``searchsorted(edges, v, side="right")``. ``proportions`` are the k shares of the training rows.
-    """
-
-    mean: float
-    deviation: float
-    edges: tuple[float, ...]
-    proportions: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64], bins: int = 10) -> "Distribution":
-        """Describe finite values of shape (n,) by at most ``bins`` bins of equal share; ties merge bins."""
-        return cls._over(np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1])), values)
-
-    @classmethod
-    def of_input(cls, model_input: Input, values: NDArray[np.float64]) -> "Distribution":
-        """Describe the numbers of an input, shape (n,); booleans and categories have a bin each."""
-        edges = fixed_edges(model_input)
-        return cls.of(values) if edges is None else cls._over(np.asarray(edges), values)
-
-    @classmethod
-    def _over(cls, edges: NDArray[np.float64], values: NDArray[np.float64]) -> "Distribution":
-        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-        return cls(
-            mean=float(values.mean()),
-            deviation=float(values.std()),
-            edges=tuple(edges.tolist()),
-            proportions=tuple((counts / values.size).tolist()),
-        )
-
-
-def fixed_edges(model_input: Input) -> tuple[float, ...] | None:
-    """Return the edges of the bins of a boolean or a category; None for a number.
-
-    The first bin of a category holds the rows whose category the model does not know.
-    """
-    if model_input.type == "number":
-        return None
-    if model_input.type == "boolean":
-        return (0.5,)
-    return tuple(position - 0.5 for position in range(len(model_input.categories)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,14 @@ class Site:
         return Response(body, headers=((b"vary", b"accept"),))
 
     def _document(self, loaded: LoadedModel | None) -> dict[str, Any]:
-        model = loaded.model if loaded else None
-        handle = self.handle
+        evaluation = loaded.evaluation if loaded else None
         return document(
-            model, name=handle.name, version=handle.version, auth=self.auth, has_feedback=self.feedback
+            loaded.model if loaded else None,
+            name=self.handle.name,
+            version=self.handle.version,
+            auth=self.auth,
+            has_feedback=self.feedback,
+            held_out_rows=evaluation.rows if evaluation else 0,
         )
 
 

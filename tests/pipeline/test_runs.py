@@ -103,7 +103,7 @@ def test_a_second_run_on_the_same_data_links_to_the_existing_version(run: Run, p
 
 
 def test_a_better_model_replaces_the_champion(run: Run, place: Path) -> None:
-    done = run(place, 'features=["bmi", "bp", "s5"]')
+    done = run(place, 'features=["bmi", "bp", "s5"]', "evidence=point")
     assert done.returncode == 0, done.stderr
     assert "Version 2 is the champion now:" in done.stdout
     assert champion_of(place) == 2

@@ -24,6 +24,7 @@ def document(
     version: str | None,
     auth: Auth = "off",
     has_feedback: bool = False,
+    held_out_rows: int = 0,
 ) -> Json:
     """Describe every endpoint, with examples that the model computes.
 
@@ -33,13 +34,14 @@ def document(
         version: its version, if it has one.
         auth: whether predictions need a credential.
         has_feedback: whether the server records feedback.
+        held_out_rows: how many rows the model was evaluated on.
 
     Returns:
         An OpenAPI 3.1 document.
     """
     subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
     paths = {
-        **native.paths(subject),
+        **native.paths(subject, held_out_rows),
         **(feedback.paths() if has_feedback else {}),
         **v1.paths(subject),
         **v2.paths(subject),

@@ -18,7 +18,7 @@ from predictor.web.openapi.build import (
 
 TAG = "Feedback"
 _ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@-]{1,128}$"}
-_ROW: Json = {"type": "integer", "minimum": 0, "maximum": LAST_ROW, "default": 0}
+_ROW: Json = {**INTEGER, "minimum": 0, "maximum": LAST_ROW, "default": 0}
 _PRINCIPAL: Json = {"type": "string", "minLength": 1, "maxLength": MAX_PRINCIPAL}
 
 
@@ -29,7 +29,7 @@ def schemas() -> dict[str, Json]:
         "Label": _label("target", NUMBER, "The true value of one row."),
         "RowLabels": _label("targets", array(NUMBER, minItems=1), "The true values of successive rows."),
         "LabelList": record({"feedback": labels}, additionalProperties=False),
-        "FeedbackResponse": record({"stored": INTEGER}),
+        "StoredLabels": record({"stored": INTEGER}),
     }
 
 
@@ -51,7 +51,7 @@ def paths() -> dict[str, Json]:
                 "Send ground truth",
                 response(
                     "The number of labelled rows. They are stored.",
-                    {JSON: media(ref("FeedbackResponse"), stored={"stored": 3})},
+                    {JSON: media(ref("StoredLabels"), stored={"stored": 3})},
                 ),
                 *BODY_ERRORS,
                 description="The true values of rows that this server predicted. `id` is the X-Request-Id of"

@@ -35,7 +35,7 @@ def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_ent
         points = [element for element in ET.fromstring(chart).iter() if element.tag.endswith("circle")]
         assert len(points) == 2 * dataset.test_rows
     assert "champion, version 7" in page
-    assert "bootstrap interval" in page
+    assert "paired t interval" in page
     assert "<script" not in page
     assert "src=" not in page
     assert "href=" not in page

@@ -58,7 +58,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = empty_registry(tmp_path_factory, place / "registry")
     first = Decision(promote=True, reasons=("the first",))
     model = write_model(place / "model", MODEL)
-    open_registry(root).register(model, "run-1", {"metric.mse": "4.0"}, lambda _: first)
+    scored = {"metric.mse": "4.0", "metric.mse_error": "0.2", "held_out_rows": "300"}
+    open_registry(root).register(model, "run-1", scored, lambda _: first)
     return root
 
 
