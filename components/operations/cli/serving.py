@@ -7,10 +7,12 @@ import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from components.operations.cli.errors import CommandError
 from predictor.model import artifact
+from predictor.model.base import Model
+from predictor.model.inputs import Input
 
 
 def port(text: str) -> int:
@@ -50,19 +52,35 @@ def check_ports(**ports: int) -> None:
 def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
     """The lines for curl with which to call the predictor of a model folder."""
     model, _ = artifact.read(champion)
-    seen = [model.reference.features[feature.name] for feature in model.inputs]
-    low = [float(f"{column.mean:.3g}") for column in seen]
-    high = [float(f"{column.mean + column.deviation:.3g}") for column in seen]
-    tensor = {"name": "instances", "shape": [2, len(seen)], "datatype": "FP64", "data": [low, high]}
+    seen = [model.reference.features[one.name] for one in model.inputs]
+    rows = [list(map(_shown, model.inputs, model.typical)) for _ in range(2)]
+    for position, (one, column) in enumerate(zip(model.inputs, seen, strict=True)):
+        if one.type == "number":
+            rows[1][position] = _shown(one, column.mean + column.deviation)
     base = f"http://localhost:{http_port}"
     calls = [
-        ("/stream", {"instance": high}),
-        ("/batch", {"instances": [low, high]}),
-        (f"/v1/models/{name}:predict", {"instances": [low, high]}),
-        (f"/v2/models/{name}/infer", {"inputs": [tensor]}),
+        ("/stream", {"instance": rows[1]}),
+        ("/batch", {"instances": rows}),
+        (f"/v1/models/{name}:predict", {"instances": rows}),
+        (f"/v2/models/{name}/infer", {"inputs": _tensors(model, rows)}),
     ]
     posts = [f"curl {base}{path} -d {shlex.quote(json.dumps(body))}" for path, body in calls]
     return [*posts, f"curl {base}/v1/models/{name}"]
+
+
+def _shown(one: Input, number: float) -> float | bool | str | None:
+    return float(f"{number:.3g}") if one.type == "number" else one.value(number)
+
+
+def _tensors(model: Model, rows: list[list[Any]]) -> list[dict[str, Any]]:
+    """Return rows as the V2 protocol takes them: one tensor of numbers, or one of each input."""
+    if model.plain:
+        return [{"name": "instances", "shape": [len(rows), model.width], "datatype": "FP64", "data": rows}]
+    datatypes = {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}
+    return [
+        {"name": one.name, "shape": [len(rows)], "datatype": datatypes[one.type], "data": list(column)}
+        for one, column in zip(model.inputs, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:

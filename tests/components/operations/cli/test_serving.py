@@ -1,4 +1,5 @@
 import json
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.operations.cli import serving
-from tests.support.models import linear_model, write_model
+from tests.support.models import linear_model, mixed_model, write_model
 
 
 @pytest.fixture
@@ -23,6 +24,18 @@ def test_usage_prints_curl_commands_with_json_of_the_right_width(champion: Path)
     }
     assert len(posts[f"{base}/stream"]["instance"]) == 2
     assert posts[f"{base}/v2/models/m/infer"]["inputs"][0]["shape"] == [2, 2]
+
+
+def test_usage_shows_values_of_each_type(tmp_path: Path) -> None:
+    model = mixed_model()
+    lines = serving.usage(write_model(tmp_path / "mixed", model), "m", 8080)
+    posts = {words[1].rpartition("8080")[2]: json.loads(words[3]) for words in map(shlex.split, lines[:-1])}
+    row = posts["/stream"]["instance"]
+    numbers = [one.number(value, one.name) for one, value in zip(model.inputs, row, strict=True)]
+    assert math.isfinite(model.row(numbers))
+    tensors = posts["/v2/models/m/infer"]["inputs"]
+    assert [tensor["datatype"] for tensor in tensors] == ["FP64", "FP64", "BOOL", "BYTES", "BYTES"]
+    assert [tensor["data"][1] for tensor in tensors] == row
 
 
 def test_replaces_the_process_by_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
