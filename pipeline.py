@@ -64,6 +64,12 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    exclude: list = [],  # type: ignore[type-arg]  # noqa: B006
+    types: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    missing: str = "fail",
+    max_categories: int = 100,
+    unknown_categories: str = "fail",
+    decimal: str = ".",
     model: str = "linear",
     model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 0,
@@ -94,6 +100,14 @@ def linear_regressor(
         test_share=test_share,
         duplicates=duplicates,
         kept_rows=kept_rows,
+        ranges=ranges,
+        units=units,
+        exclude=exclude,
+        types=types,
+        missing=missing,
+        max_categories=max_categories,
+        unknown_categories=unknown_categories,
+        decimal=decimal,
     )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
@@ -107,6 +121,12 @@ def linear_regressor(
             kept_rows=kept_rows,
             ranges=ranges,
             units=units,
+            exclude=exclude,
+            types=types,
+            missing=missing,
+            max_categories=max_categories,
+            unknown_categories=unknown_categories,
+            decimal=decimal,
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.model.base import Distribution, Reference
+from predictor.model.base import Distribution, Model, Reference
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
@@ -23,7 +23,7 @@ from tests.support.models import linear_model
 Read = Callable[[Page], Any]
 
 
-def render(model: LinearModel, name: str = "linear-regressor", version: str | None = "3") -> Page:
+def render(model: Model, name: str = "linear-regressor", version: str | None = "3") -> Page:
     return page(model, name=name, version=version, digest="ab12" * 16)
 
 
