@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from components.data.probes import Probes
 from components.data.rows import RowSketch
 from components.data.scores import PairedErrors, Scores
 
@@ -44,6 +45,7 @@ class Report:
         champion: none where the registry has no champion yet.
         held_out: which rows these were; none in a report made by hand.
         paired: the two models' errors row by row; none without two scores.
+        probes: rows and the candidate's answers to them, for its rollout.
     """
 
     fingerprint: str
@@ -52,6 +54,7 @@ class Report:
     champion: Contender | None = None
     held_out: RowSketch | None = None
     paired: PairedErrors | None = None
+    probes: Probes | None = None
 
 
 def write(report: Report, path: str | Path) -> None:
@@ -79,6 +82,7 @@ def read(path: str | Path) -> Report:
             champion=_contender(document["champion"]) if document["champion"] else None,
             held_out=_sketch(document["held_out"]),
             paired=_paired(document["paired"]),
+            probes=Probes.from_json(json.dumps(document["probes"])) if document["probes"] else None,
         )
     except OSError as error:
         raise ReportError(f"{path} can't be read: {error}") from error

@@ -20,6 +20,7 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 WITHDRAWN = "withdrawn"
 RUN = "run/"
+PROBES = "probes"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
