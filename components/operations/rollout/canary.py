@@ -169,7 +169,7 @@ def _observe(
     site: Site, policy: Policy, step: Step, probes: Probes, stable_rows: Sequence[Sequence[Value]]
 ) -> Verdict:
     end = site.clock.now() + step.seconds
-    counters = Counters()
+    counters = Counters(step.seconds)
     verdict = Verdict(Outcome.WAIT, ())
     with site.prober.running(stable_rows, probes.rows) as probing:
         # They are looked at before a verdict counts: what fails as pods go says nothing of the version.

@@ -13,7 +13,8 @@ REQUESTS = "inference_requests_total"
 SECONDS = "inference_request_duration_seconds"
 # Endpoints that predict. How long a stream of records takes is up to its client.
 ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer", "grpc_infer"))
-BLOCK_SECONDS = 2.0
+# So many blocks in a window.
+BLOCKS = 30
 TIMEOUT = 3.0
 
 _LINE = re.compile(r"^(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)")
@@ -53,14 +54,19 @@ def scrape(reach: Reach, pods: Sequence[Pod]) -> dict[str, Counts]:
 
 
 class Counters:
-    """Successive looks at the counts of both versions, and the blocks between them."""
+    """Successive looks at the counts of both versions, and the blocks between them.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: how long the window is.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._pause = seconds / BLOCKS
         self._looks: list[tuple[float, dict[str, Counts], dict[str, Counts]]] = []
 
     def due(self, now: float) -> bool:
         """Whether it is time for the next look."""
-        return not self._looks or now - self._looks[-1][0] >= BLOCK_SECONDS
+        return not self._looks or now - self._looks[-1][0] >= self._pause
 
     def look(self, now: float, stable: dict[str, Counts], canary: dict[str, Counts]) -> None:
         """Add a look: the counts of each pod since it started, and the probes sent to each version."""

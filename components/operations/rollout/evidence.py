@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc, stdtrit
+from scipy.special import stdtrit
 
 from components.operations.rollout.policy import Policy
 
@@ -21,8 +21,8 @@ from components.operations.rollout.policy import Policy
 FALSE_ALARMS = 0.01
 # Failures of all requests, of users' requests, mean latency, shares of slow answers.
 TESTS_OF_A_STEP = 4
-# Failed requests of a sound version come in bursts of up to about this many.
-BURST = 10
+# Share of a window in which a sound version may be out of order.
+OUTAGE = 0.2
 FEWEST_BLOCKS = 8
 
 Floats = NDArray[np.float64]
@@ -131,14 +131,12 @@ def describe(blocks: Sequence[Block]) -> str:
 
 
 def most_failures(policy: Policy, planned: float) -> int:
-    """Return how many probes may fail in a window of so many, while the stable version answers them.
+    """Return how many of a window's probes may fail before its end, while the stable version answers them.
 
-    The binomial quantile at the level of one test, of bursts instead of probes.
+    The share that a version may fail, and one outage of a fifth of the window: what is less is judged when the
+    window is over.
     """
-    level = FALSE_ALARMS / (len(policy.steps) * TESTS_OF_A_STEP)
-    bursts = max(math.ceil(planned / BURST), 1)
-    most = next(count for count in range(bursts + 1) if bdtrc(count, bursts, policy.error_ratio) <= level)
-    return BURST * (most + 1)
+    return math.ceil((policy.error_ratio + OUTAGE) * planned)
 
 
 class _Totals:

@@ -118,9 +118,9 @@ def summarise(exchanges: Sequence[Exchange], probes: Probes, blocks: Sequence[Bl
 def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, over: bool) -> Verdict:
     """Decide on a window that is still going on, or over.
 
-    A wrong answer ends it at once: a sound version gives none. So do more failed probes than chance explains
-    in the whole window, a count that only grows, so that looking often does no harm. The pods' counts are
-    judged once, when the window is over.
+    A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of the
+    whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
+    once, when the window is over.
 
     Args:
         policy: what the canary has to show.
@@ -152,7 +152,7 @@ def _faults(policy: Policy, window: Window, planned: float) -> Iterator[str]:
     if window.failed > allowed:
         yield (
             f"{window.failed} probes failed that the stable version answered, and {allowed} of "
-            f"{planned:.0f} may by chance"
+            f"the window's {planned:.0f} may"
         )
 
 

@@ -34,7 +34,7 @@ def test_text_without_counts_is_no_requests() -> None:
 
 
 def test_counts_what_was_added_between_looks_by_pods_of_both() -> None:
-    counters = Counters()
+    counters = Counters(60.0)
     old, new = Counts(10, 1, 1.0, (0.1,), (2,)), Counts(14, 3, 2.0, (0.1,), (3,))
     restarted = Counts(2, 2, 2.0, (0.1,), (2,))
     assert counters.due(0.0)
