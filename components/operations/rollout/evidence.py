@@ -133,10 +133,10 @@ def describe(blocks: Sequence[Block]) -> str:
 def most_failures(policy: Policy, planned: float) -> int:
     """Return how many of a window's probes may fail before its end, while the stable version answers them.
 
-    The share that a version may fail, and one outage of a fifth of the window: what is less is judged when the
-    window is over.
+    The share that a version may fail, and one outage of a fifth of the window: what is less is judged when
+    the window is over.
     """
-    return math.ceil((policy.error_ratio + OUTAGE) * planned)
+    return round((policy.error_ratio + OUTAGE) * planned)
 
 
 class _Totals:

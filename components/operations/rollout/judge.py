@@ -118,8 +118,8 @@ def summarise(exchanges: Sequence[Exchange], probes: Probes, blocks: Sequence[Bl
 def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, over: bool) -> Verdict:
     """Decide on a window that is still going on, or over.
 
-    A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of the
-    whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
+    A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of
+    the whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
     once, when the window is over.
 
     Args:
