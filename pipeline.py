@@ -43,6 +43,7 @@ class Registered(NamedTuple):
     version: int
     promoted: bool
     reasons: list  # type: ignore[type-arg]
+    warning: str
     champion_uri: str
 
 
@@ -63,8 +64,10 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
-    iterations: int = 15000,
-    lr: float = 0.1,
+    model: str = "linear",
+    model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    iterations: int = 0,
+    lr: float = 0.0,
     learning_rate: str = "constant",
     penalty: str = "",
     alpha: float = 0.0001,
@@ -103,6 +106,8 @@ def linear_regressor(
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
+        kind=model,
+        parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,
@@ -178,6 +183,8 @@ def run_command(options: argparse.Namespace) -> int:
     done = run_locally(parameters, folder)
     state = "is the champion now" if done.promoted else "is registered, and not promoted"
     print(f"\nVersion {int(done.version)} {state}:", *done.reasons, sep="\n  ")
+    if done.warning:
+        print(f"Warning: {done.warning}.")
     print(f"Champion: {done.champion_uri or 'none'}\nReports:  {folder}")
     if options.serve:
         if not done.champion_uri:

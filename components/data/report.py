@@ -9,6 +9,7 @@ from typing import Any
 from components.data.probes import Probes
 from components.data.rows import RowSketch
 from components.data.scores import PairedErrors, Scores
+from predictor.model.evaluation import Evaluation, of_document
 
 FORMAT_VERSION = 2
 
@@ -46,6 +47,7 @@ class Report:
         held_out: which rows these were; none in a report made by hand.
         paired: the two models' errors row by row; none without two scores.
         probes: rows and the candidate's answers to them, for its rollout.
+        evaluation: of the candidate, for its folder; none if its errors are beyond the range of a double.
     """
 
     fingerprint: str
@@ -55,6 +57,7 @@ class Report:
     held_out: RowSketch | None = None
     paired: PairedErrors | None = None
     probes: Probes | None = None
+    evaluation: Evaluation | None = None
 
 
 def write(report: Report, path: str | Path) -> None:
@@ -83,6 +86,7 @@ def read(path: str | Path) -> Report:
             held_out=_sketch(document["held_out"]),
             paired=_paired(document["paired"]),
             probes=Probes.from_json(json.dumps(document["probes"])) if document["probes"] else None,
+            evaluation=of_document(found) if (found := document.get("evaluation")) else None,
         )
     except OSError as error:
         raise ReportError(f"{path} can't be read: {error}") from error

@@ -30,7 +30,14 @@ def register(
     reused_rows: str = "count",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Registered",
-    [("version", int), ("promoted", bool), ("reasons", list), ("uri", str), ("champion_uri", str)],
+    [
+        ("version", int),
+        ("promoted", bool),
+        ("reasons", list),
+        ("warning", str),
+        ("uri", str),
+        ("champion_uri", str),
+    ],
 ):
     """Make the candidate a version and challenger, and the champion if it passes the gate.
 
@@ -55,8 +62,8 @@ def register(
         reused_rows: count or refuse, when the held-out rows have judged before.
 
     Returns:
-        The candidate's version and where it stands, whether it became the champion and why, and where
-        the champion now stands (empty without one).
+        The candidate's version and where it stands, whether it became the champion and why, what is wrong
+        with its training, and where the champion now stands (empty without one).
     """
     from components.runtime import step
 
@@ -76,4 +83,5 @@ def register(
     done = register(dataset.path, model.path, report.path, registry, run, policy, details)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
     reasons = list(done.decision.reasons)
-    return done.version, done.decision.promote, reasons, done.uri, done.champion_uri or ""
+    warning = str(model.metadata.get("warning", ""))
+    return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

@@ -26,6 +26,7 @@ from components.registry.index import (
     run_tag,
 )
 from predictor.model import artifact
+from predictor.model.evaluation import Evaluation
 
 UNFINISHED = "registering"
 DECISION = "decision"
@@ -169,6 +170,7 @@ class Registry:
         run_id: str,
         lineage: Mapping[str, str],
         decide: Callable[[Version | None], Decision],
+        evaluation: Evaluation | None = None,
     ) -> Registration:
         """Make the model a version and ``challenger``; if the gate says so, also ``champion``.
 
@@ -180,6 +182,7 @@ class Registry:
             run_id: of the pipeline run.
             lineage: tags for the version, such as the data's fingerprint.
             decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
+            evaluation: how good the model is on held-out rows, for its folder.
 
         Raises:
             RegistryError: the run was registered with another model.
@@ -199,7 +202,7 @@ class Registry:
                 version = self._index.by_digest(digest) or self._create(
                     digest, key, {**lineage, "run_id": run_id}
                 )
-            self._folders.publish(Path(folder), version.number)
+            self._folders.publish(Path(folder), version.number, evaluation)
             self._index.point(CHALLENGER, version.number)
             if self._index.shared:
                 self._await_turn(version)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from orjson import dumps
 
 from predictor.codecs import json_small
+from predictor.codecs.cost import INLINE_BYTES
+from predictor.codecs.json_small import REFUSED, infer
 from predictor.codecs.json_small import SMALL as SMALL
-from predictor.codecs.json_small import Decoders, infer
 from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
 
@@ -24,8 +24,6 @@ Found = tuple[bytes, Rows, Sequence[float], str | None] | None
 
 SmallReader = Callable[[bytes], Found]
 
-_REFUSED = (msgspec.DecodeError, RecursionError)
-
 
 class SmallJson:
     """Answers for the model that is served."""
@@ -33,7 +31,9 @@ class SmallJson:
     def __init__(self, handle: ModelHandle) -> None:
         self.handle = handle
         self._loaded: LoadedModel | None = None
-        self._decoders: Decoders
+        self._instance: Callable[[bytes], Any]
+        self._instances: Callable[[bytes], Any]
+        self._row: Callable[[Any], Sequence[float]]
 
     def stream(self, body: bytes) -> Found:
         """Answer ``{"instance": x}``."""
@@ -44,10 +44,8 @@ class SmallJson:
             return None
         model = loaded.model
         try:
-            row = json_small.row(self._decoders.instance(body).instance, model.names)
-        except _REFUSED:
-            return None
-        if row is None:
+            row = self._row(self._instance(body).instance)
+        except REFUSED:
             return None
         value = model.row(row)
         # cheaper than a call of isfinite, and not true of infinities and NaN alone
@@ -61,12 +59,10 @@ class SmallJson:
         if loaded is None:
             return None
         try:
-            instances = self._decoders.instances(body).instances
-        except _REFUSED:
+            rows = list(map(self._row, self._instances(body).instances))
+        except REFUSED:
             return None
-        model = loaded.model
-        rows: list[Any] = [json_small.row(instance, model.names) for instance in instances]
-        values = None if None in rows else self._predict(model, rows)
+        values = self._predict(loaded.model, rows)
         return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
@@ -74,12 +70,18 @@ class SmallJson:
         loaded = self.handle.loaded
         try:
             request = infer(body)
-        except _REFUSED:
+        except REFUSED:
             return None
         (tensor,) = request.inputs
         rows, width = tensor.shape
         data = tensor.data
-        if loaded is None or width != loaded.model.width or rows < 0 or rows * width != len(data):
+        if (
+            loaded is None
+            or not loaded.model.plain
+            or width != loaded.model.width
+            or rows < 0
+            or rows * width != len(data)
+        ):
             return None
         model = loaded.model
         table = [data[start : start + width] for start in range(0, len(data), width)]
@@ -95,8 +97,8 @@ class SmallJson:
         return content, table, values, request.id
 
     def _predict(self, model: Model, rows: Rows) -> list[float] | None:
-        """Return predictions; None if there are none, too many, or any that is not finite."""
-        if not 0 < len(rows) <= self.handle.max_rows:
+        """Return predictions; None if there are none, one is not finite, or they would take too long here."""
+        if not 0 < len(rows) <= self.handle.max_rows or model.cost * len(rows) > INLINE_BYTES:
             return None
         values = model.few(rows)
         total = sum(values)
@@ -106,7 +108,8 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.model.width)
+            decoders = json_small.decoders(loaded.model.inputs)
+            self._instance, self._instances, self._row = decoders.instance, decoders.instances, decoders.row
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ that package knows a model through this interface alone.
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from predictor.errors import InvalidInput
 from predictor.model.drift import Distribution as Distribution  # importable beside Reference
 from predictor.model.drift import fixed_edges
-from predictor.model.inputs import Column, Input
+from predictor.model.inputs import Column, Input, Inputs
 from predictor.wording import shown
+
+_COST_AT_ONCE = 2**19
+"""The cost of rows that are predicted in about a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Model(ABC):
         explains: whether the kind has exact explanations, so whether it overrides :meth:`contributions`.
         passes_non_finite: whether a value that is not finite makes the prediction not finite too. Otherwise
             the values are checked before they are used.
+        cost: the bytes of JSON that could be read in the time of predicting a row, so that predicting many
+            rows does not block the event loop; 0 where reading a row takes longer than predicting it.
         inputs: what a row consists of, in this order; d in all.
         target: the predicted column.
         reference: the distributions of the training data.
@@ -62,6 +67,7 @@ class Model(ABC):
     kind: ClassVar[str]
     explains: ClassVar[bool]
     passes_non_finite: bool = False
+    cost: float = 0.0
     intercept: float = 0.0
 
     def __init_subclass__(cls) -> None:
@@ -74,12 +80,10 @@ class Model(ABC):
         Raises:
             ValueError: there is no input, two have one name, or the reference does not describe them.
         """
-        self.inputs = tuple(inputs)
+        self.inputs = Inputs(inputs)
         self.target = target
         self.reference = reference
-        self.names = tuple(one.name for one in self.inputs)
-        self.width = len(self.inputs)
-        self.plain = all(one.plain for one in self.inputs)
+        self.names, self.width, self.plain = self.inputs.names, self.inputs.width, self.inputs.plain
         if not self.inputs:
             raise ValueError("a model needs inputs")
         if duplicates := [name for name, times in Counter(self.names).items() if times > 1]:
@@ -139,8 +143,14 @@ class Model(ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             return self.predict(np.array(rows, dtype=np.float64)).tolist()
 
-    def rows(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    def rows(
+        self, X: NDArray[np.float64], checkpoint: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float64]:
         """Predict rows of shape (n, d); returns shape (n,).
+
+        Args:
+            X: the rows.
+            checkpoint: is called about ten times a second, and may raise to end the work.
 
         Raises:
             InvalidInput: a value that is not finite, or a prediction that overflows; it names the row.
@@ -149,8 +159,12 @@ class Model(ABC):
             self._refuse(X, int(np.argmin(np.isfinite(X).all(axis=1))))
         if len(X) == 1 and math.isfinite(value := self.row(X[0].tolist())):
             return np.array([value])  # in a third of the time
+        at_once = max(1, int(_COST_AT_ONCE / self.cost)) if self.cost else max(1, len(X))
+        values = np.empty(len(X))
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.predict(X)
+            for start in range(0, len(X), at_once):
+                checkpoint()
+                values[start : start + at_once] = self.predict(X[start : start + at_once])
         finite = np.isfinite(values)
         if not finite.all():
             self._refuse(X, int(np.argmin(finite)))

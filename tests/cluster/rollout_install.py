@@ -83,7 +83,7 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
     kubectl("delete", "namespace", NAMESPACE, STORE_NAMESPACE, "--wait=false")
     for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
         for policy in ("rollout", "owner"):
-            kubectl("delete", kind, f"{policy}.{NAME}.{NAMESPACE}", "--ignore-not-found")
+            kubectl("delete", kind, f"{NAME}.{NAMESPACE}.{policy}", "--ignore-not-found")
 
 
 def _probes(versions: Mapping[int, Version], number: int) -> str:
@@ -114,7 +114,7 @@ def _install_chart(image: str) -> None:
             "enabled": True,
             "schedule": NEVER,
             "image": image_values(os.environ["PIPELINE_IMAGE"]),
-            "registry": {"root": REGISTRY},
+            "registry": {"root": REGISTRY, "trackingUri": f"http://{NAME}-mlflow:5000"},
         },
         "networkPolicy": {"store": {"to": store, "port": 9000}},
     }

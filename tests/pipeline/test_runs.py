@@ -72,7 +72,7 @@ def check_first_lineage(place: Path) -> None:
     assert tags["run_id"] == tags["model_source_id"] == "first"
     assert tags["model_source_kind"] == "kfp"
     assert tags["model_source_name"].startswith("linear-regressor")
-    assert (tags["iterations"], tags["lr"]) == ("15000", "0.1")
+    assert tags["learning_rate"] == "auto"
     assert tags["data_source"] == "sklearn://diabetes"
     assert len(tags["dataset_fingerprint"]) == 64
 
@@ -87,8 +87,9 @@ def check_first_reports(place: Path) -> None:
 
 
 def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Path) -> None:
-    done = run(place, "iterations=3")
+    done = run(place, "iterations=3", "lr=0.1")
     assert done.returncode == 0, done.stderr
+    assert "Warning: descent stopped short of the minimum" in done.stdout
     assert "Version 2 is registered, and not promoted:" in done.stdout
     assert "is worse" in done.stdout
     assert champion_of(place) == 1
@@ -164,7 +165,9 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.record_predictions(Predicted("many", "", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(
+        Predicted("many", "", time.time(), model.inputs, "1", rows, model.predict(rows))
+    )
     stored = recorder.record_ground_truth(
         "", [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
@@ -232,3 +235,32 @@ def test_reports_that_there_is_no_champion_to_serve(empty_place: Path, served: l
     assert "Version 1 is registered, and not promoted:" in done.stdout
     assert "error: there is no champion to serve" in done.stderr
     assert not served
+
+
+def test_trees_replace_a_linear_champion_that_they_beat(empty_place: Path, run: Run) -> None:
+    x = np.linspace(-1, 1, 400)
+    target = 8 * x + np.where(np.abs(x) < 0.5, 10.0, 0.0) + np.sin(50 * x)
+    source = empty_place / "steps.csv"
+    np.savetxt(source, np.column_stack([x, target]), delimiter=",", header="x,y", comments="")
+    table = (f"source={source}", 'features=["x"]', "target=y", "test_rows=100")
+    for parameters in ((), ("model=trees", 'model_parameters={"max_depth": 3}')):
+        done = run(empty_place, *table, *parameters)
+        assert done.returncode == 0, done.stderr
+    assert "Version 2 is the champion now" in done.stdout
+    first, second = (tags_of(empty_place, number) for number in (1, 2))
+    assert first["dataset_fingerprint"] == second["dataset_fingerprint"]
+    assert (first["kind"], second["kind"], second["max_depth"]) == ("linear", "trees", "3")
+    assert 0.1 < float(first["metric.r2"]) < 0.6 < 0.95 < float(second["metric.r2"])
+    model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "2")
+    assert model.kind == "trees"
+    reports = [path.read_text() for path in (empty_place / "runs").rglob("report*") if path.is_file()]
+    assert any("Splits and training ranges" in text for text in reports)
+
+
+def test_refuses_parameters_of_descent_for_trees(empty_place: Path, run: Run) -> None:
+    done = run(empty_place, "model=trees", "iterations=10")
+    assert done.returncode == 1
+    assert (
+        "iterations is a parameter of linear; those of trees go into model_parameters: max_iter"
+        in done.stderr
+    )

@@ -15,8 +15,11 @@ HTML = "text/html"
 
 STRING: Json = {"type": "string"}
 NULLABLE_STRING: Json = {"type": ["string", "null"]}
-NUMBER: Json = {"type": "number"}
-INTEGER: Json = {"type": "integer"}
+NUMBER: Json = {"type": "number", "format": "double"}
+"""Without the format some generated clients would round to single precision."""
+INTEGER: Json = {"type": "integer", "format": "int64"}
+BYTES: Json = {"type": "string", "format": "binary"}
+"""Binary content. OpenAPI 3.1 needs no schema for it, but generators leave out operations without one."""
 TRUE: Json = {"const": True}
 
 ERRORS = {
@@ -57,10 +60,10 @@ def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **mo
     return {"type": "object", "properties": dict(properties), "required": required, **more}
 
 
-def media(schema: Json | None = None, **examples: Any) -> Json:
-    """Return the content of one media type, with examples by name. Binary content has no schema."""
+def media(schema: Json, **examples: Any) -> Json:
+    """Return the content of one media type, with examples by name."""
     named = {"examples": {name: {"value": value} for name, value in examples.items()}}
-    return {**({} if schema is None else {"schema": schema}), **(named if examples else {})}
+    return {"schema": schema, **(named if examples else {})}
 
 
 def body(content: Mapping[str, Json]) -> Json:
@@ -84,7 +87,7 @@ def operation(
     summary: str,
     success: Json,
     *errors: int,
-    description: str = "",
+    description: str,
     scope: str | None = None,
     **more: Any,
 ) -> Json:
@@ -94,11 +97,28 @@ def operation(
         "operationId": operation_id,
         "tags": [tag],
         "summary": summary,
-        **({"description": description} if description else {}),
+        "description": description,
         **({SCOPE: scope} if scope else {}),
         **more,
         "responses": {"200": success, **refusals},
     }
+
+
+def interval_parameters(rows: int) -> list[Json]:
+    """Return the parameter that asks for intervals; none if no rows were held out to know them from."""
+    if not rows:
+        return []
+    description = "The probability with which an interval around each prediction holds the actual value."
+    largest = rows / (rows + 1)
+    return [
+        {
+            "name": "interval",
+            "in": "query",
+            "description": description,
+            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": largest},
+            "example": min(0.9, largest),
+        }
+    ]
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:

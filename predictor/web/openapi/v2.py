@@ -4,6 +4,7 @@ from predictor.codecs import tensors
 from predictor.web.openapi.build import (
     BINARY,
     BODY_ERRORS,
+    BYTES,
     INTEGER,
     JSON,
     NUMBER,
@@ -35,7 +36,7 @@ _LENGTH: Json = {
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of this protocol."""
     width = len(subject.names)
-    sizes = array({"type": "integer", "minimum": 0}, minItems=1, maxItems=2)
+    sizes = array({**INTEGER, "minimum": 0}, minItems=1, maxItems=2)
     data = array(NUMBER) if width == 1 else {"anyOf": [array(NUMBER), array(ref("Row"))]}
     return {
         "InputTensor": record(
@@ -111,18 +112,19 @@ def _infer(subject: Subject, operation_id: str, summary: str) -> Json:
     output = {"name": tensors.OUTPUT, "shape": [rows], "datatype": "FP64", "data": subject.predictions}
     version = {"model_version": subject.version} if subject.version else {}
     answer = {"model_name": subject.name, **version, "outputs": [output]}
+    request = {JSON: media(ref("InferRequest"), tensor={"inputs": [tensor]}), BINARY: media(BYTES)}
     return operation(
         operation_id,
         TAG,
         summary,
         response(
             "The tensor of predictions.",
-            {JSON: media(ref("InferResponse"), tensor=answer), BINARY: media()},
+            {JSON: media(ref("InferResponse"), tensor=answer), BINARY: media(BYTES)},
         ),
         *(404, *BODY_ERRORS),
         description="JSON, or JSON followed by binary tensors: then each tensor has the parameter"
         f" `binary_data_size` instead of `data`, and the header {_LENGTH['name']} is set.",
         parameters=[_LENGTH],
         scope="predict",
-        requestBody=body({JSON: media(ref("InferRequest"), tensor={"inputs": [tensor]}), BINARY: media()}),
+        requestBody=body(request),
     )

@@ -162,9 +162,9 @@ def test_the_component_returns_version_decision_and_champion(
     steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
 ) -> None:
     model = make_model(1.5)
-    version, promoted, reasons, uri, champion_uri = register_component.python_func(
+    version, promoted, reasons, warning, uri, champion_uri = register_component.python_func(
         dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder), metadata={"source": "made up"}),
-        model=Model(name="m", uri=str(model), metadata={"lr": "0.1"}),
+        model=Model(name="m", uri=str(model), metadata={"lr": "0.1", "warning": "stopped short"}),
         report=Artifact(name="r", uri=str(steps.evaluate(model))),
         decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
         registry_root=str(root),
@@ -178,6 +178,7 @@ def test_the_component_returns_version_decision_and_champion(
     )
     tags = index_of(root).version(1).tags
     assert json.loads(tags["run/job-1"])["reasons"] == reasons
+    assert warning == "stopped short"
     assert (tags["data_source"], tags["model_source_name"]) == ("made up", "linear-regressor-1")
 
 
@@ -194,4 +195,4 @@ def test_the_component_returns_no_champion_when_the_first_model_is_below_the_flo
         job_id="job-1",
         job_name="",
     )
-    assert (outputs[1], outputs[4]) == (False, "")
+    assert (outputs[1], outputs[5]) == (False, "")

@@ -116,6 +116,13 @@ def test_error_names_a_file_over_the_size_limit(folder: Path, monkeypatch: pytes
         artifact.read(folder)
 
 
+def test_refuses_to_write_a_file_over_the_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(ArtifactError, match=r"model\.json would have 1,\d{3} bytes.* 1,000: train a smaller"):
+        artifact.write(make_model((1.0,) * 9), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_error_shows_a_file_name_that_is_not_utf8(folder: Path) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).touch()
     with pytest.raises(ArtifactError, match=r"\\udcff does not belong") as caught:
