@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.scores import Interval, Scores
+from predictor.model.evaluation import Evaluation, of_document
 
 FORMAT_VERSION = 1
 
@@ -42,6 +43,7 @@ class Report:
         candidate: always scored.
         champion: none where the registry has no champion yet.
         difference: the candidate's mean squared error minus the champion's; none without two scores.
+        evaluation: of the candidate, for its folder; none if its errors are beyond the range of a double.
     """
 
     fingerprint: str
@@ -49,6 +51,7 @@ class Report:
     candidate: Contender
     champion: Contender | None = None
     difference: Interval | None = None
+    evaluation: Evaluation | None = None
 
 
 def write(report: Report, path: str | Path) -> None:
@@ -75,6 +78,7 @@ def read(path: str | Path) -> Report:
             candidate=_contender(document["candidate"]),
             champion=_contender(document["champion"]) if document["champion"] else None,
             difference=_numbers(Interval, document["difference"]),
+            evaluation=of_document(found) if (found := document.get("evaluation")) else None,
         )
     except OSError as error:
         raise ReportError(f"{path} can't be read: {error}") from error

@@ -76,7 +76,8 @@ def register(
         decision = _decide(_compare_again(report, dataset_folder, candidate, champion, registry), policy)
         return replace(decision, reasons=(*decision.reasons, moved))
 
-    return registry.register(model_folder, run.id, _lineage(report, run, details or {}), judge)
+    lineage = _lineage(report, run, details or {})
+    return registry.register(model_folder, run.id, lineage, judge, report.evaluation)
 
 
 def describe(registration: Registration) -> str:

@@ -16,6 +16,7 @@ from components.registry.decision import Decision
 from components.registry.folders import FolderError, Folders, local_path, open_folders
 from components.registry.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
 from predictor.model import artifact
+from predictor.model.evaluation import Evaluation
 
 UNFINISHED = "registering"
 # How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.
@@ -130,6 +131,7 @@ class Registry:
         run_id: str,
         lineage: Mapping[str, str],
         decide: Callable[[Version | None], Decision],
+        evaluation: Evaluation | None = None,
     ) -> Registration:
         """Make the model a version and ``challenger``; if the gate says so, also ``champion``.
 
@@ -141,6 +143,7 @@ class Registry:
             run_id: of the pipeline run.
             lineage: tags for the version, such as the data's fingerprint.
             decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
+            evaluation: how good the model is on held-out rows, for its folder.
 
         Raises:
             RegistryError: the run was registered with another model.
@@ -160,7 +163,7 @@ class Registry:
                 version = self._index.by_digest(digest) or self._create(
                     digest, key, {**lineage, "run_id": run_id}
                 )
-            self._folders.publish(Path(folder), version.number)
+            self._folders.publish(Path(folder), version.number, evaluation)
             self._index.point(CHALLENGER, version.number)
             if self._index.shared:
                 self._await_turn(version)

@@ -64,7 +64,7 @@ def metadata(service: InferenceService, _request: Request) -> Response:
             "name": handle.name,
             "versions": [handle.version] if handle.version else [],
             "platform": PLATFORM,
-            "inputs": tensors.inputs(model.width),
+            "inputs": tensors.metadata(model.inputs),
             "outputs": tensors.outputs(),
             "parameters": {"features": model.names},
         }

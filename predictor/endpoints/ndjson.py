@@ -6,12 +6,12 @@ goes on, so that one bad record does not end a connection that is open for hours
 
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows, json_small
+from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
 from predictor.messages import Principal, request_id
 from predictor.service.auth import ANYBODY
@@ -104,19 +104,14 @@ class Records:
         brace, none is inside a record, and with as many records as lines each line has one.
         """
         text = text.replace(b"\r\n", b"\n")
-        names, count = self.model.names, text.count(b"\n")
+        count, decoders = text.count(b"\n"), json_small.decoders(self.model.inputs)
         if text.count(b"}\n{") != count - 1 or len(text) > _BYTES_AT_ONCE:
             return None
         try:
-            records = json_small.decoders(len(names)).records(text)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        X = json_small.table([record.instance for record in records], names)
-        if X is None or len(X) != count:
-            return None
-        try:
-            return self._predict(X, count)
-        except InvalidInput:
+            check_utf8(text)
+            X = decoders.table([record.instance for record in decoders.records(text)])
+            return None if X is None or len(X) != count else self._predict(X, count)
+        except json_small.REFUSED:
             return None
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -127,7 +122,7 @@ class Records:
 
     def _one(self, line: bytes) -> bytes:
         try:
-            X = np.array([json_rows.instance(line, self.model.names)], dtype=np.float64)
+            X = np.array([json_rows.instance(line, self.model.inputs)], dtype=np.float64)
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1

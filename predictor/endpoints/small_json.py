@@ -7,14 +7,12 @@ answer all forms, and these the same way.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
-import msgspec
 from orjson import dumps
 
 from predictor.codecs import json_small
+from predictor.codecs.json_small import REFUSED, Decoders, infer
 from predictor.codecs.json_small import SMALL as SMALL
-from predictor.codecs.json_small import Decoders, infer
 from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
 
@@ -23,8 +21,6 @@ Found = tuple[bytes, Rows, Sequence[float], str | None] | None
 """The body of a response, the rows, their predictions, and the id that the request gives itself, if any."""
 
 SmallReader = Callable[[bytes], Found]
-
-_REFUSED = (msgspec.DecodeError, RecursionError)
 
 
 class SmallJson:
@@ -44,10 +40,8 @@ class SmallJson:
             return None
         model = loaded.model
         try:
-            row = json_small.row(self._decoders.instance(body).instance, model.names)
-        except _REFUSED:
-            return None
-        if row is None:
+            row = self._decoders.row(self._decoders.instance(body).instance)
+        except REFUSED:
             return None
         value = model.row(row)
         # cheaper than a call of isfinite, and not true of infinities and NaN alone
@@ -61,12 +55,10 @@ class SmallJson:
         if loaded is None:
             return None
         try:
-            instances = self._decoders.instances(body).instances
-        except _REFUSED:
+            rows = [self._decoders.row(instance) for instance in self._decoders.instances(body).instances]
+        except REFUSED:
             return None
-        model = loaded.model
-        rows: list[Any] = [json_small.row(instance, model.names) for instance in instances]
-        values = None if None in rows else self._predict(model, rows)
+        values = self._predict(loaded.model, rows)
         return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
@@ -74,12 +66,18 @@ class SmallJson:
         loaded = self.handle.loaded
         try:
             request = infer(body)
-        except _REFUSED:
+        except REFUSED:
             return None
         (tensor,) = request.inputs
         rows, width = tensor.shape
         data = tensor.data
-        if loaded is None or width != loaded.model.width or rows < 0 or rows * width != len(data):
+        if (
+            loaded is None
+            or not loaded.model.plain
+            or width != loaded.model.width
+            or rows < 0
+            or rows * width != len(data)
+        ):
             return None
         model = loaded.model
         table = [data[start : start + width] for start in range(0, len(data), width)]
@@ -106,7 +104,7 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.model.width)
+            self._decoders = json_small.decoders(loaded.model.inputs)
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ def predict(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /v1/models/M:predict``."""
     handle = service.handle
     request.headers.require(JSON)
-    X = json_rows.v1(request, handle.require().model.names, handle.check_rows)
+    X = json_rows.v1(request, handle.require().model.inputs, handle.check_rows)
     return Response(json_output.predictions(service.predict(request, X)), rows=len(X))
 
 
@@ -40,7 +40,7 @@ def explain(service: InferenceService, request: Request) -> Response:
         raise NotSupported(f"a model of the kind {model.kind} has no exact explanation of its predictions")
     request.headers.require(JSON)
     check_rows = partial(service.handle.check_rows, share=_SHARE)
-    X = json_rows.v1(request, model.names, check_rows)
+    X = json_rows.v1(request, model.inputs, check_rows)
     check_rows(len(X))
     require_cheap(_COST * (len(X) + X.size), inline=request.inline)
     predictions = service.predict(request, X)

@@ -1,12 +1,14 @@
 """Writes, reads and verifies model folders.
 
 The model folder is the contract between the pipeline, which writes it, and the predictor, which serves it. It
-is immutable and holds three JSON files, so reading it can't run code:
+is immutable and holds JSON files, so reading it can't run code:
 
 - ``model.json``: the kind of model, its inputs and target with their types, units and training ranges, and
   what was learnt, in a form that the kind alone knows;
 - ``reference.json``: the distributions of the training data, against which drift is measured;
 - ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest is the model's digest.
+
+A registered folder also holds ``evaluation.json``, which says how good the model is on held-out rows.
 """
 
 import hashlib
@@ -22,8 +24,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from predictor.model import kinds
+from predictor.model import evaluation, kinds
 from predictor.model.base import Distribution, Model, Reference
+from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import column_of_document, finite, of_document, to_document
 
 FORMAT_VERSION = 2
@@ -31,6 +34,7 @@ READ_VERSIONS = (1, FORMAT_VERSION)
 MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
 MANIFEST_FILE = "manifest.json"
+EVALUATION_FILE = "evaluation.json"
 MAX_FILE_BYTES = 16 * 2**20
 RESERVED_PREFIX = "_"
 """Feedback is stored with the features in columns, beside columns whose names begin with this."""
@@ -101,13 +105,32 @@ def read(folder: str | Path) -> tuple[Model, str]:
     expected = {MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE}
     if missing := sorted(expected - names):
         raise ArtifactError(f"{folder / missing[0]} is missing")
-    if unexpected := sorted(names - expected):
+    if unexpected := sorted(names - expected - {EVALUATION_FILE}):
         raise ArtifactError(f"{folder / unexpected[0]} does not belong in a model folder")
     contents = {name: _read_file(path) for name, path in _locate(folder, sorted(expected)).items()}
     try:
         return _decode(contents), _digest(contents[MANIFEST_FILE])
     except ArtifactError as error:
         raise ArtifactError(f"{folder}{os.sep}{error}") from error
+
+
+def read_evaluation(folder: str | Path, digest: str) -> Evaluation | None:
+    """Read how good a model is; None if its folder does not say.
+
+    Args:
+        folder: of the model.
+        digest: of the model.
+
+    Raises:
+        ArtifactError: the file is changed, malformed, or about another model.
+        OSError: it can't be read.
+    """
+    path = Path(folder) / EVALUATION_FILE
+    if not path.is_symlink() and not path.exists():
+        return None
+    content = _read_file(_locate(Path(folder), (EVALUATION_FILE, MANIFEST_FILE))[EVALUATION_FILE])
+    with _naming(str(path)):
+        return evaluation.decode(content, digest)
 
 
 def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InvalidInput
-from predictor.model.inputs import Column, Input
+from predictor.model.inputs import Column, Input, Inputs
 from predictor.wording import shown
 
 
@@ -119,12 +119,10 @@ class Model(ABC):
         Raises:
             ValueError: there is no input, two have one name, or the reference does not describe them.
         """
-        self.inputs = tuple(inputs)
+        self.inputs = Inputs(inputs)
         self.target = target
         self.reference = reference
-        self.names = tuple(one.name for one in self.inputs)
-        self.width = len(self.inputs)
-        self.plain = all(one.plain for one in self.inputs)
+        self.names, self.width, self.plain = self.inputs.names, self.inputs.width, self.inputs.plain
         if not self.inputs:
             raise ValueError("a model needs inputs")
         if duplicates := [name for name, times in Counter(self.names).items() if times > 1]:

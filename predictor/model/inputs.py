@@ -6,8 +6,9 @@ model of numbers alone needs no step in between.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from predictor.errors import InvalidInput
@@ -18,7 +19,9 @@ InputType = Literal["number", "boolean", "category"]
 UNKNOWN = -1.0
 """The number of a category that the model does not know, where it was trained to accept such."""
 
-_BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
+BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
+"""How a boolean is written as text."""
+
 _LISTED = 10
 
 
@@ -64,7 +67,7 @@ class Input(Column):
         """Return the number of a value from a JSON document or an Arrow column.
 
         A boolean is ``true``, ``false``, 1 or 0; a category is a string or a whole number. None is a missing
-        value, and so is a NaN from a column of numbers.
+        value, and so are a NaN from a column of numbers and an empty string instead of a category.
 
         Raises:
             InvalidInput: the value is of another type, missing or unknown; the message begins with ``where``.
@@ -76,7 +79,7 @@ class Input(Column):
                 return float(value)
         elif self.type == "category":
             if isinstance(value, str):
-                return self._category(value, where)
+                return self._category(value, where) if value else self._missing(where)
             if isinstance(value, int) and not isinstance(value, bool):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -95,7 +98,7 @@ class Input(Column):
         if self.type == "category":
             return self._category(text, where)
         if self.type == "boolean":
-            if (found := _BOOLEANS.get(text)) is not None:
+            if (found := BOOLEANS.get(text)) is not None:
                 return found
         else:
             try:
@@ -143,6 +146,31 @@ class Input(Column):
         except OverflowError:  # an integer beyond the range of a double
             pass
         raise InvalidInput(f"{where}: {str(value)[:40]} is not a finite number")
+
+
+class Inputs(tuple[Input, ...]):
+    """The inputs of a model, in its order, and what readers of rows derive from them once.
+
+    Attributes:
+        names: their names.
+        width: how many there are.
+        plain: whether all are plain, so that the fastest readers can be used.
+    """
+
+    def __init__(self, inputs: Iterable[Input] = ()) -> None:  # noqa: ARG002  the tuple has taken them
+        self.names = tuple(one.name for one in self)
+        self.width = len(self)
+        self.plain = all(one.plain for one in self)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        """Return a hash that was computed once: readers are cached by their inputs."""
+        return self._hash
+
+    @cached_property
+    def columns(self) -> tuple["Inputs", ...]:
+        """Each input alone."""
+        return tuple(Inputs([one]) for one in self)
 
 
 def of_document(document: dict[str, Any]) -> Input:

@@ -8,7 +8,7 @@ import numpy as np
 
 from predictor.model import artifact
 from predictor.model.base import Distribution, Model, Reference
-from predictor.model.inputs import Column, Input
+from predictor.model.inputs import Column, Input, Inputs
 from predictor.model.kinds.linear import LinearModel, Weight
 
 FEATURES = ("bmi", "bp", "s1")
@@ -66,3 +66,25 @@ def write_model(folder: Path, model: Model | None = None) -> Path:
     """Write a model, by default ``linear_model()``, as a new model folder; returns the folder."""
     artifact.write(model or linear_model(), folder)
     return folder
+
+
+MIXED = Inputs(
+    [
+        Input("age", 18, 90, unit="years"),
+        Input("income", 0, 9, missing=0.5),
+        Input("member", 0, 1, type="boolean", missing=1.0),
+        Input("city", 0, 2, type="category", categories=("Bern", "Zürich", "Genf, Nord"), missing=2.0),
+        Input("code", 0, 1, type="category", categories=("x", "7"), accepts_unknown=True),
+    ]
+)
+"""Inputs of every type: all but the first and the last may be missing, and the last may be unknown."""
+
+
+def mixed_model() -> LinearModel:
+    """Build y = age / 2 + 2 income - 3 member + the effects of city and code + 100."""
+    return linear_model((0.5, 2.0, -3.0, (1.0, 2.0, 4.0), (10.0, 20.0)), 100.0, features=MIXED)
+
+
+def numbers(*names: str) -> Inputs:
+    """Build inputs that are numbers between -0.1 and 0.2."""
+    return Inputs(Input(name, -0.1, 0.2) for name in names)

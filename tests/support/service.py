@@ -15,10 +15,15 @@ Endpoint = Callable[[InferenceService, Request], Response]
 
 
 def make_service(
-    weights: Sequence[float] = (938.25,), *, max_rows: int = 1_000_000, features: Sequence[str] | None = None
+    weights: Sequence[float] = (938.25,),
+    *,
+    max_rows: int = 1_000_000,
+    features: Sequence[str] | None = None,
+    model: Model | None = None,
 ) -> InferenceService:
-    """Return a service of a model; its features are bmi, bp and s1 if no others are given."""
-    model = linear_model(weights, features=features) if features else linear_model(weights)
+    """Return a service of a model, or of a linear one; its features are bmi, bp and s1 if none are given."""
+    if model is None:
+        model = linear_model(weights, features=features) if features else linear_model(weights)
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=max_rows)
     handle.loaded = load(model)
     return InferenceService(handle, Settings())

@@ -11,49 +11,47 @@ const rows = features.map((_, i) => ({
 const reach = features.map(({ curve }) => Math.max(0, ...curve.map(([, y]) => y)) - Math.min(0, ...curve.map(([, y]) => y)));
 const state = { values: features.map(start), axis: Math.max(0, reach.indexOf(Math.max(...reach))), prediction: NaN, x: null };
 
-function show(value, digits = 5) {
-  const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e9 || size < 1e-4)
-    ? value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e")
-    : value.toLocaleString("en", { maximumSignificantDigits: digits, useGrouping: size >= 1e4 });
-  return text.replace(/-/g, "\u2212");
-}
-
-// Round a value of the slider, which has a thousand steps, to few digits within the training range.
-function round(value, { minimum, maximum }) {
-  const width = maximum - minimum;
-  if (!(width > 0 && Number.isFinite(width))) return value;
-  const unit = 10 ** (Math.floor(Math.log10(width)) - 3);
-  const tidy = (count) => Number((count * unit).toPrecision(12));
-  const nearest = tidy(Math.round(value / unit));
-  if (nearest < minimum) return tidy(Math.ceil(minimum / unit));
-  if (nearest > maximum) return tidy(Math.floor(maximum / unit));
-  return nearest;
-}
-
 function start(feature) {
+  if (feature.type !== "number") return feature.typical;
   return round(Math.min(Math.max(feature.typical, feature.minimum), feature.maximum), feature);
+}
+
+// What a client sends for an input: a number, true or false, the name of a category, or null if it is missing.
+function sent(i) {
+  const { type, categories } = features[i];
+  const value = state.values[i];
+  if (value === null || type === "number") return value;
+  return type === "boolean" ? value === 1 : categories[value];
+}
+
+// Whether each input has a value that can be sent.
+function complete() {
+  return state.values.every((value, i) => value === null ? features[i].optional : Number.isFinite(value));
 }
 
 // The form
 
 function read(i) {
   const { value, slider } = rows[i];
-  state.values[i] = value.value.trim() === "" ? NaN : value.valueAsNumber;
+  const text = value.value.trim();
+  // A field with letters in it has an empty value, and says that it is wrong.
+  const bad = value.validity.badInput;
+  state.values[i] = text === "" ? (features[i].optional && !bad ? null : NaN) : Number(text);
   placeSlider(i);
-  slider.setAttribute("aria-valuetext", value.value || "none");
+  slider?.setAttribute("aria-valuetext", value.value || "none");
 }
 
 function placeSlider(i) {
-  const { minimum, maximum } = features[i];
-  const share = (state.values[i] - minimum) / (maximum - minimum || 1);
+  if (!rows[i].slider) return;
+  const { minimum, maximum, typical } = features[i];
+  const share = ((state.values[i] ?? typical) - minimum) / (maximum - minimum || 1);
   rows[i].slider.value = 1000 * Math.min(Math.max(share, 0), 1);
 }
 
 function put(i, number) {
   state.values[i] = number;
   rows[i].value.value = number;
-  rows[i].slider.setAttribute("aria-valuetext", number);
+  rows[i].slider?.setAttribute("aria-valuetext", number);
 }
 
 function changed(i) {
@@ -64,40 +62,44 @@ function changed(i) {
 
 function update() {
   features.forEach(annotate);
-  byId("body").textContent = JSON.stringify({ instance: features.length > 1 ? state.values : state.values[0] });
+  // The command stays the last one that works.
+  if (complete()) {
+    const values = features.map((_, i) => sent(i));
+    byId("body").textContent = JSON.stringify({ instance: values.length > 1 ? values : values[0] }).replace(/'/g, "'\\''");
+  }
   predict();
 }
 
 function annotate(feature, i) {
   const value = state.values[i];
   const { note, value: input } = rows[i];
-  const beyond = value < feature.minimum ? "Below" : value > feature.maximum ? "Above" : "";
-  const missing = Number.isFinite(value) ? "" : "Enter a number.";
+  const beyond = value === null ? "" : value < feature.minimum ? "Below" : value > feature.maximum ? "Above" : "";
+  const missing = value === null || Number.isFinite(value) ? "" : "Enter a number.";
   note.textContent = missing || (beyond && `${beyond} the training range: an extrapolation.`);
   note.hidden = !note.textContent;
   note.classList.toggle("wrong", Boolean(missing));
   input.setAttribute("aria-invalid", Boolean(missing));
 }
 
-// Show how an explanation adds up; empty the table if there is none.
+// Show how an explanation differs from the typical row, in numbers that add up as they are shown.
 function explain(explanation) {
-  byId("sums").hidden = !explanation;
-  if (!explanation) return;
-  const amounts = features.map(({ name }) => explanation.contributions[name]);
+  const typical = model.typical;
+  const shown = explanation && typical && decimalsOf(explanation.prediction);
+  const amounts = features.map(({ name }) => explanation && typical ? explanation.contributions[name] - typical.contributions[name] : 0);
+  const parts = Number.isInteger(shown) && shown <= 10 ? roundedParts([typical.prediction, ...amounts], explanation.prediction, shown) : null;
+  byId("sums").hidden = !parts;
+  if (!parts) return;
   const most = Math.max(...amounts.map(Math.abs)) || 1;
-  const places = 4 - Math.floor(Math.log10(Math.max(Math.abs(explanation.intercept), most)));
-  const decimals = (amount) => places >= 0 && places <= 10 && Math.abs(amount) < 1e9
-    ? amount.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212") : show(amount, 4);
   amounts.forEach((amount, i) => {
     const { bar, amount: label } = rows[i];
     const share = (50 * Math.abs(amount)) / most;
     bar.style.setProperty("--from", `${amount < 0 ? 50 - share : 50}%`);
     bar.style.setProperty("--share", `${share}%`);
     bar.classList.toggle("negative", amount < 0);
-    label.textContent = (amount < 0 ? "" : "+") + decimals(amount);
+    label.textContent = (parts[i + 1] < 0 ? "" : "+") + fixed(parts[i + 1], shown);
   });
-  byId("intercept").textContent = decimals(explanation.intercept);
-  byId("total").textContent = decimals(explanation.prediction);
+  byId("typical").textContent = fixed(parts[0], shown);
+  byId("total").textContent = fixed(explanation.prediction, shown);
 }
 
 // The prediction: one request at a time, then another if the values have changed meanwhile.
@@ -120,13 +122,14 @@ async function predict() {
 let explaining = model.explain !== null;
 
 async function request() {
-  if (!state.values.every(Number.isFinite)) return present(NaN, "");
+  if (!complete()) return present(NaN, "");
+  const values = features.map((_, i) => sent(i));
   try {
     const explained = explaining;
     const response = await fetch(explained ? model.explain : "stream", {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json", ...credential() },
-      body: JSON.stringify(explained ? { instances: [state.values] } : { instance: state.values }),
+      body: JSON.stringify(explained ? { instances: [values] } : { instance: values }),
       signal: AbortSignal.timeout(10000),
     });
     const answer = await response.json().catch(() => ({}));
@@ -158,6 +161,7 @@ function present(prediction, error, explanation = null) {
   byId("prediction").textContent = shown;
   byId("prediction").title = Number.isFinite(prediction) ? String(prediction) : "";
   explain(explanation);
+  presentInterval(prediction);
   byId("error").textContent = error;
   byId("error").hidden = !error;
   draw();
@@ -165,16 +169,24 @@ function present(prediction, error, explanation = null) {
   announcing = setTimeout(() => { byId("announcement").textContent = error || Number.isNaN(prediction) ? "" : `Predicted ${target.name}: ${shown}`; }, 600);
 }
 
+function presentInterval(prediction) {
+  const { interval } = model;
+  byId("interval").hidden = !(interval && Number.isFinite(prediction));
+  if (byId("interval").hidden) return;
+  const [low, high] = [prediction - interval.half, prediction + interval.half];
+  byId("interval").textContent = `${show(low, 3)} to ${show(high, 3)} with a probability of ${Math.round(100 * interval.level)}\u00a0%, as far as the held-out rows show`;
+}
+
 // The chart
 
 function draw() {
   const feature = features[state.axis];
   state.x = drawChart(byId("chart"), { feature, target, value: state.values[state.axis], prediction: state.prediction });
-  byId("chart-text").textContent = state.x ? "The model, other features at their typical values" : "These numbers can\u2019t be drawn";
+  byId("chart-text").textContent = state.x ? "The model, other inputs at their typical values" : "These numbers can\u2019t be drawn";
 }
 
 function drag(event) {
-  if (!state.x || !(event.buttons & 1)) return;
+  if (!state.x?.invert || !(event.buttons & 1)) return;
   const { minimum, maximum } = features[state.axis];
   const pixel = event.clientX - byId("chart").getBoundingClientRect().left;
   put(state.axis, round(Math.min(Math.max(state.x.invert(pixel), minimum), maximum), features[state.axis]));
@@ -184,14 +196,16 @@ function drag(event) {
 
 rows.forEach(({ slider, value }, i) => {
   const { minimum, maximum } = features[i];
-  slider.disabled = !(maximum > minimum && Number.isFinite(maximum - minimum));
   put(i, state.values[i]);
   placeSlider(i);
+  value.addEventListener("input", () => { read(i); changed(i); });
+  if (!slider) return;
+  value.step = stepOf(features[i]) || "any";
+  slider.disabled = !(maximum > minimum && Number.isFinite(maximum - minimum));
   slider.addEventListener("input", () => {
     put(i, round(minimum + (slider.value / 1000) * (maximum - minimum), features[i]));
     changed(i);
   });
-  value.addEventListener("input", () => { read(i); changed(i); });
 });
 byId("axis").addEventListener("change", (event) => { state.axis = Number(event.target.value); draw(); });
 byId("key").addEventListener("change", () => { explaining = model.explain !== null; predict(); });

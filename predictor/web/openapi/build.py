@@ -84,7 +84,7 @@ def operation(
     summary: str,
     success: Json,
     *errors: int,
-    description: str = "",
+    description: str,
     scope: str | None = None,
     **more: Any,
 ) -> Json:
@@ -94,11 +94,28 @@ def operation(
         "operationId": operation_id,
         "tags": [tag],
         "summary": summary,
-        **({"description": description} if description else {}),
+        "description": description,
         **({SCOPE: scope} if scope else {}),
         **more,
         "responses": {"200": success, **refusals},
     }
+
+
+def interval_parameters(rows: int) -> list[Json]:
+    """Return the parameter that asks for intervals; none if no rows were held out to know them from."""
+    if not rows:
+        return []
+    description = "The probability with which an interval around each prediction holds the actual value."
+    largest = rows / (rows + 1)
+    return [
+        {
+            "name": "interval",
+            "in": "query",
+            "description": description,
+            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": largest},
+            "example": min(0.9, largest),
+        }
+    ]
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:

@@ -24,6 +24,7 @@ def document(
     version: str | None,
     auth: Auth = "off",
     has_feedback: bool = False,
+    held_out_rows: int = 0,
 ) -> Json:
     """Describe every endpoint, with examples that the model computes.
 
@@ -33,13 +34,14 @@ def document(
         version: its version, if it has one.
         auth: whether predictions need a credential.
         has_feedback: whether the server records feedback.
+        held_out_rows: how many rows the model was evaluated on.
 
     Returns:
         An OpenAPI 3.1 document.
     """
     subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
     paths = {
-        **native.paths(subject),
+        **native.paths(subject, held_out_rows),
         **(feedback.paths() if has_feedback else {}),
         **v1.paths(subject),
         **v2.paths(subject),
@@ -50,23 +52,32 @@ def document(
     tags = [tag for tag in _TAGS if has_feedback or tag != feedback.TAG]
     return {
         "openapi": "3.1.0",
-        "info": {"title": name, "version": version or "0", "description": _description(model)},
+        "info": {
+            "title": name,
+            "version": version or "0",
+            "description": _description(model),
+            "contact": {"name": "The operators of this server"},
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": "."}],
         "security": [],
         "tags": [{"name": tag, "description": _TAGS[tag]} for tag in tags],
         "paths": secure(paths, auth),
         "components": {
             "schemas": {
-                "Error": record({"error": {**STRING, "description": "What is wrong, and where."}}),
+                "ErrorResponse": record({"error": {**STRING, "description": "What is wrong, and where."}}),
                 **shapes.schemas(subject),
                 **native.schemas(),
                 **v1.schemas(subject),
                 **v2.schemas(subject),
                 **health.schemas(),
                 **site.schemas(),
+                **(feedback.schemas() if has_feedback else {}),
                 **repository.schemas(),
             },
-            "responses": {key: response(text, {JSON: media(ref("Error"))}) for key, text in ERRORS.values()},
+            "responses": {
+                key: response(text, {JSON: media(ref("ErrorResponse"))}) for key, text in ERRORS.values()
+            },
             "securitySchemes": SCHEMES,
         },
     }

@@ -12,6 +12,7 @@ from predictor.web.openapi.build import (
     media,
     operation,
     record,
+    ref,
     response,
 )
 
@@ -21,21 +22,26 @@ _ROW: Json = {"type": "integer", "minimum": 0, "maximum": LAST_ROW, "default": 0
 _PRINCIPAL: Json = {"type": "string", "minLength": 1, "maxLength": MAX_PRINCIPAL}
 
 
-def _label(name: str, schema: Json) -> Json:
+def schemas() -> dict[str, Json]:
+    """Return the schemas of the endpoint."""
+    labels = array({"oneOf": [ref("Label"), ref("RowLabels")]}, minItems=1, maxItems=MAX_LABELS)
+    return {
+        "Label": _label("target", NUMBER, "The true value of one row."),
+        "RowLabels": _label("targets", array(NUMBER, minItems=1), "The true values of successive rows."),
+        "LabelList": record({"feedback": labels}, additionalProperties=False),
+        "FeedbackResponse": record({"stored": INTEGER}),
+    }
+
+
+def _label(name: str, schema: Json, description: str) -> Json:
     properties = {"id": _ID, "row": _ROW, "principal": _PRINCIPAL, name: schema}
-    return record(properties, optional=["row", "principal"], additionalProperties=False)
-
-
-_ONE = _label("target", NUMBER)
-_MANY = _label("targets", array(NUMBER, minItems=1))
+    optional = ["row", "principal"]
+    return record(properties, optional=optional, description=description, additionalProperties=False)
 
 
 def paths() -> dict[str, Json]:
     """Return the path, for a server that records feedback."""
-    several = record(
-        {"feedback": array({"oneOf": [_ONE, _MANY]}, minItems=1, maxItems=MAX_LABELS)},
-        additionalProperties=False,
-    )
+    forms = [ref("Label"), ref("RowLabels"), ref("LabelList")]
     labels = {"feedback": [{"id": "order-17", "target": 151.0}, {"id": "order-18", "targets": [75.0, 141.0]}]}
     return {
         "/feedback": {
@@ -45,7 +51,7 @@ def paths() -> dict[str, Json]:
                 "Send ground truth",
                 response(
                     "The number of labelled rows. They are stored.",
-                    {JSON: media(record({"stored": INTEGER}), stored={"stored": 3})},
+                    {JSON: media(ref("FeedbackResponse"), stored={"stored": 3})},
                 ),
                 *BODY_ERRORS,
                 description="The true values of rows that this server predicted. `id` is the X-Request-Id of"
@@ -54,7 +60,7 @@ def paths() -> dict[str, Json]:
                 " A credential labels what was predicted with it. With the scope `feedback:all` it labels all"
                 " predictions, or those of the `principal` that the label names.",
                 scope="feedback",
-                requestBody=body({JSON: media({"oneOf": [_ONE, _MANY, several]}, labels=labels)}),
+                requestBody=body({JSON: media({"oneOf": forms}, labels=labels)}),
             )
         }
     }

@@ -19,6 +19,8 @@ from predictor.web.openapi.shapes import Subject
 from predictor.web.openapi.v2 import version_parameter
 
 TAG = "Health and metadata"
+_ALIVE = "The answer is the same whether or not a model is loaded."
+_READY = "503 if no model is loaded, with the reason, and while the server is shutting down."
 
 
 def schemas() -> dict[str, Json]:
@@ -26,6 +28,8 @@ def schemas() -> dict[str, Json]:
     return {
         "ModelList": record({"models": array(STRING)}),
         "ModelReady": record({"name": STRING, "ready": TRUE}),
+        "ServerLive": record({"live": TRUE}),
+        "ServerReady": record({"ready": TRUE}),
         "ServerMetadata": record({"name": STRING, "version": STRING, "extensions": array(STRING)}),
         "TensorMetadata": record({"name": STRING, "datatype": STRING, "shape": array(INTEGER)}),
         "ModelMetadata": record(
@@ -35,9 +39,10 @@ def schemas() -> dict[str, Json]:
                 "platform": STRING,
                 "inputs": array(ref("TensorMetadata")),
                 "outputs": array(ref("TensorMetadata")),
-                "parameters": record({"features": array(STRING)}),
+                "parameters": ref("ModelParameters"),
             }
         ),
+        "ModelParameters": record({"features": array(STRING)}),
     }
 
 
@@ -59,28 +64,50 @@ def paths(subject: Subject) -> dict[str, Json]:
 
 
 def _server() -> dict[str, Json]:
-    def yes(key: str) -> Json:
-        return response("Yes.", {JSON: media(record({key: TRUE}), **{key: {key: True}})})
-
+    live = response("Yes.", {JSON: media(ref("ServerLive"), live={"live": True})})
+    ready = response("Yes.", {JSON: media(ref("ServerReady"), ready={"ready": True})})
     pong = media({**STRING, "const": "pong"}, pong="pong")
     about = response("Name, version and protocol extensions.", {JSON: media(ref("ServerMetadata"))})
     return {
-        "/ping": {"get": operation("ping", TAG, "Is the process alive?", response("Yes.", {TEXT: pong}))},
-        "/v2": {"get": operation("v2Server", TAG, "Describe the server", about)},
-        "/v2/health/live": {"get": operation("v2Live", TAG, "Is the server alive?", yes("live"))},
-        "/v2/health/ready": {"get": operation("v2Ready", TAG, "Is the server ready?", yes("ready"), 503)},
+        "/ping": {
+            "get": operation(
+                "ping", TAG, "Is the process alive?", response("Yes.", {TEXT: pong}), description=_ALIVE
+            )
+        },
+        "/v2": {
+            "get": operation(
+                "v2Server", TAG, "Describe the server", about, description="Also without a model."
+            )
+        },
+        "/v2/health/live": {
+            "get": operation("v2Live", TAG, "Is the server alive?", live, description=_ALIVE)
+        },
+        "/v2/health/ready": {
+            "get": operation("v2Ready", TAG, "Is the server ready?", ready, 503, description=_READY)
+        },
     }
 
 
 def _models(operation_id: str, subject: Subject) -> Json:
     names = media(ref("ModelList"), models={"models": [subject.name]})
-    return operation(operation_id, TAG, "List the models", response("Their names.", {JSON: names}))
+    return operation(
+        operation_id,
+        TAG,
+        "List the models",
+        response("Their names.", {JSON: names}),
+        description="This server has one model.",
+    )
 
 
 def _ready(subject: Subject) -> Json:
     example = media(ref("ModelReady"), ready={"name": subject.name, "ready": True})
     return operation(
-        "v2ModelReady", TAG, "Is the model ready?", response("Yes.", {JSON: example}), *(404, 503)
+        "v2ModelReady",
+        TAG,
+        "Is the model ready?",
+        response("Yes.", {JSON: example}),
+        *(404, 503),
+        description=_READY,
     )
 
 
@@ -89,7 +116,7 @@ def _metadata(subject: Subject) -> Json:
         "name": subject.name,
         "versions": [subject.version] if subject.version else [],
         "platform": "linear-regressor",
-        "inputs": tensors.inputs(len(subject.names)),
+        "inputs": tensors.metadata(subject.model.inputs),
         "outputs": tensors.outputs(),
         "parameters": {"features": subject.names},
     }
@@ -99,4 +126,5 @@ def _metadata(subject: Subject) -> Json:
         "Describe the model",
         response("Versions, tensors and features.", {JSON: media(ref("ModelMetadata"), metadata=metadata)}),
         *(404, 503),
+        description="The features are those of the input tensor, in their order.",
     )

@@ -24,6 +24,10 @@ _ADMIN = {"description": "Answers 404 if the server has no administrator.", "sco
 def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     return {
+        "RequestLog": record({"requests": array(ref("LoggedRequest"))}),
+        "EmptiedLog": record({"emptied": INTEGER}),
+        "ModelLoaded": record({"name": STRING, "load": TRUE}),
+        "ModelUnloaded": record({"name": STRING, "unload": TRUE}),
         "LoggedRequest": record(
             {
                 "time": {**NUMBER, "description": "Seconds since 1970."},
@@ -47,8 +51,8 @@ def schemas() -> dict[str, Json]:
 
 def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
-    requests = media(record({"requests": array(ref("LoggedRequest"))}))
-    emptied = media(record({"emptied": INTEGER}), emptied={"emptied": 3})
+    requests = media(ref("RequestLog"))
+    emptied = media(ref("EmptiedLog"), emptied={"emptied": 3})
     ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
     entries = media(array(ref("RepositoryEntry")), index=[ready])
     return {
@@ -67,7 +71,7 @@ def _operation(name: str, summary: str, description: str, content: Json, *errors
 
 
 def _change(verb: str, summary: str, subject: Subject) -> Json:
-    done = media(record({"name": STRING, verb: TRUE}), done={"name": subject.name, verb: True})
+    done = media(ref(f"Model{verb.capitalize()}ed"), done={"name": subject.name, verb: True})
     return {
         "parameters": [subject.parameter],
         "post": _operation(f"repository{verb.capitalize()}", summary, "Done.", done, 503),

@@ -44,7 +44,8 @@ def paths(index: Mapping[str, object]) -> dict[str, Json]:
     """Return the paths of these endpoints; ``index`` is an example of ``GET /`` as JSON."""
 
     def get(name: str, summary: str, description: str, content: Mapping[str, Json]) -> Json:
-        return {"get": operation(name, TAG, summary, response(description, content))}
+        found = response("As described.", content)
+        return {"get": operation(name, TAG, summary, found, description=description)}
 
     page = {JSON: media(ref("Index"), index=index), HTML: media(STRING)}
     return {

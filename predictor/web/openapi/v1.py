@@ -27,12 +27,12 @@ def schemas(subject: Subject) -> dict[str, Json]:
     )
     return {
         "V1Request": {
-            "oneOf": [
-                record({"instances": ref("Instances")}),
-                record({"inputs": {"anyOf": [ref("Instances"), columns]}}),
-            ],
+            "oneOf": [ref("V1Instances"), ref("V1Inputs")],
             "description": "Other members are ignored.",
         },
+        "V1Instances": record({"instances": ref("Instances")}),
+        "V1Inputs": record({"inputs": {"anyOf": [ref("Instances"), ref("V1Columns")]}}),
+        "V1Columns": columns,
         **(_explanation_schemas(subject) if subject.contributions else {}),
     }
 
@@ -50,6 +50,7 @@ def paths(subject: Subject) -> dict[str, Json]:
                 "Predict rows",
                 response("A prediction for each row, in order.", {JSON: predictions}),
                 *(404, *BODY_ERRORS),
+                description="A row is a list of numbers, or an object by feature name.",
                 scope="predict",
                 requestBody=request,
             ),
@@ -68,6 +69,7 @@ def paths(subject: Subject) -> dict[str, Json]:
                     "For each row its prediction, and the contribution of each feature.", {JSON: explanations}
                 ),
                 *(404, *BODY_ERRORS),
+                description="A request may have a tenth of the rows that may be predicted at once.",
                 scope="explain",
                 requestBody=request,
             ),
@@ -81,10 +83,11 @@ def _explanation_schemas(subject: Subject) -> dict[str, Json]:
             {
                 "prediction": ref("Prediction"),
                 "intercept": NUMBER,
-                "contributions": record(dict.fromkeys(subject.names, NUMBER)),
+                "contributions": ref("Contributions"),
             },
             description="The contributions, added up in order, plus the intercept give the prediction.",
         ),
+        "Contributions": record(dict.fromkeys(subject.names, NUMBER)),
         "ExplainResponse": record({"explanations": array(ref("Explanation"), minItems=1)}),
     }
 

@@ -53,6 +53,14 @@ def test_step_writes_report_and_page(
     assert reports.read(tmp_path / "report") == report
     assert report.champion is not None
     assert report.champion.version == 1
+    found, scores = report.evaluation, report.candidate.scores
+    assert found is not None
+    assert scores is not None
+    assert (found.digest, found.rows) == (report.candidate.digest, dataset.test_rows)
+    assert (found.model.rmse**2, found.model.mae) == pytest.approx((scores.mse, scores.mae))
+    _, actual = dataset.test()
+    error = actual - dataset.train()[1].mean()
+    assert found.baseline.rmse == pytest.approx((error**2).mean() ** 0.5)
     assert "champion, version 1" in (tmp_path / "page").read_text(encoding="utf-8")
 
 

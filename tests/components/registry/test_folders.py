@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 
 from components.registry.folders import FolderError, open_folders
 from components.registry.registry import Registry, open_registry
 from predictor.model import artifact
+from predictor.model.evaluation import Evaluation
 from tests.components.conftest import MakeModel
 from tests.components.registry.decisions import accept, champion_slope, index_of
 from tests.support.models import weights_of
@@ -70,3 +72,26 @@ def test_completes_an_interrupted_upload(make_model: MakeModel, request: pytest.
         folders.load(1)
     folders.publish(make_model(2.0), 1)
     assert weights_of(folders.load(1)[0]) == (2.0,)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_version_says_how_good_it_is(
+    remote: bool, tmp_path: Path, make_model: MakeModel, request: pytest.FixtureRequest
+) -> None:
+    model = make_model(2.0)
+    digest = artifact.read(model)[1]
+    found = Evaluation.of(
+        np.array([1.0, 2.0]), np.zeros(2), mean=1.0, digest=digest, source="x.csv", created="2026-01-01"
+    )
+    folders = open_folders(
+        f"memory://{request.node.name}" if remote else tmp_path / "registry", "linear-regressor"
+    )
+    folders.publish(model, 1, found)
+    assert folders.load(1)[1] == digest
+    place = Path(folders.uri(1))
+    if remote:
+        place = tmp_path / "copy"
+        place.mkdir()
+        for path in (memory := fsspec.filesystem("memory")).find(folders.uri(1)):
+            (place / Path(path).name).write_bytes(memory.cat_file(path))
+    assert artifact.read_evaluation(place, digest) == found

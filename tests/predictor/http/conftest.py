@@ -18,8 +18,18 @@ from predictor.service.auth import Authorizer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from predictor.web.site import Site
+from tests.support.http import head, post
 
 MakeService = Callable[..., InferenceService]
+
+SMALL = post("/stream", b'{"instance":0.5}')
+PREDICTION = b'{"prediction":621.625}'
+UNKNOWN = head("/x", method="GET")
+BUSY = b'{"error":"too many large requests are waiting"}'
+
+
+def large_head(length: int, path: str = "/batch", method: str = "POST", **fields: str) -> bytes:
+    return head(path, {**fields, "content-length": str(length)}, method=method)
 
 
 class Transport:
@@ -145,6 +155,30 @@ class Connection:
         """Check the timers at a time; returns how the transport is closed then."""
         self.protocol.check_timers(now)
         return self.transport.closed
+
+
+Connect = Callable[..., Connection]
+
+
+def fill_queue(connection: Connection) -> None:
+    connection.service.executor.jobs = connection.service.executor.capacity
+
+
+async def never(_scope: Any, receive: Any, _send: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(_scope: Any, receive: Any, send: Any) -> None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body + message["body"], message["more_body"]
+    length = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": length})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from predictor.model.base import Distribution, Reference
+from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
 from predictor.web.html import Page
@@ -43,11 +46,65 @@ def test_feature_shows_its_unit_and_training_range(three_features: LinearModel) 
     html = render(three_features).html.decode()
     assert "<bdi>mmHg</bdi> · 60 to 140" in html
     assert "no unit · −0.09 to 0.17" in html  # noqa: RUF001
-    assert "Features without a unit were plain numbers in training" in html
+    assert "Numbers without a unit were plain numbers in training" in html
 
 
 def test_page_says_when_no_feature_has_a_unit(one_feature: LinearModel) -> None:
-    assert "The feature has no unit" in render(one_feature).html.decode()
+    assert "The number has no unit" in render(one_feature).html.decode()
+
+
+def test_booleans_and_categories_are_chosen_from_lists(one_feature: LinearModel) -> None:
+    inputs = (
+        Input("garden", 0, 1, type="boolean"),
+        Input("city", 0, 1, type="category", categories=("<Bern>", "Genf"), missing=0.0),
+    )
+    shares = Distribution.of_input(inputs[0], np.array([0.0, 1.0, 1.0]))
+    cities = Distribution.of_input(inputs[1], np.array([0.0, 1.0, 1.0]))
+    model = LinearModel(
+        (1.0, (2.0, 3.0)),
+        0.0,
+        inputs,
+        one_feature.target,
+        Reference(3, {"garden": shares, "city": cities}, shares),
+    )
+    html = render(model).html.decode()
+    assert '<option value="0">false</option><option value="1">true</option></select>' in html
+    assert '<option value="0">&lt;Bern&gt;</option><option value="1">Genf</option>' in html
+    assert '<option value="">missing</option>' in html
+    assert "2 categories · may be missing" in html
+    assert "{&quot;instance&quot;: [true, &quot;Genf&quot;]}" in html
+
+
+def test_quality_stands_on_the_page(one_feature: LinearModel, read: Read) -> None:
+    evaluation = Evaluation.of(
+        np.full(9, 3.0),
+        np.zeros(9),
+        mean=8.0,
+        digest="",
+        source="<b>.csv",
+        created="2026-01-02T03:04:05+00:00",
+    )
+    found = page(one_feature, name="m", version="1", digest="d", evaluation=evaluation)
+    html = found.html.decode()
+    assert "<dd>3 (root mean squared)</dd>" in html
+    assert "<dt>Error of always predicting the mean</dt><dd>5</dd>" in html
+    assert "<bdi>&lt;b&gt;.csv</bdi>" in html
+    assert script_data(read(found))["interval"] == {"level": 0.9, "half": 3.0}
+    few = replace(evaluation, rows=8, ranks=(8,), residuals=(3.0,))
+    assert (
+        script_data(read(page(one_feature, name="m", version="1", digest="d", evaluation=few)))["interval"]
+        is None
+    )
+    assert "not evaluated on held-out rows" in render(one_feature).html.decode()
+
+
+def test_counts_are_whole_numbers(one_feature: LinearModel, read: Read) -> None:
+    rooms = Distribution.of(np.arange(1.0, 10.0), bins=4)
+    model = LinearModel(
+        (1.0,), 0.0, (Input("rooms", 1, 9),), one_feature.target, Reference(9, {"rooms": rooms}, rooms)
+    )
+    assert script_data(read(render(model)))["features"][0]["whole"]
+    assert not script_data(read(render(one_feature)))["features"][0]["whole"]
 
 
 def test_formula_shows_every_weight_and_its_sign(three_features: LinearModel) -> None:
@@ -82,7 +139,9 @@ def test_script_gets_the_data_it_draws(one_feature: LinearModel, read: Read) -> 
 def test_every_input_has_a_label(three_features: LinearModel, read: Read) -> None:
     reader = read(render(three_features))
     labelled = {label.get("for") for label in reader.named("label")}
-    inputs = [item for item in reader.named("input") if item["id"] != "key"]  # this one stands in its label
+    inputs = [
+        item for item in reader.named("input") if item["id"] not in ("key", "csv-file")
+    ]  # these stand in their labels
     assert len(inputs) == 6
     assert all(item["id"] in labelled or item.get("aria-label") for item in inputs)
 

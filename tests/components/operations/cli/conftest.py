@@ -17,7 +17,7 @@ from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.model.base import Distribution, Reference
 from predictor.model.inputs import Column, Input
-from tests.support.models import linear_model, write_model
+from tests.support.models import linear_model, numbers, write_model
 from tests.support.registry import empty_registry
 
 Numbers = NDArray[np.float64]
@@ -65,7 +65,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
     """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
-    recorder.record_predictions(Predicted("many", "", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
+    recorder.record_predictions(
+        Predicted("many", "", time.time(), numbers("bmi"), "1", bmi[:, None], 2 * bmi + 1)
+    )
     stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None
     stored.result(60)
