@@ -19,7 +19,9 @@ def test_values_that_a_guide_sets_exist(guide: Path) -> None:
     for name in re.findall(r"--set(?:-string)? ([a-zA-Z.]+)=", text):
         readme.default(VALUES, name)
     sections = "|".join(key for key in VALUES if isinstance(VALUES[key], dict))
-    for name in re.findall(rf"`((?:{sections})\.(?!(?:py|json)\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`", text):
+    for name in re.findall(
+        rf"`((?:{sections})\.(?!(?:py|json)\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`", text
+    ):
         try:
             readme.default(VALUES, name)
         except (KeyError, TypeError):
