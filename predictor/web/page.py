@@ -101,7 +101,7 @@ def _input(one: Input) -> dict[str, Any]:
     described = {"name": one.name, "type": one.type, "unit": one.unit, "optional": one.missing is not None}
     if one.type == "number":
         return {**described, "minimum": one.minimum, "maximum": one.maximum}
-    return {**described, "categories": one.categories} if one.type == "category" else described
+    return {**described, "categories": list(one.categories)} if one.type == "category" else described
 
 
 def _script_data(model: Model, name: str, evaluation: Evaluation | None) -> dict[str, Any]:
