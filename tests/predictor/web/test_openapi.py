@@ -285,8 +285,9 @@ def numeric_schemas(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
         if node.get("type") in ("number", "integer"):
             yield node
-        for value in node.values():
-            yield from numeric_schemas(value)
+        for key, value in node.items():
+            if key != "examples":
+                yield from numeric_schemas(value)
     elif isinstance(node, list):
         for value in node:
             yield from numeric_schemas(value)
