@@ -1,7 +1,8 @@
-# Three images from one file: `predictor` serves the model, `pipeline` trains and registers it, `registry` is
-# the MLflow server that knows its versions on a cluster.
+# Images from one file: `predictor` serves the model, `pipeline` trains and registers it, `registry` is the MLflow
+# server that knows its versions on a cluster, and `store` is an S3 store for compose.yaml.
 # A release names the base by digest: --build-arg PYTHON_IMAGE=python@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+ARG GO_IMAGE=golang:1.26-bookworm
 
 # What installs stays behind in these stages: a folder of packages is copied out.
 FROM ${PYTHON_IMAGE} AS install
@@ -38,6 +39,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find /packages -type d -name tests -prune -exec rm -r {} + \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 
+# A gateway that serves a folder by the S3 protocol: one static program under the Apache License, which Go's checksum
+# database verifies.
+FROM ${GO_IMAGE} AS install-store
+RUN --mount=type=cache,target=/root/.cache/go-build --mount=type=cache,target=/go/pkg \
+    CGO_ENABLED=0 go install -trimpath -ldflags "-s -w" github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
 # What the images have in common. The user is a number, so that Kubernetes can see it is not root.
 FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0.1.0
@@ -47,8 +54,8 @@ LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The image brings what it runs: no way to install more, and nothing written beside the packages.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* /usr/local/include \
-    # A volume that is made here is the user's.
-    && install -d -o 65532 -g 65532 /mnt/models
+    # A volume that is mounted here belongs to the user.
+    && install -d -o 65532 -g 65532 /mnt/models /data
 ENV PYTHONPATH=/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -75,6 +82,16 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as http; http.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
 ENTRYPOINT ["python", "-m", "mlflow"]
 CMD ["server", "--help"]
+
+FROM runtime AS store
+LABEL org.opencontainers.image.title="linear-regressor/store" \
+      org.opencontainers.image.description="An S3 store in a folder, to try the pipeline without a cloud"
+COPY --from=install-store /go/bin/versitygw /usr/local/bin/versitygw
+EXPOSE 9000
+HEALTHCHECK --interval=2s --timeout=5s --start-period=10s \
+    CMD ["python", "-c", "import urllib.request as http; http.urlopen('http://127.0.0.1:9000/health', timeout=4)"]
+ENTRYPOINT ["versitygw", "--port", ":9000", "--health", "/health", "posix"]
+CMD ["/data"]
 
 # Last, so that a build without a target makes the server.
 FROM runtime AS predictor

@@ -9,12 +9,17 @@ export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 READY := $(VENV)/.ready
 BUILD ?= docker build
+PUSH ?= docker push
 TAG ?= 0.1.0
-PREDICTOR_IMAGE ?= linear-regressor/predictor:$(TAG)
-PREDICTOR_IMAGE_NEXT ?= linear-regressor/predictor:next
-PIPELINE_IMAGE ?= linear-regressor/pipeline:$(TAG)
-REGISTRY_IMAGE ?= linear-regressor/registry:$(TAG)
+# The registry of `make push`, such as registry.example.com/team; images have it in their names.
+REGISTRY ?=
+IMAGES := $(if $(REGISTRY),$(REGISTRY)/)linear-regressor
+PREDICTOR_IMAGE ?= $(IMAGES)/predictor:$(TAG)
+PREDICTOR_IMAGE_NEXT ?= $(IMAGES)/predictor:next
+PIPELINE_IMAGE ?= $(IMAGES)/pipeline:$(TAG)
+REGISTRY_IMAGE ?= $(IMAGES)/registry:$(TAG)
 NAMESPACE ?= linear-regressor
+RELEASE ?=
 PORT ?= 8080
 GRPC_PORT ?= 8081
 
@@ -23,10 +28,10 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test test-slow test-all fuzz hold lint format lock benchmark clean image manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## Make the environment .venv from the locks
 
@@ -94,12 +99,24 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 
-image: ## Build the images predictor, pipeline and registry (BUILD, TAG)
-	$(BUILD) -t linear-regressor/predictor:$(TAG) --target predictor .
-	$(BUILD) -t linear-regressor/pipeline:$(TAG) --target pipeline .
-	$(BUILD) -t linear-regressor/registry:$(TAG) --target registry .
+image: ## Build the images predictor, pipeline and registry (REGISTRY, TAG, BUILD)
+	$(BUILD) -t $(IMAGES)/predictor:$(TAG) --target predictor .
+	$(BUILD) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
+	$(BUILD) -t $(IMAGES)/registry:$(TAG) --target registry .
 
-manifests: $(READY) ## Chart and overlays: rendered, compared and held to their rules (needs helm and kubectl)
+push: ## Push them to REGISTRY, which the chart gets as image.registry (PUSH, TAG)
+	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is not set: make image push REGISTRY=registry.example.com/team" >&2; exit 1; }
+	$(PUSH) $(IMAGES)/predictor:$(TAG)
+	$(PUSH) $(IMAGES)/pipeline:$(TAG)
+	$(PUSH) $(IMAGES)/registry:$(TAG)
+
+.env: ## Write the passwords of compose.yaml, once
+	@umask 077; printf 'STORE_SECRET_KEY=%s\n' "$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" > $@
+
+compose: .env ## Store, registry, one run of the pipeline and the predictor, in Docker
+	docker compose up --build
+
+manifests: $(READY) ## Render chart and overlays, compare and check them (needs helm and kubectl)
 	$(VENV)/bin/python -m pytest tests/manifests
 
 kind: ## A cluster in Docker with all that make e2e needs, the images loaded
@@ -122,8 +139,8 @@ e2e-lifecycle: $(READY) ## Runs of the pipeline, rollouts, canaries and rollback
 	PIPELINE_IMAGE=$(PIPELINE_IMAGE) REGISTRY_IMAGE=$(REGISTRY_IMAGE) \
 		$(VENV)/bin/python -m pytest $(LIFECYCLE) -v --durations=0 $(E2E)
 
-status: ## Which pod serves which version, and which one fails and why (NAMESPACE)
-	@python3 manifests/status.py --namespace $(NAMESPACE)
+status: ## Which pod serves which version, and which one fails and why (NAMESPACE, RELEASE)
+	@python3 manifests/status.py --namespace $(NAMESPACE) $(RELEASE:%=--release %)
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -43,6 +43,7 @@ class Registered(NamedTuple):
     version: int
     promoted: bool
     reasons: list  # type: ignore[type-arg]
+    warning: str
     champion_uri: str
 
 
@@ -63,8 +64,10 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
-    iterations: int = 15000,
-    lr: float = 0.1,
+    model: str = "linear",
+    model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    iterations: int = 0,
+    lr: float = 0.0,
     learning_rate: str = "constant",
     penalty: str = "",
     alpha: float = 0.0001,
@@ -73,7 +76,10 @@ def linear_regressor(
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
     incomparable: str = "fail",
+    evidence: str = "interval",
+    reused_rows: str = "count",
     reason: str = "by hand",
+    answers: str = "",
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
     planned = plan(
@@ -100,6 +106,8 @@ def linear_regressor(
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
+        kind=model,
+        parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,
@@ -127,9 +135,12 @@ def linear_regressor(
         run_id=run_id,
         git_commit=git_commit,
         reason=reason,
+        answers=answers,
         floor_r2=floor_r2,
         minimum_improvement=minimum_improvement,
         incomparable=incomparable,
+        evidence=evidence,
+        reused_rows=reused_rows,
     )
     for task in (planned, part, fitted, scored, registered):
         # A source and a registry change behind an unchanged name: the same inputs prove nothing. A shard says
@@ -172,6 +183,8 @@ def run_command(options: argparse.Namespace) -> int:
     done = run_locally(parameters, folder)
     state = "is the champion now" if done.promoted else "is registered, and not promoted"
     print(f"\nVersion {int(done.version)} {state}:", *done.reasons, sep="\n  ")
+    if done.warning:
+        print(f"Warning: {done.warning}.")
     print(f"Champion: {done.champion_uri or 'none'}\nReports:  {folder}")
     if options.serve:
         if not done.champion_uri:

@@ -1,5 +1,6 @@
-"""Writes the chart's README from its values: ``python helm/readme.py``. A test holds it to them."""
+"""Writes the chart's README and the schema's descriptions from its values: ``python helm/readme.py``."""
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -9,23 +10,32 @@ from typing import Any
 import yaml
 
 CHART = Path(__file__).parent / "linear-regressor"
+SCHEMA = CHART / "values.schema.json"
+RESTARTS = " [restarts]"
 COMMENT = re.compile(r"^ *# (?P<begins>-- )?(?P<text>.*)$")
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
 
 TEXT = """# linear-regressor
 
-{description}. KServe 0.20 or later in Standard mode, Kubernetes 1.32 or later; for routes the Gateway API.
+{description}.
 
-```
-kubectl create namespace linear-regressor
-kubectl label namespace linear-regressor pod-security.kubernetes.io/enforce=restricted
-helm install linear-regressor helm/linear-regressor -n linear-regressor \\
-  --set model.storageUri=s3://BUCKET/linear-regressor/1/ --set storage.secretName=SECRET
-helm test linear-regressor -n linear-regressor
+Needs Kubernetes 1.32 (the rollout job 1.33), KServe 0.20 in Standard mode and, for routes, the Gateway API.
+
+```console
+$ make image push REGISTRY=registry.example.com/team
+$ kubectl create namespace linear-regressor
+$ kubectl label namespace linear-regressor pod-security.kubernetes.io/enforce=restricted
+$ helm install linear-regressor helm/linear-regressor -n linear-regressor \\
+    --set image.registry=registry.example.com/team \\
+    --set model.storageUri=s3://prices/models/linear-regressor/1/ --set storage.secretName=store
+$ helm test linear-regressor -n linear-regressor
 ```
 
-What it makes, what each gateway does and how a version is promoted stands in `docs/deployment.md`. A key that
-is not below, or a wrong type, is refused at installation.
+`docs/deployment.md` describes the objects, the gateways and how a version is promoted. The chart refuses a
+key that is not below, a value of another type, and values that contradict each other.
+
+A change of a value marked ⟳ replaces the predictor's pods by a rollout. A component (`rollout`, `retraining`,
+`mlflow`, `test`) whose own value is `null` has the value of the same name on the first level.
 
 | value | default | |
 |---|---|---|
@@ -57,16 +67,32 @@ def default(values: Any, path: str) -> Any:
     return values
 
 
+def row(values: Any, path: str, about: str) -> str:
+    """Return the README's row of a value."""
+    mark = " ⟳" if about.endswith(RESTARTS) else ""
+    return f"| `{path}`{mark} | `{json.dumps(default(values, path))}` | {about.removesuffix(RESTARTS)} |"
+
+
 def render() -> str:
     """Return the README."""
     text = (CHART / "values.yaml").read_text()
     values = yaml.safe_load(text)
-    rows = [
-        f"| `{path}` | `{json.dumps(default(values, path))}` | {about} |" for path, about in comments(text)
-    ]
+    rows = [row(values, path, about) for path, about in comments(text)]
     description = yaml.safe_load((CHART / "Chart.yaml").read_text())["description"]
     return TEXT.format(description=description, rows="\n".join(rows))
 
 
+def describe(schema: Any) -> Any:
+    """Return the schema of the values with the comments as descriptions."""
+    schema = copy.deepcopy(schema)
+    for path, about in comments((CHART / "values.yaml").read_text()):
+        value = schema
+        for key in path.split("."):
+            value = value["properties"][key]
+        value["description"] = about.removesuffix(RESTARTS)
+    return schema
+
+
 if __name__ == "__main__":
     (CHART / "README.md").write_text(render())
+    SCHEMA.write_text(json.dumps(describe(json.loads(SCHEMA.read_text())), indent=2) + "\n")

@@ -1,11 +1,13 @@
 """``make status``: which pod serves which version, and which one fails and why.
 
-KServe's InferenceService stays Ready through a broken rollout, for the old pods go on serving, so it is not
-asked: the pods are, by kubectl alone. Exits with 1 unless every pod is ready, and serves the version wanted.
+The InferenceService stays Ready through a broken rollout, because the old pods go on serving. So this asks
+the pods, with kubectl alone. Exits with 0 if every pod is ready and serves the version wanted, with 1 if one
+does not, and with 2 if the cluster or the installation can't be found. A canary without a version is ignored.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,19 +18,22 @@ Object = dict[str, Any]
 
 SERVICE = "serving.kserve.io/inferenceservice"
 VERSION = "linear-regressor/model-version"
+INSTANCE = "app.kubernetes.io/instance"
+HELM = "meta.helm.sh/release-name"
 SERVER = "kserve-container"
+INITIALIZER = "storage-initializer"
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod as it stands.
+    """The state of a pod.
 
     Attributes:
-        service: the InferenceService that it is of.
-        version: the version that it is to serve.
+        service: the InferenceService it belongs to.
+        version: the version it was made for.
         image: the predictor's image.
-        trouble: why it doesn't serve; empty when it does.
-        ending: whether it was told to end.
+        trouble: why it does not serve; empty if it does.
+        ending: whether it is being deleted.
     """
 
     name: str
@@ -40,27 +45,27 @@ class Pod:
 
 
 def kubectl(*arguments: str) -> str:
-    """Run kubectl, and return what it says, or what it said of its failure."""
+    """Run kubectl, and return its output, or its errors if it fails."""
     done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     return done.stdout if done.returncode == 0 else done.stderr
 
 
 def read(pod: Object) -> Pod:
-    """Judge a pod by what Kubernetes says of it."""
-    meta, spec = pod["metadata"], pod["spec"]
-    server = next(container for container in spec["containers"] if container["name"] == SERVER)
+    """Return the state of a pod from what Kubernetes reports."""
+    meta, containers = pod["metadata"], pod["spec"]["containers"]
+    images = [container["image"] for container in containers if container["name"] == SERVER]
     return Pod(
         name=meta["name"],
-        service=meta["labels"][SERVICE],
+        service=meta["labels"].get(SERVICE, ""),
         version=meta.get("annotations", {}).get(VERSION, "none"),
-        image=server["image"],
+        image=images[0] if images else f"no {SERVER}",
         trouble="; ".join(troubles(pod)),
         ending="deletionTimestamp" in meta,
     )
 
 
 def troubles(pod: Object) -> Iterator[str]:
-    """Yield each reason why a pod doesn't serve, the first cause first."""
+    """Yield the reasons why a pod does not serve, the first cause first."""
     status = pod["status"]
     conditions = {entry["type"]: entry for entry in status.get("conditions", [])}
     if conditions.get("Ready", {}).get("status") == "True":
@@ -70,15 +75,34 @@ def troubles(pod: Object) -> Iterator[str]:
         yield f"no node takes it: {scheduled.get('message', '')}"
     if status.get("reason"):
         yield f"{status['reason']}: {status.get('message', '')}"
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    stuck = list(filter(None, map(_stuck, containers)))
+    initializers = [
+        entry for entry in status.get("initContainerStatuses", []) if not _is_complete(entry["state"])
+    ]
+    # Containers wait for the first initializer that is not complete, and the other ones for it.
+    waiting = initializers[:1] or status.get("containerStatuses", [])
+    stuck = list(filter(None, map(_stuck, waiting)))
     yield from stuck
-    if not stuck and scheduled.get("status") == "True":
-        yield "it runs, and is not ready"
+    if stuck or scheduled.get("status") != "True":
+        return
+    if initializers:
+        yield _unfinished(initializers[0])
+    else:
+        yield "it is not ready"
+
+
+def _is_complete(state: Object) -> bool:
+    ended: Object | None = state.get("terminated")
+    return ended is not None and ended.get("exitCode") == 0
+
+
+def _unfinished(initializer: Object) -> str:
+    running = initializer["state"].get("running")
+    since = f"has been running since {running['startedAt']}" if running else "has not started"
+    return f"it waits for {initializer['name']}, which {since}"
 
 
 def _stuck(container: Object) -> str:
-    """Say why a container doesn't run; nothing when it does, or has done its work."""
+    """Return why a container can't run; an empty text if it runs, has completed or is starting."""
     state = container["state"]
     for which in (state, container.get("lastState", {})):
         ended = which.get("terminated", {})
@@ -92,14 +116,18 @@ def _stuck(container: Object) -> str:
 
 
 def explain(pod: Pod, namespace: str) -> str:
-    """Return the last error that the server of a pod wrote, which says more than a failed probe."""
-    lines = kubectl("-n", namespace, "logs", pod.name, "-c", SERVER, "--tail=200").splitlines()
-    errors = list(filter(None, map(_error, lines)))
-    return f"{SERVER} says: {errors[-1]}" if errors else ""
+    """Return the last error in the log of a pod's server, or else of its initializer or events."""
+    for container in (SERVER, INITIALIZER):
+        lines = kubectl("-n", namespace, "logs", pod.name, "-c", container, "--tail=200").splitlines()
+        if errors := list(filter(None, map(_error, lines))):
+            return f"{container} says: {errors[-1]}"
+    chosen = f"--field-selector=type=Warning,involvedObject.name={pod.name}"
+    said = kubectl("-n", namespace, "get", "events", chosen, "-o", "jsonpath={.items[-1:].message}")
+    return said.strip()
 
 
 def _error(line: str) -> str:
-    """Return the message of a line of the log that tells of an error; nothing for another."""
+    """Return the message of a log line with an error; an empty text for other lines."""
     try:
         entry = json.loads(line)
         return str(entry["message"]) if entry["level"] in {"error", "critical"} else ""
@@ -108,13 +136,21 @@ def _error(line: str) -> str:
 
 
 def wanted(service: Object) -> str:
-    """Return the version that an InferenceService asks for."""
-    version: str = service["metadata"].get("annotations", {}).get(VERSION, "none")
-    return version
+    """Return the version that an InferenceService asks for, or an empty text if it has none."""
+    version: str = service["metadata"].get("annotations", {}).get(VERSION, "")
+    uri: str = service["spec"]["predictor"].get("model", {}).get("storageUri", "")
+    return version if uri else ""
 
 
-def told(pod: Pod, namespace: str, model: str) -> str:
-    """Return the version that a pod says it serves, or what it says instead."""
+def belongs(item: Object, release: str) -> bool:
+    """Return whether an object belongs to a release, by Helm's annotation or by its name; to "" all do."""
+    meta = item["metadata"]
+    marks = {meta.get("labels", {}).get(INSTANCE), meta.get("annotations", {}).get(HELM)}
+    return not release or release in marks
+
+
+def served(pod: Pod, namespace: str, model: str) -> str:
+    """Return the version that a pod reports, or its answer if it reports none."""
     path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}:8080/proxy/v2/models/{model}"
     answer = kubectl("get", "--raw", path)
     try:
@@ -124,53 +160,67 @@ def told(pod: Pod, namespace: str, model: str) -> str:
 
 
 def main() -> int:
-    """Print a line for each pod; return 1 when any is not what it should be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("-n", "--namespace", default="linear-regressor")
-    parser.add_argument("--model", default="linear-regressor", help="the model's name in the predictor")
-    options = parser.parse_args()
-    chosen = (
-        "-n",
-        options.namespace,
-        "-l",
-        "app.kubernetes.io/name=linear-regressor,app.kubernetes.io/component=predictor",
-    )
-    answer = kubectl("get", "inferenceservices,pods", *chosen, "-o", "json")
+    """Print a line for each pod; return 1 if any is not as it should be."""
+    options = _parser().parse_args()
+    label = "app.kubernetes.io/component=predictor"
+    answer = kubectl("get", "inferenceservices,pods", "-n", options.namespace, "-l", label, "-o", "json")
     try:
-        items = json.loads(answer)["items"]
+        items = list(json.loads(answer)["items"])
     except ValueError:
         print(answer.strip(), file=sys.stderr)
         return 2
-    versions = {
-        item["metadata"]["name"]: wanted(item) for item in items if item["kind"] == "InferenceService"
-    }
-    pods = sorted(
-        map(read, (item for item in items if item["kind"] == "Pod")), key=lambda pod: (pod.service, pod.name)
-    )
-    right = bool(versions)
-    for service, version in sorted(versions.items()):
-        print(f"{service}: version {version} is wanted")
-        of_service = [pod for pod in pods if pod.service == service]
-        right &= bool(of_service)
-        for pod in of_service:
-            line, good = _line(pod, version, options.namespace, options.model)
-            right &= good
-            print(f"  {line}")
-    if not versions:
-        print(f"no InferenceService in the namespace {options.namespace}", file=sys.stderr)
+    services = [
+        item for item in items if item["kind"] == "InferenceService" and belongs(item, options.release)
+    ]
+    if not services:
+        of = f" of {options.release}" if options.release else ""
+        print(f"no InferenceService{of} in the namespace {options.namespace}", file=sys.stderr)
+        return 2
+    pods = sorted((read(item) for item in items if item["kind"] == "Pod"), key=lambda pod: pod.name)
+    right = True
+    for service in sorted(services, key=lambda item: str(item["metadata"]["name"])):
+        name = service["metadata"]["name"]
+        of_service = [pod for pod in pods if pod.service == name]
+        right &= _report(name, wanted(service), of_service, options)
     return 0 if right else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "-n", "--namespace", default=os.environ.get("NAMESPACE", "linear-regressor"), help="also NAMESPACE"
+    )
+    parser.add_argument(
+        "--release", default=os.environ.get("RELEASE", ""), help="one release of several; also RELEASE"
+    )
+    parser.add_argument("--model", default="linear-regressor", help="the model's name in the predictor")
+    return parser
+
+
+def _report(service: str, version: str, pods: list[Pod], options: argparse.Namespace) -> bool:
+    """Print the pods of an InferenceService; return whether it is as it should be."""
+    if not version:
+        print(f"{service}: no version is chosen")
+        return service.endswith("-canary")
+    print(f"{service}: version {version} is wanted{'' if pods else ', and there is no pod'}")
+    right = any(not pod.ending for pod in pods)
+    for pod in pods:
+        line, good = _line(pod, version, options.namespace, options.model)
+        right &= good
+        print(f"  {line}")
+    return right
 
 
 def _line(pod: Pod, version: str, namespace: str, model: str) -> tuple[str, bool]:
     about = f"{pod.name} (version {pod.version}, {pod.image})"
     if pod.ending:
-        return f"ENDING  {about}", False
+        return f"ENDING  {about}", pod.version == version
     if pod.trouble:
         words = "; ".join(filter(None, [pod.trouble, explain(pod, namespace)]))
         return f"FAILS   {about}: {words}", False
-    says = told(pod, namespace, model)
+    says = served(pod, namespace, model)
     if says != version:
         return f"OTHER   {about}: it serves {says}", False
     return f"SERVES  {about}", True

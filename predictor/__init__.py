@@ -1,1 +1,1 @@
-"""What runs in the serving pod: the model folder, the KServe model and its HTTP paths."""
+"""What runs in the serving pod: the transports, the protocols, the inference service and the model."""

@@ -140,6 +140,24 @@ class HeadTooLong(PredictorError):
     grpc_code = "RESOURCE_EXHAUSTED"
 
 
+class ClientGone(PredictorError):
+    """The client went away before it had a response. HTTP has no status for it; nginx logs this one."""
+
+    status = 499
+    grpc_code = "CANCELLED"
+    reason = "gone"
+
+    def __init__(self) -> None:
+        super().__init__("the client is gone")
+
+
+class NotSupported(PredictorError):
+    """Something that the served kind of model can't do."""
+
+    status = 501
+    grpc_code = "UNIMPLEMENTED"
+
+
 class Unavailable(PredictorError):
     """The model is not ready, or there is too much to do; trying again may help.
 

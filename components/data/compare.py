@@ -1,21 +1,22 @@
 """Candidate and champion on the same held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.data.dataset import Dataset
 from components.data.report import Contender, Report
-from components.data.scores import mse_difference, score
-from predictor.model.artifact import LinearModel
+from components.data.rows import RowSketch
+from components.data.scores import pair, score
+from predictor.model.base import Model
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A model that takes part: read from a verified folder, with its digest and its version if it has one."""
 
-    model: LinearModel
+    model: Model
     digest: str
     version: int | None = None
 
@@ -33,33 +34,39 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         raise ValueError(f"the candidate does not belong to this data set: {problem}")
     target, predicted = held_out(dataset, candidate.model)
     contender = Contender(candidate.digest, candidate.version, score(target, predicted))
+    report = Report(dataset.fingerprint, dataset.test_rows, contender, held_out=sketch(dataset))
     if champion is None:
-        return Report(dataset.fingerprint, dataset.test_rows, contender)
+        return report
     if problem := mismatch(dataset, champion.model):
         unscored = Contender(champion.digest, champion.version, problem=problem)
-        return Report(dataset.fingerprint, dataset.test_rows, contender, unscored)
+        return replace(report, champion=unscored)
     _, opposed = held_out(dataset, champion.model)
-    return Report(
-        fingerprint=dataset.fingerprint,
-        rows=dataset.test_rows,
-        candidate=contender,
+    return replace(
+        report,
         champion=Contender(champion.digest, champion.version, score(target, opposed)),
-        difference=mse_difference(target, predicted, opposed),
+        paired=pair(target, predicted, opposed),
     )
 
 
-def mismatch(dataset: Dataset, model: LinearModel) -> str | None:
+def sketch(dataset: Dataset) -> RowSketch:
+    """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
+    X, target = dataset.test()
+    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.features)}
+    return RowSketch.of({**columns, dataset.target.name: target})
+
+
+def mismatch(dataset: Dataset, model: Model) -> str | None:
     """Why the model can't be scored on the data set, if it can't."""
     if model.target.name != dataset.target.name:
         return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
     known = [feature.name for feature in dataset.features]
-    if missing := [feature.name for feature in model.features if feature.name not in known]:
+    if missing := [feature.name for feature in model.inputs if feature.name not in known]:
         return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
     return None
 
 
-def held_out(dataset: Dataset, model: LinearModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
-    X, target = dataset.test([feature.name for feature in model.features])
+    X, target = dataset.test([feature.name for feature in model.inputs])
     with np.errstate(over="ignore", invalid="ignore"):
         return target, model.predict(X)

@@ -26,7 +26,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.data.moments import Moments, merge
-from predictor.model.artifact import Column, Distribution, new_folder
+from predictor.model.artifact import new_folder
+from predictor.model.base import Distribution
+from predictor.model.inputs import Column
 
 FORMAT_VERSION = 2
 TRAIN_FILE = "train.parquet"
@@ -74,6 +76,13 @@ class Dataset:
     settings: Mapping[str, Any]
     distributions: Mapping[str, Distribution]
     moments: Moments | None = field(compare=False)
+
+    @property
+    def target_mean(self) -> float:
+        """The mean of the target over the training rows, which is what a baseline predicts."""
+        if self.moments is None:
+            raise DatasetError(f"{self.folder} has no training rows")
+        return math.ldexp(float(self.moments.mean[-1]), int(self.moments.exponent[-1]))
 
     def train(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read the kept training rows: X of shape (n, d), all features or the named ones, and y (n,)."""

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components.data.scores import Interval, Scores
+from components.data.rows import RowSketch
+from components.data.scores import PairedErrors, Scores
+from predictor.model.evaluation import Evaluation, of_document
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class ReportError(ValueError):
@@ -41,14 +43,18 @@ class Report:
         rows: how many were held out.
         candidate: always scored.
         champion: none where the registry has no champion yet.
-        difference: the candidate's mean squared error minus the champion's; none without two scores.
+        held_out: which rows these were; none in a report made by hand.
+        paired: the two models' errors row by row; none without two scores.
+        evaluation: of the candidate, for its folder; none if its errors are beyond the range of a double.
     """
 
     fingerprint: str
     rows: int
     candidate: Contender
     champion: Contender | None = None
-    difference: Interval | None = None
+    held_out: RowSketch | None = None
+    paired: PairedErrors | None = None
+    evaluation: Evaluation | None = None
 
 
 def write(report: Report, path: str | Path) -> None:
@@ -74,7 +80,9 @@ def read(path: str | Path) -> Report:
             rows=document["rows"],
             candidate=_contender(document["candidate"]),
             champion=_contender(document["champion"]) if document["champion"] else None,
-            difference=_numbers(Interval, document["difference"]),
+            held_out=_sketch(document["held_out"]),
+            paired=_paired(document["paired"]),
+            evaluation=of_document(found) if (found := document.get("evaluation")) else None,
         )
     except OSError as error:
         raise ReportError(f"{path} can't be read: {error}") from error
@@ -90,6 +98,23 @@ def _contender(document: dict[str, Any]) -> Contender:
         version=document["version"],
         scores=_numbers(Scores, document["scores"]),
         problem=document["problem"],
+    )
+
+
+def _sketch(document: dict[str, Any] | None) -> RowSketch | None:
+    if document is None:
+        return None
+    return RowSketch(
+        tuple(document["columns"]), tuple(map(int, document["fingerprints"])), bool(document["complete"])
+    )
+
+
+def _paired(document: dict[str, Any] | None) -> PairedErrors | None:
+    if document is None:
+        return None
+    rows = int(document.pop("rows"))
+    return PairedErrors(
+        rows, **{name: math.nan if value is None else float(value) for name, value in document.items()}
     )
 
 

@@ -1,12 +1,11 @@
-"""How good predictions are, and how sure a difference between two models is."""
+"""How good predictions are, and how certain it is that one model is better than another."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-BLOCKS = 10_000
-DRAWS_AT_ONCE = 2**22
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +16,57 @@ class Scores:
         mse: mean squared error, in the target's unit squared.
         mae: mean absolute error, in the target's unit.
         r2: coefficient of determination, 1 - residual / total sum of squares; NaN for a constant target.
+        mse_error: standard error of the mean squared error; NaN where it is not known.
     """
 
     mse: float
     mae: float
     r2: float
+    mse_error: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A difference with its bootstrap interval: ``low <= value <= high`` in all but odd samples."""
+class PairedErrors:
+    """Two models' squared errors on the same rows, in the figures that an interval needs.
 
-    value: float
-    low: float
-    high: float
-    confidence: float
+    The improvement on a row is the champion's squared error minus the candidate's. All figures are in the
+    target's unit squared, the covariance in the square of that.
+
+    Attributes:
+        rows: how many rows.
+        improvement: its mean.
+        deviation: its sample standard deviation; NaN of one row.
+        champion_mse: the mean of the champion's squared errors.
+        champion_deviation: their sample standard deviation; NaN of one row.
+        covariance: sample covariance of the improvement and the champion's squared errors; NaN of one row.
+    """
+
+    rows: int
+    improvement: float
+    deviation: float
+    champion_mse: float
+    champion_deviation: float
+    covariance: float
+
+    def lower_bound(self, level: float, minimum: float = 0.0) -> float:
+        """Return a lower bound of the improvement, as a share of the champion's mean squared error.
+
+        The bound is above ``minimum`` exactly where a one-sided paired t test at ``level`` rejects "the
+        candidate is better by at most ``minimum``" (Student, 1908; applied to improvement - minimum * error).
+        It is NaN where there is no interval: one row, or values that are not finite.
+        """
+        if self.rows < 2 or not self.champion_mse > 0:
+            return math.nan
+        variance = (
+            self.deviation**2 - 2 * minimum * self.covariance + (minimum * self.champion_deviation) ** 2
+        )
+        error = math.sqrt(max(variance, 0.0) / self.rows)
+        mean = self.improvement - minimum * self.champion_mse
+        return minimum + (mean - self.quantile(level) * error) / self.champion_mse
+
+    def quantile(self, level: float) -> float:
+        """Return the t quantile that is exceeded with probability ``level``."""
+        return float(-stdtrit(self.rows - 1, level))
 
 
 def score(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> Scores:
@@ -46,56 +81,37 @@ def score(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> Scores
         raise ValueError(f"{predicted.shape} predictions can't be scored against {target.shape} true values")
     with np.errstate(over="ignore", invalid="ignore"):
         residual = target - predicted
-        squared = residual @ residual
+        squared = np.square(residual)
         total = np.square(target - target.mean()).sum()
         return Scores(
-            mse=float(squared / target.size),
+            mse=float(squared.mean()),
             mae=float(np.abs(residual).mean()),
-            r2=float(1 - squared / total) if total > 0 else float("nan"),
+            r2=float(1 - squared.sum() / total) if total > 0 else math.nan,
+            mse_error=float(squared.std(ddof=1) / math.sqrt(target.size)) if target.size > 1 else math.nan,
         )
 
 
-def mse_difference(
-    target: NDArray[np.float64],
-    candidate: NDArray[np.float64],
-    champion: NDArray[np.float64],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """The candidate's mean squared error minus the champion's, with a paired percentile bootstrap.
-
-    Rows are drawn with replacement, the same for both models (Efron and Tibshirani, An Introduction to the
-    Bootstrap, 1993, chapter 13). Of more than ``BLOCKS`` rows, means of that many random groups are drawn
-    instead, which have the same mean and the same standard error.
+def pair(
+    target: NDArray[np.float64], candidate: NDArray[np.float64], champion: NDArray[np.float64]
+) -> PairedErrors:
+    """Compare two models' squared errors row by row.
 
     Args:
         target: the true values, of shape (n,).
         candidate: the candidate's predictions, of shape (n,).
         champion: the champion's predictions, of shape (n,).
-        confidence: the share of resampled differences within the interval.
-        resamples: how many times the rows are drawn.
-        seed: of the draws.
     """
-    generator = np.random.default_rng(seed)
     with np.errstate(over="ignore", invalid="ignore"):
-        differences = np.square(target - candidate) - np.square(target - champion)
-        value = float(differences.mean())
-        if differences.size > BLOCKS:
-            groups = np.array_split(generator.permutation(differences), BLOCKS)
-            differences = np.array([group.mean() for group in groups])
-        size = differences.size
-        means = np.concatenate(
-            [
-                differences[generator.integers(size, size=(rows, size))].mean(axis=1)
-                for rows in _batches(resamples, at_most=max(1, DRAWS_AT_ONCE // size))
-            ]
+        errors = np.square(target - champion)
+        improvements = errors - np.square(target - candidate)
+        rows = target.size
+        improved, failed = improvements - improvements.mean(), errors - errors.mean()
+        degrees = rows - 1 if rows > 1 else math.nan
+        return PairedErrors(
+            rows=rows,
+            improvement=float(improvements.mean()),
+            deviation=math.sqrt(improved @ improved / degrees),
+            champion_mse=float(errors.mean()),
+            champion_deviation=math.sqrt(failed @ failed / degrees),
+            covariance=float(improved @ failed / degrees),
         )
-        low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
-    return Interval(value=value, low=low, high=high, confidence=confidence)
-
-
-def _batches(total: int, at_most: int) -> list[int]:
-    full, rest = divmod(total, at_most)
-    return [at_most] * full + [rest] * bool(rest)

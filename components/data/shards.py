@@ -14,7 +14,7 @@ from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
 from components.data.moments import Moments
 from components.data.problems import InvalidDataError, Problem
 from components.data.settings import too_few
-from predictor.model.artifact import Column
+from predictor.model.inputs import Column
 
 SOURCES_NAMED = 3
 

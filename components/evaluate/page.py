@@ -48,11 +48,13 @@ def _scores(report: Report) -> list[str]:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
         parts.append(paragraph(f"The champion can't be compared: {report.champion.problem}."))
-    if interval := report.difference:
+    if (paired := report.paired) and paired.champion_mse > 0:
+        improvement = paired.improvement / paired.champion_mse
+        bound = paired.lower_bound(0.025)
         parts.append(
             paragraph(
-                f"Mean squared error of the candidate minus the champion's: {interval.value:.6g}, "
-                f"{interval.confidence:.0%} bootstrap interval {interval.low:.6g} to {interval.high:.6g}."
+                f"The candidate's mean squared error is lower by {improvement:.2%}; "
+                f"the lower bound of this at 97.5 % is {bound:.2%} (paired t interval)."
             )
         )
     return parts

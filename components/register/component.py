@@ -22,12 +22,22 @@ def register(
     model_name: str = "linear-regressor",
     git_commit: str = "",
     reason: str = "by hand",
+    answers: str = "",
     floor_r2: float = 0.0,
     minimum_improvement: float = 0.0,
     incomparable: str = "fail",
+    evidence: str = "interval",
+    reused_rows: str = "count",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Registered",
-    [("version", int), ("promoted", bool), ("reasons", list), ("uri", str), ("champion_uri", str)],
+    [
+        ("version", int),
+        ("promoted", bool),
+        ("reasons", list),
+        ("warning", str),
+        ("uri", str),
+        ("champion_uri", str),
+    ],
 ):
     """Make the candidate a version and challenger, and the champion if it passes the gate.
 
@@ -44,13 +54,16 @@ def register(
         model_name: of the registered model.
         git_commit: of the code.
         reason: why the run was started: by hand, schedule, new data, drift ...
+        answers: the days whose drift the run answers, such as 2026-01-25/2026-01-31.
         floor_r2: R² must be above this.
         minimum_improvement: the share by which the mean squared error must fall below the champion's.
         incomparable: fail, keep or replace, when the champion can't be scored on this data.
+        evidence: interval, an improvement beyond chance, or point, any improvement.
+        reused_rows: count or refuse, when the held-out rows have judged before.
 
     Returns:
-        The candidate's version and where it stands, whether it became the champion and why, and where
-        the champion now stands (empty without one).
+        The candidate's version and where it stands, whether it became the champion and why, what is wrong
+        with its training, and where the champion now stands (empty without one).
     """
     from components.runtime import step
 
@@ -64,10 +77,11 @@ def register(
     from components.registry.registry import open_registry
 
     registry = open_registry(registry_root, tracking_uri, model_name)
-    run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason)
-    policy = Policy(floor_r2, minimum_improvement, incomparable)
+    run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason, answers)
+    policy = Policy(floor_r2, minimum_improvement, incomparable, evidence, reused_rows)
     details = {"data_source": dataset.metadata.get("source", ""), **model.metadata}
     done = register(dataset.path, model.path, report.path, registry, run, policy, details)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
     reasons = list(done.decision.reasons)
-    return done.version, done.decision.promote, reasons, done.uri, done.champion_uri or ""
+    warning = str(model.metadata.get("warning", ""))
+    return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

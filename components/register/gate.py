@@ -1,15 +1,20 @@
 """The gate: may this candidate become the champion?
 
-A pure function of two scores and a policy, so that every case stands in a table of tests.
+A pure function of two models' errors on the same held-out rows, of how often these rows have judged before,
+and of a policy. ``docs/statistics.md`` has its error rates.
 """
 
 import math
 from dataclasses import dataclass
 
-from components.data.scores import Scores
+from components.data.scores import PairedErrors, Scores
 from components.registry.decision import Decision
 
 INCOMPARABLE = ("fail", "keep", "replace")
+EVIDENCE = ("interval", "point")
+REUSED_ROWS = ("count", "refuse")
+# All looks at the same rows together promote an equal model at most this often, the first look half as often.
+LEVEL = 0.05
 # Two mean squared errors that agree to nine digits are a tie: the rest is rounding.
 TIE = 1e-9
 
@@ -28,11 +33,17 @@ class Policy:
             from 0 (any improvement; a tie keeps the champion) to less than 1.
         incomparable: what to do when the champion can't be scored on the held-out rows: ``fail``,
             ``keep`` the champion, or ``replace`` it by a candidate above the floor.
+        evidence: what has to be above ``minimum_improvement``: the lower bound of the improvement's
+            ``interval``, or its ``point`` estimate, which chance alone exceeds half of the time.
+        reused_rows: what to do where the held-out rows have judged before: ``count`` these looks and ask for
+            more evidence, or ``refuse`` to promote on any but fresh rows.
     """
 
     floor_r2: float = 0.0
     minimum_improvement: float = 0.0
     incomparable: str = "fail"
+    evidence: str = "interval"
+    reused_rows: str = "count"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.floor_r2):
@@ -41,8 +52,13 @@ class Policy:
             raise ValueError(
                 f"minimum_improvement is a share from 0 to below 1, not {self.minimum_improvement}"
             )
-        if self.incomparable not in INCOMPARABLE:
-            raise ValueError(f"incomparable is one of {', '.join(INCOMPARABLE)}, not {self.incomparable!r}")
+        for name, choices in (
+            ("incomparable", INCOMPARABLE),
+            ("evidence", EVIDENCE),
+            ("reused_rows", REUSED_ROWS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,39 @@ class Unscored:
     problem: str
 
 
-def decide(candidate: Scores, champion: Scores | Unscored | None, policy: Policy) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Candidate and champion on the same held-out rows.
+
+    Attributes:
+        errors: of both, row by row.
+        looks: comparisons that these rows have decided before. One of which they share a part counts as that
+            part.
+    """
+
+    errors: PairedErrors
+    looks: float = 0.0
+
+    @property
+    def look(self) -> int:
+        """The number of this look at the rows, from 1."""
+        return 1 + math.ceil(self.looks - TIE)
+
+    @property
+    def level(self) -> float:
+        """The probability with which this look may promote an equal model.
+
+        0.05 / (k (k + 1)) at the k-th look: all of them add up to less than 0.05.
+        """
+        return LEVEL / (self.look * (self.look + 1))
+
+
+def decide(
+    candidate: Scores,
+    champion: Scores | Unscored | None,
+    policy: Policy,
+    comparison: Comparison | None = None,
+) -> Decision:
     """Decide between a candidate and the champion, both scored on the same held-out rows.
 
     A candidate with a score that is not finite never passes. The first model needs only the floor.
@@ -61,9 +109,11 @@ def decide(candidate: Scores, champion: Scores | Unscored | None, policy: Policy
         candidate: its scores.
         champion: the champion's scores, or why it has none; None where there is no champion yet.
         policy: what the candidate has to show.
+        comparison: of the two; none where the champion has no scores.
 
     Raises:
         GateError: the champion can't be scored and the policy is to fail.
+        ValueError: both have scores, and there is no comparison.
     """
     if isinstance(champion, Unscored) and policy.incomparable == "fail":
         raise GateError(
@@ -72,7 +122,7 @@ def decide(candidate: Scores, champion: Scores | Unscored | None, policy: Policy
         )
     checks = [_finite(candidate)]
     if checks[0].promote:
-        checks = [_above_floor(candidate, policy), _better(candidate, champion, policy)]
+        checks = [_above_floor(candidate, policy), _better(candidate, champion, policy, comparison)]
     return Decision(
         promote=all(check.promote for check in checks),
         reasons=tuple(reason for check in checks for reason in check.reasons),
@@ -94,7 +144,9 @@ def _above_floor(candidate: Scores, policy: Policy) -> Decision:
     return Decision(passed, (f"R² {candidate.r2:.5f} is {relation} the floor {policy.floor_r2:g}",))
 
 
-def _better(candidate: Scores, champion: Scores | Unscored | None, policy: Policy) -> Decision:
+def _better(
+    candidate: Scores, champion: Scores | Unscored | None, policy: Policy, comparison: Comparison | None
+) -> Decision:
     if champion is None:
         return Decision(promote=True, reasons=("there is no champion yet",))
     if isinstance(champion, Unscored):
@@ -105,13 +157,46 @@ def _better(candidate: Scores, champion: Scores | Unscored | None, policy: Polic
         )
     if not math.isfinite(champion.mse):
         return Decision(promote=True, reasons=(f"the champion's mse is {champion.mse}",))
+    if comparison is None:
+        raise ValueError("two models with scores need a comparison of their errors")
     compared = f"mse {candidate.mse:.6g} against the champion's {champion.mse:.6g}"
     if not candidate.mse < champion.mse * (1 - TIE):
         tie = candidate.mse <= champion.mse * (1 + TIE)
         return Decision(promote=False, reasons=(f"{compared} is {'a tie' if tie else 'worse'}",))
-    improvement = 1 - candidate.mse / champion.mse
+    improved = f"{compared} is better by {1 - candidate.mse / champion.mse:.3%}"
+    if policy.reused_rows == "refuse" and comparison.look > 1:
+        reason = f"{improved}, {_looks(comparison)}, and the policy asks for fresh rows"
+        return Decision(promote=False, reasons=(reason,))
+    if policy.evidence == "point":
+        return _enough(1 - candidate.mse / champion.mse, improved, policy)
+    return _beyond_chance(comparison, improved, policy)
+
+
+def _enough(improvement: float, improved: str, policy: Policy) -> Decision:
     passed = improvement >= policy.minimum_improvement
-    reason = f"{compared} is better by {improvement:.3%}"
     if policy.minimum_improvement:
-        reason += f", {'at least' if passed else 'less than'} the {policy.minimum_improvement:.3%} asked for"
-    return Decision(passed, (reason,))
+        improved += f", {'at least' if passed else 'less than'} the {policy.minimum_improvement:.3%} required"
+    return Decision(passed, (f"{improved}; by policy chance is not ruled out",))
+
+
+def _beyond_chance(comparison: Comparison, improved: str, policy: Policy) -> Decision:
+    rows, level = comparison.errors.rows, comparison.level
+    bound = comparison.errors.lower_bound(level, policy.minimum_improvement)
+    # Written so that NaN, which is neither above nor below, fails.
+    passed = bound > policy.minimum_improvement
+    reason = (
+        f"{improved}; the lower bound at {100 * (1 - level):.6g} % is {bound:.3%}, "
+        f"{'above' if passed else 'not above'} the {policy.minimum_improvement:.3%} required"
+    )
+    if math.isnan(bound):
+        reason = f"{improved}; there is no interval"
+    if not passed:
+        reason += f": {rows} held-out rows do not show that this is more than chance"
+    return Decision(passed, (reason, _looks(comparison)) if comparison.look > 1 else (reason,))
+
+
+def _looks(comparison: Comparison) -> str:
+    return (
+        f"this is look {comparison.look} at these {comparison.errors.rows} rows: they have decided "
+        f"{comparison.looks:.3g} comparisons before"
+    )

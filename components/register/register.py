@@ -9,7 +9,7 @@ from components.data import dataset as datasets
 from components.data import report as reports
 from components.data.compare import Entry, compare
 from components.data.report import Contender, Report
-from components.register.gate import Policy, Unscored, decide
+from components.register.gate import Comparison, Policy, Unscored, decide
 from components.registry.decision import Decision
 from components.registry.index import Version
 from components.registry.registry import Registration, Registry
@@ -26,6 +26,7 @@ class Run:
         group: the namespace, or ``local``.
         git_commit: of the code, where it is known.
         reason: why it was started: by hand, schedule, new data, drift ...
+        answers: the days whose drift it answers, ``2026-01-25/2026-01-31``; empty for none.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Run:
     group: str = "local"
     git_commit: str = ""
     reason: str = ""
+    answers: str = ""
 
 
 def register(
@@ -71,12 +73,14 @@ def register(
     def judge(champion: Version | None) -> Decision:
         scored = report.champion.digest if report.champion else None
         if scored == (champion.digest if champion else None):
-            return _decide(report, policy)
+            return _decide(report, policy, registry)
         moved = "the champion changed after the evaluation; both were scored anew"
-        decision = _decide(_compare_again(report, dataset_folder, candidate, champion, registry), policy)
+        again = _compare_again(report, dataset_folder, candidate, champion, registry)
+        decision = _decide(again, policy, registry)
         return replace(decision, reasons=(*decision.reasons, moved))
 
-    return registry.register(model_folder, run.id, _lineage(report, run, details or {}), judge)
+    lineage = _lineage(report, run, details or {})
+    return registry.register(model_folder, run.id, lineage, judge, report.evaluation)
 
 
 def describe(registration: Registration) -> str:
@@ -89,10 +93,15 @@ def describe(registration: Registration) -> str:
     return "\n".join(lines)
 
 
-def _decide(report: Report, policy: Policy) -> Decision:
+def _decide(report: Report, policy: Policy, registry: Registry) -> Decision:
     if report.candidate.scores is None:
         raise ValueError(f"the report has no scores of the candidate: {report.candidate.problem}")
-    return decide(report.candidate.scores, _opponent(report.champion), policy)
+    comparison = None
+    if report.paired and report.held_out:
+        earlier = registry.judged_on(other_than=report.candidate.digest)
+        comparison = Comparison(report.paired, sum(map(report.held_out.share_in, earlier)))
+    decision = decide(report.candidate.scores, _opponent(report.champion), policy, comparison)
+    return replace(decision, judged_on=report.held_out if comparison else None)
 
 
 def _opponent(champion: Contender | None) -> Any:
@@ -116,11 +125,13 @@ def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, 
         "dataset_fingerprint": report.fingerprint,
         "git_commit": run.git_commit,
         "reason": run.reason,
+        "answers": run.answers,
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
         "model_source_group": run.group,
         "model_source_id": run.id,
         "model_source_name": run.name,
+        "held_out_rows": str(report.rows),
         **{f"metric.{name}": repr(value) for name, value in scores.items()},
         **{str(name): str(value) for name, value in details.items()},
     }

@@ -1,11 +1,39 @@
 """The decision on a candidate, as the registry keeps it with the version."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+
+from components.data.rows import RowSketch
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether the candidate becomes the champion, and why."""
+    """Whether the candidate becomes the champion, and why.
+
+    Attributes:
+        promote: whether it does.
+        reasons: with the numbers that were used.
+        judged_on: the held-out rows on which candidate and champion were compared; none where they were not.
+    """
 
     promote: bool
     reasons: tuple[str, ...]
+    judged_on: RowSketch | None = None
+
+    def to_json(self, **more: str) -> str:
+        """Write the decision, with further entries, for a tag of the version."""
+        entries = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps({**entries, **more})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Decision":
+        """Read what ``to_json`` wrote, and what earlier releases wrote, which kept no rows."""
+        document = json.loads(text)
+        rows = document.get("judged_on")
+        return cls(
+            promote=document["promote"],
+            reasons=tuple(document["reasons"]),
+            judged_on=RowSketch(tuple(rows["columns"]), tuple(rows["fingerprints"]), rows["complete"])
+            if rows
+            else None,
+        )

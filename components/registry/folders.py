@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predictor.model import artifact
-from predictor.model.artifact import MANIFEST_FILE, MODEL_FILE, REFERENCE_FILE, ArtifactError, LinearModel
-
-# The manifest last: a folder is complete once it stands there.
-FILES = (MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE)
+from predictor.model import evaluation as evaluations
+from predictor.model.artifact import (
+    EVALUATION_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    ArtifactError,
+)
+from predictor.model.base import Model
+from predictor.model.evaluation import Evaluation
 
 
 class FolderError(Exception):
@@ -22,14 +28,14 @@ class Folders(Protocol):
     def uri(self, number: int) -> str:
         """Where version ``number`` stands, as KServe's storageUri or a path."""
 
-    def publish(self, source: Path, number: int) -> None:
-        """Copy a model folder to its version's place; nothing changes if it stands there already.
+    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
+        """Copy a model folder to its version's place, with how good it is; nothing changes if it is there.
 
         Raises:
             FolderError: another model stands there.
         """
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Read and verify a version; returns the model and its digest.
 
         Raises:
@@ -47,7 +53,7 @@ class LocalFolders(Folders):
         """The folder's absolute path."""
         return str(self._parent / str(number))
 
-    def publish(self, source: Path, number: int) -> None:
+    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
         """Copy beside the place, then rename."""
         place = self._parent / str(number)
         if place.exists():
@@ -55,11 +61,11 @@ class LocalFolders(Folders):
         for abandoned in self._parent.glob(f".{number}.*"):
             shutil.rmtree(abandoned)
         with artifact.new_folder(place) as staging:
-            for name in FILES:
-                shutil.copyfile(source / name, staging / name)
+            for name, content in _contents(source, evaluation).items():
+                (staging / name).write_bytes(content)
         return None
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Read in place."""
         try:
             return artifact.read(self._parent / str(number))
@@ -78,20 +84,20 @@ class RemoteFolders(Folders):
         self._files, self._path = fsspec.core.url_to_fs(self._parent)
 
     def uri(self, number: int) -> str:
-        """The URI that KServe pulls."""
-        return f"{self._parent}/{number}"
+        """The URI that KServe pulls, with the slash without which it would pull version 10 for 1 as well."""
+        return f"{self._parent}/{number}/"
 
-    def publish(self, source: Path, number: int) -> None:
+    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
         """Upload file by file; what a crash left half done is written again."""
         self._files.invalidate_cache()
         place = f"{self._path}/{number}"
         if self._files.exists(f"{place}/{MANIFEST_FILE}"):
             return _same(self.load(number)[1], source, self.uri(number))
-        for name in FILES:
-            self._files.pipe_file(f"{place}/{name}", (source / name).read_bytes())
+        for name, content in _contents(source, evaluation).items():
+            self._files.pipe_file(f"{place}/{name}", content)
         return None
 
-    def load(self, number: int) -> tuple[LinearModel, str]:
+    def load(self, number: int) -> tuple[Model, str]:
         """Download, then read."""
         self._files.invalidate_cache()
         place = f"{self._path}/{number}"
@@ -117,6 +123,14 @@ def local_path(root: str | Path) -> Path | None:
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     return None if "://" in text else Path(text).expanduser().absolute()
+
+
+def _contents(source: Path, evaluation: Evaluation | None) -> dict[str, bytes]:
+    """Return the files of a version. The manifest is last: a folder is complete once it has one."""
+    contents = {name: (source / name).read_bytes() for name in (MODEL_FILE, REFERENCE_FILE)}
+    if evaluation is not None:
+        contents[EVALUATION_FILE] = evaluations.encode(evaluation)
+    return {**contents, MANIFEST_FILE: (source / MANIFEST_FILE).read_bytes()}
 
 
 def _same(standing: str, source: Path, place: str | Path) -> None:

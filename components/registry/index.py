@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 WITHDRAWN = "withdrawn"
+RUN = "run/"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -172,7 +173,7 @@ def run_tag(run_id: str) -> str:
         raise ValueError(
             f"a run id is made of letters, digits, '.', '_' and '-', at most 200; not {run_id!r}"
         )
-    return f"run/{run_id}"
+    return f"{RUN}{run_id}"
 
 
 def _connect(uri: str) -> "MlflowClient":

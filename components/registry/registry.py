@@ -8,16 +8,30 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.data.compare import Entry
+from components.data.rows import RowSketch
 from components.registry.decision import Decision
 from components.registry.folders import FolderError, Folders, local_path, open_folders
-from components.registry.index import CHALLENGER, CHAMPION, WITHDRAWN, Index, Version, open_index, run_tag
+from components.registry.index import (
+    CHALLENGER,
+    CHAMPION,
+    RUN,
+    WITHDRAWN,
+    Index,
+    Version,
+    open_index,
+    run_tag,
+)
 from predictor.model import artifact
+from predictor.model.evaluation import Evaluation
 
 UNFINISHED = "registering"
+DECISION = "decision"
+# Versions of which the gate is told how often their rows have judged.
+REMEMBERED = 1000
 # How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.
 LEASE = 60.0
 POLL_SECONDS = 1.0
@@ -124,12 +138,39 @@ class Registry:
             raise FolderError(f"version {version.number} holds the model {digest}, not {version.digest}")
         return Entry(model, digest, version.number)
 
+    def judged_on(self, other_than: str) -> list[RowSketch]:
+        """Return the held-out rows of each comparison with a champion, one for a version, newest first.
+
+        Args:
+            other_than: digest of a model whose own comparison is left out: judging it again is no new look.
+        """
+        found = (
+            Decision.from_json(version.tags[DECISION]).judged_on
+            for version in self._index.latest(REMEMBERED)
+            if DECISION in version.tags and version.digest != other_than
+        )
+        return [rows for rows in found if rows]
+
+    def answered(self) -> str:
+        """Return the days whose drift the last attempt of a retraining has answered, promoted or refused.
+
+        Empty where there was none. A run that failed before its model was registered is no attempt.
+        """
+        runs = (
+            json.loads(value)
+            for version in self._index.latest()
+            for name, value in version.tags.items()
+            if name.startswith(RUN) and value != UNFINISHED
+        )
+        return max((str(run.get("answers", "")) for run in runs), key=_last_day, default="")
+
     def register(
         self,
         folder: str | Path,
         run_id: str,
         lineage: Mapping[str, str],
         decide: Callable[[Version | None], Decision],
+        evaluation: Evaluation | None = None,
     ) -> Registration:
         """Make the model a version and ``challenger``; if the gate says so, also ``champion``.
 
@@ -141,6 +182,7 @@ class Registry:
             run_id: of the pipeline run.
             lineage: tags for the version, such as the data's fingerprint.
             decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
+            evaluation: how good the model is on held-out rows, for its folder.
 
         Raises:
             RegistryError: the run was registered with another model.
@@ -154,19 +196,19 @@ class Registry:
                     f"run {run_id} is version {version.number}, with another model: {version.digest}"
                 )
             if version and version.tags[key] != UNFINISHED:
-                return self._result(version, _decision(version.tags[key]))
+                return self._result(version, Decision.from_json(version.tags[key]))
             if version is None:
                 decide(self.champion())  # a gate that can't decide fails before anything is written
                 version = self._index.by_digest(digest) or self._create(
                     digest, key, {**lineage, "run_id": run_id}
                 )
-            self._folders.publish(Path(folder), version.number)
+            self._folders.publish(Path(folder), version.number, evaluation)
             self._index.point(CHALLENGER, version.number)
             if self._index.shared:
                 self._await_turn(version)
             decision = self._promote_if_better(version, run_id, decide)
-            done = {**asdict(decision), "reason": lineage.get("reason", "")}
-            self._index.tag(version.number, key, json.dumps(done))
+            about = {name: lineage.get(name, "") for name in ("reason", "answers")}
+            self._index.tag(version.number, key, decision.to_json(**about))
             return self._result(version, decision)
 
     def _create(self, digest: str, key: str, lineage: Mapping[str, str]) -> Version:
@@ -189,8 +231,8 @@ class Registry:
             decision = decide(champion)
             if decision.promote and (why := self._index.version(version.number).withdrawn):
                 reason = f"version {version.number} was withdrawn, and stays so until it is put back: {why}"
-                decision = Decision(promote=False, reasons=(*decision.reasons, reason))
-            self._index.tag(version.number, "decision", json.dumps({"run_id": run_id, **asdict(decision)}))
+                decision = replace(decision, promote=False, reasons=(*decision.reasons, reason))
+            self._index.tag(version.number, DECISION, decision.to_json(run_id=run_id))
             if not decision.promote:
                 return decision
             if champion:
@@ -202,9 +244,9 @@ class Registry:
 
     def _confirm(self, champion: Version, run_id: str) -> Decision:
         """The decision on the champion itself: this run promoted it and crashed, or an earlier one did."""
-        made = champion.tags.get("decision", "{}")
+        made = champion.tags.get(DECISION, "{}")
         if json.loads(made).get("run_id") == run_id:
-            return _decision(made)
+            return Decision.from_json(made)
         return Decision(
             promote=False, reasons=(f"this model is the champion already, version {champion.number}",)
         )
@@ -252,6 +294,5 @@ def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-
     return Registry(index, open_folders(root, name))
 
 
-def _decision(document: str) -> Decision:
-    loaded = json.loads(document)
-    return Decision(promote=loaded["promote"], reasons=tuple(loaded["reasons"]))
+def _last_day(days: str) -> str:
+    return days.rpartition("/")[2]

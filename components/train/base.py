@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 class GradientDescentRegressor(RegressorMixin, BaseEstimator):
     """The steps that the public methods share; parameters and attributes are documented in the subclass."""
 
-    iterations: int
+    iterations: int | None
     lr: float
     penalty: str | None
     alpha: float
@@ -51,6 +51,8 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
     intercept_: float
     n_iter_: int
     t_: int
+    gap_: float
+    unresolved_: Floats
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
@@ -65,7 +67,13 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
 
     def _objective(self, moments: Moments) -> Objective:
         l2, l1 = penalties(self.penalty, self.alpha, self.l1_ratio)
-        return Objective.of(moments, standardize=self.standardize, l2=l2, l1=l1)
+        endless = self.iterations is None
+        if endless and (self.batch_size is not None or self.learning_rate == "invscaling"):
+            raise ValueError(
+                "iterations=None is for full batches at a constant or automatic rate: "
+                "mini-batches and learning_rate='invscaling' need a number of iterations."
+            )
+        return Objective.of(moments, standardize=self.standardize, l2=l2, l1=l1, resolved_only=endless)
 
     def _present_point(self, objective: Objective) -> Floats:
         """Where the previous fit ended; zero before the first."""
@@ -147,6 +155,9 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
         weights, self.intercept_ = objective.fold(outcome.point)
         self.coef_ = weights.astype(dtype, copy=False)
         self.n_iter_ = outcome.steps
+        with np.errstate(over="ignore"):
+            self.gap_ = float(np.ldexp(objective.gap(outcome.point), 2 * objective.exponent))
+        self.unresolved_ = objective.unresolved
         self._moments, self._path, self._exponent = moments, outcome.path, objective.exponent
         return self
 

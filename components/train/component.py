@@ -13,13 +13,15 @@ def train(
     model: Output[Model],
     metrics: Output[Metrics],
     report: Output[HTML],
-    iterations: int = 15000,
-    lr: float = 0.1,
+    kind: str = "linear",
+    parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
+    iterations: int = 0,
+    lr: float = 0.0,
     learning_rate: str = "constant",
     penalty: str = "",
     alpha: float = 0.0001,
     l1_ratio: float = 0.15,
-    search: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
+    search: dict = {},  # type: ignore[type-arg]  # noqa: B006
 ) -> None:
     """Merge the moments of the shards and fit the model to them.
 
@@ -28,14 +30,16 @@ def train(
         dataset: of all shards: the held-out rows, and as many training rows as were kept.
         model: the model folder.
         metrics: losses, training time and peak memory.
-        report: the loss by step, the weights and the search.
-        iterations: the number of steps of gradient descent.
-        lr: the learning rate of the first step.
+        report: the loss by step, the model and the search.
+        kind: of model: linear, trees, or another module of components/train/kinds.
+        parameters: of the kind, by name, such as {"max_depth": 4} of trees; the following are of linear.
+        iterations: the number of steps of gradient descent; 0 for as many as lead to the minimum.
+        lr: the learning rate of the first step; 0 for the inverse of the largest eigenvalue.
         learning_rate: constant, invscaling or auto.
         penalty: l2, l1 or elasticnet; none if empty.
         alpha: the factor of the penalty.
         l1_ratio: the share of l1 in the penalty elasticnet.
-        search: values to choose from on a part of the kept rows, by parameter of the estimator, such as
+        search: values to choose from on a part of the kept rows, by parameter of the kind, such as
             {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
     from components.runtime import step
@@ -46,24 +50,26 @@ def train(
 
     from components.data import dataset as datasets
     from components.data.shards import merge
-    from components.train import training
+    from components.train import kinds, training
     from components.train.report import report as describe
     from components.train.search import Search
 
+    descent = {
+        "iterations": iterations,
+        "lr": lr,
+        "learning_rate": learning_rate,
+        "penalty": penalty,
+        "alpha": alpha,
+        "l1_ratio": l1_ratio,
+    }
+    given = kinds.of_pipeline(kind, parameters, descent, searched=search)
+    tried = Search.of(search, kinds.parameters(kind, given)) if search else None
     whole = merge([datasets.read(shard.path) for shard in shards], dataset.path)
     dataset.metadata.update(source=whole.source, fingerprint=whole.fingerprint)
-    result = training.train(
-        whole,
-        model.path,
-        iterations=iterations,
-        lr=lr,
-        learning_rate=learning_rate,
-        penalty=penalty or None,
-        alpha=alpha,
-        l1_ratio=l1_ratio,
-        search=Search.of(search) if search else None,
-    )
+    result = training.train(whole, model.path, kind=kind, search=tried, **given)
     model.metadata.update(result.lineage())
+    if result.fit.warning:
+        model.metadata["warning"] = result.fit.warning
     for name, value in result.metrics.items():
         metrics.log_metric(name, value)
     Path(report.path).write_text(describe(result), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Full-batch gradient descent, any number of steps at once."""
 
 import bisect
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from components.train.rates import CHUNK, Constant, Rate
 
 # Below this product of eigenvalue and travel the gradient has not changed by a digit: the slope is straight.
 STRAIGHT = np.finfo(np.float64).eps / 4
+
+LAST_DIGIT = math.log(np.finfo(np.float64).eps / 2)
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -42,6 +45,15 @@ class Curve:
             for part in self.rate.contractions(steps, self.eigenvalues)
         ]
         return np.maximum(np.concatenate(losses), 0) if losses else np.empty(0)
+
+    def arrival(self) -> int:
+        """Return after how many steps at a constant rate every direction has arrived to the last digit."""
+        moving = (self.pull != 0) & (self.eigenvalues > 0)
+        if not moving.any():
+            return 1
+        (one,) = self.rate.contractions(np.array([1]), self.eigenvalues[moving])
+        with np.errstate(divide="ignore"):
+            return max(1, math.ceil(np.max(LAST_DIGIT / one.log)))
 
     def stop(self, tol: float, patience: int, limit: int) -> int | None:
         """Return the step that is the ``patience``-th in a row to lower the loss by less than ``tol``.

@@ -15,6 +15,8 @@ from components.train.rates import Constant, InverseScaling, Rate
 
 # An epoch that ends above this multiple of the first loss, or of the loss of zero weights, has diverged.
 DIVERGED = 10.0
+# The most steps with an l1 term where no number is given: each of them has to be taken.
+L1_STEPS = 100_000
 
 Floats = NDArray[np.float64]
 
@@ -28,12 +30,12 @@ class Stopping:
     """When to stop.
 
     Attributes:
-        limit: after so many steps.
+        limit: after so many steps; None for as many as lead to the minimum.
         tol: or once the loss has fallen by less than this, in units of the objective's loss; None for never,
         patience: so many times in a row.
     """
 
-    limit: int
+    limit: int | None
     tol: float | None
     patience: int
 
@@ -59,13 +61,17 @@ def full_batch(objective: Objective, rate: Rate, start: Floats, stopping: Stoppi
     """Step over the whole data: in closed form, or one by one where an l1 penalty puts corners in the way."""
     if objective.l1:
         proximal = ProximalDescent(objective, rate, start)
-        point, steps, converged = proximal.run(stopping.limit, stopping.tol, stopping.patience)
+        if stopping.limit is None and stopping.tol is None:
+            point, steps = proximal.to_minimum(L1_STEPS)
+            return Outcome(point, steps, proximal, converged=True)
+        point, steps, converged = proximal.run(stopping.limit or L1_STEPS, stopping.tol, stopping.patience)
         return Outcome(point, steps, proximal, converged)
     descent = Descent.on(objective, rate, start)
+    limit = stopping.limit or descent.curve.arrival()
     if stopping.tol is None:
-        return Outcome(descent.point(stopping.limit), stopping.limit, descent.curve, converged=True)
-    stop = descent.curve.stop(stopping.tol, stopping.patience, stopping.limit)
-    steps = stopping.limit if stop is None else stop
+        return Outcome(descent.point(limit), limit, descent.curve, converged=True)
+    stop = descent.curve.stop(stopping.tol, stopping.patience, limit)
+    steps = limit if stop is None else stop
     return Outcome(descent.point(steps), steps, descent.curve, converged=stop is not None)
 
 
@@ -84,7 +90,7 @@ def epochs(
     point, losses = start, [float(objective.loss(start))]
     ceiling = DIVERGED * max(losses[0], float(objective.loss(np.zeros_like(start))))
     best, row = losses[0], 0
-    for number in range(1, stopping.limit + 1):
+    for number in range(1, (stopping.limit or 1) + 1):
         with np.errstate(all="ignore"):
             point = epoch(point)
             loss = float(objective.loss(point))

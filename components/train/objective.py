@@ -10,6 +10,11 @@ from components.data.moments import Moments
 
 Floats = NDArray[np.float64]
 
+# Rounding leaves the entries of a correlation matrix, and so its eigenvalues, uncertain by some units of the
+# last digit. An eigenvalue this many times larger than that bound is known to one part in a thousand. It is
+# about where scikit-learn's LinearRegression stops, too: at singular values of 1e-6 of the largest.
+RESOLVED = 1000.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objective:
@@ -32,6 +37,8 @@ class Objective:
         eigenvalues: shape (d + 1,), of the Hessian without the l1 term; 0 for directions without data.
         directions: shape (d + 1, d + 1), its eigenvectors, as rows.
         pull_at_zero: shape (d + 1,), minus the gradient along each at the point zero.
+        unresolved: shape (u, d), the combinations of z along which the rows do not vary by more than
+            rounding. The objective counts them as without data.
     """
 
     centre: Floats
@@ -47,15 +54,35 @@ class Objective:
     eigenvalues: Floats
     directions: Floats
     pull_at_zero: Floats
+    unresolved: Floats
 
     @classmethod
-    def of(cls, moments: Moments, *, standardize: bool, l2: float = 0.0, l1: float = 0.0) -> "Objective":
-        """Set up the loss over the rows that the moments describe; penalties are on the weights of z."""
+    def of(
+        cls,
+        moments: Moments,
+        *,
+        standardize: bool,
+        l2: float = 0.0,
+        l1: float = 0.0,
+        resolved_only: bool = False,
+    ) -> "Objective":
+        """Set up the loss over the rows that the moments describe; penalties are on the weights of z.
+
+        Args:
+            moments: of the rows.
+            standardize: whether z are the standardised features; the raw ones otherwise.
+            l2: see above.
+            l1: see above, in units of the target.
+            resolved_only: leave out directions whose variance is not well above rounding. Rounding would
+                decide how far descent goes along them in the end.
+        """
         covariance, mean = moments.covariance, moments.mean
         deviation = np.sqrt(np.diag(covariance))
         deviation = np.where(deviation > 0, deviation, 1.0)
         correlation = covariance / np.outer(deviation, deviation)
-        axes, strength, response = _principal_axes(correlation[:-1, :-1], correlation[:-1, -1])
+        axes, strength, response = _principal_axes(
+            correlation[:-1, :-1], correlation[:-1, -1], resolved_only=resolved_only
+        )
         response *= deviation[-1]
         exponent = moments.exponent[:-1]
         # One unit of z, in units of 2**exponent of x.
@@ -81,6 +108,7 @@ class Objective:
             eigenvalues=spectrum[0],
             directions=spectrum[1],
             pull_at_zero=spectrum[2],
+            unresolved=axes[strength == 0],
         )
 
     @property
@@ -116,6 +144,23 @@ class Objective:
         gradient[-1] = -residual_mean
         return 2 * gradient
 
+    def gap(self, point: Floats) -> float:
+        """Return how far the loss at a point of shape (d + 1,) is above its minimum; with l1 at most so far.
+
+        For a subgradient s at the point, the loss is at least loss(point) + s·v + vᵀHv / 2 a step v away. The
+        least value of that bound over all steps is loss(point) - sᵀH⁻¹s / 2.
+        """
+        pull = self.directions @ self._least_subgradient(point) if self.l1 else self.pull(point)
+        curved = self.eigenvalues > 0
+        return float(np.sum(pull[curved] ** 2 / self.eigenvalues[curved]) / 2)
+
+    def _least_subgradient(self, point: Floats) -> Floats:
+        gradient = self.gradient(point)
+        weights, slope = point[:-1], gradient[:-1]
+        flat = slope - np.clip(slope, -self.l1, self.l1)
+        gradient[:-1] = np.where(weights == 0, flat, slope + self.l1 * np.sign(weights))
+        return gradient
+
     def shrink(self, point: Floats, rate: float) -> Floats:
         """Return the l1 term's proximal step: weights move towards zero by ``rate * l1`` and stop there."""
         reach = rate * self.l1
@@ -134,19 +179,26 @@ class Objective:
         return np.ldexp(point, -self.exponent)
 
 
-def _principal_axes(correlation: Floats, response: Floats) -> tuple[Floats, Floats, Floats]:
+def _principal_axes(
+    correlation: Floats, response: Floats, *, resolved_only: bool
+) -> tuple[Floats, Floats, Floats]:
     """Decompose a correlation matrix into orthonormal axes (rows), deviations along them, and responses.
 
     A response is the target's correlation with the unit step along an axis. A small eigenvalue is not a zero
     one: an axis has data if either its variance or the target's covariance along it stands out of rounding;
-    the covariance also bounds the variance from below (Cauchy and Schwarz).
+    the covariance also bounds the variance from below (Cauchy and Schwarz). With ``resolved_only`` the
+    variance alone decides, and must stand out by ``RESOLVED``.
     """
     variances, vectors = np.linalg.eigh(correlation)
     axes = vectors.T
     along = axes @ response
-    variances = np.maximum(variances, along**2)
     rounding = 8 * np.finfo(np.float64).eps * response.size
-    has_data = (variances > rounding) | (np.abs(along) > rounding)
+    if resolved_only:
+        has_data = variances > RESOLVED * rounding
+        variances = np.maximum(variances, 0)
+    else:
+        variances = np.maximum(variances, along**2)
+        has_data = (variances > rounding) | (np.abs(along) > rounding)
     strength = np.where(has_data, np.sqrt(variances), 0.0)
     return axes, strength, np.divide(along, strength, out=np.zeros_like(along), where=has_data)
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from components.train.objective import Objective
 from components.train.rates import CHUNK, Rate
 
+STEPS_PER_CHECK = 64
+
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
@@ -53,6 +55,15 @@ class ProximalDescent:
         # At the fixed point every further step gains nothing.
         step = step + patience - row
         return point, min(step, limit), step <= limit
+
+    def to_minimum(self, limit: int) -> tuple[Floats, int]:
+        """Return where at most ``limit`` steps lead, and their number; descent ends early at the minimum."""
+        negligible = np.finfo(np.float64).eps * float(self.objective.loss(self.start))
+        step, point = 0, self.start
+        for step, point in enumerate(self._points(limit), 1):
+            if step % STEPS_PER_CHECK == 0 and self.objective.gap(point) <= negligible:
+                break
+        return point, step
 
     def loss(self, steps: Steps) -> Floats:
         """Return the losses, of shape (K,), after each of K ascending numbers of steps, all run again."""

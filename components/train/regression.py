@@ -38,9 +38,12 @@ class SimpleLinearRegression(GradientDescentRegressor):
 
     Parameters
     ----------
-    iterations : int, default=15000
+    iterations : int or None, default=15000
         The number of steps over the whole data, or of epochs with a `batch_size`.
-        Values must be in the range `[1, inf)`.
+        Values must be in the range `[1, inf)`. None takes as many steps as lead to the minimum, to the last
+        digit. It leaves the weights at zero along combinations of features that hardly vary (see
+        `unresolved_`): the number of steps decides how far rounding would carry them. With an l1 penalty it
+        takes at most 100,000.
 
     lr : float, default=0.1
         The learning rate of the first step: what the gradient of the mean squared error is multiplied with.
@@ -110,6 +113,15 @@ class SimpleLinearRegression(GradientDescentRegressor):
     t_ : int
         The number of updates of the weights since the start.
 
+    gap_ : float
+        How far the objective is above its minimum, in squared units of the target; with an l1 penalty, an
+        upper bound of that.
+
+    unresolved_ : ndarray of shape (n_unresolved, n_features)
+        The combinations of the standardised features, each of length one, along which the rows do not vary as
+        far as rounding lets one know, such as that of a feature and its copy. The weights have no part along
+        them.
+
     n_features_in_ : int
         Number of features seen during fit.
 
@@ -149,7 +161,7 @@ class SimpleLinearRegression(GradientDescentRegressor):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "iterations": [Interval(Integral, 1, None, closed="left")],
+        "iterations": [Interval(Integral, 1, None, closed="left"), None],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -167,7 +179,7 @@ class SimpleLinearRegression(GradientDescentRegressor):
 
     def __init__(
         self,
-        iterations: int = 15000,
+        iterations: int | None = 15000,
         lr: float = 0.1,
         *,
         penalty: str | None = None,

@@ -2,34 +2,39 @@
 
 from components.reports.page import heading, page, paragraph, table
 from components.reports.svg import Series, line_chart
+from components.train.kind import Curve
 from components.train.training import TrainingResult
 
 
 def report(result: TrainingResult) -> str:
     """Write the report as one document that loads nothing."""
     model = result.model
-    curve = line_chart(
-        [Series(result.steps, result.losses)],
+    parts = [
+        *([paragraph(f"Warning: {result.fit.warning}.")] if result.fit.warning else []),
+        paragraph(model.summary()),
+        *map(paragraph, result.fit.notes),
+        *([_curve(result.fit.curve)] if result.fit.curve else []),
+        heading("Metrics"),
+        table(("name", "value"), result.metrics.items()),
+        heading("Lineage"),
+        table(("name", "value"), result.lineage().items()),
+    ]
+    for found in model.details():
+        parts += [heading(found.title), table(found.header, found.rows)]
+    if result.trials:
+        parts += [heading("Search"), _search(result)]
+    return page("Training", *parts)
+
+
+def _curve(curve: Curve) -> str:
+    return line_chart(
+        [Series(curve.steps, curve.losses)],
         title="Loss by step",
         x_label="step",
         y_label="loss over the training rows",
         log_x=True,
         log_y=True,
     )
-    weights = [(feature.name, weight) for feature, weight in zip(model.features, model.weights, strict=True)]
-    parts = [
-        paragraph(f"Before the first step the loss is {result.metrics['initial_loss']:.6g}."),
-        curve,
-        heading("Metrics"),
-        table(("name", "value"), result.metrics.items()),
-        heading("Lineage"),
-        table(("name", "value"), result.lineage().items()),
-        heading("Weights"),
-        table(("feature", "weight"), [*weights, ("intercept", model.intercept)]),
-    ]
-    if result.trials:
-        parts += [heading("Search"), _search(result)]
-    return page("Training", *parts)
 
 
 def _search(result: TrainingResult) -> str:

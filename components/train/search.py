@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.train.regression import SimpleLinearRegression
+from components.train.kind import TrainingData, model_of
+from components.train.kinds import find, whole
 
 FEATURES = "features"
 OPTIONS = ("validation_share", "seed")
@@ -21,22 +22,10 @@ class SearchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The features a fit sees, and the parameters of the estimator."""
+    """The features a fit sees, and its parameters."""
 
     features: tuple[str, ...]
     parameters: Mapping[str, Any]
-
-    def fit(
-        self, X: NDArray[np.float64], y: NDArray[np.float64], names: Sequence[str]
-    ) -> SimpleLinearRegression:
-        """Fit to the chosen columns of X, shape (n, d), whose names are given."""
-        return SimpleLinearRegression(**self.parameters).fit(self.select(X, names), y)
-
-    def select(self, X: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-        """Take the chosen columns of X, in the order of the candidate."""
-        if tuple(names) == self.features:
-            return X
-        return X[:, [list(names).index(name) for name in self.features]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +52,7 @@ class Search:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        known = (*SimpleLinearRegression().get_params(), FEATURES)
         for name, values in self.grid.items():
-            if name not in known:
-                raise SearchError(f"a search knows {', '.join((*known, *OPTIONS))}, not {name!r}")
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise SearchError(f"{name} of a search must be a list of values, not {values!r}")
         for features in self.grid.get(FEATURES, ()):
@@ -78,14 +64,24 @@ class Search:
             raise SearchError(f"validation_share must lie between 0 and 1, not be {self.validation_share}")
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Search":
-        """Read a search from JSON, such as ``{"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]]}``."""
+    def of(cls, document: Mapping[str, Any], parameters: Mapping[str, Any]) -> "Search":
+        """Read a search from JSON, such as ``{"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]]}``.
+
+        Args:
+            document: the JSON.
+            parameters: of the kind of model, with their defaults.
+
+        Raises:
+            SearchError: the search makes no sense.
+        """
         grid = {name: values for name, values in document.items() if name not in OPTIONS}
-        defaults = SimpleLinearRegression().get_params()
+        known = (*parameters, FEATURES)
         for name, values in grid.items():
-            if isinstance(values, list) and not isinstance(defaults.get(name), float):
-                grid[name] = [_whole(value) for value in values]
-        options = {name: _whole(document[name]) for name in OPTIONS if name in document}
+            if name not in known:
+                raise SearchError(f"a search knows {', '.join((*known, *OPTIONS))}, not {name!r}")
+            if isinstance(values, list):
+                grid[name] = [whole(value, parameters.get(name)) for value in values]
+        options = {name: whole(document[name], None) for name in OPTIONS if name in document}
         return cls(grid, **options)
 
     def candidates(self, given: Candidate) -> list[Candidate]:
@@ -98,27 +94,24 @@ class Search:
             for chosen in combinations
         ]
 
-    def run(
-        self, X: NDArray[np.float64], y: NDArray[np.float64], names: Sequence[str], given: Candidate
-    ) -> list[Trial]:
+    def run(self, data: TrainingData, kind: str, given: Candidate) -> list[Trial]:
         """Fit every candidate to the one part of the training rows and score it on the other.
 
         Args:
-            X: the training rows, shape (n, d).
-            y: their targets, shape (n,).
-            names: of the d features.
+            data: the training rows.
+            kind: of model.
             given: what isn't searched.
 
         Raises:
             SearchError: a feature isn't there, or there are too few rows to keep some aside.
         """
-        candidates = self.candidates(given)
+        candidates, names = self.candidates(given), data.names
         for candidate in candidates:
             if unknown := [name for name in candidate.features if name not in names]:
                 raise SearchError(f"the dataset has no feature {unknown[0]!r}, only {', '.join(names)}")
-        aside = self._kept_aside(len(y))
-        learn, compare = (X[~aside], y[~aside]), (X[aside], y[aside])
-        return [_try(candidate, learn, compare, names) for candidate in candidates]
+        aside = self._kept_aside(len(data.y))
+        learn, compare = data.of_rows(~aside), data.of_rows(aside)
+        return [_try(kind, candidate, learn, compare) for candidate in candidates]
 
     def _kept_aside(self, rows: int) -> NDArray[np.bool_]:
         kept = round(rows * self.validation_share)
@@ -145,20 +138,11 @@ def best(trials: Sequence[Trial]) -> Candidate:
     return min(scored, key=lambda trial: trial.mse).candidate
 
 
-def _try(
-    candidate: Candidate,
-    learn: tuple[NDArray[np.float64], NDArray[np.float64]],
-    compare: tuple[NDArray[np.float64], NDArray[np.float64]],
-    names: Sequence[str],
-) -> Trial:
+def _try(kind: str, candidate: Candidate, learn: TrainingData, compare: TrainingData) -> Trial:
+    learn, compare = learn.of_inputs(candidate.features), compare.of_inputs(candidate.features)
     try:
-        estimator = candidate.fit(*learn, names)
+        model = model_of(kind, find(kind).fit(learn, candidate.parameters), learn)
     except ValueError as error:  # such as a learning rate with which descent diverges
         return Trial(candidate, failure=str(error))
-    X, y = compare
-    return Trial(candidate, mse=float(np.mean((y - estimator.predict(candidate.select(X, names))) ** 2)))
-
-
-def _whole(value: Any) -> Any:
-    """Take 100.0 for 100: KFP passes every number in a document as a float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Trial(candidate, mse=float(np.mean((compare.y - model.predict(compare.X)) ** 2)))

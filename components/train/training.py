@@ -7,20 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.data.dataset import Dataset
-from components.train.regression import SimpleLinearRegression
+from components.train import kinds
+from components.train.kind import Fit, TrainingData, TrainingError, model_of
 from components.train.search import Candidate, Search, Trial, best
 from predictor.model import artifact
-from predictor.model.artifact import Distribution, LinearModel, Reference
-
-CURVE_POINTS = 200
-
-
-class TrainingError(ValueError):
-    """The fit failed; the message says why."""
+from predictor.model.base import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,124 +24,81 @@ class TrainingResult:
         digest: of the model folder.
         fingerprint: of the dataset.
         candidate: the features and the parameters it was fitted with.
-        metrics: by name: rows; iterations; initial_loss and final_loss, what descent lowered over the
-            training rows; training_seconds of the fit alone; peak_memory_mib of the process so far; with a
-            search, search_seconds.
-        steps: numbers of steps, shape (k,), spread evenly over their logarithm.
-        losses: the losses after so many steps, shape (k,).
+        fit: what came of the fit.
+        metrics: by name: those of the fit; rows; training_seconds of the fit alone; peak_memory_mib of the
+            process so far; with a search, search_seconds.
         trials: of the search, if there was one.
     """
 
-    model: LinearModel
+    model: Model
     digest: str
     fingerprint: str
     candidate: Candidate
+    fit: Fit
     metrics: dict[str, float]
-    steps: NDArray[np.int64]
-    losses: NDArray[np.float64]
     trials: tuple[Trial, ...] = ()
 
     def lineage(self) -> dict[str, str]:
         """Say how the model was made, as text: KFP would return integers as floats."""
         return {
-            "framework": SimpleLinearRegression.__name__,
+            "framework": self.fit.estimator,
+            "kind": self.model.kind,
             "digest": self.digest,
             "dataset_fingerprint": self.fingerprint,
             "features": ", ".join(self.candidate.features),
-            **{name: str(value) for name, value in self.candidate.parameters.items()},
+            **{name: str(value) for name, value in self.candidate.parameters.items() if value is not None},
         }
 
 
 def train(
-    dataset: Dataset, model_folder: str | Path, *, search: Search | None = None, **parameters: Any
+    dataset: Dataset,
+    model_folder: str | Path,
+    *,
+    kind: str = "linear",
+    search: Search | None = None,
+    **parameters: Any,
 ) -> TrainingResult:
     """Fit the model to the training rows and write its folder.
-
-    From the moments alone, so that there may be more rows than the memory holds. Only the kept ones are read:
-    for a search, for the distribution of the predictions, and for mini-batches, which need all of them kept.
 
     Args:
         dataset: what ingest wrote, of one shard or merged.
         model_folder: to write; it must not exist.
+        kind: of model.
         search: candidates to compare first; the best is then fitted to all training rows.
-        **parameters: of the estimator, ``SimpleLinearRegression``. Unless it is given, ``random_state`` is 0:
-            the same dataset and parameters give the same model.
+        **parameters: of the kind. Unless it is given, ``random_state`` is 0: the same dataset and parameters
+            give the same model.
 
     Raises:
         SearchError: the search makes no sense, or none of its candidates could be fitted.
         TrainingError: the fit failed, as with a learning rate with which descent diverges.
-        ArtifactError: a weight or prediction is too large for a double.
+        ArtifactError: a number of the model is too large for a double, or the model for its folder.
         FileExistsError: the folder exists.
     """
-    names = [feature.name for feature in dataset.features]
-    X, y = dataset.train()
-    chosen = Candidate(tuple(names), {**SimpleLinearRegression(random_state=0).get_params(), **parameters})
+    data = TrainingData.of(dataset)
+    chosen = Candidate(data.names, kinds.parameters(kind, parameters))
     trials: list[Trial] = []
     started = time.perf_counter()
     if search:
-        trials = search.run(X, y, names, chosen)
+        trials = search.run(data, kind, chosen)
         chosen = best(trials)
     searched = time.perf_counter()
+    data = data.of_inputs(chosen.features)
     try:
-        estimator = _fit(dataset, chosen, X, y)
+        fit = kinds.find(kind).fit(data, chosen.parameters)
+        fitted = time.perf_counter()
+        model = model_of(kind, fit, data)
     except ValueError as error:
         raise TrainingError(str(error)) from error
-    fitted = time.perf_counter()
-    model = _model(dataset, estimator, chosen, X)
-    steps, losses = _curve(estimator)
     metrics = {
         "rows": float(dataset.train_rows),
-        "iterations": float(estimator.n_iter_),
-        "initial_loss": estimator.losses[0],
-        "final_loss": estimator.losses[-1],
+        **fit.metrics,
         "training_seconds": fitted - searched,
         "peak_memory_mib": _peak_memory(),
     }
     if search:
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
-    return TrainingResult(model, digest, dataset.fingerprint, chosen, metrics, steps, losses, tuple(trials))
-
-
-def _fit(
-    dataset: Dataset, chosen: Candidate, X: NDArray[np.float64], y: NDArray[np.float64]
-) -> SimpleLinearRegression:
-    names = [feature.name for feature in dataset.features]
-    if chosen.parameters["batch_size"] is None and dataset.moments:
-        columns = [names.index(name) for name in chosen.features]
-        return SimpleLinearRegression(**chosen.parameters).fit_moments(dataset.moments.of_features(columns))
-    if dataset.kept_rows < dataset.train_rows:
-        raise ValueError(
-            f"Mini-batches need the rows, and {dataset.kept_rows} of {dataset.train_rows} were kept: "
-            "raise kept_rows, or leave batch_size out."
-        )
-    return chosen.fit(X, y, names)
-
-
-def _model(
-    dataset: Dataset, estimator: SimpleLinearRegression, chosen: Candidate, X: NDArray[np.float64]
-) -> LinearModel:
-    known = [feature.name for feature in dataset.features]
-    predictions = estimator.predict(chosen.select(X, known))
-    return LinearModel(
-        weights=tuple(np.asarray(estimator.coef_, dtype=np.float64).tolist()),
-        intercept=float(estimator.intercept_),
-        features=tuple(dataset.features[known.index(name)] for name in chosen.features),
-        target=dataset.target,
-        reference=Reference(
-            rows=dataset.train_rows,
-            features={name: dataset.distributions[name] for name in chosen.features},
-            prediction=Distribution.of(predictions),
-        ),
-    )
-
-
-def _curve(estimator: SimpleLinearRegression) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Sample the losses: there may be millions, each computed when it is read."""
-    losses = estimator.losses
-    last = len(losses) - 1
-    steps = np.unique(np.geomspace(1, last, min(last, CURVE_POINTS)).round().astype(np.int64))
-    return steps, losses[steps]
+    return TrainingResult(model, digest, dataset.fingerprint, chosen, fit, metrics, tuple(trials))
 
 
 def _peak_memory() -> float:

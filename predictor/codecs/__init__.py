@@ -1,1 +1,1 @@
-"""Formats: JSON, CSV, Arrow, tensors and compression; no I/O."""
+"""Formats: JSON (small, bulk and strict), CSV, Arrow, the tensors of V2, and compression; no I/O."""

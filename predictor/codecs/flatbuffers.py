@@ -63,6 +63,15 @@ class Table:
             raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
         return list(struct.iter_unpack("<qq", self.content[start : start + 16 * count]))
 
+    def numbers(self, field: int, most: int) -> list[int]:
+        """Return a vector of at most ``most`` 64-bit numbers."""
+        start, count = self._vector(field, 8)
+        if count > most:
+            raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
+        return [
+            int(number) for (number,) in struct.iter_unpack("<q", self.content[start : start + 8 * count])
+        ]
+
     def _place(self, field: int) -> int | None:
         entry = 4 + 2 * field
         offset = _get(_U16, self.content, self.vtable + entry) if entry < self.size else 0

@@ -37,12 +37,14 @@ class Elements(Protocol):
     """Reads the elements of an array.
 
     Attributes:
-        end: the last byte of an element that is a list or an object; empty for numbers.
+        end: the last byte of an element that is a list or an object; empty for other values.
         width: the numbers of an element.
+        counted: whether the commas tell how many numbers there are; otherwise they tell how many at most.
     """
 
     end: bytes
     width: int
+    counted: bool
 
     def plain(self, piece: bytes) -> NDArray[np.float64] | None:
         """Return the numbers of a JSON array of elements; None if it is not plain."""
@@ -75,8 +77,8 @@ def read(
         elements: how to read them.
         request: the request, for its deadline.
         where: the place of the array, for messages.
-        check: is called with the count of numbers there can be at most, before they are read; it raises if
-            that is too many.
+        check: is called with a count of numbers, before they are read where they can be counted, and else
+            with those read so far; it raises if that is too many.
 
     Raises:
         InvalidInput: an element is malformed, or longer than a piece.
@@ -86,7 +88,8 @@ def read(
         check(len(part[0]))
         return part[0]
     most = count(array.text, b",", array.start, array.stop) + 1
-    check(most)
+    if elements.counted:
+        check(most)
     start, index, size = array.start, 0, 0
     values = np.empty(most)
     while start < array.stop:
@@ -96,6 +99,7 @@ def read(
         )
         values[size : size + len(found)] = found
         size, index = size + len(found), index + elements_read
+        check(size)
     return values[:size]
 
 

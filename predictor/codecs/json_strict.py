@@ -6,11 +6,13 @@ which reader was asked first.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from predictor.codecs import features, json_document
+from predictor.codecs import columns, features, json_document
 from predictor.errors import InvalidInput
+from predictor.model.inputs import Input, Inputs
 from predictor.wording import plural, shown
 
 Where = str | tuple[str | int, ...]
@@ -69,7 +71,7 @@ def member(document: object, key: str) -> Any:
     return document[key]
 
 
-def table(value: object, names: Sequence[str], where: str) -> list[Sequence[float]]:
+def table(value: object, inputs: Inputs, where: str) -> list[Sequence[float]]:
     """Return the rows in a list of at least one.
 
     Raises:
@@ -79,33 +81,58 @@ def table(value: object, names: Sequence[str], where: str) -> list[Sequence[floa
         raise InvalidInput(f"{where}: expected a list, got {describe(value)}")
     if not value:
         raise InvalidInput(f"{where}: expected at least one instance, got an empty list")
-    return [row(item, names, (where, i)) for i, item in enumerate(value)]
+    return [row(item, inputs, (where, i)) for i, item in enumerate(value)]
 
 
-def row(value: object, names: Sequence[str], where: Where) -> Sequence[float]:
-    """Return the numbers of a row: a list, an object by feature name, or a number for a single feature.
+def row(value: object, inputs: Inputs, where: Where) -> Sequence[float]:
+    """Return the numbers of a row: a list, an object by feature name, or a value for a single feature.
+
+    Further members of an object are passed over.
 
     Raises:
         InvalidInput: it is something else; the message says what and where.
     """
+    names = inputs.names
     if isinstance(value, dict):
-        features.order(list(value), names, place(where))
+        features.order(list(value), names, place(where), further=True)
         items: list[Any] = [value[name] for name in names]
     elif isinstance(value, list):
         items = value
     elif len(names) == 1:
         items = [value]
     else:
-        wanted = f"a list of {len(names)} numbers"
+        wanted = f"a list of {len(names)} {'numbers' if inputs.plain else 'values'}"
         raise InvalidInput(f"{place(where)}: expected {wanted}, got {describe(value)}")
     if len(items) != len(names):
         wanted = plural(len(names), "feature")
         raise InvalidInput(f"{place(where)}: expected {wanted}, got {len(items)}")
-    if not NUMBERS.issuperset(map(type, items)):
-        for i, (item, name) in enumerate(zip(items, names, strict=True)):
-            inside = f".{name}" if isinstance(value, dict) else f"[{i}]" * isinstance(value, list)
-            number(item, place(where) + inside)
-    return items
+    if inputs.plain and NUMBERS.issuperset(map(type, items)):
+        return items
+
+    def inside(i: int) -> str:
+        inner = f".{names[i]}" if isinstance(value, dict) else f"[{i}]" * isinstance(value, list)
+        return place(where) + inner
+
+    return [
+        of_input(one, item, partial(inside, i))
+        for i, (item, one) in enumerate(zip(items, inputs, strict=True))
+    ]
+
+
+def of_input(one: Input, value: object, where: Callable[[], str]) -> float:
+    """Return the number of an input's value.
+
+    Raises:
+        InvalidInput: it is no such value; the message begins with its place.
+    """
+    if one.type == "number" and type(value) in NUMBERS:
+        return float(value)  # type: ignore[arg-type]  # mypy can't know what the set holds
+    if (one.type == "number" and (value is not None or one.plain)) or isinstance(value, Unrepresentable):
+        return number(value, where())
+    try:
+        return columns.values_of(one)[value]
+    except (InvalidInput, TypeError):  # a list or an object is no key
+        return one.number(value, where())
 
 
 def number(value: object, where: Where) -> float:

@@ -1,26 +1,34 @@
 """The tensors of the Open Inference Protocol (V2): names, types, shapes, and their numbers.
 
 Over REST and gRPC, in JSON, in binary and in typed fields, the same rules hold: a number has to fit the
-tensor's type, BOOL counts as 0 and 1, and FP32 and FP16 are rounded to their precision.
+tensor's type, BOOL counts as 0 and 1, and FP32 and FP16 are rounded to their precision. A tensor of BYTES
+holds the categories of an input as texts; an empty one is a missing value, as a NaN is among numbers.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from predictor.codecs import features, json_bulk, json_strict
+from predictor.codecs import columns, features, json_bulk, json_strict
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
 from predictor.errors import InvalidInput
 from predictor.messages import Request
+from predictor.model.inputs import Input, Inputs
 from predictor.wording import plural
 
 INPUT = "instances"
-"""The tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too."""
+"""The tensor of shape (n, d); a tensor for each feature, by name, of shape (n) or (n, 1), does too.
+
+Where a feature is a category, there must be one for each."""
+
+BYTES = "BYTES"
+"""The type of texts."""
 
 OUTPUT = "predictions"
 """The tensor of the response, of shape (n)."""
@@ -50,9 +58,14 @@ class Tensor:
     values: NDArray[np.float64]
 
 
-def inputs(width: int) -> list[dict[str, Any]]:
-    """Return the metadata of the input tensor."""
-    return [{"name": INPUT, "datatype": "FP64", "shape": [-1, width]}]
+_DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": BYTES}
+
+
+def metadata(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return the metadata of the input tensors: one for all plain inputs, else one for each."""
+    if inputs.plain:
+        return [{"name": INPUT, "datatype": "FP64", "shape": [-1, inputs.width]}]
+    return [{"name": one.name, "datatype": _DATATYPES[one.type], "shape": [-1]} for one in inputs]
 
 
 def outputs() -> list[dict[str, Any]]:
@@ -73,15 +86,23 @@ def shape(value: object, where: str) -> tuple[int, ...]:
     return tuple(value)
 
 
-def datatype(value: object, where: str) -> np.dtype[Any]:
-    """Read the name of a type of numbers.
+def datatype(value: object, where: str, one: Input | None = None) -> np.dtype[Any]:
+    """Read the name of a type of numbers, or of whole numbers and BYTES if the tensor holds a category.
+
+    Returns:
+        The type of its elements; that of Python's objects for BYTES.
 
     Raises:
         InvalidInput: another type, or none.
     """
-    found = TYPES.get(value) if isinstance(value, str) else None
+    known = TYPES
+    if one is not None and one.type == "category":
+        whole = {name: dtype for name, dtype in TYPES.items() if dtype.kind in "iu"}
+        known = {BYTES: np.dtype(object), **whole}
+    found = known.get(value) if isinstance(value, str) else None
     if found is None:
-        raise InvalidInput(f"{where}: expected one of {', '.join(TYPES)}, got {json_strict.describe(value)}")
+        described = json_strict.describe(value)
+        raise InvalidInput(f"{where}: expected one of {', '.join(known)}, got {described}")
     return found
 
 
@@ -128,6 +149,8 @@ def from_json(
     where: str,
     request: Request,
     check_rows: Callable[[int], None],
+    *,
+    nullable: bool = False,
 ) -> NDArray[np.float64]:
     """Read the numbers of a tensor from its JSON, in row-major order; how they are nested does not count.
 
@@ -138,6 +161,7 @@ def from_json(
         where: the place of the tensor, for messages.
         request: the request, for its deadline.
         check_rows: is called with the number of rows before they are read.
+        nullable: whether null is read as NaN.
 
     Raises:
         InvalidInput: something is not a number, or does not fit the tensor's type; or there are too many.
@@ -145,14 +169,14 @@ def from_json(
     """
 
     def check(most: int) -> None:
-        check_rows(most // columns(shape))
+        check_rows(most // row_size(shape))
         if most > 1:
             check_count(shape, most, where, most=True)
 
-    return json_bulk.read(array, _Data(array, dtype), request, f"{where}.data", check)
+    return json_bulk.read(array, _Data(array, dtype, nullable=nullable), request, f"{where}.data", check)
 
 
-def columns(shape: tuple[int, ...]) -> int:
+def row_size(shape: tuple[int, ...]) -> int:
     """Return the numbers of a row."""
     return max((1, *shape[1:]))
 
@@ -171,8 +195,10 @@ def check_count(shape: tuple[int, ...], count: int, where: str, *, most: bool = 
 class _Data:
     """The elements of a tensor's data: numbers, or rows of equal length."""
 
-    def __init__(self, array: Array, dtype: np.dtype[Any]) -> None:
+    def __init__(self, array: Array, dtype: np.dtype[Any], *, nullable: bool) -> None:
         self.dtype = dtype
+        self.nullable = nullable
+        self.counted = True
         self.replaces = dtype.kind == "b" and array.checked
         first = array.text.find(b"]", array.start, array.stop)
         self.end = b"" if first < 0 else b"]"
@@ -183,26 +209,50 @@ class _Data:
         if self.replaces:
             piece = piece.replace(b"true", b"1").replace(b"false", b"0")
         found = json_bulk.rows(piece, self.width) if self.end else json_bulk.numbers(piece)
-        if found is None:
+        try:
+            return None if found is None else fitted(found, self.dtype)
+        except ValueError:
             return None
-        if self.dtype.kind == "f":
-            return _rounded(found, self.dtype)
-        return found if _fits(found, self.dtype).all() else None
 
     def strict(self, element: Any, where: Where) -> list[float]:
         """Read a number, or numbers that are nested in any way."""
         if isinstance(element, list):
             inside = enumerate(element)
             return [number for i, item in inside for number in self.strict(item, (place(where), i))]
-        if self.dtype.kind == "b" and isinstance(element, bool):
-            return [float(element)]
-        value = json_strict.number(element, where)
-        if self.dtype.kind == "f":
-            return [float(_rounded(np.float64(value), self.dtype))]
-        limits = _limits(self.dtype)
-        if not (limits[0] <= element <= limits[1] and element == int(element)):
-            _refuse(element, self.dtype, where)
-        return [value]
+        if element is None and self.nullable:
+            return [math.nan]
+        return [from_json_value(element, self.dtype, where)]
+
+
+def from_json_value(value: Any, dtype: np.dtype[Any], where: Where) -> float:
+    """Read one number of a tensor.
+
+    Raises:
+        InvalidInput: it is not a number, or does not fit the tensor's type.
+    """
+    if dtype.kind == "b" and isinstance(value, bool):
+        return float(value)
+    number = json_strict.number(value, where)
+    if dtype.kind == "f":
+        return float(_rounded(np.float64(number), dtype))
+    limits = _limits(dtype)
+    if not (limits[0] <= value <= limits[1] and value == int(value)):
+        _refuse(value, dtype, where)
+    return number
+
+
+def fitted(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Return numbers as a tensor's type has them; a NaN stays one.
+
+    Raises:
+        ValueError: one does not fit.
+    """
+    if dtype.kind == "f":
+        return _rounded(values, dtype)
+    fits = _fits(values, dtype)
+    if not fits.all() and not (fits | np.isnan(values)).all():
+        raise ValueError(dtype.name)
+    return values
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
@@ -229,8 +279,8 @@ def _rounded(values: Any, dtype: np.dtype[Any]) -> Any:
         return values.astype(dtype).astype(np.float64)
 
 
-def matrix(tensors: Sequence[Tensor], names: Sequence[str]) -> NDArray[np.float64]:
-    """Put the inputs together to shape (n, d), the features in the order of ``names``.
+def matrix(tensors: Sequence[Tensor], inputs: Inputs) -> NDArray[np.float64]:
+    """Put the tensors together to shape (n, d), the features in the model's order.
 
     A sole tensor of shape (n, d) may have any name.
 
@@ -239,17 +289,34 @@ def matrix(tensors: Sequence[Tensor], names: Sequence[str]) -> NDArray[np.float6
     """
     for i, tensor in enumerate(tensors):
         check_count(tensor.shape, tensor.values.size, f"inputs[{i}]")
-    sole = len(tensors) == 1 and (tensors[0].name == INPUT or tensors[0].shape[1:] == (len(names),))
-    X = _whole(tensors[0], len(names)) if sole else _columns(tensors, names)
+    sole = is_whole([(tensor.name, tensor.shape) for tensor in tensors], inputs.width)
+    X = _whole(tensors[0], inputs) if sole else _columns(tensors, inputs.names)
     if not len(X):
         raise InvalidInput("inputs[0]: expected at least one row, got none")
     return X
 
 
-def _whole(tensor: Tensor, width: int) -> NDArray[np.float64]:
+def is_whole(heads: Sequence[tuple[str, tuple[int, ...]]], width: int) -> bool:
+    """Return whether tensors, by their names and shapes, are one of all ``width`` features."""
+    return len(heads) == 1 and (heads[0][0] == INPUT or heads[0][1][1:] == (width,))
+
+
+def _whole(tensor: Tensor, inputs: Inputs) -> NDArray[np.float64]:
+    width = inputs.width
     if tensor.shape[1:] != (width,) and (width, len(tensor.shape)) != (1, 1):
         raise InvalidInput(f"inputs[0].shape: expected [n, {width}], got {list(tensor.shape)}")
-    return tensor.values.reshape(-1, width)
+    X = tensor.values.reshape(-1, width)
+    if inputs.plain or width == 1:
+        return X
+    numbers = [
+        columns.of_numbers(one, values, partial(_place, one.name))
+        for one, values in zip(inputs, X.T, strict=True)
+    ]
+    return np.stack(numbers, axis=1)
+
+
+def _place(name: str, row: int) -> str:
+    return f"inputs[0][{row}], {name}"
 
 
 def _columns(tensors: Sequence[Tensor], names: Sequence[str]) -> NDArray[np.float64]:

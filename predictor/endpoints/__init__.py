@@ -1,1 +1,1 @@
-"""One module for each protocol: reads a request into rows, and writes values as a response."""
+"""One module for each protocol: native, V1, V2, feedback, health, repository; and which path is whose."""

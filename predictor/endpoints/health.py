@@ -58,14 +58,14 @@ def metadata(service: InferenceService, _request: Request) -> Response:
         Unavailable: no model is loaded.
     """
     handle = service.handle
-    scorer = handle.require().scorer
+    model = handle.require().model
     return Response.of(
         {
             "name": handle.name,
             "versions": [handle.version] if handle.version else [],
             "platform": PLATFORM,
-            "inputs": tensors.inputs(scorer.width),
+            "inputs": tensors.metadata(model.inputs),
             "outputs": tensors.outputs(),
-            "parameters": {"features": scorer.names},
+            "parameters": {"features": model.names},
         }
     )

@@ -6,18 +6,19 @@ goes on, so that one bad record does not end a connection that is open for hours
 
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows, json_small
+from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
 from predictor.messages import Principal, request_id
 from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
 _BYTES_AT_ONCE = 2**16
+"""Fewer if predictions take longer than reading."""
 _RECORDS_AT_ONCE = 128
 """Records that are read one by one, because one of them may be malformed, before others have their turn."""
 
@@ -47,10 +48,11 @@ class Records:
     ) -> None:
         self.service = service
         self.principal = principal
-        self.scorer = service.handle.require().scorer
+        self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
         self.name = request_id(name)
         self.count = 0
+        self._at_once = int(_BYTES_AT_ONCE / max(1.0, self.model.cost))
         self._rest = bytearray()
 
     @property
@@ -83,7 +85,7 @@ class Records:
         """Answer whole lines."""
         start = 0
         while start < len(text):
-            end = text.rfind(b"\n", start, start + _BYTES_AT_ONCE) + 1 or text.find(b"\n", start) + 1
+            end = text.rfind(b"\n", start, start + self._at_once) + 1 or text.find(b"\n", start) + 1
             part, start = text[start:end], end
             values = self._plain(part)
             if values is None:
@@ -104,30 +106,25 @@ class Records:
         brace, none is inside a record, and with as many records as lines each line has one.
         """
         text = text.replace(b"\r\n", b"\n")
-        names, count = self.scorer.names, text.count(b"\n")
+        count, decoders = text.count(b"\n"), json_small.decoders(self.model.inputs)
         if text.count(b"}\n{") != count - 1 or len(text) > _BYTES_AT_ONCE:
             return None
         try:
-            records = json_small.decoders(len(names)).records(text)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        X = json_small.table([record.instance for record in records], names)
-        if X is None or len(X) != count:
-            return None
-        try:
-            return self._predict(X, count)
-        except InvalidInput:
+            check_utf8(text)
+            X = decoders.table([record.instance for record in decoders.records(text)])
+            return None if X is None or len(X) != count else self._predict(X, count)
+        except json_small.REFUSED:
             return None
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-        values = self.scorer.rows(X)
+        values = self.model.rows(X)
         self.service.record_rows(self.name, self.principal, X, values, self.count)
         self.count += count
         return values
 
     def _one(self, line: bytes) -> bytes:
         try:
-            X = np.array([json_rows.instance(line, self.scorer.names)], dtype=np.float64)
+            X = np.array([json_rows.instance(line, self.model.inputs)], dtype=np.float64)
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple, NoReturn
+from urllib.parse import parse_qsl
 
 from predictor.endpoints import feedback, health, native, repository, v1, v2
 from predictor.endpoints.small_json import SmallJson, SmallReader
@@ -27,12 +28,14 @@ class Route(NamedTuple):
         handlers: a function for each method; empty for a path that does not exist.
         scope: what a credential must grant.
         small: a quicker reader of the plainest bodies of its POST.
+        takes_records: whether a POST can be a stream of records (NDJSON).
     """
 
     endpoint: str
     handlers: Mapping[str, Handler]
     scope: Scope = "public"
     small: SmallReader | None = None
+    takes_records: bool = False
 
     def handler(self, method: str) -> Handler:
         """Return the function for a method; HEAD is answered as GET, without the body."""
@@ -78,7 +81,7 @@ class Routes:
             "/openapi.json": get("openapi", site.openapi),
             "/docs": get("docs", site.docs),
             "/metrics": get("metrics", metrics.scrape),
-            "/stream": post("stream", native.stream, small=small.stream),
+            "/stream": post("stream", native.stream, small=small.stream)._replace(takes_records=True),
             "/batch": post("batch", native.batch, small=small.batch),
             "/feedback": post("feedback", feedback.record, "feedback"),
             "/v1/models": get("metadata", partial(health.models, service)),
@@ -108,12 +111,18 @@ class Routes:
         self.exact |= {f"/v1/models/{name}{verb or ''}": route for verb, route in self.v1.items()}
         self.exact |= {f"/v2/models/{name}{verb or ''}": route for verb, route in self.v2.items()}
 
-    def find(self, path: str) -> Route:
+    def find(self, path: str, query: bytes = b"") -> Route:
         """Return the route of a decoded path; one that answers 404 for an unknown path.
 
         A slash at the end makes no difference.
+
+        Args:
+            path: the path.
+            query: what follows it after a question mark; only ``interval`` means anything.
         """
         path = path.removesuffix("/") or "/"
+        if query and path.startswith(("/stream", "/batch")) and (interval := interval_of(query)):
+            return self._with_intervals(path, interval)
         if route := self.exact.get(path):
             return route
         if path.startswith("/stream/"):
@@ -130,6 +139,13 @@ class Routes:
             return self._of_model(self.repository[found["verb"]], found["model"])
         return Route("unknown", {})
 
+    def _with_intervals(self, path: str, interval: str) -> Route:
+        """Return the route of a path of the native endpoints, whose responses have intervals."""
+        route = self.find(path)
+        native_handlers: Mapping[str, Callable[..., Response]] = route.handlers
+        handlers = {method: partial(found, interval=interval) for method, found in native_handlers.items()}
+        return route._replace(handlers=handlers, small=None, takes_records=False)
+
     def _of_model(self, route: Route, model: str, version: str | None = None) -> Route:
         """Return the same route where model and version are served here; else one that says so."""
         try:
@@ -137,6 +153,12 @@ class Routes:
         except NotFound as error:
             return route._replace(handlers=dict.fromkeys(route.handlers, partial(_refuse, str(error))))
         return route
+
+
+def interval_of(query: bytes) -> str:
+    """Return the last value of ``interval`` in a query; empty without one."""
+    values = [value for name, value in parse_qsl(query.decode("latin-1")) if name == "interval"]
+    return values[-1] if values else ""
 
 
 def check_model(service: InferenceService, model: str, version: str | None = None) -> None:

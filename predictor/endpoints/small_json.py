@@ -9,22 +9,20 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from orjson import dumps
 
 from predictor.codecs import json_small
+from predictor.codecs.cost import INLINE_BYTES
+from predictor.codecs.json_small import REFUSED, infer
 from predictor.codecs.json_small import SMALL as SMALL
-from predictor.codecs.json_small import Decoders, infer
+from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 
 Rows = Sequence[Sequence[float]]
 Found = tuple[bytes, Rows, Sequence[float], str | None] | None
 """The body of a response, the rows, their predictions, and the id that the request gives itself, if any."""
 
 SmallReader = Callable[[bytes], Found]
-
-_REFUSED = (msgspec.DecodeError, RecursionError)
 
 
 class SmallJson:
@@ -33,7 +31,9 @@ class SmallJson:
     def __init__(self, handle: ModelHandle) -> None:
         self.handle = handle
         self._loaded: LoadedModel | None = None
-        self._decoders: Decoders
+        self._instance: Callable[[bytes], Any]
+        self._instances: Callable[[bytes], Any]
+        self._row: Callable[[Any], Sequence[float]]
 
     def stream(self, body: bytes) -> Found:
         """Answer ``{"instance": x}``."""
@@ -42,14 +42,12 @@ class SmallJson:
             self._renew(loaded)
         if loaded is None:
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         try:
-            row = json_small.row(self._decoders.instance(body).instance, scorer.names)
-        except _REFUSED:
+            row = self._row(self._instance(body).instance)
+        except REFUSED:
             return None
-        if row is None:
-            return None
-        value = scorer.row(row)
+        value = model.row(row)
         # cheaper than a call of isfinite, and not true of infinities and NaN alone
         return (b'{"prediction":%b}' % dumps(value), (row,), (value,), None) if value - value == 0 else None
 
@@ -61,12 +59,10 @@ class SmallJson:
         if loaded is None:
             return None
         try:
-            instances = self._decoders.instances(body).instances
-        except _REFUSED:
+            rows = list(map(self._row, self._instances(body).instances))
+        except REFUSED:
             return None
-        scorer = loaded.scorer
-        rows: list[Any] = [json_small.row(instance, scorer.names) for instance in instances]
-        values = None if None in rows else self._predict(scorer, rows)
+        values = self._predict(loaded.model, rows)
         return None if values is None else (b'{"predictions":%b}' % dumps(values), rows, values, None)
 
     def infer(self, body: bytes) -> Found:
@@ -74,16 +70,22 @@ class SmallJson:
         loaded = self.handle.loaded
         try:
             request = infer(body)
-        except _REFUSED:
+        except REFUSED:
             return None
         (tensor,) = request.inputs
         rows, width = tensor.shape
         data = tensor.data
-        if loaded is None or width != loaded.scorer.width or rows < 0 or rows * width != len(data):
+        if (
+            loaded is None
+            or not loaded.model.plain
+            or width != loaded.model.width
+            or rows < 0
+            or rows * width != len(data)
+        ):
             return None
-        scorer = loaded.scorer
+        model = loaded.model
         table = [data[start : start + width] for start in range(0, len(data), width)]
-        values = self._predict(scorer, table)
+        values = self._predict(model, table)
         if values is None:
             return None
         content = b'%b%b,"outputs":[{"name":"predictions","shape":[%d],"datatype":"FP64","data":%b}]}' % (
@@ -94,11 +96,11 @@ class SmallJson:
         )
         return content, table, values, request.id
 
-    def _predict(self, scorer: Scorer, rows: Rows) -> list[float] | None:
-        """Return predictions; None if there are none, too many, or any that is not finite."""
-        if not 0 < len(rows) <= self.handle.max_rows:
+    def _predict(self, model: Model, rows: Rows) -> list[float] | None:
+        """Return predictions; None if there are none, one is not finite, or they would take too long here."""
+        if not 0 < len(rows) <= self.handle.max_rows or model.cost * len(rows) > INLINE_BYTES:
             return None
-        values = [scorer.row(row) for row in rows]
+        values = model.few(rows)
         total = sum(values)
         return values if total - total == 0 else None
 
@@ -106,7 +108,8 @@ class SmallJson:
         """Take the decoders for another model."""
         self._loaded = loaded
         if loaded is not None:
-            self._decoders = json_small.decoders(loaded.scorer.width)
+            decoders = json_small.decoders(loaded.model.inputs)
+            self._instance, self._instances, self._row = decoders.instance, decoders.instances, decoders.row
 
 
 @lru_cache(maxsize=1)

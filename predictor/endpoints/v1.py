@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows
 from predictor.codecs.cost import require_cheap
+from predictor.errors import NotSupported
 from predictor.messages import JSON, Request, Response
-from predictor.model.scorer import Scorer
+from predictor.model.base import Model
 from predictor.service.inference import InferenceService
 
 _ROWS_AT_ONCE = 4096
@@ -24,16 +25,22 @@ def predict(service: InferenceService, request: Request) -> Response:
     """Answer ``POST /v1/models/M:predict``."""
     handle = service.handle
     request.headers.require(JSON)
-    X = json_rows.v1(request, handle.require().scorer.names, handle.check_rows)
+    X = json_rows.v1(request, handle.require().model.inputs, handle.check_rows)
     return Response(json_output.predictions(service.predict(request, X)), rows=len(X))
 
 
 def explain(service: InferenceService, request: Request) -> Response:
-    """Answer ``POST /v1/models/M:explain`` with each prediction's intercept and contributions."""
-    scorer = service.handle.require().scorer
+    """Answer ``POST /v1/models/M:explain`` with each prediction's intercept and contributions.
+
+    Raises:
+        NotSupported: the kind of model has no exact explanation.
+    """
+    model = service.handle.require().model
+    if not model.explains:
+        raise NotSupported(f"a model of the kind {model.kind} has no exact explanation of its predictions")
     request.headers.require(JSON)
     check_rows = partial(service.handle.check_rows, share=_SHARE)
-    X = json_rows.v1(request, scorer.names, check_rows)
+    X = json_rows.v1(request, model.inputs, check_rows)
     check_rows(len(X))
     require_cheap(_COST * (len(X) + X.size), inline=request.inline)
     predictions = service.predict(request, X)
@@ -41,20 +48,20 @@ def explain(service: InferenceService, request: Request) -> Response:
     for start in range(0, len(X), _ROWS_AT_ONCE):
         request.checkpoint()
         rows = slice(start, start + _ROWS_AT_ONCE)
-        parts.append(orjson.dumps(explanations(scorer, X[rows], predictions[rows]))[1:-1])
+        parts.append(orjson.dumps(explanations(model, X[rows], predictions[rows]))[1:-1])
     return Response(b'{"explanations":[%b]}' % b",".join(parts), rows=len(X))
 
 
 def explanations(
-    scorer: Scorer, X: NDArray[np.float64], predictions: NDArray[np.float64]
+    model: Model, X: NDArray[np.float64], predictions: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
     """Return for each row the prediction, and the intercept and contributions that add up to it."""
-    contributions = scorer.contributions(X).tolist()
+    contributions = model.contributions(X).tolist()
     return [
         {
             "prediction": prediction,
-            "intercept": scorer.intercept,
-            "contributions": dict(zip(scorer.names, row, strict=True)),
+            "intercept": model.intercept,
+            "contributions": dict(zip(model.names, row, strict=True)),
         }
         for prediction, row in zip(predictions.tolist(), contributions, strict=True)
     ]

@@ -14,12 +14,13 @@ import orjson
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from predictor.codecs import json_document, json_output, json_strict, tensors
+from predictor.codecs import json_document, json_output, json_strict, tensors, typed_tensors
 from predictor.codecs.cost import require_cheap
 from predictor.codecs.json_document import ABSENT, Document
 from predictor.codecs.tensors import Tensor
 from predictor.errors import InvalidInput
 from predictor.messages import BINARY, JSON, Request, Response
+from predictor.model.inputs import Input
 from predictor.service.inference import InferenceService
 from predictor.wording import plural, shown
 
@@ -67,8 +68,8 @@ def predict(service: InferenceService, request: Request, inputs: Sequence[Tensor
         TooLarge: too many rows.
         Unavailable: the model is not loaded.
     """
-    names = service.handle.require().scorer.names
-    return service.predict(request, tensors.matrix(inputs, names))
+    model = service.handle.require().model
+    return service.predict(request, tensors.matrix(inputs, model.inputs))
 
 
 def check_outputs(names: Sequence[str]) -> str:
@@ -119,7 +120,12 @@ class _InferRequest:
             raise InvalidInput('the key "inputs" is missing')
         items = json_document.objects(_TENSORS, found.inputs, "inputs")
         self._check_count(len(items))
-        self.inputs = [self._tensor(item, f"inputs[{i}]") for i, item in enumerate(items)]
+        heads = [_head(item, f"inputs[{i}]") for i, item in enumerate(items)]
+        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
+        self.inputs = [
+            self._tensor(item, *head, one, f"inputs[{i}]")
+            for i, (item, head, one) in enumerate(zip(items, heads, held, strict=True))
+        ]
         if self._raw:
             raise InvalidInput(f"the tensors leave {plural(len(self._raw), 'byte')} of the body")
         self.id = _value(found.id, "id")
@@ -130,27 +136,34 @@ class _InferRequest:
         self.output = self._output(_value(found.outputs, "outputs"))
 
     def _check_count(self, count: int) -> None:
-        most = self._service.handle.require().scorer.width
+        most = self._service.handle.require().model.width
         if count > most + _MORE_TENSORS:
             raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {count}")
         require_cheap(_COST * count, inline=self._request.inline)
 
-    def _tensor(self, item: _Tensor, where: str) -> Tensor:
-        name = _value(item.name, f"{where}.name")
-        if not isinstance(name, str):
-            raise InvalidInput(f"{where}.name: expected a string, got {json_strict.describe(name)}")
-        shape = tensors.shape(_value(item.shape, f"{where}.shape"), f"{where}.shape")
-        dtype = tensors.datatype(_value(item.datatype, f"{where}.datatype"), f"{where}.datatype")
-        check_rows = self._service.handle.check_rows
+    def _tensor(
+        self, item: _Tensor, name: str, shape: tuple[int, ...], one: Input | None, where: str
+    ) -> Tensor:
+        """Read a tensor of one input, or of all of them."""
+        dtype = tensors.datatype(_value(item.datatype, f"{where}.datatype"), f"{where}.datatype", one)
+        check_rows, request = self._service.handle.check_rows, self._request
         if item.data is not ABSENT:
             array = self._document.array(item.data, f"{where}.data")
-            values = tensors.from_json(array, dtype, shape, where, self._request, check_rows)
+            if one is not None:
+                values = typed_tensors.from_json(array, one, dtype, where, request, check_rows)
+            else:
+                nullable = not self._service.handle.require().model.inputs.plain
+                values = tensors.from_json(array, dtype, shape, where, request, check_rows, nullable=nullable)
             return Tensor(name, shape, values)
         size = _parameters(item.parameters, f"{where}.parameters").binary_data_size
         if size is ABSENT:
             raise InvalidInput(f"{where}: neither data nor parameters.binary_data_size is given")
         content = self._take(size, f"{where}.parameters.binary_data_size")
-        check_rows(len(content) // dtype.itemsize // tensors.columns(shape))
+        if one is not None:
+            return Tensor(
+                name, shape, typed_tensors.from_bytes(content, one, dtype, where, request, check_rows)
+            )
+        check_rows(len(content) // dtype.itemsize // tensors.row_size(shape))
         return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
 
     def _take(self, value: Raw, where: str) -> memoryview:
@@ -190,6 +203,14 @@ def _split(request: Request) -> tuple[bytes | bytearray, memoryview]:
         wrong = f"{shown(given.decode('latin-1'))} is not a length within {plural(len(body), 'byte')}"
         raise InvalidInput(f"Inference-Header-Content-Length: {wrong}")
     return body[:length], memoryview(body)[length:]
+
+
+def _head(item: _Tensor, where: str) -> tuple[str, tuple[int, ...]]:
+    """Return the name and the shape of a tensor."""
+    name = _value(item.name, f"{where}.name")
+    if not isinstance(name, str):
+        raise InvalidInput(f"{where}.name: expected a string, got {json_strict.describe(name)}")
+    return name, tensors.shape(_value(item.shape, f"{where}.shape"), f"{where}.shape")
 
 
 def _parameters(value: Raw, where: str) -> _Parameters:

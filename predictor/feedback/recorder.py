@@ -1,7 +1,8 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, who asked, the time, the model's version, the features and the prediction. A file
+index in it, who asked, the time, the model's version, the features and the prediction. A category is its
+name, null if the model does not know it, and what stands for a missing value is in its place. A file
 ``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value. Columns other
 than the features begin with an underscore.
 
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.store import Put
 from predictor.model.artifact import reserved_names
+from predictor.model.inputs import Input, Inputs
 
 MAX_LABELS = 100_000
 """How many requests one body of ground truth may label."""
@@ -58,7 +60,7 @@ class Predicted(NamedTuple):
         id: the request's id.
         principal: the name of who asked; empty for whoever sent no credential.
         seconds: when they were predicted, since 1970.
-        names: of the features.
+        inputs: of the model.
         version: the model's version.
         rows: shape (n, d), as an array or, of a small request, as sequences.
         values: their predictions, shape (n,), likewise.
@@ -68,7 +70,7 @@ class Predicted(NamedTuple):
     id: str
     principal: str
     seconds: float
-    names: tuple[str, ...]
+    inputs: Inputs
     version: str
     rows: Rows
     values: Values
@@ -79,7 +81,7 @@ class Predicted(NamedTuple):
         """About how many bytes it takes in memory."""
         if isinstance(self.rows, np.ndarray):
             return self.rows.nbytes + np.asarray(self.values).nbytes + _ITEM_BYTES
-        return len(self.values) * (len(self.names) + 1) * _NUMBER_BYTES + _ITEM_BYTES
+        return len(self.values) * (self.inputs.width + 1) * _NUMBER_BYTES + _ITEM_BYTES
 
 
 class GroundTruth(NamedTuple):
@@ -122,7 +124,7 @@ class Recorder:
         self._put = put
         self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
         self._numbers = count()
-        self._recordable: tuple[tuple[str, ...], bool] = ((), True)
+        self._recordable: tuple[Inputs, bool] = (Inputs(), True)
         self.predictions = BatchWriter[Predicted]("predictions", self._write_predictions, limit, seconds)
         self.ground_truth = BatchWriter[GroundTruthRequest](
             "truths", self._write_ground_truth, limit, min(0.2, seconds)
@@ -130,10 +132,10 @@ class Recorder:
 
     def record_predictions(self, item: Predicted) -> None:
         """Record predictions. Without room, or with reserved feature names, they are only counted as lost."""
-        names, recordable = self._recordable
-        if item.names is not names:
-            recordable = _check_names(item.names)
-            self._recordable = item.names, recordable
+        inputs, recordable = self._recordable
+        if item.inputs is not inputs:
+            recordable = _check_names(item.inputs.names)
+            self._recordable = item.inputs, recordable
         if recordable:
             self.predictions.offer(item, item.size)
         else:
@@ -157,8 +159,8 @@ class Recorder:
 
     def _write_predictions(self, batch: list[Predicted]) -> None:
         # A reloaded model may have other features; they go to a file of their own.
-        for names, items in groupby(batch, key=attrgetter("names")):
-            self._write("predictions", _prediction_columns(names, list(items)))
+        for inputs, items in groupby(batch, key=attrgetter("inputs")):
+            self._write("predictions", _prediction_columns(inputs, list(items)))
 
     def _write_ground_truth(self, batch: list[GroundTruthRequest]) -> None:
         labels = [label for item in batch for label in item.labels]
@@ -205,7 +207,7 @@ def _check_names(names: tuple[str, ...]) -> bool:
     return not reserved
 
 
-def _prediction_columns(names: Sequence[str], items: Sequence[Predicted]) -> dict[str, Any]:
+def _prediction_columns(inputs: Inputs, items: Sequence[Predicted]) -> dict[str, Any]:
     lengths = [len(item.values) for item in items]
     rows = _join([item.rows for item in items])
     return {
@@ -214,9 +216,17 @@ def _prediction_columns(names: Sequence[str], items: Sequence[Predicted]) -> dic
         "_principal": _repeat([item.principal for item in items], lengths),
         "_time": _microseconds([item.seconds for item in items], lengths),
         "_version": _repeat([item.version for item in items], lengths),
-        **{name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(names)},
+        **{one.name: _values(one, rows[:, i]) for i, one in enumerate(inputs)},
         "_prediction": _join([item.values for item in items]),
     }
+
+
+def _values(one: Input, numbers: NDArray[np.float64]) -> Any:
+    """Return the values of an input, as training reads them, from their numbers of shape (n,)."""
+    if one.type == "category":
+        # The number of an unknown category is -1.
+        return np.array([*one.categories, None], object)[numbers.astype(np.int64)].tolist()
+    return numbers == 1 if one.type == "boolean" else np.ascontiguousarray(numbers)
 
 
 def _join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:

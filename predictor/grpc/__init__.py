@@ -1,1 +1,1 @@
-"""gRPC: the Open Inference Protocol V2 on its own servicer."""
+"""gRPC: the Open Inference Protocol (V2), health checks and reflection, within the limits."""

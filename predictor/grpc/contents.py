@@ -1,6 +1,7 @@
 """The numbers of the typed tensors of an inference request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ from google.protobuf.message import DecodeError
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from numpy.typing import NDArray
 
-from predictor.codecs import tensors
+from predictor.codecs import tensors, typed_tensors
 from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput
-from predictor.grpc.wire import Runs, header
+from predictor.grpc.wire import TEXT_TAG, TEXTS, Runs, header
 from predictor.messages import Request
+from predictor.model.inputs import Input
 
 _FIELDS = {
     "BOOL": 1,
@@ -26,8 +28,9 @@ _FIELDS = {
     "UINT64": 5,
     "FP32": 6,
     "FP64": 7,
+    tensors.BYTES: TEXTS,
 }
-"""The field of ``InferTensorContents`` with the numbers of a datatype; FP16 has none."""
+"""The field of ``InferTensorContents`` with the values of a datatype; FP16 has none."""
 
 _FIXED = {6: "<f4", 7: "<f8"}
 _INTEGERS = {1: "<u1", 2: "<i4", 3: "<i8", 4: "<u4", 5: "<u8"}
@@ -35,11 +38,13 @@ _NAMES = {field.number: field.name for field in pb.InferTensorContents.DESCRIPTO
 _PIECE = 2**16
 """Bytes of varints that are decoded at once: the decoder holds the interpreter's lock for 2 ms."""
 _LONGEST_VARINT = 10
+_VARINT_BITS = 70
 
 
 def numbers(
     item: pb.ModelInferRequest.InferInputTensor,
     runs: Runs,
+    one: Input | None,
     where: str,
     request: Request,
     check: Callable[[int], None],
@@ -47,18 +52,30 @@ def numbers(
     """Return the numbers of a typed tensor, of shape (n,).
 
     Args:
-        item: the tensor, with the numbers that the generated parser has read.
+        item: the tensor, with the values that the generated parser has read.
         runs: those that it has not.
+        one: the input that it holds; None if it holds all of them.
         where: the tensor's place, for messages.
         request: the request, for its deadline.
         check: is called with n before that many are decoded.
 
     Raises:
-        InvalidInput: malformed numbers, numbers in the field of another type, or that do not fit the type.
-        TooCostly: so many integers would take too long on the event loop.
+        InvalidInput: malformed values, values in the field of another type, or that do not fit the type.
+        TooCostly: so many integers or texts would take too long on the event loop.
     """
-    dtype = tensors.datatype(item.datatype, f"{where}.datatype")
+    dtype = tensors.datatype(item.datatype, f"{where}.datatype", one)
     where = f"{where}.contents"
+    expected = _field(item, runs, where)
+    if one is None:
+        return _numbers(item, runs, expected, dtype, where, request, check)
+    if expected == TEXTS:
+        content, places = _texts(item, runs, request)
+        return typed_tensors.from_texts(content, places, one, where, request, check)
+    return typed_tensors.numbers(_numbers(item, runs, expected, dtype, where, request, check), one, where)
+
+
+def _field(item: pb.ModelInferRequest.InferInputTensor, runs: Runs, where: str) -> int:
+    """Return the number of the field that holds the values of a tensor, according to its datatype."""
     expected = _FIELDS.get(item.datatype)
     for number in [field.number for field, _ in item.contents.ListFields()] + list(runs):
         if number != expected:
@@ -66,8 +83,20 @@ def numbers(
             raise InvalidInput(f"{where}: {item.datatype} needs {use}, got {_NAMES[number]}")
     if expected is None:
         raise InvalidInput(f"{where}: {item.datatype} needs raw_input_contents")
+    return expected
+
+
+def _numbers(
+    item: pb.ModelInferRequest.InferInputTensor,
+    runs: Runs,
+    expected: int,
+    dtype: np.dtype[Any],
+    where: str,
+    request: Request,
+    check: Callable[[int], None],
+) -> NDArray[np.float64]:
     if not runs:
-        return tensors.from_numbers(list(getattr(item.contents, _NAMES[expected])), dtype, where)
+        return tensors.from_numbers(_parsed(item.contents, expected), dtype, where)
     if expected in _FIXED:
         parts = [tensors.from_numbers(_fixed(run, expected), dtype, where) for run in runs[expected]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -79,6 +108,40 @@ def numbers(
             found[done : done + len(piece)] = tensors.from_numbers(piece, dtype, where, done)
             done += len(piece)
     return found
+
+
+def _texts(
+    item: pb.ModelInferRequest.InferInputTensor, runs: Runs, request: Request
+) -> tuple[memoryview, Iterable[tuple[int, int]]]:
+    """Return bytes, and where in them each text begins and how long it is."""
+    if not runs:
+        texts = list(item.contents.bytes_contents)
+        lengths = list(map(len, texts))
+        return memoryview(b"".join(texts)), zip(accumulate(lengths, initial=0), lengths, strict=False)
+    content = runs[TEXTS][0] if len(runs[TEXTS]) == 1 else memoryview(b"".join(runs[TEXTS]))
+    require_cheap(len(content), inline=request.inline)
+    return content, _text_fields(content)
+
+
+def _text_fields(content: memoryview) -> Iterator[tuple[int, int]]:
+    position, end = 0, len(content)
+    while position < end:
+        if content[position] != TEXT_TAG:
+            raise InvalidInput("malformed message: bytes_contents together with other values")
+        start, length, shift, byte = position + 1, 0, 0, 128
+        while byte > 127 and start < end and shift < _VARINT_BITS:
+            byte, start = content[start], start + 1
+            length |= (byte & 127) << shift
+            shift += 7
+        position = start + length
+        if byte > 127 or position > end:
+            raise InvalidInput("malformed message")
+        yield start, length
+
+
+def _parsed(contents: pb.InferTensorContents, number: int) -> NDArray[Any]:
+    values = getattr(contents, _NAMES[number])
+    return np.fromiter(values, _FIXED.get(number) or _INTEGERS[number], len(values))
 
 
 def _fixed(run: memoryview, number: int) -> NDArray[np.float64]:
@@ -98,8 +161,7 @@ def _varints(run: memoryview, number: int, request: Request) -> Iterator[NDArray
         while bytes(run[stop - 1 : stop]) > b"\x7f" and stop < start + _PIECE + _LONGEST_VARINT:
             stop += 1
         piece = parse(pb.InferTensorContents, header(number, len(run[start:stop])) + run[start:stop])
-        values = getattr(piece, _NAMES[number])
-        yield np.fromiter(values, _INTEGERS[number], len(values))
+        yield _parsed(piece, number)
         start = stop
 
 

@@ -7,7 +7,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.errors import NotFound, PredictorError
+from predictor.errors import NotFound, Overloaded, PredictorError
 from predictor.grpc.contents import parse
 from predictor.grpc.slots import ReadSlots
 from predictor.messages import Request, Response
@@ -16,6 +16,7 @@ from predictor.service.inference import InferenceService
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 INFERENCE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 _WATCH_SECONDS = 1.0
+_MOST_WATCHES = 256
 
 
 def check(service: InferenceService, request: Request) -> Response:
@@ -36,16 +37,23 @@ class Watch:
     def __init__(self, service: InferenceService, slots: ReadSlots) -> None:
         self.service = service
         self.slots = slots
+        self.count = 0
 
     async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> None:
         """Send the status until the client or the server ends."""
-        ending = self.service.ending
+        self.count += 1
         try:
+            if self.count > _MOST_WATCHES:
+                raise Overloaded("too many clients watch the health of this server")
             message = await self.slots.read(context.read)
-            name = parse(health_pb2.HealthCheckRequest, message or b"").service
+            await self._watch(parse(health_pb2.HealthCheckRequest, message or b"").service, context)
         except PredictorError as error:
             await context.abort(grpc.StatusCode[error.grpc_code], str(error))
-        sent = b""
+        finally:
+            self.count -= 1
+
+    async def _watch(self, name: str, context: grpc.aio.ServicerContext) -> None:
+        ending, sent = self.service.ending, b""
         while not ending.is_set():
             status = _status(self.service, name)
             if status != sent:

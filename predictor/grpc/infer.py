@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from numpy.typing import NDArray
 
-from predictor.codecs import tensors
+from predictor.codecs import tensors, typed_tensors
 from predictor.codecs.cost import INLINE_BYTES, require_cheap
 from predictor.codecs.tensors import Tensor
 from predictor.endpoints import v2
@@ -15,6 +16,7 @@ from predictor.errors import InvalidInput
 from predictor.grpc import contents
 from predictor.grpc.wire import Message, Runs, header
 from predictor.messages import Request, Response
+from predictor.model.inputs import Input
 from predictor.service.inference import InferenceService
 
 Raw = Sequence[bytes | memoryview]
@@ -45,9 +47,26 @@ def infer(service: InferenceService, request: Request) -> Response:
     if content is None:
         if raw and len(raw) != len(message.inputs):
             raise InvalidInput(f"raw_input_contents: expected {len(message.inputs)} tensors, got {len(raw)}")
-        read = [
-            _tensor(service, request, item, runs[i] if runs else {}, raw[i] if raw else None, f"inputs[{i}]")
+        # Three sizes are enough to refuse: a hostile shape can have millions.
+        heads = [
+            (item.name, tensors.shape(list(item.shape[:3]), f"inputs[{i}].shape"))
             for i, item in enumerate(message.inputs)
+        ]
+        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
+        read = [
+            Tensor(
+                *head,
+                _values(
+                    service,
+                    request,
+                    item,
+                    runs[i] if runs else {},
+                    raw[i] if raw else None,
+                    one,
+                    f"inputs[{i}]",
+                ),
+            )
+            for i, (item, head, one) in enumerate(zip(message.inputs, heads, held, strict=True))
         ]
         content = np.asarray(v2.predict(service, request, read), "<f8").data.cast("B")
     # With feedback, the client needs the id that the rows are recorded under.
@@ -80,41 +99,44 @@ def _predict_row(
     loaded = service.handle.loaded
     if loaded is None or service.recorder or len(message.inputs) != 1:
         return None
-    item, scorer = message.inputs[0], loaded.scorer
-    if item.datatype != "FP64" or item.shape != [1, scorer.width]:
+    item, model = message.inputs[0], loaded.model
+    if not model.plain or item.datatype != "FP64" or item.shape != [1, model.width]:
         return None
     row: Sequence[float] = item.contents.fp64_contents
     if raw:
-        if len(raw) != 1 or len(raw[0]) != _DOUBLE * scorer.width or item.HasField("contents"):
+        if len(raw) != 1 or len(raw[0]) != _DOUBLE * model.width or item.HasField("contents"):
             return None
-        row = struct.unpack(f"<{scorer.width}d", raw[0])
-    if len(row) != scorer.width:
+        row = struct.unpack(f"<{model.width}d", raw[0])
+    if len(row) != model.width:
         return None
     service.handle.check_rows(1)
-    value = scorer.row(row)
+    value = model.row(row)
     return struct.pack("<d", value) if value - value == 0 else None
 
 
-def _tensor(
+def _values(
     service: InferenceService,
     request: Request,
     item: pb.ModelInferRequest.InferInputTensor,
     runs: Runs,
     raw: bytes | memoryview | None,
+    one: Input | None,
     where: str,
-) -> Tensor:
-    # Three sizes are enough to refuse: a hostile shape can have millions.
-    shape = tensors.shape(list(item.shape[:3]), f"{where}.shape")
+) -> NDArray[np.float64]:
+    """Read the values of a tensor of one input, or of all of them."""
+    width = 1 if one else service.handle.require().model.width
+
+    def check_rows(count: int) -> None:
+        service.handle.check_rows(count // width)
+
     if raw is None:
-        width = service.handle.require().scorer.width
-        values = contents.numbers(
-            item, runs, where, request, lambda count: service.handle.check_rows(count // width)
-        )
-    elif item.HasField("contents"):
+        return contents.numbers(item, runs, one, where, request, check_rows)
+    if item.HasField("contents"):
         raise InvalidInput(f"{where}.contents: not allowed together with raw_input_contents")
-    else:
-        values = tensors.from_bytes(raw, tensors.datatype(item.datatype, f"{where}.datatype"), where)
-    return Tensor(item.name, shape, values)
+    dtype = tensors.datatype(item.datatype, f"{where}.datatype", one)
+    if one is None:
+        return tensors.from_bytes(raw, dtype, where)
+    return typed_tensors.from_bytes(memoryview(raw), one, dtype, where, request, check_rows)
 
 
 def _write(

@@ -5,16 +5,19 @@ import contextlib
 import ctypes
 import logging
 from functools import partial
+from typing import Any
+from weakref import WeakSet
 
 import grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection
 
-from predictor.errors import InternalError, InvalidInput, TooLarge
-from predictor.grpc.health import HEALTH, INFERENCE, Watch
+from predictor.errors import ClientGone, InvalidInput, TooLarge
+from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
+from predictor.grpc.reflected import Reflection
 from predictor.grpc.slots import ReadSlots
 from predictor.messages import Response
-from predictor.service.inference import Call, InferenceService
+from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 from predictor.tls import Tls
 
@@ -26,11 +29,15 @@ _LONGEST_DETAILS = 1024
 
 _FAIR_SECONDS = 1.0
 """In this time 8 MiB arrive at 70 Mbit/s: a slower client is refused, but only while others wait."""
-_SMALL_SLOTS = 4
+_FEW_SMALL = 4
 _SMALL_FAIR_SECONDS = 0.1
 """A small message is sent together with its call, so it arrives in one round trip."""
 
 _ENDING_SECONDS = 0.1
+
+_CALL_BYTES = 2**14
+"""What a call takes beside its message and response, measured with calls whose responses are not read."""
+_LIFETIMES = 5
 
 _OPTIONS = {
     # What a client can send before its message is read: 4 MiB on one connection.
@@ -56,19 +63,27 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     here, its length is reserved, and later twice that of the response, which gRPC copies.
     """
     _share_memory()
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_fault)
+    log = logging.getLogger("grpc._cython.cygrpc")
+    log.addFilter(_is_fault)
+    log.debug = _note_refusal  # type: ignore[method-assign, assignment]
     settings = service.settings
     sent, received = (limit if limit > 0 else settings.max_body_bytes for limit in limits)
     # While gRPC makes a message of the pieces that it has received, both are in memory.
-    slots = max(2, settings.max_memory_bytes // (2 * received))
-    large = ReadSlots(slots, _FAIR_SECONDS, settings.read_seconds)
-    small = ReadSlots(_SMALL_SLOTS, _SMALL_FAIR_SECONDS, settings.read_seconds)
+    few = max(2, settings.max_memory_bytes // (2 * received))
+    large = ReadSlots(few, few, _FAIR_SECONDS, settings.read_seconds)
+    most = min(settings.max_connections, settings.max_memory_bytes // _CALL_BYTES)
+    small = ReadSlots(_FEW_SMALL, most, _SMALL_FAIR_SECONDS, settings.read_seconds)
     options = {
         **_OPTIONS,
         "grpc.max_send_message_length": sent,
         "grpc.max_receive_message_length": received,
+        # The only way to end the calls of a client that does not read. Others connect again.
+        "grpc.max_connection_age_ms": int(_LIFETIMES * settings.write_seconds * 1000),
+        "grpc.max_connection_age_grace_ms": int(
+            1000 * (settings.read_seconds + settings.answer_seconds + settings.write_seconds)
+        ),
     }
-    server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=settings.max_connections)
+    server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=most)
     handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {
         name: {
             short: grpc.stream_unary_rpc_method_handler(
@@ -79,13 +94,8 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
         for name, found in methods(service).items()
     }
     handlers[HEALTH]["Watch"] = grpc.stream_stream_rpc_method_handler(Watch(service, small).answer)
-    reflected = reflection.aio.ReflectionServicer((INFERENCE, HEALTH, reflection.SERVICE_NAME))
     handlers[reflection.SERVICE_NAME] = {
-        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
-            reflected.ServerReflectionInfo,
-            reflection_pb2.ServerReflectionRequest.FromString,
-            reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
+        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(Reflection(small).answer)
     }
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, found) for name, found in handlers.items()]
@@ -105,6 +115,16 @@ def _share_memory() -> None:
     """Let all threads allocate in one arena: in its own, each of gRPC's keeps what a long message took."""
     with contextlib.suppress(AttributeError):  # other C libraries have none
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+_refused: WeakSet[Any] = WeakSet()
+"""The tasks of calls whose message gRPC has refused, as it is too long or can't be decompressed."""
+
+
+def _note_refusal(line: str, *_arguments: object) -> None:
+    """Take the debugging lines of gRPC: nothing else tells a refused message from a client that is gone."""
+    if line.startswith("Failed to receive any message"):
+        _refused.add(asyncio.current_task())
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
@@ -133,17 +153,14 @@ class _Endpoint:
             fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
             forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
             call = call._replace(fields=fields, client=_address(context.peer()), forwarded=forwarded)
-        reservation = service.memory.reserve()
-        # The response takes memory until it is sent, which is after this function. Callbacks of the context
-        # would keep the call until garbage is collected.
+        exchange = Exchange(service, call)
+        exchange.reservation.hold(_CALL_BYTES)
+        # The response is sent after this function. Callbacks of the context would keep the call until garbage
+        # is collected.
         if task := asyncio.current_task():
-            task.add_done_callback(lambda _task: reservation.release())
-        try:
-            response = await service.answer(call, partial(self._read, context), reservation)
-        except Exception as error:  # the log has the details, the client a plain INTERNAL
-            logger.error("a gRPC call could not be answered", exc_info=error)
-            response = Response.refusal(InternalError())
-        reservation.hold(len(response.body))  # gRPC copies it
+            task.add_done_callback(lambda _task: exchange.finish())
+        response = await exchange.answer(partial(self._read, context))
+        exchange.reservation.hold(_CALL_BYTES + len(response.body))  # gRPC copies it
         if response.headers or response.error:
             _write_trailers(context, response)
         return response.body
@@ -153,11 +170,12 @@ class _Endpoint:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
-            try:
-                # gRPC itself ends a call with too long a message or without a client, and cancels this task.
+            if asyncio.current_task() in _refused:
+                raise TooLarge("the message is too long")
+            try:  # gRPC cancels this task when it finds that the client is gone
                 await asyncio.sleep(_ENDING_SECONDS)
             except asyncio.CancelledError:
-                raise TooLarge("the message is too long, or its client is gone") from None  # so it is counted
+                raise ClientGone from None
             raise InvalidInput("the call has no message")
         self.service.check_room(len(message))
         self.service.memory.check(3 * len(message))  # it, the response, and gRPC's copy of that

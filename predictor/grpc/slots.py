@@ -16,19 +16,22 @@ T = TypeVar("T")
 class ReadSlots:
     """Slots for reading messages, first come first served.
 
-    gRPC says how long a message is only when the whole of it is in memory. So what bounds the memory is the
-    number of messages that are read at once. A slow reader has to give way to others.
+    gRPC says how long a message is only when the whole of it is in memory. So what bounds the memory is how
+    many messages are read at once, and for how long.
 
     Args:
-        count: how many messages are read at once.
-        fair_seconds: how long a message may take while others wait.
+        few: how many messages may take as long as ``read_seconds``. If more are read, or wait to be, the
+            oldest end after ``fair_seconds``.
+        most: how many messages are read at once.
+        fair_seconds: how long a message may take while there are more than a few.
         read_seconds: how long it may take otherwise.
     """
 
-    def __init__(self, count: int, fair_seconds: float, read_seconds: float) -> None:
+    def __init__(self, few: int, most: int, fair_seconds: float, read_seconds: float) -> None:
+        self.few = few
         self.fair_seconds = fair_seconds
         self.read_seconds = read_seconds
-        self._slots = asyncio.Semaphore(count)
+        self._slots = asyncio.Semaphore(most)
         self._waiting = 0
         self._readers: dict[asyncio.Timeout, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -70,12 +73,12 @@ class ReadSlots:
     def _look(self) -> None:
         """End the reads that took too long, and as many as others wait for of those that take long."""
         loop = asyncio.get_running_loop()
-        now, waiting = loop.time(), self._waiting
+        now, surplus = loop.time(), self._waiting + len(self._readers) - self.few
         for timeout, started in list(self._readers.items()):
             age = now - started
-            if age < self.read_seconds and (age < self.fair_seconds or waiting <= 0):
+            if age < self.read_seconds and (age < self.fair_seconds or surplus <= 0):
                 break
             del self._readers[timeout]
             timeout.reschedule(now)
-            waiting -= 1
+            surplus -= 1
         self._timer = loop.call_later(_LOOK_SECONDS, self._look) if self._readers else None

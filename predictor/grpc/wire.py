@@ -12,7 +12,15 @@ from typing import NamedTuple, Self
 from predictor.errors import InvalidInput
 
 Runs = dict[int, list[memoryview]]
-"""The packed numbers of a tensor by the number of their field in ``InferTensorContents``."""
+"""The packed numbers of a tensor by the number of their field in ``InferTensorContents``.
+
+Texts are not packed; their fields follow one after the other, and are one run."""
+
+TEXTS = 8
+"""The number of the field of texts."""
+
+TEXT_TAG = TEXTS << 3 | 2
+"""The tag of a text."""
 
 _INPUTS = _CONTENTS = 5
 _RAW_INPUTS = 7
@@ -91,6 +99,10 @@ class _Lifter:
         for inner in self._fields(field.start, field.end):
             if inner.number != _CONTENTS or inner.kind != _BYTES:
                 kept.append(self._keep(inner))
+                continue
+            if self.body[inner.start : inner.start + 1] == bytes([TEXT_TAG]):
+                runs.setdefault(TEXTS, []).append(self.view[inner.start : inner.end])
+                kept.append(header(_CONTENTS, 0))
                 continue
             others: list[bytes] = []
             for run in self._fields(inner.start, inner.end):

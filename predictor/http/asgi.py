@@ -1,8 +1,6 @@
 """The ASGI application: every request that the fast path does not answer."""
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -10,11 +8,18 @@ import orjson
 
 from predictor.endpoints.ndjson import Records, TooLong
 from predictor.endpoints.routing import Routes
-from predictor.errors import OutOfMemory, PredictorError, ReadTimeout, TooLarge, UnsupportedEncoding
+from predictor.errors import (
+    ClientGone,
+    OutOfMemory,
+    PredictorError,
+    ReadTimeout,
+    TooLarge,
+    UnsupportedEncoding,
+)
 from predictor.http.cors import Cors
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
-from predictor.service.inference import Call, InferenceService
+from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 
 Scope = MutableMapping[str, Any]
@@ -25,12 +30,6 @@ Send = Callable[[Message], Awaitable[None]]
 _CLOSE = (b"connection", b"close")
 _SLICE = 2**18
 _CUT_SHORT = frozenset((408, 413, 503))
-
-logger = logging.getLogger(__name__)
-
-
-class Disconnected(Exception):  # noqa: N818  an end, not an error
-    """The client went away before its body was complete."""
 
 
 class Application:
@@ -45,10 +44,7 @@ class Application:
         """Answer a request."""
         if scope["type"] != "http":
             raise ValueError(f"this server does not speak {scope['type']}")
-        try:
-            await RequestContext(self, scope, receive, send).run()
-        except Disconnected:
-            logger.debug("a client went away before its request was complete")
+        await RequestContext(self, scope, receive, send).run()
 
 
 class RequestContext:
@@ -62,7 +58,8 @@ class RequestContext:
         self.receive = receive
         self.send = send
         self.complete = False
-        route = application.routes.find(self.path)
+        route = application.routes.find(self.path, scope["query_string"])
+        self.takes_records = route.takes_records
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
         takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
@@ -83,14 +80,14 @@ class RequestContext:
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
-        if self.call.endpoint == "stream" and self.method == "POST" and self._sends_records():
+        sends_records = self.takes_records and self.method == "POST" and self._sends_records()
+        if sends_records:
             self.call = self.call._replace(endpoint="stream_ndjson")
-            with self.service.memory.reserve() as reservation:
-                await self._stream(reservation)
-            return
-        with self.service.memory.reserve() as reservation:
-            response = await self.service.answer(self.call, self._read, reservation)
-            await self._write(response)
+        with Exchange(self.service, self.call) as exchange:
+            if sends_records:
+                await self._stream(exchange)
+            else:
+                await self._write(await exchange.answer(self._read))
 
     def _sends_records(self) -> bool:
         return self.fields.get(b"content-type", b"").lower().partition(b";")[0].strip() == NDJSON
@@ -131,7 +128,7 @@ class RequestContext:
     async def _more(self) -> bytes:
         message = await self.receive()
         if message["type"] == "http.disconnect":
-            raise Disconnected
+            raise ClientGone
         self.complete = not message.get("more_body", False)
         return message.get("body", b"")
 
@@ -160,9 +157,9 @@ class RequestContext:
         much = response.status in _CUT_SHORT or announced > self.service.settings.inline_bytes
         return not self.complete and much
 
-    async def _stream(self, reservation: Reservation) -> None:
+    async def _stream(self, exchange: Exchange) -> None:
         """Answer records as they arrive, until the client ends or the server does."""
-        service, started = self.service, time.perf_counter()
+        service = self.service
         try:
             principal = service.authorize(self.call).principal
             headers = RequestHeaders.of(self.fields)
@@ -171,9 +168,8 @@ class RequestContext:
                 raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
             records = Records(service, principal, headers.request_id)
         except PredictorError as error:
-            response = Response.refusal(error)
-            service.record(self.call, b"", response, started)
-            await self._write(response)
+            exchange.response = Response.refusal(error)
+            await self._write(exchange.response)
             return
         fields = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         fields += self.cors_fields
@@ -183,15 +179,15 @@ class RequestContext:
             fields.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
         ending = asyncio.create_task(service.ending.wait())
-        service.metrics.in_progress += 1
         try:
-            last = await self._answer_records(records, reservation, ending)
+            last = await self._answer_records(records, exchange.reservation, ending)
             await self._send_body(last, more=True)
             await self._send_body(b"", more=False)
+        except ClientGone:
+            pass  # a stream may end in this way too
         finally:
-            service.metrics.in_progress -= 1
             ending.cancel()
-            service.record(self.call, b"", Response(b"", rows=records.count), started)
+            exchange.response = Response(b"", rows=records.count)
 
     async def _answer_records(
         self, records: Records, reservation: Reservation, ending: asyncio.Task[Any]

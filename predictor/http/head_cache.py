@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httptools
 
-from predictor.endpoints.routing import Routes
+from predictor.endpoints.routing import Routes, interval_of
 from predictor.endpoints.small_json import SMALL, SmallReader
 from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
@@ -90,12 +90,14 @@ class HeadCache:
     def _parse(self, head: bytes) -> CachedRequest | None:
         try:
             parsed = _ParsedHead(head)
-            path = origin_form(parsed.url).partition(b"?")[0].decode("ascii")
+            target, _, query = origin_form(parsed.url).partition(b"?")
+            path = target.decode("ascii")
             fields = dict(parsed.fields)
             headers = RequestHeaders.of(fields)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, PredictorError):
             return None
-        route, announced = self.routes.exact.get(path), fields.get(b"content-length", b"")
+        route = None if interval_of(query) else self.routes.exact.get(path)
+        announced = fields.get(b"content-length", b"")
         settings = self.service.settings
         if route is None or not announced.isdigit() or not _is_plain(self.service, fields):
             return None

@@ -228,12 +228,17 @@ class FastProtocol(RequestParser):
             self.flow.resume_reading()
 
     def _resume(self) -> None:
-        """Go on with the requests that wait, once the one before them is answered and sent."""
-        if self.transport.is_closing() or self._waits():
+        """Go on with the requests that wait, once the one before them is answered and sent.
+
+        While a body is discarded, the transport must not read: it would take bytes from the discarder.
+        """
+        if self.transport.is_closing() or self._discarder or self._waits():
             return
         self.flow.resume_reading()
         if self._unread.requests:
             self._process(self._unread.take(), 0)
+        if self._sends_no_more:
+            self._parse_partial()
         self._finish()
 
     def _ready(self) -> bool:

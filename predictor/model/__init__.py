@@ -1,1 +1,1 @@
-"""The model folder, the linear model in it, and the handle to the served model."""
+"""The model folder, the kinds of model, and the handle to the served model."""

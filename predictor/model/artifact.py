@@ -1,35 +1,40 @@
 """Writes, reads and verifies model folders.
 
 The model folder is the contract between the pipeline, which writes it, and the predictor, which serves it. It
-is immutable and holds three JSON files, so reading it can't run code:
+is immutable and holds JSON files, so reading it can't run code:
 
-- ``model.json``: weights, intercept, and the name, unit and training range of each feature and the target;
+- ``model.json``: the kind of model, its inputs and target with their types, units and training ranges, and
+  what was learnt, in a form that the kind alone knows;
 - ``reference.json``: the distributions of the training data, against which drift is measured;
 - ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest is the model's digest.
+
+A registered folder also holds ``evaluation.json``, which says how good the model is on held-out rows.
 """
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import stat
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from predictor.model import evaluation, kinds
+from predictor.model.base import Distribution, Model, Reference
+from predictor.model.evaluation import Evaluation
+from predictor.model.inputs import column_of_document, finite, of_document, to_document
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, FORMAT_VERSION)
 MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
 MANIFEST_FILE = "manifest.json"
+EVALUATION_FILE = "evaluation.json"
 MAX_FILE_BYTES = 16 * 2**20
 RESERVED_PREFIX = "_"
 """Feedback is stored with the features in columns, beside columns whose names begin with this."""
@@ -43,82 +48,20 @@ class ArtifactError(ValueError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A feature or the target, with its range in the training data and its unit, if it has one."""
-
-    name: str
-    minimum: float
-    maximum: float
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A column's distribution in training, as a histogram over its own quantiles.
-
-    ``edges`` are the k - 1 inner bin edges, strictly increasing; a value v falls into bin
-    ``searchsorted(edges, v, side="right")``. ``proportions`` are the k shares of the training rows.
-    """
-
-    mean: float
-    deviation: float
-    edges: tuple[float, ...]
-    proportions: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64], bins: int = 10) -> "Distribution":
-        """Describe finite values of shape (n,) by at most ``bins`` bins of equal share; ties merge bins."""
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
-        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-        return cls(
-            mean=float(values.mean()),
-            deviation=float(values.std()),
-            edges=tuple(edges.tolist()),
-            proportions=tuple((counts / values.size).tolist()),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The training data in numbers: its rows, and the distributions of features and predictions."""
-
-    rows: int
-    features: Mapping[str, Distribution]
-    prediction: Distribution
-
-
-@dataclass(frozen=True, slots=True)
-class LinearModel:
-    """A linear model: y = weights · x + intercept.
-
-    Attributes:
-        weights: one for each feature, in units of the target per unit of the feature.
-        intercept: in units of the target.
-        features: in the order of the weights.
-        target: the predicted column.
-        reference: the distributions against which drift is measured.
-    """
-
-    weights: tuple[float, ...]
-    intercept: float
-    features: tuple[Column, ...]
-    target: Column
-    reference: Reference
-
-    def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict rows of shape (n, d); returns shape (n,)."""
-        return X @ np.asarray(self.weights) + self.intercept
-
-
-def write(model: LinearModel, folder: str | Path) -> str:
+def write(model: Model, folder: str | Path) -> str:
     """Write ``model`` as a new folder, atomically; returns its digest.
 
     Raises:
-        ArtifactError: the model has a value that can't be written as JSON or read back.
+        ArtifactError: the model has a value that can't be written as JSON or read back, or is too large.
         FileExistsError: the folder exists; a model folder is never overwritten.
     """
     contents = _encode(model)
+    for name, content in contents.items():
+        if len(content) > MAX_FILE_BYTES:
+            raise ArtifactError(
+                f"{name} would have {len(content):,} bytes, and a model folder's file may have "
+                f"{MAX_FILE_BYTES:,}: train a smaller model"
+            )
     _decode(contents)  # raises an error for anything that could not be read back
     with new_folder(Path(folder)) as staging:
         for name, content in contents.items():
@@ -151,7 +94,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
-def read(folder: str | Path) -> tuple[LinearModel, str]:
+def read(folder: str | Path) -> tuple[Model, str]:
     """Read and verify a model folder; returns the model and its digest.
 
     The files may be links if all of them lead to the files of one other folder: KServe's storage initializer
@@ -168,13 +111,32 @@ def read(folder: str | Path) -> tuple[LinearModel, str]:
     expected = {MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE}
     if missing := sorted(expected - names):
         raise ArtifactError(f"{folder / missing[0]} is missing")
-    if unexpected := sorted(names - expected):
+    if unexpected := sorted(names - expected - {EVALUATION_FILE}):
         raise ArtifactError(f"{folder / unexpected[0]} does not belong in a model folder")
     contents = {name: _read_file(path) for name, path in _locate(folder, sorted(expected)).items()}
     try:
         return _decode(contents), _digest(contents[MANIFEST_FILE])
     except ArtifactError as error:
         raise ArtifactError(f"{folder}{os.sep}{error}") from error
+
+
+def read_evaluation(folder: str | Path, digest: str) -> Evaluation | None:
+    """Read how good a model is; None if its folder does not say.
+
+    Args:
+        folder: of the model.
+        digest: of the model.
+
+    Raises:
+        ArtifactError: the file is changed, malformed, or about another model.
+        OSError: it can't be read.
+    """
+    path = Path(folder) / EVALUATION_FILE
+    if not path.is_symlink() and not path.exists():
+        return None
+    content = _read_file(_locate(Path(folder), (EVALUATION_FILE, MANIFEST_FILE))[EVALUATION_FILE])
+    with _naming(str(path)):
+        return evaluation.decode(content, digest)
 
 
 def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:
@@ -190,13 +152,13 @@ def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     return paths
 
 
-def _encode(model: LinearModel) -> dict[str, bytes]:
+def _encode(model: Model) -> dict[str, bytes]:
     model_document = {
         "format_version": FORMAT_VERSION,
-        "weights": model.weights,
-        "intercept": model.intercept,
-        "features": [asdict(feature) for feature in model.features],
+        "kind": model.kind,
+        "inputs": [to_document(one) for one in model.inputs],
         "target": asdict(model.target),
+        "parameters": model.parameters(),
     }
     reference_document = {"format_version": FORMAT_VERSION, **asdict(model.reference)}
     contents = {MODEL_FILE: _dump(model_document), REFERENCE_FILE: _dump(reference_document)}
@@ -205,7 +167,7 @@ def _encode(model: LinearModel) -> dict[str, bytes]:
     return contents
 
 
-def _decode(contents: Mapping[str, bytes]) -> LinearModel:
+def _decode(contents: Mapping[str, bytes]) -> Model:
     with _naming(MANIFEST_FILE):
         files = _load(contents[MANIFEST_FILE])["files"]
     if not isinstance(files, dict) or set(files) != {MODEL_FILE, REFERENCE_FILE}:
@@ -213,23 +175,21 @@ def _decode(contents: Mapping[str, bytes]) -> LinearModel:
     for name, digest in files.items():
         if _digest(contents[name]) != digest:
             raise ArtifactError(f"{name} was changed: its SHA-256 differs from the one in {MANIFEST_FILE}")
+    reference = _reference(contents[REFERENCE_FILE])
     with _naming(MODEL_FILE):
         document = _load(contents[MODEL_FILE])
-        model = LinearModel(
-            weights=tuple(_number(weight) for weight in document["weights"]),
-            intercept=_number(document["intercept"]),
-            features=tuple(_column(feature) for feature in document["features"]),
-            target=_column(document["target"]),
-            reference=_reference(contents[REFERENCE_FILE]),
-        )
-        names = [feature.name for feature in model.features]
-        if not names or len(names) != len(model.weights):
-            raise ValueError(f"{len(names)} features, but {len(model.weights)} weights")
-        if duplicates := [name for name, times in Counter(names).items() if times > 1]:
-            raise ValueError(f"duplicate feature {duplicates[0]!r:.80}")
-    if set(model.reference.features) != set(names):
-        raise ArtifactError(f"{REFERENCE_FILE}: its features differ from those of {MODEL_FILE}")
-    return model
+        if document["format_version"] == 1:
+            document = _from_version_1(document)
+        inputs = tuple(map(of_document, document["inputs"]))
+        target = column_of_document(document["target"])
+        kind = kinds.find(document["kind"])
+        return kind.of(document["parameters"], inputs, target, reference)
+
+
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a linear model of numbers, the only kind that version 1 had, as version 2."""
+    parameters = {name: document[name] for name in ("weights", "intercept")}
+    return {**document, "kind": "linear", "inputs": document["features"], "parameters": parameters}
 
 
 @contextmanager
@@ -249,7 +209,7 @@ def _reference(content: bytes) -> Reference:
     with _naming(REFERENCE_FILE):
         document = _load(content)
         return Reference(
-            rows=int(_number(document["rows"])),
+            rows=int(finite(document["rows"])),
             features={name: _distribution(value) for name, value in document["features"].items()},
             prediction=_distribution(document["prediction"]),
         )
@@ -257,34 +217,16 @@ def _reference(content: bytes) -> Reference:
 
 def _distribution(value: dict[str, Any]) -> Distribution:
     distribution = Distribution(
-        mean=_number(value["mean"]),
-        deviation=_number(value["deviation"]),
-        edges=tuple(_number(edge) for edge in value["edges"]),
-        proportions=tuple(_number(share) for share in value["proportions"]),
+        mean=finite(value["mean"]),
+        deviation=finite(value["deviation"]),
+        edges=tuple(finite(edge) for edge in value["edges"]),
+        proportions=tuple(finite(share) for share in value["proportions"]),
     )
     if len(distribution.proportions) != len(distribution.edges) + 1:
         raise ValueError("a histogram needs one more proportion than edges")
     if any(low >= high for low, high in pairwise(distribution.edges)):
         raise ValueError("the edges of a histogram must increase")
     return distribution
-
-
-def _column(value: dict[str, Any]) -> Column:
-    name, unit = value["name"], value["unit"]
-    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ValueError("a column needs a name, and a unit that is a string or null")
-    if any("\ud800" <= character <= "\udfff" for character in name + (unit or "")):
-        raise ValueError(f"column {name!r:.80}: name or unit has an unpaired surrogate")
-    return Column(name=name, minimum=_number(value["minimum"]), maximum=_number(value["maximum"]), unit=unit)
-
-
-def _number(value: object) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    except OverflowError:  # an integer beyond the range of a double
-        pass
-    raise ValueError(f"{value!r:.40} is not a finite number")
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
@@ -298,10 +240,9 @@ def _load(content: bytes) -> dict[str, Any]:
     document = json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
-    if (version := document.get("format_version")) != FORMAT_VERSION:
-        raise ValueError(
-            f"unsupported format version {version!r:.40}; this server reads version {FORMAT_VERSION}"
-        )
+    if (version := document.get("format_version")) not in READ_VERSIONS:
+        read = " and ".join(map(str, READ_VERSIONS))
+        raise ValueError(f"unsupported format version {version!r:.40}; this server reads versions {read}")
     return document
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from predictor.errors import TooLarge, Unavailable
 from predictor.model import artifact
-from predictor.model.artifact import LinearModel
-from predictor.model.scorer import Scorer
+from predictor.model.base import Model
+from predictor.model.evaluation import Evaluation
 
 _NARROW = 8
 
@@ -18,12 +18,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that was read and verified, and how many seconds that took."""
+    """A model that was read and verified.
 
-    model: LinearModel
+    Attributes:
+        model: the model.
+        digest: of its folder.
+        seconds: how long reading took.
+        evaluation: how good it is on held-out rows, if its folder says so.
+    """
+
+    model: Model
     digest: str
-    scorer: Scorer
     seconds: float
+    evaluation: Evaluation | None = None
 
 
 class ModelHandle:
@@ -67,13 +74,14 @@ class ModelHandle:
         started = time.perf_counter()
         try:
             model, digest = artifact.read(self.folder)
+            evaluation = artifact.read_evaluation(self.folder, digest)
         except (artifact.ArtifactError, OSError) as error:
             self.error = str(error)
             if self.loaded is None:
                 self.reason = self.error
             logger.error("could not load model %s: %s", self.name, error)
             return False
-        self.loaded = LoadedModel(model, digest, Scorer(model), time.perf_counter() - started)
+        self.loaded = LoadedModel(model, digest, time.perf_counter() - started, evaluation)
         self.reason = self.error = ""
         logger.info("loaded model %s: version %s, digest %s", self.name, self.version, digest)
         return True
@@ -88,7 +96,7 @@ class ModelHandle:
         Raises:
             TooLarge: there are more.
         """
-        width = self.require().scorer.width
+        width = self.require().model.width
         limit = self.max_rows * min(_NARROW, width) // width // share
         if rows > limit:
             raise TooLarge(f"more than {limit} rows")

@@ -6,8 +6,9 @@ model of numbers alone needs no step in between.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from predictor.errors import InvalidInput
@@ -18,29 +19,40 @@ InputType = Literal["number", "boolean", "category"]
 UNKNOWN = -1.0
 """The number of a category that the model does not know, where it was trained to accept such."""
 
-_BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
+BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
+"""How a boolean is written as text."""
+
 _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """An input of a model.
+class Column:
+    """A column of the training data: an input or the target.
 
     Attributes:
-        name: the name of its column.
-        type: what its values are.
-        unit: of a number, if it has one.
+        name: its name.
         minimum: the smallest number in the training rows, as it is computed with.
         maximum: the largest.
-        categories: of a category, in the order of their numbers.
-        missing: the number that stands for a missing value; None if a missing value is refused.
-        accepts_unknown: whether a category that is not known counts as none of them.
+        unit: of a number, if it has one.
     """
 
     name: str
     minimum: float
     maximum: float
     unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Column):
+    """An input of a model.
+
+    Attributes:
+        type: what its values are.
+        categories: of a category, in the order of their numbers.
+        missing: the number that stands for a missing value; None if a missing value is refused.
+        accepts_unknown: whether a category that is not known counts as none of them.
+    """
+
     type: InputType = "number"
     categories: tuple[str, ...] = ()
     missing: float | None = None
@@ -55,7 +67,7 @@ class Input:
         """Return the number of a value from a JSON document or an Arrow column.
 
         A boolean is ``true``, ``false``, 1 or 0; a category is a string or a whole number. None is a missing
-        value, and so is a NaN from a column of numbers.
+        value, and so are a NaN from a column of numbers and an empty string instead of a category.
 
         Raises:
             InvalidInput: the value is of another type, missing or unknown; the message begins with ``where``.
@@ -67,7 +79,7 @@ class Input:
                 return float(value)
         elif self.type == "category":
             if isinstance(value, str):
-                return self._category(value, where)
+                return self._category(value, where) if value else self._missing(where)
             if isinstance(value, int) and not isinstance(value, bool):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -86,7 +98,7 @@ class Input:
         if self.type == "category":
             return self._category(text, where)
         if self.type == "boolean":
-            if (found := _BOOLEANS.get(text)) is not None:
+            if (found := BOOLEANS.get(text)) is not None:
                 return found
         else:
             try:
@@ -136,6 +148,31 @@ class Input:
         raise InvalidInput(f"{where}: {str(value)[:40]} is not a finite number")
 
 
+class Inputs(tuple[Input, ...]):
+    """The inputs of a model, in its order, and what readers of rows derive from them once.
+
+    Attributes:
+        names: their names.
+        width: how many there are.
+        plain: whether all are plain, so that the fastest readers can be used.
+    """
+
+    def __init__(self, inputs: Iterable[Input] = ()) -> None:  # noqa: ARG002  the tuple has taken them
+        self.names = tuple(one.name for one in self)
+        self.width = len(self)
+        self.plain = all(one.plain for one in self)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        """Return a hash that was computed once: readers are cached by their inputs."""
+        return self._hash
+
+    @cached_property
+    def columns(self) -> tuple["Inputs", ...]:
+        """Each input alone."""
+        return tuple(Inputs([one]) for one in self)
+
+
 def of_document(document: dict[str, Any]) -> Input:
     """Read an input from the JSON of a model folder.
 
@@ -143,9 +180,8 @@ def of_document(document: dict[str, Any]) -> Input:
         KeyError: a member is missing.
         ValueError: a member is of another type, or contradicts another.
     """
-    name, unit, kind = document["name"], document["unit"], document.get("type", "number")
-    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
-        raise ValueError("a column needs a name, and a unit that is a string or null")
+    column, kind = column_of_document(document), document.get("type", "number")
+    name = column.name
     if kind not in ("number", "boolean", "category"):
         raise ValueError(f"input {shown(name)}: unknown type {str(kind)[:40]!r}")
     categories = document.get("categories", [])
@@ -155,13 +191,10 @@ def of_document(document: dict[str, Any]) -> Input:
         raise ValueError(
             f"input {shown(name)}: a category needs categories that differ, other types have none"
         )
-    check_text([name, unit or "", *categories])
+    check_text(categories)
     missing, unknown = document.get("missing"), document.get("accepts_unknown", False)
     found = Input(
-        name=name,
-        minimum=finite(document["minimum"]),
-        maximum=finite(document["maximum"]),
-        unit=unit,
+        **asdict(column),
         type=kind,
         categories=tuple(categories),
         missing=None if missing is None else finite(missing),
@@ -172,6 +205,27 @@ def of_document(document: dict[str, Any]) -> Input:
     if kind == "category" and found.missing not in (None, UNKNOWN, *range(len(categories))):
         raise ValueError(f"input {shown(name)}: only a category can stand for a missing one")
     return found
+
+
+def column_of_document(document: dict[str, Any]) -> Column:
+    """Read what an input and the target have in common.
+
+    Raises:
+        KeyError: a member is missing.
+        ValueError: a member is of another type.
+    """
+    name, unit = document["name"], document["unit"]
+    if not isinstance(name, str) or not name or not isinstance(unit, str | None):
+        raise ValueError("a column needs a name, and a unit that is a string or null")
+    check_text([name, unit or ""])
+    return Column(name, finite(document["minimum"]), finite(document["maximum"]), unit)
+
+
+def to_document(found: Input) -> dict[str, Any]:
+    """Return an input as JSON, which :func:`of_document` reads; members of other types are left out."""
+    document: dict[str, Any] = {**asdict(found), "categories": list(found.categories)}
+    optional: dict[str, Any] = {"categories": [], "missing": None, "accepts_unknown": False}
+    return {name: value for name, value in document.items() if optional.get(name, ...) != value}
 
 
 def finite(value: object) -> float:

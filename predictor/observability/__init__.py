@@ -1,1 +1,1 @@
-"""Metrics, logs and the request log."""
+"""Metrics for Prometheus, logs, and the request log."""

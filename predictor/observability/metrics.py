@@ -15,7 +15,7 @@ from predictor.model.handle import ModelHandle
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-REASONS = ("unauthorized", "forbidden", "busy", "memory", "connections", "slow", "deadline")
+REASONS = ("unauthorized", "forbidden", "busy", "memory", "connections", "slow", "deadline", "gone")
 
 
 class Histogram:
@@ -115,7 +115,7 @@ class Metrics(Collector):
         invalid = sum(series.codes.get(400, 0) for series in list(self.endpoints.values()))
         yield CounterMetricFamily("inference_invalid_input", "Requests answered 400.", value=invalid)
         rejected = CounterMetricFamily(
-            "inference_rejected", "Requests rejected before they were read.", labels=("reason",)
+            "inference_rejected", "Requests that were not answered.", labels=("reason",)
         )
         for reason, count in list(self.rejected.items()):
             rejected.add_metric((reason,), count)

@@ -5,7 +5,9 @@ from collections import deque
 
 from predictor.messages import Request, Response
 
-_MAX_LENGTH = 1024
+LOGGED_BYTES = 1024
+"""The first bytes of a body, and of a response, that are logged."""
+
 _FIELDS = ("time", "method", "path", "status", "request", "response")
 
 
@@ -21,8 +23,8 @@ class RequestLog:
 
     def add(self, method: str, path: str, status: int, body: bytes | bytearray, response: bytes) -> None:
         """Add a request, within a few hundred nanoseconds."""
-        start = bytes(body if len(body) <= _MAX_LENGTH else body[:_MAX_LENGTH])
-        self.entries.append((time.time(), method, path[:_MAX_LENGTH], status, start, response[:_MAX_LENGTH]))
+        sent, answered = bytes(body[:LOGGED_BYTES]), response[:LOGGED_BYTES]
+        self.entries.append((time.time(), method, path[:LOGGED_BYTES], status, sent, answered))
 
     def show(self, _request: Request) -> Response:
         """Answer ``GET /log``, the last request last."""

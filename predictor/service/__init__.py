@@ -1,1 +1,1 @@
-"""The inference service that every transport calls: authorization, limits, prediction and counting."""
+"""What every transport calls: API keys, tokens and scopes; the memory budget and threads; predictions."""

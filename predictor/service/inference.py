@@ -9,23 +9,26 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import compression
-from predictor.codecs.cost import TooCostly
-from predictor.errors import InternalError, PredictorError, Unavailable
+from predictor.codecs.cost import TooCostly, require_cheap
+from predictor.errors import ClientGone, InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.messages import Handler, Principal, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.metrics import Metrics
-from predictor.observability.request_log import RequestLog
+from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.service.auth import Authorizer, CachedGrant, Scope
 from predictor.service.forwarding import TrustedProxies
 from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
 from predictor.settings import Settings
+
+_GONE = Response.refusal(ClientGone())
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("predictor.audit")
@@ -58,6 +61,62 @@ Read = Callable[[Reservation], Awaitable[bytes]]
 """Reads the body of a call within the limits, and reserves memory for it."""
 
 
+class Exchange:
+    """One call and its response, until that is sent or the client is gone; then the call is counted, once.
+
+    Attributes:
+        reservation: the memory of the body, and then of the response.
+        response: the response; before there is one, that the client is gone.
+    """
+
+    def __init__(self, service: "InferenceService", call: Call) -> None:
+        self.service = service
+        self.call = call
+        self.reservation = service.memory.reserve()
+        self.response = _GONE
+        self._body: bytes | bytearray = b""
+        self._started = time.perf_counter()
+        service.metrics.in_progress += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    async def answer(self, read: Read) -> Response:
+        """Answer the call. Whatever goes wrong becomes a response too.
+
+        Args:
+            read: reads the body, once the call is authorized.
+        """
+        service, call, reservation = self.service, self.call, self.reservation
+        try:
+            principal = service.authorize(call).principal
+            headers = RequestHeaders.of(call.fields)
+            body = await read(reservation)
+            self._started = time.perf_counter()
+            self._body = body[:LOGGED_BYTES]
+            response = await service.process(call.handler, Request(headers, body, call.fields, principal))
+        except PredictorError as error:
+            response = Response.refusal(error)
+        except Exception as error:  # the log has the details, the client a plain 500
+            logger.error("a call could not be answered", exc_info=error)
+            response = Response.refusal(InternalError())
+        reservation.release()
+        reservation.hold(len(response.body))
+        self.response = response
+        return response
+
+    def finish(self) -> None:
+        """Count the call, and release its memory."""
+        self.reservation.release()
+        self.service.metrics.in_progress -= 1
+        self.service.record(self.call, self._body, self.response, self._started)
+
+
 class InferenceService:
     """Answers calls with one model, within the limits of the settings."""
 
@@ -81,34 +140,6 @@ class InferenceService:
         self.memory = MemoryBudget(settings.max_memory_bytes)
         self.metrics = Metrics(handle, lambda: self.memory.used, recorder)
         self.ending = asyncio.Event()
-
-    async def answer(self, call: Call, read: Read, reservation: Reservation) -> Response:
-        """Answer a call. Whatever goes wrong becomes a response too.
-
-        Args:
-            call: what is asked for.
-            read: reads the body, once the call is authorized.
-            reservation: holds the memory of the body, and then of the response, until the caller releases it.
-        """
-        started = time.perf_counter()
-        body = b""
-        self.metrics.in_progress += 1
-        try:
-            principal = self.authorize(call).principal
-            headers = RequestHeaders.of(call.fields)
-            body = await read(reservation)
-            request = Request(headers, body, call.fields, principal)
-            response = await self._compute(call.handler, request)
-            if response.stored:
-                await self._wait_for_storage(response)
-        except PredictorError as error:
-            response = Response.refusal(error)
-        finally:
-            self.metrics.in_progress -= 1
-        self.record(call, body, response, started)
-        reservation.release()
-        reservation.hold(len(response.body))
-        return response
 
     def authorize(self, call: Call) -> CachedGrant:
         """Check that the client may make a call, and audit refusals and administration.
@@ -143,6 +174,13 @@ class InferenceService:
         if length > self.settings.inline_bytes:
             self.executor.check(length)
             self.memory.check(2 * length)
+
+    async def process(self, handler: Handler, request: Request) -> Response:
+        """Compute a response, and wait until what it has to store is stored."""
+        response = await self._compute(handler, request)
+        if response.stored:
+            await self._wait_for_storage(response)
+        return response
 
     async def _compute(self, handler: Handler, request: Request) -> Response:
         """Compute small requests on the event loop, and in a thread what is large or turns out slow."""
@@ -190,12 +228,15 @@ class InferenceService:
 
         Raises:
             InvalidInput: a value or a prediction that is not finite; it names the row.
+            TooCostly: the predictions would take too long on the event loop.
             TooLarge: more rows than one request may have.
             Unavailable: no model is loaded.
         """
-        scorer = self.handle.require().scorer
+        model = self.handle.require().model
         self.handle.check_rows(len(X))
-        values = scorer.rows(X)
+        if model.cost:
+            require_cheap(int(model.cost * len(X)), inline=request.inline)
+        values = model.rows(X, request.checkpoint)
         if self.recorder:
             request.predictions.append((X, values))
         return values
@@ -205,9 +246,9 @@ class InferenceService:
     ) -> None:
         """Record rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
-            names, version = loaded.scorer.names, self.handle.version or ""
+            inputs, version = loaded.model.inputs, self.handle.version or ""
             self.recorder.record_predictions(
-                Predicted(name, principal.name, time.time(), names, version, rows, values, first)
+                Predicted(name, principal.name, time.time(), inputs, version, rows, values, first)
             )
 
     def _record_predictions(self, request: Request, response: Response) -> Response:

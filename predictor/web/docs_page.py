@@ -45,7 +45,7 @@ def _contents(document: Json, tag: str) -> str:
         f'<li><a href="#{text(operation["operationId"])}">{_path(path)}</a></li>'
         for path, _, operation, _ in _operations(document, tag)
     )
-    return f"<h3>{text(tag)}</h3><ul>{links}</ul>"
+    return f"<h2>{text(tag)}</h2><ul>{links}</ul>"
 
 
 def _section(document: Json, tag: Json) -> str:

@@ -51,7 +51,13 @@ class Site:
             return self._index(loaded)
         handle = self.handle
         return _page_response(
-            page(loaded.model, name=handle.name, version=handle.version, digest=loaded.digest)
+            page(
+                loaded.model,
+                name=handle.name,
+                version=handle.version,
+                digest=loaded.digest,
+                evaluation=loaded.evaluation,
+            )
         )
 
     def _index(self, loaded: LoadedModel | None) -> Response:
@@ -61,10 +67,14 @@ class Site:
         return Response(body, headers=((b"vary", b"accept"),))
 
     def _document(self, loaded: LoadedModel | None) -> dict[str, Any]:
-        model = loaded.model if loaded else None
-        handle = self.handle
+        evaluation = loaded.evaluation if loaded else None
         return document(
-            model, name=handle.name, version=handle.version, auth=self.auth, has_feedback=self.feedback
+            loaded.model if loaded else None,
+            name=self.handle.name,
+            version=self.handle.version,
+            auth=self.auth,
+            has_feedback=self.feedback,
+            held_out_rows=evaluation.rows if evaluation else 0,
         )
 
 

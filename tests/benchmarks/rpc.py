@@ -35,16 +35,18 @@ def one_row(bench: Bench) -> None:
 
 
 def health(bench: Bench) -> None:
-    """Health checks while callers have ModelInfer open and send nothing.
+    """Health checks while callers have a call open and send nothing.
 
     The best of the rounds counts: whatever else the machine does can only make a check slower.
     """
-    with on_core(CLIENT_CORE):
-        slowest = min(
-            rpc_clients.slowest_check(bench.ours.grpc_port, KEY, IDLE_CALLERS, bench.seconds)
-            for _ in range(bench.rounds)
-        )
-    bench.limit(f"gRPC health check beside {IDLE_CALLERS} idle callers, ms", slowest * 1e3, _HEALTH_MS)
+    for method in (rpc_clients.INFER, rpc_clients.CHECK):
+        with on_core(CLIENT_CORE):
+            slowest = min(
+                rpc_clients.slowest_check(bench.ours.grpc_port, KEY, method, IDLE_CALLERS, bench.seconds)
+                for _ in range(bench.rounds)
+            )
+        name = f"gRPC health check beside {IDLE_CALLERS} idle callers of {method.rpartition('/')[2]}, ms"
+        bench.limit(name, slowest * 1e3, _HEALTH_MS)
 
 
 def memory(bench: Bench) -> None:

@@ -14,10 +14,11 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from tests.support.server import NAME
 
-_INFER = "/inference.GRPCInferenceService/ModelInfer"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+CHECK = "/grpc.health.v1.Health/Check"
 _CHECKS = {
     "/inference.GRPCInferenceService/ServerLive": pb.ServerLiveRequest().SerializeToString(),
-    "/grpc.health.v1.Health/Check": health_pb2.HealthCheckRequest().SerializeToString(),
+    CHECK: health_pb2.HealthCheckRequest().SerializeToString(),
 }
 _CHANNELS = 4
 _PAUSE = 0.02
@@ -37,8 +38,8 @@ def _runner() -> asyncio.Runner:
     return runner
 
 
-def slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
-    """Call the health checks for some seconds while callers have ModelInfer open and send nothing.
+def slowest_check(port: int, key: str, method: str, callers: int, seconds: float) -> float:
+    """Call the health checks for some seconds while callers have a method open and send nothing.
 
     Returns:
         The seconds of the slowest check.
@@ -46,13 +47,14 @@ def slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
     Raises:
         RuntimeError: a call was ended for another reason than that it sent nothing.
     """
-    return _runner().run(_slowest_check(port, key, callers, seconds))
+    return _runner().run(_slowest_check(port, key, method, callers, seconds))
 
 
-async def _slowest_check(port: int, key: str, callers: int, seconds: float) -> float:
+async def _slowest_check(port: int, key: str, method: str, callers: int, seconds: float) -> float:
     async with _channels(port) as channels, _channels(port, 1) as (other,):
         idle = [
-            asyncio.create_task(_call_and_send_nothing(channels[i % _CHANNELS], key)) for i in range(callers)
+            asyncio.create_task(_call_and_send_nothing(channels[i % _CHANNELS], key, method))
+            for i in range(callers)
         ]
         await asyncio.sleep(0.5)
         slowest, end = 0.0, time.perf_counter() + seconds
@@ -71,10 +73,10 @@ async def _slowest_check(port: int, key: str, callers: int, seconds: float) -> f
     return slowest
 
 
-async def _call_and_send_nothing(channel: grpc.aio.Channel, key: str) -> None:
+async def _call_and_send_nothing(channel: grpc.aio.Channel, key: str, method: str) -> None:
     """Have a call open, and open another one when the server has ended it."""
     while True:
-        call = channel.stream_unary(_INFER)(metadata=(("x-api-key", key),))
+        call = channel.stream_unary(method)(metadata=(("x-api-key", key),))
         code = await call.code()
         if code not in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED):
             raise RuntimeError(f"a call that sent nothing ended with {code.name}")
@@ -90,7 +92,7 @@ async def _flood(port: int, calls: int, message: bytes) -> Counter[str]:
 
         async def call(channel: grpc.aio.Channel) -> str:
             try:
-                await channel.unary_unary(_INFER)(message, timeout=_SECONDS)
+                await channel.unary_unary(INFER)(message, timeout=_SECONDS)
             except grpc.aio.AioRpcError as error:
                 return str(error.code().name)
             return "OK"

@@ -4,7 +4,6 @@
 the nodes have or can pull; the store runs from the first. ``make e2e`` sets them.
 """
 
-import dataclasses
 import json
 import os
 import shutil
@@ -37,6 +36,7 @@ from tests.cluster.resources import damage, make_namespace, make_store, make_sto
 from tests.cluster.rollout_install import installed_job, write_versions
 from tests.cluster.rollout_job import HOST, REGISTRY, Job
 from tests.cluster.service import Service, X
+from tests.support.models import scaled
 
 HERE = Path(__file__).parent
 REQUIRED = ("KUBECONFIG", "INGRESS", "PREDICTOR_IMAGE", "PREDICTOR_IMAGE_NEXT")
@@ -68,8 +68,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(champion, root / "1")
     model, _ = artifact.read(root / "1")
     for version, change in (("2", 2.0), ("3", 3.0), ("broken", 4.0)):
-        weights = tuple(weight + change for weight in model.weights)
-        artifact.write(dataclasses.replace(model, weights=weights), root / version)
+        artifact.write(scaled(model, 1.0, change), root / version)
     damage(root / "broken")
     return root
 

@@ -16,13 +16,13 @@ original = native.stream
 version = os.environ.get("PREDICTOR_MODEL_VERSION", "")
 
 
-def stream(service: InferenceService, request: Request) -> Response:
+def stream(service: InferenceService, request: Request, *, interval: str = "") -> Response:
     """Answer like the predictor, except for the fault."""
     if version == "4" and random.random() < 0.5:
         raise Unavailable("injected fault")
     if version == "5":
         return Response(b'{"prediction":NaN}')
-    answer = original(service, request)
+    answer = original(service, request, interval=interval)
     if version == "6":
         late: Future[None] = Future()
         Timer(1.5, late.set_result, [None]).start()

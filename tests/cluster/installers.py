@@ -52,14 +52,17 @@ class Settings:
 
 
 def image_values(name: str) -> dict[str, str]:
-    """Return an image's name as the chart's values."""
+    """Return an image's name as the chart's values; one without a registry is Docker Hub's."""
     repository, _, tag = name.rpartition(":")
-    return {"repository": repository, "tag": tag}
+    registry, _, path = repository.partition("/")
+    if not {".", ":"} & set(registry) and registry != "localhost":
+        registry, path = "docker.io", repository
+    return {"registry": registry, "repository": path, "tag": tag}
 
 
 def model_uri(version: str) -> str:
     """Return a version's URI in the tests' store."""
-    return f"s3://models/{NAME}/{version}"
+    return f"s3://models/{NAME}/{version}/"
 
 
 def prometheus_url() -> str:
@@ -67,6 +70,12 @@ def prometheus_url() -> str:
     return os.environ.get("PROMETHEUS", "http://prometheus-operated.monitoring:9090")
 
 
+# What the chart refuses to be without, for renders of one template.
+REQUIRED: Object = {
+    "image": {"registry": "docker.io"},
+    "storage": {"withoutSecret": True},
+    "model": {"promoted": True},
+}
 KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 MONITORING = ("serviceMonitor", "prometheusRule", "dashboard")
@@ -100,7 +109,10 @@ class Helm:
         """Return the chart's values for the settings."""
         values: Object = {
             "image": image_values(settings.image),
-            "model": {"storageUri": model_uri(settings.version) if settings.version else ""},
+            "model": {
+                "storageUri": model_uri(settings.version) if settings.version else "",
+                "promoted": settings.version is None,
+            },
             "storage": {"secretName": STORE},
             "replicas": {"min": settings.minimum, "max": settings.maximum},
             "resources": {"requests": REQUESTS},
@@ -200,7 +212,7 @@ class Kustomize:
             ),
             self._autoscaler_patch(settings),
         ]
-        names = {"newName": image["repository"], "newTag": image["tag"]}
+        names = {"newName": f"{image['registry']}/{image['repository']}", "newTag": image["tag"]}
         return overlay, {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
 
     def _autoscaler_patch(self, settings: Settings) -> Object:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from tests.cluster.installers import NAME, ROOT, image_values
+from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values
 from tests.cluster.kube import Object, get, kubectl, oldest_node, run
 from tests.cluster.resources import make_namespace, make_secret
 from tests.support.ports import free_port
@@ -62,10 +62,12 @@ def make_run_secret(namespace: str) -> None:
 
 
 def render_mlflow(namespace: str, values: Object) -> str:
-    """Render the chart's MLflow."""
+    """Render the chart's MLflow; the predictor, for which some values are required, is not rendered."""
     chart = str(ROOT / "helm" / NAME)
     only = ("--show-only", "templates/mlflow.yaml", "-f", "-")
-    return run("helm", "template", NAME, chart, "-n", namespace, *only, stdin=json.dumps(values))
+    return run(
+        "helm", "template", NAME, chart, "-n", namespace, *only, stdin=json.dumps({**REQUIRED, **values})
+    )
 
 
 def apply_mlflow(namespace: str, manifest: str) -> None:

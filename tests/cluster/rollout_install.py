@@ -3,7 +3,6 @@
 ``PIPELINE_IMAGE`` and ``REGISTRY_IMAGE`` are images that the nodes have or can pull.
 """
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from tests.cluster.registry import apply_mlflow, forwarded_registry, render_mlfl
 from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
 from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
 from tests.cluster.service import X
+from tests.support.models import scaled
 
 CHART = str(ROOT / "helm" / NAME)
 DAMAGED = 3
@@ -49,7 +49,7 @@ def write_versions(first: Path, root: Path) -> dict[int, Version]:
     base, _ = artifact.read(first)
     versions = {}
     for number, factor in FACTORS.items():
-        model = dataclasses.replace(base, weights=tuple(weight * factor for weight in base.weights))
+        model = scaled(base, factor)
         folder = root / str(number)
         digest = artifact.write(model, folder)
         value = float(model.predict(np.array([[X]]))[0])
@@ -80,7 +80,7 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
     kubectl("delete", "namespace", NAMESPACE, STORE_NAMESPACE, "--wait=false")
     for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
         for policy in ("rollout", "owner"):
-            kubectl("delete", kind, f"{policy}.{NAME}.{NAMESPACE}", "--ignore-not-found")
+            kubectl("delete", kind, f"{NAME}.{NAMESPACE}.{policy}", "--ignore-not-found")
 
 
 def _install_chart(image: str) -> None:
@@ -100,7 +100,7 @@ def _install_chart(image: str) -> None:
             "enabled": True,
             "schedule": NEVER,
             "image": image_values(os.environ["PIPELINE_IMAGE"]),
-            "registry": {"root": REGISTRY},
+            "registry": {"root": REGISTRY, "trackingUri": f"http://{NAME}-mlflow:5000"},
         },
         "networkPolicy": {"store": {"to": store, "port": 9000}},
     }

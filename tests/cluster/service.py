@@ -54,7 +54,7 @@ class Service:
 
     ingress: str
     predictions: dict[str, float]
-    host: str = f"{NAME}.example.com"
+    host: str = f"{NAME}.{NAMESPACE}.example.com"
 
     def request(self, method: str, path: str, body: object = None, host: str | None = None) -> Response:
         """Send one request through the gateway."""

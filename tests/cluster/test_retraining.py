@@ -21,7 +21,7 @@ from components.registry.index import run_tag
 from components.registry.registry import open_registry
 from pipeline import _connect
 from predictor.model import artifact
-from tests.cluster.installers import NAME, ROOT, image_values
+from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values
 from tests.cluster.kube import get, kubectl, run, wait_for
 from tests.cluster.pipelines import Pipelines, needs_pipelines, run_id, step_pods
 from tests.cluster.registry import BUCKET, make_run_secret, store_credentials
@@ -29,6 +29,7 @@ from tests.cluster.registry import NAMESPACE as REGISTRY
 from tests.cluster.resources import make_namespace, make_storage_secret
 from tests.cluster.rollout_job import NEVER
 from tests.cluster.service import Service
+from tests.support.models import weights_of
 
 pytestmark = needs_pipelines
 
@@ -101,6 +102,8 @@ class FeedbackLoop:
     def install_cronjob(self, at_most_every: str) -> None:
         """Install the retraining CronJob beside the registry, or change how often it may start a run."""
         values = {
+            **REQUIRED,
+            "mlflow": {"enabled": True},
             "rollout": {
                 "image": image_values(self.pipelines.image),
                 "registry": {"root": self.pipelines.root},
@@ -167,8 +170,8 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
         "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
         "autoscaling": {"type": "none"},
         "scheduling": {"whenUnsatisfiable": "ScheduleAnyway"},
-        "routing": {"host": HOST, "grpcHost": ""},
-        "env": [
+        "routing": {"host": HOST, "grpcHost": "-"},
+        "extraEnv": [
             *({"name": name, "value": value} for name, value in feedback.items()),
             *(
                 {"name": name, "valueFrom": {"secretKeyRef": {"name": "store", "key": name}}}
@@ -225,7 +228,7 @@ def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
     run(*local_run, *(word for param in params for word in ("--param", param)))
     grown = pipelines.registry.entry(champion).model
     whole, _ = artifact.read(open_registry(tmp_path).uri(open_registry(tmp_path).version(1)))
-    assert grown.weights == pytest.approx(whole.weights, rel=1e-12)
+    assert weights_of(grown) == pytest.approx(weights_of(whole), rel=1e-12)
     assert grown.intercept == pytest.approx(whole.intercept, rel=1e-12)
 
 

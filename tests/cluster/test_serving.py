@@ -81,7 +81,8 @@ def test_grpc_returns_the_models_predictions_on_its_own_host(
     [
         None,
         f"{NAME}-{NAMESPACE}.example.com",
-        f"grpc.{NAME}.example.com",
+        f"grpc.{NAME}.{NAMESPACE}.example.com",
+        f"{NAME}.example.com",
         f"{NAME}-predictor-{NAMESPACE}.example.com",
     ],
 )

@@ -15,7 +15,7 @@ from components.data.compare import Entry
 from components.data.dataset import Dataset
 from components.registry.registry import Registry, open_registry
 from predictor.model import artifact
-from predictor.model.artifact import Column
+from predictor.model.inputs import Column, Input
 from tests.components.registry.decisions import accept
 from tests.support.models import linear_model, write_model
 from tests.support.registry import empty_registry
@@ -115,7 +115,7 @@ def write_line(
     folder = place / f"{feature}-{target}-{slope}-{intercept}"
     if folder.exists():
         return folder
-    feature_column, target_column = Column(feature, -1.0, 1.0), Column(target, -1.0, 1.0)
+    feature_column, target_column = Input(feature, -1.0, 1.0), Column(target, -1.0, 1.0)
     return write_model(
         folder, linear_model([slope], intercept, features=[feature_column], target=target_column)
     )

@@ -43,11 +43,14 @@ class Observation:
 
 @contextmanager
 def observe(server: Server) -> Iterator[Observation]:
-    """Observe a server while something is asked of it; the observation itself is left out."""
+    """Observe a server while something is asked of it; the observation itself is left out.
+
+    A call is counted when its response is sent, which the client may know before the server does.
+    """
     observation = Observation()
     before, position = scrape(server), server.log.stat().st_size
     yield observation
-    after = scrape(server)
+    after = wait_until(lambda: _when_idle(server, before), what="the calls to be counted")
     counted = _changes(before, after, "inference_requests_total", "endpoint", "code")
     observation.requests = {key: value for key, value in counted.items() if key[0] != "metrics"}
     observation.rows = {
@@ -64,6 +67,11 @@ def observe(server: Server) -> Iterator[Observation]:
         if line["logger"] == "predictor.audit"
     ]
     observation.errors = [line for line in lines if line["level"] == "error"]
+
+
+def _when_idle(server: Server, before: Samples) -> Samples | None:
+    samples, name = scrape(server), "inference_in_progress"
+    return samples if samples[name][()] <= before[name][()] else None
 
 
 def scrape(server: Server) -> Samples:

@@ -32,7 +32,7 @@ def enlarge_model(folder: Path) -> None:
 
 def change_format(folder: Path) -> None:
     file = folder / "manifest.json"
-    file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 99'))
+    file.write_text(file.read_text().replace('"format_version": 2', '"format_version": 99'))
 
 
 def replace_model_by_a_fifo(folder: Path) -> None:

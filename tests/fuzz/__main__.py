@@ -28,7 +28,8 @@ SHARES = {
     parts.arrow_bodies: 70,
     parts.tensors: 100,
     parts.encodings: 80,
-    parts.malformed: 400,
+    parts.heads: 200,
+    parts.malformed: 200,
 }
 MODELS = ((938.25,), 152.0), ((2.0, 3.0, 5.0), 7.0)
 

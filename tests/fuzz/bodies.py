@@ -36,7 +36,8 @@ ODD_TEXTS = (
 SPACES = st.sampled_from(["", "", "", " ", "\n", "\t\r\n", "\x0b", "\u00a0", "/**/"])
 
 LONG_SPACES = tuple(" " * size for size in (300, 1100, 2**14, 2**17, 2**19, 2**20))
-"""They lead a body to other readers than the one for short ones."""
+"""They lead a body to other readers than the one for short ones; few do, as they take long."""
+SHORT_SPACES = ("", "", "", " ") * 15
 
 doubles = st.floats(allow_nan=False, allow_infinity=False, width=64)
 numbers = st.one_of(doubles.map(repr), st.integers().map(str), st.sampled_from(ODD_NUMBERS))
@@ -83,7 +84,7 @@ def documents(width: int, key: str, *, long: bool = True) -> st.SearchStrategy[b
     )
     member = st.builds('{3}"{0}"{3}:{3}{1}{2}'.format, name, values(width), SPACES, SPACES)
     members = st.one_of(member.map(lambda text: [text]), st.lists(member, max_size=3))
-    space = st.sampled_from(["", "", "", " ", *(LONG_SPACES if long else ())]) | SPACES
+    space = st.sampled_from([*SHORT_SPACES, *(LONG_SPACES if long else ())]) | SPACES
     whole = st.builds(lambda parts, space: f"{space}{{{','.join(parts)}}}{space}", members, space)
     return edited(whole.map(str.encode))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,3 +107,24 @@ def exchange(target: Target, data: bytes) -> bytes:
     if _FAULT.search(answer):
         raise Fault(f"{answer[:500]!r}, sent {data[:2000]!r}")
     return answer
+
+
+def responses(target: Target, packets: Sequence[bytes]) -> list[Response]:
+    """Send packets on a connection of their own, and read whole responses until it is closed.
+
+    Raises:
+        Fault: it is not closed, or what comes back is not HTTP.
+    """
+    found: list[Response] = []
+    try:
+        with Connection(target.server.port) as connection:
+            with contextlib.suppress(ConnectionError):
+                for packet in packets:
+                    connection.send(packet)
+                connection.finish_sending()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    found.append(connection.read_response())
+    except (TimeoutError, ValueError, IndexError) as error:
+        raise Fault(f"{error!r} after {found}, sent {packets}") from error
+    return found

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import answers, bodies, reference, valid, wire
-from tests.fuzz.client import Client, Fault, exchange
+from tests.fuzz import heads as odd_heads
+from tests.fuzz.client import Client, Fault, exchange, responses
 from tests.fuzz.valid import ARROW, CSV, Request
 from tests.support.server import NAME
 
@@ -143,6 +144,20 @@ def bombs(client: Client, count: int, _number: int) -> None:
         answer = client.post("/batch", body, content_encoding=coding, content_type=media)
         if answer.status not in (400, 413):
             raise Fault(f"a bomb was answered {answer.status}: {answer.body[:200]!r}")
+
+
+def heads(client: Client, count: int, number: int) -> None:
+    """Odd spellings of heads: the same predictions as ever, or one refusal for those with a flaw."""
+    random_, target = random.Random(number), client.target
+    for _ in range(count):
+        case = odd_heads.case(random_, target.width)
+        found = responses(target, case.packets)
+        client.count += 1
+        expected = [target.predict([value] * target.width) for value in case.values]
+        if not case.values and [answer.status for answer in found] != [400]:
+            raise Fault(f"expected one refusal, got {found}, sent {case.packets}")
+        if case.values and [json.loads(answer.body).get("prediction") for answer in found] != expected:
+            raise Fault(f"expected {expected}, got {found}, sent {case.packets}")
 
 
 def malformed(client: Client, count: int, number: int) -> None:

@@ -5,8 +5,10 @@ A test that renders is skipped if the program is not on the PATH.
 
 import copy
 import json
+import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,41 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "linear-regressor"
-OVERLAYS = ROOT / "manifests" / "overlays"
+MANIFESTS = ROOT / "manifests"
+OVERLAYS = MANIFESTS / "overlays"
 NAME = "linear-regressor"
+REGISTRY = "registry.example.com/team"
+KUBERNETES = "1.34.0"
 
 Object = dict[str, Any]
+
+# What the chart refuses to be without.
+REQUIRED: Object = {
+    "image": {"registry": REGISTRY},
+    "storage": {"withoutSecret": True},
+    "model": {"promoted": True},
+}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A name and a namespace to install in; kustomize's prefix is the chart's release."""
+
+    release: str = NAME
+    namespace: str = NAME
+
+    @property
+    def name(self) -> str:
+        """The name of the objects."""
+        return self.release if NAME in self.release else f"{self.release}-{NAME}"
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of all names."""
+        return self.name.removesuffix(NAME)
+
+
+DEFAULT = Installation()
 
 
 @cache
@@ -37,10 +70,29 @@ def _render(*command: str, stdin: str | None = None) -> list[Object]:
     return copy.deepcopy(_rendered(*command, stdin=stdin))
 
 
-def render_chart(values: Object | None = None, *, hooks: bool = False) -> list[Object]:
-    """Render the chart with values; raises a ValueError if the chart rejects them."""
-    command = ("helm", "template", NAME, str(CHART), "-n", NAME, "-f", "-")
-    objects = _render(*command, stdin=json.dumps(values or {}))
+def merged(values: Object, changes: Object) -> Object:
+    """Return values with changes, as helm merges them."""
+    result = dict(values)
+    for key, change in changes.items():
+        inner = result.get(key)
+        result[key] = (
+            merged(inner, change) if isinstance(inner, dict) and isinstance(change, dict) else change
+        )
+    return result
+
+
+def render_chart(
+    values: Object | None = None,
+    installation: Installation = DEFAULT,
+    *,
+    hooks: bool = False,
+    required: bool = True,
+    options: tuple[str, ...] = ("--kube-version", KUBERNETES),
+) -> list[Object]:
+    """Render the chart with values beside the required ones; raises a ValueError if it refuses them."""
+    command = ("helm", "template", installation.release, str(CHART), "-n", installation.namespace, "-f", "-")
+    content = merged(REQUIRED, values or {}) if required else values or {}
+    objects = _render(*command, *options, stdin=json.dumps(content))
     return [
         item for item in objects if hooks or "helm.sh/hook" not in item["metadata"].get("annotations", {})
     ]
@@ -57,10 +109,33 @@ def render_kustomization(folder: Path) -> list[Object]:
     return _render("kubectl", "kustomize", str(folder))
 
 
+def overlay_folders(name: str) -> list[Path]:
+    """Return the folders of an overlay: its own, and those that are applied separately."""
+    return sorted(file.parent for file in (OVERLAYS / name).rglob("kustomization.yaml"))
+
+
 def render_overlay(name: str) -> list[Object]:
     """Render an overlay and the kustomizations in its subfolders."""
-    folders = sorted(file.parent for file in (OVERLAYS / name).rglob("kustomization.yaml"))
-    return [item for folder in folders for item in render_kustomization(folder)]
+    return [item for folder in overlay_folders(name) for item in render_kustomization(folder)]
+
+
+def own_kustomization(resource: Path, installation: Installation, folder: Path) -> Object:
+    """Return the kustomization of a user in a folder, who installs an overlay by another name."""
+    images = [
+        {"name": f"{NAME}/{image}", "newName": f"{REGISTRY}/{NAME}/{image}"}
+        for image in ("predictor", "pipeline", "registry")
+    ]
+    host = f"{installation.name}.{installation.namespace}.example.com"
+    return {
+        "namespace": installation.namespace,
+        "namePrefix": installation.prefix,
+        "resources": [os.path.relpath(resource, folder.resolve())],
+        "transformers": [os.path.relpath(MANIFESTS / "follow", folder.resolve())],
+        "images": images,
+        "configMapGenerator": [
+            {"name": NAME, "behavior": "merge", "literals": [f"host={host}", f"grpcHost=grpc.{host}"]}
+        ],
+    }
 
 
 def find(objects: list[Object], kind: str, name: str = NAME) -> Object:

@@ -9,7 +9,9 @@ import yaml
 from components.operations.cli.parameters import parse
 from helm import readme
 from pipeline import _parser, kinds
-from tests.manifests.rendering import CHART, Object, find, render_chart
+from tests.manifests.rendering import CHART, REGISTRY, Object, find, merged, render_chart
+
+RETRAINING: Object = {"retraining": {"enabled": True}, "mlflow": {"enabled": True}}
 
 
 def test_objects_that_kserve_copies_from_have_no_chart_version() -> None:
@@ -35,7 +37,7 @@ def container(objects: list[Object]) -> Object:
 
 
 def test_without_a_storage_uri_no_version_is_rendered() -> None:
-    objects = render_chart()
+    objects = render_chart({"model": {"promoted": True}})
     assert "storageUri" not in find(objects, "InferenceService")["spec"]["predictor"]["model"]
     assert "linear-regressor/model-version" not in annotations(objects)
 
@@ -53,12 +55,12 @@ def test_version_can_be_set() -> None:
 def test_image_digest_overrides_the_tag() -> None:
     digest = f"sha256:{'0' * 64}"
     objects = render_chart({"image": {"tag": "2", "digest": digest}})
-    assert container(objects)["image"] == f"linear-regressor/predictor@{digest}"
+    assert container(objects)["image"] == f"{REGISTRY}/linear-regressor/predictor@{digest}"
 
 
 def test_image_tag_defaults_to_the_app_version() -> None:
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
-    assert container(render_chart())["image"] == f"linear-regressor/predictor:{version}"
+    assert container(render_chart())["image"] == f"{REGISTRY}/linear-regressor/predictor:{version}"
 
 
 @pytest.mark.parametrize(
@@ -115,14 +117,15 @@ def retraining_arguments(objects: list[Object]) -> list[str]:
 
 def test_retrain_command_parses_every_argument_of_the_cronjob() -> None:
     values = {
-        "enabled": True,
         "namespace": "team",
         "pipelineRoot": "s3://runs",
         "runsAs": "trainer",
         "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30},
         "atMostEvery": "90m",
     }
-    options = _parser().parse_args(retraining_arguments(render_chart({"retraining": values})))
+    options = _parser().parse_args(
+        retraining_arguments(render_chart(merged(RETRAINING, {"retraining": values})))
+    )
     policy = (options.rows, options.news, options.drift, options.quality, options.days)
     assert policy == (2_000_000, 1_000_000, 0.1, 2.0, 30)
     assert (options.namespace, options.pipeline_root, options.service_account) == (
@@ -134,12 +137,19 @@ def test_retrain_command_parses_every_argument_of_the_cronjob() -> None:
 
 
 def test_retraining_defaults_are_those_of_the_command() -> None:
-    arguments = retraining_arguments(render_chart({"retraining": {"enabled": True}}))
+    arguments = retraining_arguments(render_chart(RETRAINING))
     required = ("--host", "--feedback", "--registry-root", "--to")
     needed = [word for word in arguments if word.startswith(required)]
-    names = ("days", "drift", "quality", "rows", "news", "at_most_every", "image")
+    names = ("days", "drift", "quality", "rows", "news", "at_most_every")
     chart, command = (vars(_parser().parse_args(words)) for words in (arguments, ["retrain", *needed]))
     assert {name: chart[name] for name in names} == {name: command[name] for name in names}
+
+
+def test_runs_are_of_the_image_of_the_retraining_job() -> None:
+    job = find(render_chart(RETRAINING), "CronJob", "linear-regressor-retraining")
+    (retraining,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "--image=$(IMAGE)" in retraining["args"]
+    assert {"name": "IMAGE", "value": retraining["image"]} in retraining["env"]
 
 
 def test_retrain_command_reads_the_parameters_of_the_cronjob() -> None:
@@ -150,7 +160,7 @@ def test_retrain_command_reads_the_parameters_of_the_cronjob() -> None:
         "iterations": 1_500_000,
         "search": {"penalty": ["l2"], "alpha": [0, 0.1]},
     }
-    values = {"retraining": {"enabled": True, "parameters": parameters}}
+    values = merged(RETRAINING, {"retraining": {"parameters": parameters}})
     options = _parser().parse_args(retraining_arguments(render_chart(values)))
     assert parse(options.param, kinds()) == parameters
 
@@ -161,14 +171,14 @@ def test_retraining_names_the_registry_with_its_namespace() -> None:
     )
     cron = find(objects, "CronJob", "prices-retraining")
     pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert "--tracking-uri=http://prices-mlflow.$(NAMESPACE):5000" in pod["containers"][0]["args"]
+    assert "--tracking-uri=http://$(NAME)-mlflow.$(NAMESPACE):5000" in pod["containers"][0]["args"]
     assert find(objects, "ServiceAccount", pod["serviceAccountName"])
     assert find(objects, "Service", "prices-mlflow")
 
 
 def test_env_values_are_rendered_into_the_container() -> None:
     entry = {"name": "PREDICTOR_ADMIN_TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "admin"}}}
-    assert entry in container(render_chart({"env": [entry]}))["env"]
+    assert entry in container(render_chart({"extraEnv": [entry]}))["env"]
 
 
 def test_network_policy_admits_the_helm_test_pod() -> None:
@@ -199,6 +209,15 @@ def test_network_policy_admits_the_helm_test_pod() -> None:
         {"retraining": {"data": "/data"}},
         {"retraining": {"host": "ml-pipeline:8888"}},
         {"retraining": {"source": "s3://data"}},
+        {"imagePullSecrets": ["registry"]},
+        {"model": {"name": 123}},
+        {"extraEnv": [{"name": "PREDICTOR_MAX_ROWS", "value": 5}]},
+        {"extraEnv": [{"name": "PREDICTOR_MAX_ROWS"}]},
+        {"podLabels": {"team": 7}},
+        {"routing": {"host": "https://prices.example.com"}},
+        {"fullnameOverride": "Prices"},
+        {"networkPolicy": {"dns": {"port": 0}}},
+        {"canary": {"enabled": False}, "rollout": {"enabled": True}},
     ],
 )
 def test_schema_rejects_invalid_values(values: Object) -> None:
@@ -217,21 +236,16 @@ def test_every_value_is_documented_and_used() -> None:
         ]
         return [leaf for group in nested for leaf in group]
 
-    lines = text.splitlines()
     for leaf in leaves(yaml.safe_load(text)):
-        if leaf[:1] == ("resources",) or leaf[:2] == ("rollout", "policy"):
+        if {"resources", "policy", "podSecurityContext", "securityContext"} & set(leaf):
             continue  # rendered as a whole
         assert leaf[-1] in templates, leaf
-    described = sum(line.strip().startswith("# -- ") for line in lines)
-    assert described >= len(leaves(yaml.safe_load(text))) - 4
+    described = {path for path, _ in readme.comments(text)}
+    for leaf in leaves(yaml.safe_load(text)):
+        assert any(".".join(leaf[:length]) in described for length in range(1, len(leaf) + 1)), leaf
 
 
 def test_readme_and_schema_have_the_comments_of_the_values() -> None:
-    text = (CHART / "values.yaml").read_text()
     assert (CHART / "README.md").read_text() == readme.render(), "python helm/readme.py writes it"
     schema = json.loads((CHART / "values.schema.json").read_text())
-    for path, about in readme.comments(text):
-        described = schema
-        for key in path.split("."):
-            described = described["properties"][key]
-        assert described["description"] == about, path
+    assert schema == readme.describe(schema), "python helm/readme.py writes it"

@@ -27,6 +27,7 @@ from tests.pipeline.conftest import (
     steps_of,
     tags_of,
 )
+from tests.support.models import weights_of
 
 # A run starts a process for each of its steps: minutes where a machine has other work.
 pytestmark = pytest.mark.timeout(900)
@@ -57,9 +58,9 @@ def test_a_first_run_registers_the_diabetes_model(first_run: Path) -> None:
 
 def check_first_model(place: Path) -> None:
     model, digest = artifact.read(place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx((938.2379,), abs=5e-5)
+    assert weights_of(model) == pytest.approx((938.2379,), abs=5e-5)
     assert model.intercept == pytest.approx(152.9189, abs=5e-5)
-    assert [feature.name for feature in model.features] == ["bmi"]
+    assert [feature.name for feature in model.inputs] == ["bmi"]
     tags = tags_of(place, 1)
     assert float(tags["metric.r2"]) == pytest.approx(0.47258, abs=5e-6)
     assert float(tags["metric.mse"]) == pytest.approx(2548.072, abs=5e-4)
@@ -71,7 +72,7 @@ def check_first_lineage(place: Path) -> None:
     assert tags["run_id"] == tags["model_source_id"] == "first"
     assert tags["model_source_kind"] == "kfp"
     assert tags["model_source_name"].startswith("linear-regressor")
-    assert (tags["iterations"], tags["lr"]) == ("15000", "0.1")
+    assert tags["learning_rate"] == "auto"
     assert tags["data_source"] == "sklearn://diabetes"
     assert len(tags["dataset_fingerprint"]) == 64
 
@@ -86,8 +87,9 @@ def check_first_reports(place: Path) -> None:
 
 
 def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Path) -> None:
-    done = run(place, "iterations=3")
+    done = run(place, "iterations=3", "lr=0.1")
     assert done.returncode == 0, done.stderr
+    assert "Warning: descent stopped short of the minimum" in done.stdout
     assert "Version 2 is registered, and not promoted:" in done.stdout
     assert "is worse" in done.stdout
     assert champion_of(place) == 1
@@ -101,7 +103,7 @@ def test_a_second_run_on_the_same_data_links_to_the_existing_version(run: Run, p
 
 
 def test_a_better_model_replaces_the_champion(run: Run, place: Path) -> None:
-    done = run(place, 'features=["bmi", "bp", "s5"]')
+    done = run(place, 'features=["bmi", "bp", "s5"]', "evidence=point")
     assert done.returncode == 0, done.stderr
     assert "Version 2 is the champion now:" in done.stdout
     assert champion_of(place) == 2
@@ -114,7 +116,7 @@ def test_reads_a_file_relative_to_the_current_directory(run: Run, tmp_path: Path
     done = run(empty_place, "source=my.csv", 'features=["size", "rooms"]', "target=price", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx((3.0, 0.0), abs=1e-6)
+    assert weights_of(model) == pytest.approx((3.0, 0.0), abs=1e-6)
     assert model.intercept == pytest.approx(1.0, abs=1e-4)
 
 
@@ -138,9 +140,9 @@ def test_a_pattern_or_a_list_of_files_gives_the_same_model_as_one_source(
     assert done.returncode == 0, done.stderr
     assert steps_of(done) == ["plan", *["ingest"] * 4, "train", "evaluate", "register"]
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
-    assert model.weights == pytest.approx(whole.weights, rel=1e-12)
+    assert weights_of(model) == pytest.approx(weights_of(whole), rel=1e-12)
     assert model.intercept == pytest.approx(whole.intercept, rel=1e-12)
-    assert (model.features, model.target) == (whole.features, whole.target)
+    assert (model.inputs, model.target) == (whole.inputs, whole.target)
     assert model.reference.features == whole.reference.features
     tags = tags_of(empty_place, 1)
     for score in ("metric.mse", "metric.mae", "metric.r2"):
@@ -163,7 +165,9 @@ def test_drift_makes_a_retraining_due_and_is_its_reason(
     model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "1")
     recorder = Recorder(open_store(str(tmp_path / "feedback")), 2**20, 3600)
     rows = larger[:, np.newaxis]
-    recorder.record_predictions(Predicted("many", "", time.time(), ("size",), "1", rows, model.predict(rows)))
+    recorder.record_predictions(
+        Predicted("many", "", time.time(), model.inputs, "1", rows, model.predict(rows))
+    )
     stored = recorder.record_ground_truth(
         "", [GroundTruth("many", (5 * larger - 180 + random.normal(0, 5, 500)).tolist())]
     )
@@ -231,3 +235,32 @@ def test_reports_that_there_is_no_champion_to_serve(empty_place: Path, served: l
     assert "Version 1 is registered, and not promoted:" in done.stdout
     assert "error: there is no champion to serve" in done.stderr
     assert not served
+
+
+def test_trees_replace_a_linear_champion_that_they_beat(empty_place: Path, run: Run) -> None:
+    x = np.linspace(-1, 1, 400)
+    target = 8 * x + np.where(np.abs(x) < 0.5, 10.0, 0.0) + np.sin(50 * x)
+    source = empty_place / "steps.csv"
+    np.savetxt(source, np.column_stack([x, target]), delimiter=",", header="x,y", comments="")
+    table = (f"source={source}", 'features=["x"]', "target=y", "test_rows=100")
+    for parameters in ((), ("model=trees", 'model_parameters={"max_depth": 3}')):
+        done = run(empty_place, *table, *parameters)
+        assert done.returncode == 0, done.stderr
+    assert "Version 2 is the champion now" in done.stdout
+    first, second = (tags_of(empty_place, number) for number in (1, 2))
+    assert first["dataset_fingerprint"] == second["dataset_fingerprint"]
+    assert (first["kind"], second["kind"], second["max_depth"]) == ("linear", "trees", "3")
+    assert 0.1 < float(first["metric.r2"]) < 0.6 < 0.95 < float(second["metric.r2"])
+    model, _ = artifact.read(empty_place / "models" / "linear-regressor" / "2")
+    assert model.kind == "trees"
+    reports = [path.read_text() for path in (empty_place / "runs").rglob("report*") if path.is_file()]
+    assert any("Splits and training ranges" in text for text in reports)
+
+
+def test_refuses_parameters_of_descent_for_trees(empty_place: Path, run: Run) -> None:
+    done = run(empty_place, "model=trees", "iterations=10")
+    assert done.returncode == 1
+    assert (
+        "iterations is a parameter of linear; those of trees go into model_parameters: max_iter"
+        in done.stderr
+    )

@@ -4,11 +4,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from predictor.model.artifact import Column, LinearModel
+from predictor.model.inputs import Input
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.html import Page
 from tests.support.models import linear_model
 
-BMI = Column("bmi", -0.09, 0.17)
+BMI = Input("bmi", -0.09, 0.17)
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def one_feature() -> LinearModel:
 @pytest.fixture
 def three_features() -> LinearModel:
     """A model of three features, one of them with a unit."""
-    columns = [BMI, Column("pressure", 60.0, 140.0, unit="mmHg"), Column("sex", 1.0, 2.0)]
+    columns = [BMI, Input("pressure", 60.0, 140.0, unit="mmHg"), Input("sex", 1.0, 2.0)]
     return linear_model((938.25, -0.5, 12.0), 152.5, features=columns, target="progression")
 
 
@@ -35,7 +36,7 @@ HOSTILE = (
 @pytest.fixture
 def hostile() -> LinearModel:
     """A model whose names try to break out of HTML, CSV and templates."""
-    columns = [Column(name, 0.0, 1.0, unit="<i>&</i>") for name in HOSTILE]
+    columns = [Input(name, 0.0, 1.0, unit="<i>&</i>") for name in HOSTILE]
     return linear_model((1.0, 2.0, 3.0, 4.0), 152.5, features=columns, target="progression")
 
 

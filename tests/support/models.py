@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from predictor.model import artifact
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.base import Distribution, Model, Reference
+from predictor.model.inputs import Column, Input, Inputs
+from predictor.model.kinds.linear import LinearModel, Weight
 
 FEATURES = ("bmi", "bp", "s1")
 TARGET = Column("target", 25.0, 346.0)
 
 
 def linear_model(
-    weights: Sequence[float] = (938.25,),
+    weights: Sequence[Weight] = (938.25,),
     intercept: float = 152.0,
     *,
-    features: Sequence[Column | str] = FEATURES,
+    features: Sequence[Input | str] = FEATURES,
     target: Column | str = TARGET,
     reference: Reference | None = None,
 ) -> LinearModel:
@@ -25,29 +28,63 @@ def linear_model(
     Args:
         weights: one for each feature.
         intercept: what is predicted where all features are 0.
-        features: columns, or names of columns whose range is [-0.1, 0.2].
+        features: inputs, or names of numbers whose range is [-0.1, 0.2].
         target: a column, or the name of one whose range is [25, 346].
         reference: the training distributions; by default 101 rows spread evenly over each column's range.
     """
-    columns = tuple(
-        feature if isinstance(feature, Column) else Column(feature, -0.1, 0.2)
+    inputs = tuple(
+        feature if isinstance(feature, Input) else Input(feature, -0.1, 0.2)
         for feature in features[: len(weights)]
     )
     if isinstance(target, str):
         target = Column(target, TARGET.minimum, TARGET.maximum)
-    reference = reference or even_reference(columns, target)
-    return LinearModel(tuple(weights), intercept, columns, target, reference)
+    reference = reference or even_reference(inputs, target)
+    return LinearModel(tuple(weights), intercept, inputs, target, reference)
 
 
-def even_reference(features: Sequence[Column], target: Column, rows: int = 101) -> Reference:
-    """Build training distributions that are even over the range of each column."""
+def even_reference(inputs: Sequence[Input], target: Column, rows: int = 101) -> Reference:
+    """Build training distributions that are even over the range of each input."""
     spread = {
-        column.name: Distribution.of(np.linspace(column.minimum, column.maximum, rows)) for column in features
+        one.name: Distribution.of_input(one, np.linspace(one.minimum, one.maximum, rows)) for one in inputs
     }
     return Reference(rows, spread, Distribution.of(np.linspace(target.minimum, target.maximum, rows)))
 
 
-def write_model(folder: Path, model: LinearModel | None = None) -> Path:
+def weights_of(model: Model) -> tuple[Any, ...]:
+    """Return the weights of a linear model."""
+    assert isinstance(model, LinearModel)
+    return model.weights
+
+
+def scaled(model: Model, factor: float, change: float = 0.0) -> LinearModel:
+    """Return a linear model of numbers whose weights are ``factor`` x those of another, plus ``change``."""
+    weights = [factor * weight + change for weight in weights_of(model)]
+    return LinearModel(weights, model.intercept, model.inputs, model.target, model.reference)
+
+
+def write_model(folder: Path, model: Model | None = None) -> Path:
     """Write a model, by default ``linear_model()``, as a new model folder; returns the folder."""
     artifact.write(model or linear_model(), folder)
     return folder
+
+
+MIXED = Inputs(
+    [
+        Input("age", 18, 90, unit="years"),
+        Input("income", 0, 9, missing=0.5),
+        Input("member", 0, 1, type="boolean", missing=1.0),
+        Input("city", 0, 2, type="category", categories=("Bern", "Zürich", "Genf, Nord"), missing=2.0),
+        Input("code", 0, 1, type="category", categories=("x", "7"), accepts_unknown=True),
+    ]
+)
+"""Inputs of every type: all but the first and the last may be missing, and the last may be unknown."""
+
+
+def mixed_model() -> LinearModel:
+    """Build y = age / 2 + 2 income - 3 member + the effects of city and code + 100."""
+    return linear_model((0.5, 2.0, -3.0, (1.0, 2.0, 4.0), (10.0, 20.0)), 100.0, features=MIXED)
+
+
+def numbers(*names: str) -> Inputs:
+    """Build inputs that are numbers between -0.1 and 0.2."""
+    return Inputs(Input(name, -0.1, 0.2) for name in names)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 from tests.support import processes
 from tests.support.http import PATIENCE, Connection, exchange
 from tests.support.models import write_model
@@ -78,7 +78,7 @@ def read_metric(port: int, sample: str) -> float:
 
 @contextlib.contextmanager
 def start_predictor(
-    model: LinearModel | Path | None = None,
+    model: Model | Path | None = None,
     *,
     place: Path | None = None,
     python: str = sys.executable,

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from predictor.codecs.cost import TooCostly
 from predictor.messages import Request, RequestHeaders, Response
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from tests.support.models import linear_model
@@ -16,18 +15,23 @@ Endpoint = Callable[[InferenceService, Request], Response]
 
 
 def make_service(
-    weights: Sequence[float] = (938.25,), *, max_rows: int = 1_000_000, features: Sequence[str] | None = None
+    weights: Sequence[float] = (938.25,),
+    *,
+    max_rows: int = 1_000_000,
+    features: Sequence[str] | None = None,
+    model: Model | None = None,
 ) -> InferenceService:
-    """Return a service of a model; its features are bmi, bp and s1 if no others are given."""
-    model = linear_model(weights, features=features) if features else linear_model(weights)
+    """Return a service of a model, or of a linear one; its features are bmi, bp and s1 if none are given."""
+    if model is None:
+        model = linear_model(weights, features=features) if features else linear_model(weights)
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=max_rows)
     handle.loaded = load(model)
     return InferenceService(handle, Settings())
 
 
-def load(model: LinearModel) -> LoadedModel:
+def load(model: Model) -> LoadedModel:
     """Return a model as if it had been read from a folder."""
-    return LoadedModel(model, "digest", Scorer(model), 0.0)
+    return LoadedModel(model, "digest", 0.0)
 
 
 def answer(

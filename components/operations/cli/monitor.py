@@ -12,7 +12,7 @@ from components.operations.cli.subcommand import add_command
 if TYPE_CHECKING:
     from components.operations.monitor.due import Decision
     from components.registry.index import Version
-    from predictor.model.artifact import LinearModel
+    from predictor.model.base import Model
 
 NOT_DUE = 4
 """What ``due`` exits with where nothing is, so that a script can go on by it."""
@@ -50,21 +50,33 @@ def policy() -> argparse.ArgumentParser:
         "--days", type=int, default=7, help="that are looked at, today included (%(default)s)"
     )
     parser.add_argument(
-        "--drift", type=float, default=0.2, help="a stability index above it is drift (%(default)s)"
+        "--drift",
+        type=float,
+        default=0.05,
+        help="a stability index above it is drift, if chance does not explain it (%(default)s)",
     )
     parser.add_argument(
         "--quality",
         type=float,
         default=1.25,
-        help="largest ratio of the error on what came true to that on the held-out rows (%(default)s)",
+        help="lost if the error on labels is more than so many times the held-out error (%(default)s)",
     )
-    parser.add_argument("--rows", type=int, default=200, help="fewest rows that tell anything (%(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=200, help="fewest independent rows to judge from (%(default)s)"
+    )
     parser.add_argument(
         "--news",
         type=int,
         default=0,
-        metavar="TRUTHS",
-        help="told since the champion was registered that are a reason by themselves (none are)",
+        metavar="LABELS",
+        help="so many since the champion was registered are a reason by themselves (none are)",
+    )
+    parser.add_argument(
+        "--age",
+        type=float,
+        default=0.0,
+        metavar="DAYS",
+        help="so many since the champion was registered are a reason by themselves (none are)",
     )
     return parser
 
@@ -76,11 +88,11 @@ def collect(options: argparse.Namespace) -> int:
     return 0
 
 
-def join(options: argparse.Namespace, model: "LinearModel") -> None:
+def join(options: argparse.Namespace, model: "Model") -> None:
     """Join what was predicted with what came true, as a source for a model; prints what was written."""
     from components.operations.monitor import feedback
 
-    features = [feature.name for feature in model.features]
+    features = [feature.name for feature in model.inputs]
     days = (options.first_day, options.last_day)
     written = feedback.collect(options.feedback, options.to, features, model.target.name, *days)
     for day, rows in written.rows.items():
@@ -98,28 +110,34 @@ def due(options: argparse.Namespace) -> int:
     return 0 if decision.due else NOT_DUE
 
 
-def judge(options: argparse.Namespace, model: "LinearModel", version: "Version") -> "Decision":
+def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "Decision":
     """Decide by the options whether a retraining of the champion is due.
 
     Raises:
         ValueError: the policy makes no sense, or the champion has features that were not kept.
     """
-    from components.operations.monitor.due import Policy, decide
+    from components.operations.monitor.due import Error, Policy, decide
     from components.operations.monitor.watch import look
 
-    limits = Policy(options.drift, options.quality, options.rows, options.news)
+    limits = Policy(options.drift, options.quality, options.rows, options.news, options.age)
+    tags = version.tags
     seen = look(
         options.feedback,
         model,
         str(version.number),
         days=options.days,
-        held_out_mse=float(version.tags.get("metric.mse", math.nan)),
+        held_out=Error(
+            float(tags.get("metric.mse", math.nan)),
+            float(tags.get("metric.mse_error", math.nan)),
+            int(tags.get("held_out_rows", 0)),
+        ),
         registered=version.created,
+        answered=open_named(options).answered(),
     )
     return decide(seen, limits)
 
 
-def champion(options: argparse.Namespace) -> tuple["LinearModel", "Version"]:
+def champion(options: argparse.Namespace) -> tuple["Model", "Version"]:
     """The champion's model, read and verified, and what the registry says of it.
 
     Raises:

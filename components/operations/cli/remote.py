@@ -14,6 +14,7 @@ from components.operations.cli.errors import CommandError
 from components.operations.cli.parameters import parse
 from components.operations.cli.steps import describe, steps
 from components.operations.cli.subcommand import add_command
+from components.registry.folders import local_path
 
 TOO_SOON = 3
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -184,6 +185,11 @@ def _job(client: Any, options: argparse.Namespace, project: Project, name: str) 
     if "registry_root" not in given:
         raise CommandError(
             "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
+        )
+    if local_path(given["registry_root"]) is None and not given.get("tracking_uri"):
+        raise CommandError(
+            "--param tracking_uri=URL is needed: the address of MLflow, such as "
+            "http://linear-regressor-mlflow.linear-regressor:5000"
         )
     parameters = {"git_commit": project.commit(), "reason": options.reason, **given}
     with tempfile.TemporaryDirectory() as folder:

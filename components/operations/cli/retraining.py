@@ -68,11 +68,14 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
 
 def _of(options: argparse.Namespace, reason: str) -> argparse.Namespace:
     """The options of `submit`."""
+    from components.operations.monitor.watch import window
+
     judged = {
         "registry_root": options.registry_root,
         "tracking_uri": options.tracking_uri,
         "model_name": options.model_name,
         "source": f"{options.to.rstrip('/')}/*.parquet",
+        "answers": window(options.days),
     }
     given = [f"{name}={value}" for name, value in judged.items()]
     return argparse.Namespace(**{**vars(options), "reason": reason, "param": [*given, *options.param]})

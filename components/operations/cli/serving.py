@@ -50,7 +50,7 @@ def check_ports(**ports: int) -> None:
 def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
     """The lines for curl with which to call the predictor of a model folder."""
     model, _ = artifact.read(champion)
-    seen = [model.reference.features[feature.name] for feature in model.features]
+    seen = [model.reference.features[feature.name] for feature in model.inputs]
     low = [float(f"{column.mean:.3g}") for column in seen]
     high = [float(f"{column.mean + column.deviation:.3g}") for column in seen]
     tensor = {"name": "instances", "shape": [2, len(seen)], "datatype": "FP64", "data": [low, high]}

@@ -1,10 +1,20 @@
-"""Is it time to train again? A pure function of what was seen and a policy."""
+"""Is it time to train again? A pure function of what was recorded and a policy.
+
+``docs/statistics.md`` has its error rates.
+"""
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from components.operations.monitor.drift import Drift
+from predictor.model.drift import Drift
+
+# With fewer held-out rows the standard error of their mean squared error can't be trusted.
+FEWEST_HELD_OUT = 88
+# While nothing changes, a look finds drift in any of the columns at most this often ...
+DRIFT_LEVEL = 0.0005
+# ... and lost quality at most twice this often; it is the quantile of the normal distribution at 99 %.
+QUALITY_QUANTILE = 2.326
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,17 +22,19 @@ class Policy:
     """What makes a retraining due.
 
     Attributes:
-        drift: a population stability index above this is drift, if chance alone can't explain it.
-        quality: the largest ratio of the error on what came true to the error on the held-out rows.
-        rows: fewest rows from which drift is told, and fewest truths from which quality is.
-        news: truths told since the champion was registered that are worth a training; 0 where they are no
-            reason by themselves.
+        drift: a population stability index above this is large.
+        quality: the ratio of the error on labels to the error on the held-out rows that has to be exceeded.
+        rows: fewest rows from which drift is judged, as their effective number, and fewest labels from which
+            quality is.
+        news: labels since the champion was registered that are a reason by themselves; 0 for none.
+        age: days since the champion was registered that are a reason by themselves; 0 for none.
     """
 
-    drift: float = 0.2
+    drift: float = 0.05
     quality: float = 1.25
     rows: int = 200
     news: int = 0
+    age: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.drift) and self.drift > 0):
@@ -33,6 +45,54 @@ class Policy:
             raise ValueError(f"rows is at least 1, not {self.rows}")
         if self.news < 0:
             raise ValueError(f"news is a number from 0, not {self.news}")
+        if not (math.isfinite(self.age) and self.age >= 0):
+            raise ValueError(f"age is a number of days from 0, not {self.age}")
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A mean squared error that was estimated from rows.
+
+    Attributes:
+        mse: the mean; NaN without rows.
+        standard_error: of the mean, accounting for rows of one request; NaN where it is not known.
+        rows: how many.
+    """
+
+    mse: float = math.nan
+    standard_error: float = math.nan
+    rows: int = 0
+
+    def exceeds(self, other: "Error", ratio: float) -> bool:
+        """Whether it is beyond chance above ``ratio`` times another.
+
+        By a one-sided interval of the logarithm of the ratio at 99 % (delta method). An error that is not a
+        finite number exceeds any other; one whose standard error is not known is not compared.
+        """
+        if self.rows and not math.isfinite(self.mse):
+            return True
+        allowed = ratio * other.mse
+        if not self.mse > allowed:
+            return False
+        if not allowed > 0:
+            return True
+        spread = math.hypot(self.standard_error / self.mse, other.standard_error / other.mse)
+        return math.log(self.mse / allowed) > QUALITY_QUANTILE * spread
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was recorded in the days that the last attempt of a retraining has answered.
+
+    Attributes:
+        days: the first and the last of them; empty where there was no attempt.
+        drift: of each column since then.
+        live: the present champion's error then.
+    """
+
+    days: str = ""
+    drift: Mapping[str, Drift] = field(default_factory=dict)
+    live: Error = Error()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +100,22 @@ class Seen:
     """What is known when it is asked.
 
     Attributes:
-        news: truths told since the champion was registered.
-        rows: predictions kept.
+        news: labels since the champion was registered.
+        age: days since then.
+        rows: predictions recorded.
         drift: of each column over those rows.
-        truths: predictions of the champion whose true value is known.
-        live_mse: mean squared error over those; NaN without any.
-        held_out_mse: the champion's, when it was registered; NaN where it is not known.
+        live: the champion's error on predictions whose label is known.
+        held_out: its error on the rows held out when it was registered.
+        answered: what the last attempt of a retraining has answered.
     """
 
     news: int = 0
+    age: float = 0.0
     rows: int = 0
     drift: Mapping[str, Drift] = field(default_factory=dict)
-    truths: int = 0
-    live_mse: float = math.nan
-    held_out_mse: float = math.nan
+    live: Error = Error()
+    held_out: Error = Error()
+    answered: Answered = Answered()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,38 +128,76 @@ class Decision:
 
 def decide(seen: Seen, policy: Policy) -> Decision:
     """Decide whether a retraining is due. Each reason is enough."""
-    reasons = tuple(_reasons(seen, policy))
-    return Decision(due=bool(reasons), reasons=reasons or tuple(_nothing(seen, policy)))
+    found = [*_schedule(seen, policy), *_drift(seen, policy), _quality(seen, policy)]
+    due = tuple(reason for is_due, reason in found if is_due)
+    return Decision(due=bool(due), reasons=due or tuple(reason for _, reason in found))
 
 
-def _reasons(seen: Seen, policy: Policy) -> Iterator[str]:
-    if policy.news and seen.news >= policy.news:
-        yield f"new data: {seen.news} truths were told since the champion was registered"
-    if seen.rows >= policy.rows:
-        for name, found in sorted(seen.drift.items()):
-            if found.index > max(policy.drift, found.chance):
-                yield f"drift: {name} has a stability index of {found.index:.3f}, above {policy.drift:g}"
-    if seen.truths >= policy.rows and not math.isnan(seen.held_out_mse):
-        allowed = policy.quality * seen.held_out_mse
-        # Written so that an error which is no number counts as too large.
-        if not seen.live_mse <= allowed:
-            yield (
-                f"quality: the mean squared error on {seen.truths} truths is {seen.live_mse:.6g}, "
-                f"above {policy.quality:g} times the {seen.held_out_mse:.6g} of the held-out rows"
-            )
-
-
-def _nothing(seen: Seen, policy: Policy) -> Iterator[str]:
+def _schedule(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     if policy.news:
-        yield f"too little new data: {seen.news} truths of {policy.news}"
+        enough = seen.news >= policy.news
+        text = "new data" if enough else "too little new data"
+        yield (
+            enough,
+            f"{text}: {seen.news} labels since the champion was registered, {policy.news} are enough",
+        )
+    if policy.age:
+        old = seen.age >= policy.age
+        text = "age" if old else "not old enough"
+        yield (
+            old,
+            f"{text}: the champion was registered {seen.age:.1f} days ago, {policy.age:g} are allowed",
+        )
+
+
+def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     if seen.rows < policy.rows:
-        yield f"too few predictions to tell drift from: {seen.rows} of {policy.rows}"
-    else:
-        worst = max(seen.drift.values(), key=lambda found: found.index, default=Drift(0.0, 0.0))
-        yield f"no drift: the largest stability index is {worst.index:.3f}"
-    if seen.truths < policy.rows:
-        yield f"too few truths to tell quality from: {seen.truths} of {policy.rows}"
-    elif math.isnan(seen.held_out_mse):
-        yield "the champion's own error is not known"
-    else:
-        yield f"quality holds: {seen.live_mse:.6g} against {seen.held_out_mse:.6g}"
+        yield False, f"too few predictions to judge drift: {seen.rows} of {policy.rows}"
+        return
+    level = DRIFT_LEVEL / max(len(seen.drift), 1)
+    quiet, few, other = 0.0, [], ""
+    for name, found in sorted(seen.drift.items()):
+        if found.rows < policy.rows:
+            few.append(name)
+        elif not _moved(found, policy, level):
+            quiet = max(quiet, found.index)
+        elif (since := seen.answered.drift.get(name)) and not _moved(since, policy, level):
+            days = seen.answered.days
+            reason = f"a retraining answered the drift of {name} on {days}; its index since then is"
+            yield False, f"{reason} {since.index:.3f}"
+            other = "other "
+        else:
+            reason = f"drift: {name} has a stability index of {found.index:.3f}, above {policy.drift:g}"
+            chance = f"of {found.rows:.0f} independent rows and {len(seen.drift)} columns"
+            yield True, f"{reason} and beyond the chance {chance}"
+    if few:
+        yield (
+            False,
+            f"too few independent predictions to judge drift of {', '.join(few)}: fewer than {policy.rows}",
+        )
+    yield False, f"no {other}drift: the largest stability index is {quiet:.3f}"
+
+
+def _moved(found: Drift, policy: Policy, level: float) -> bool:
+    return found.index > policy.drift and found.beyond_chance(level)
+
+
+def _quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+    live, held_out = seen.live, seen.held_out
+    if live.rows < policy.rows:
+        return False, f"too few labels to judge quality: {live.rows} of {policy.rows}"
+    if held_out.rows < FEWEST_HELD_OUT:
+        return False, f"too few held-out rows to judge quality: {held_out.rows} of {FEWEST_HELD_OUT}"
+    if not (math.isfinite(held_out.mse) and math.isfinite(held_out.standard_error)):
+        return False, "the champion's error on its held-out rows is not known"
+    compared = (
+        f"the mean squared error on {live.rows} labels is {live.mse:.6g}, on {held_out.rows} held-out rows "
+        f"{held_out.mse:.6g}"
+    )
+    if not live.exceeds(held_out, policy.quality):
+        return False, f"quality: {compared}; not beyond chance above {policy.quality:g} times as much"
+    answered = seen.answered
+    if answered.live.rows >= policy.rows and not live.exceeds(answered.live, policy.quality):
+        before = f"{answered.live.mse:.6g} on {answered.days}, which a retraining answered"
+        return False, f"quality: {compared}; it was {before}"
+    return True, f"quality: {compared}; beyond chance above {policy.quality:g} times as much"

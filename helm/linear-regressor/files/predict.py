@@ -8,13 +8,16 @@ import urllib.request
 URL = os.environ["URL"]
 MODEL = os.environ["MODEL"]
 VERSION = os.environ["VERSION"]
+HEADERS = {"Content-Type": "application/json"}
+if "API_KEY" in os.environ:
+    HEADERS["X-API-Key"] = os.environ["API_KEY"]
 end = time.monotonic() + float(os.environ["TIMEOUT_SECONDS"])
 
 
 def ask(path: str, body: object = None) -> dict:
     """Send one request to the Service, and return its answer."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(URL + path, data, HEADERS)  # noqa: S310
     with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  the chart names it
         return json.load(answer)
 

@@ -1,24 +1,47 @@
+{{/* The chart's name, which the names of all objects contain. */}}
+{{- define "linear-regressor.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
+{{- end -}}
+
+{{/*
+The name of all objects: fullnameOverride, else the release's name, with the chart's unless it contains that. A name
+that is too long for the objects derived from it, or has other characters than theirs, gets a digest, so that two
+releases never share a name.
+*/}}
 {{- define "linear-regressor.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := include "linear-regressor.name" . -}}
+{{- $full := .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) -}}
+{{- $valid := $full | lower | replace "." "-" -}}
+{{- if or (ne $valid $full) (gt (len $valid) 40) -}}
+{{- printf "%s-%s" ($valid | trunc 31 | trimSuffix "-") ($full | sha256sum | trunc 8) -}}
+{{- else -}}
+{{- $valid -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Labels of a component that never change with the chart's version: selectors match them. Of (list $ "name"). */}}
 {{- define "linear-regressor.componentStableLabels" -}}
 app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/instance: {{ include "linear-regressor.fullname" (index . 0) }}
-app.kubernetes.io/name: linear-regressor
+app.kubernetes.io/name: {{ include "linear-regressor.name" (index . 0) }}
 {{- end -}}
 
 {{/* Labels of a component's objects. Of (list $ "name"). */}}
 {{- define "linear-regressor.componentLabels" -}}
 {{- $root := index . 0 -}}
-{{ include "linear-regressor.componentStableLabels" . }}
+{{ include "linear-regressor.objectLabels" . }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The predictor's that never change with the chart's version: KServe copies an InferenceService's into its pods. */}}
+{{/* Labels of a component's objects that KServe copies into pods. Of (list $ "name"). */}}
+{{- define "linear-regressor.objectLabels" -}}
+{{- $own := include "linear-regressor.componentStableLabels" . | fromYaml -}}
+{{ toYaml (merge $own (index . 0).Values.commonLabels) }}
+{{- end -}}
+
+{{/* The predictor's selector. */}}
 {{- define "linear-regressor.stableLabels" -}}
 {{ include "linear-regressor.componentStableLabels" (list . "predictor") }}
 {{- end -}}
@@ -28,17 +51,52 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{ include "linear-regressor.componentLabels" (list . "predictor") }}
 {{- end -}}
 
+{{/* The name of an image. Of (dict "root" $ "image" values); the registry, where it has none, is the predictor's. */}}
 {{- define "linear-regressor.image" -}}
-{{- $image := .root.Values.image -}}
+{{- $image := .image -}}
+{{- printf "%s/%s" ($image.registry | default .root.Values.image.registry | trimSuffix "/") $image.repository -}}
 {{- if $image.digest -}}
-{{ $image.repository }}@{{ $image.digest }}
+@{{ $image.digest }}
 {{- else -}}
-{{ $image.repository }}:{{ .tag | default $image.tag | default .root.Chart.AppVersion }}
+:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
 
-{{- define "linear-regressor.gatewayNamespace" -}}
-{{- if .Values.routing.gateway.create }}{{ .Release.Namespace }}{{ else }}{{ .Values.routing.gateway.namespace | default .Release.Namespace }}{{ end -}}
+{{/* The address of the registry's MLflow server, by its name in every namespace. $(NAMESPACE) is the pod's. */}}
+{{- define "linear-regressor.trackingUri" -}}
+{{- .Values.rollout.registry.trackingUri | default "http://$(NAME)-mlflow.$(NAMESPACE):5000" -}}
+{{- end -}}
+
+{{- define "linear-regressor.host" -}}
+{{- .Values.routing.host | default (printf "%s.%s.%s" (include "linear-regressor.fullname" .) .Release.Namespace .Values.routing.domain) -}}
+{{- end -}}
+
+{{/* The host name of gRPC; "-" means none. */}}
+{{- define "linear-regressor.grpcHost" -}}
+{{- if ne .Values.routing.grpcHost "-" -}}
+{{- .Values.routing.grpcHost | default (printf "grpc.%s" (include "linear-regressor.host" . | trimPrefix "*.")) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "linear-regressor.gatewayName" -}}
+{{- $gateway := .Values.routing.gateway -}}
+{{- if $gateway.create -}}
+{{- $gateway.name | default (include "linear-regressor.fullname" .) -}}
+{{- else -}}
+{{- $gateway.name | default "kserve-ingress-gateway" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Gateway that a route attaches to; its namespace is the route's own unless it is said. */}}
+{{- define "linear-regressor.parentRef" -}}
+{{- $gateway := .root.Values.routing.gateway -}}
+- name: {{ include "linear-regressor.gatewayName" .root | quote }}
+{{- if and (not $gateway.create) $gateway.namespace }}
+  namespace: {{ $gateway.namespace | quote }}
+{{- end }}
+{{- if $gateway.create }}
+  sectionName: {{ .section }}
+{{- end }}
 {{- end -}}
 
 {{/* The canary's percentage: what was said, else what stands in the cluster, else none. */}}
@@ -80,6 +138,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- .version | default (splitList "/" (trimSuffix "/" .storageUri) | last) -}}
 {{- end -}}
 
+{{/* A folder's URI in an object store with its slash: without one KServe takes it for a prefix of other folders too. */}}
+{{- define "linear-regressor.folder" -}}
+{{- if regexMatch "^(s3|gs|abfss?|wasbs?|hdfs|webhdfs)://.*[^/]$" . -}}{{ . }}/{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
 {{/* storageUri and version to render: what was said, else what stands in the cluster, else nothing. */}}
 {{- define "linear-regressor.served" -}}
 {{- $uri := .model.storageUri -}}
@@ -89,6 +152,6 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $uri = dig "spec" "predictor" "model" "storageUri" "" $live -}}
 {{- $version = $version | default (dig "metadata" "annotations" "linear-regressor/model-version" "" $live) -}}
 {{- end -}}
-storageUri: {{ $uri | quote }}
+storageUri: {{ include "linear-regressor.folder" $uri | quote }}
 version: {{ $version | quote }}
 {{- end -}}

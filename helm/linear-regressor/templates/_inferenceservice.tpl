@@ -8,7 +8,7 @@ metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels:
-    {{- include "linear-regressor.stableLabels" .root | nindent 4 }}
+    {{- include "linear-regressor.objectLabels" (list .root "predictor") | nindent 4 }}
     {{- if $standard }}
     # The routes are ours: KServe's own would show /metrics and the repository to the world.
     networking.kserve.io/visibility: cluster-local
@@ -30,13 +30,22 @@ spec:
       protocolVersion: v2
       runtime: {{ .name }}
       {{- with .model.storageUri }}
-      storageUri: {{ . }}
+      storageUri: {{ . | quote }}
       {{- end }}
     {{- with $values.storage.containerName }}
-    storageContainerName: {{ . }}
+    storageContainerName: {{ . | quote }}
     {{- end }}
-    serviceAccountName: {{ include "linear-regressor.fullname" .root }}
+    {{- with omit $values.podLabels "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/name" }}
+    labels:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with $values.podAnnotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    serviceAccountName: {{ include "linear-regressor.serviceAccountName" (list .root "" "") | quote }}
     automountServiceAccountToken: false
+    enableServiceLinks: false
     minReplicas: {{ .min }}
     {{- if not $standard }}
     maxReplicas: {{ .max }}
@@ -49,12 +58,7 @@ spec:
     {{- end }}
     # For the storage initialiser too, which brings no seccomp profile of its own.
     securityContext:
-      runAsNonRoot: true
-      runAsUser: 65532
-      runAsGroup: 65532
-      fsGroup: 65532
-      seccompProfile:
-        type: RuntimeDefault
+      {{- include "linear-regressor.securityContext" (list .root "" "podSecurityContext") | nindent 6 }}
     {{- if $standard }}
     terminationGracePeriodSeconds: {{ add $values.drain.preStopSeconds $values.drain.seconds $values.drain.requestSeconds 10 }}
     deploymentStrategy:
@@ -62,41 +66,66 @@ spec:
       rollingUpdate:
         maxSurge: {{ $values.replicas.surge }}
         maxUnavailable: 0
-    topologySpreadConstraints:
-      # Each rollout is spread by itself, and a node that takes no pods is no place to count.
-      - topologyKey: kubernetes.io/hostname
-        maxSkew: 1
-        whenUnsatisfiable: {{ $values.scheduling.whenUnsatisfiable }}
-        nodeTaintsPolicy: Honor
-        matchLabelKeys:
-          - pod-template-hash
-        labelSelector:
-          matchLabels:
-            serving.kserve.io/inferenceservice: {{ .name }}
-      - topologyKey: topology.kubernetes.io/zone
-        maxSkew: 1
-        whenUnsatisfiable: ScheduleAnyway
-        nodeTaintsPolicy: Honor
-        matchLabelKeys:
-          - pod-template-hash
-        labelSelector:
-          matchLabels:
-            serving.kserve.io/inferenceservice: {{ .name }}
-    tolerations:
-      - key: node.kubernetes.io/not-ready
-        operator: Exists
-        effect: NoExecute
-        tolerationSeconds: {{ $values.scheduling.lostNodeSeconds }}
-      - key: node.kubernetes.io/unreachable
-        operator: Exists
-        effect: NoExecute
-        tolerationSeconds: {{ $values.scheduling.lostNodeSeconds }}
-    {{- with $values.scheduling.priorityClassName }}
-    priorityClassName: {{ . }}
     {{- end }}
-    {{- with $values.scheduling.nodeSelector }}
+    {{- with $values.priorityClassName }}
+    priorityClassName: {{ . | quote }}
+    {{- end }}
+    {{- with $values.nodeSelector }}
     nodeSelector:
       {{- toYaml . | nindent 6 }}
     {{- end }}
+    {{- with $values.affinity }}
+    affinity:
+      {{- toYaml . | nindent 6 }}
     {{- end }}
+    {{- with include "linear-regressor.spread" . }}
+    topologySpreadConstraints:
+      {{- . | nindent 6 }}
+    {{- end }}
+    {{- with include "linear-regressor.tolerations" .root }}
+    tolerations:
+      {{- . | nindent 6 }}
+    {{- end }}
+{{- end -}}
+
+{{/* How a version's pods are spread, where values say nothing: over nodes and zones. */}}
+{{- define "linear-regressor.spread" -}}
+{{- $values := .root.Values -}}
+{{- if $values.topologySpreadConstraints -}}
+{{- toYaml $values.topologySpreadConstraints -}}
+{{- else if eq $values.deploymentMode "Standard" -}}
+# Each rollout is spread by itself, and nodes with taints that the pods don't tolerate are not counted.
+- topologyKey: kubernetes.io/hostname
+  maxSkew: 1
+  whenUnsatisfiable: {{ $values.scheduling.whenUnsatisfiable }}
+  nodeTaintsPolicy: Honor
+  matchLabelKeys:
+    - pod-template-hash
+  labelSelector:
+    matchLabels:
+      serving.kserve.io/inferenceservice: {{ .name }}
+- topologyKey: topology.kubernetes.io/zone
+  maxSkew: 1
+  whenUnsatisfiable: ScheduleAnyway
+  nodeTaintsPolicy: Honor
+  matchLabelKeys:
+    - pod-template-hash
+  labelSelector:
+    matchLabels:
+      serving.kserve.io/inferenceservice: {{ .name }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the predictor's pods tolerate: a lost node for some seconds, and what values say. */}}
+{{- define "linear-regressor.tolerations" -}}
+{{- $tolerations := list -}}
+{{- if eq .Values.deploymentMode "Standard" -}}
+{{- range list "not-ready" "unreachable" -}}
+{{- $lost := dict "key" (printf "node.kubernetes.io/%s" .) "operator" "Exists" "effect" "NoExecute" -}}
+{{- $tolerations = append $tolerations (set $lost "tolerationSeconds" $.Values.scheduling.lostNodeSeconds) -}}
+{{- end -}}
+{{- end -}}
+{{- with concat $tolerations .Values.tolerations -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}

@@ -1,12 +1,3 @@
-{{- define "linear-regressor.rolloutImage" -}}
-{{- $image := .Values.rollout.image -}}
-{{- if $image.digest -}}
-{{ $image.repository }}@{{ $image.digest }}
-{{- else -}}
-{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
-{{- end -}}
-{{- end -}}
-
 {{/* The largest share that a canary is given by the job; 0 without one. */}}
 {{- define "linear-regressor.largestStep" -}}
 {{- $largest := 0 -}}

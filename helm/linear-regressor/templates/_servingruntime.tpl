@@ -8,7 +8,7 @@ metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels:
-    {{- include "linear-regressor.stableLabels" .root | nindent 4 }}
+    {{- include "linear-regressor.objectLabels" (list .root "predictor") | nindent 4 }}
 spec:
   supportedModelFormats:
     - name: linear-regressor
@@ -20,13 +20,11 @@ spec:
     - grpc-v2
   {{- with $values.imagePullSecrets }}
   imagePullSecrets:
-    {{- range . }}
-    - name: {{ . }}
-    {{- end }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   containers:
     - name: kserve-container
-      image: {{ include "linear-regressor.image" . }}
+      image: {{ include "linear-regressor.image" (dict "root" .root "image" (.image | default $values.image)) | quote }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args:
         - --model_name={{ $values.model.name }}
@@ -43,9 +41,13 @@ spec:
           value: {{ $values.drain.seconds | quote }}
         - name: PREDICTOR_GRACE_SECONDS
           value: {{ $values.drain.requestSeconds | quote }}
-        {{- with $values.env }}
-        {{- toYaml . | nindent 8 }}
+        {{- with include "linear-regressor.extraEnv" (list .root "") }}
+        {{- . | nindent 8 }}
         {{- end }}
+      {{- with include "linear-regressor.extraEnvFrom" (list .root "") }}
+      envFrom:
+        {{- . | nindent 8 }}
+      {{- end }}
       ports:
         {{- if $standard }}
         - name: http
@@ -94,15 +96,7 @@ spec:
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       securityContext:
-        allowPrivilegeEscalation: false
-        capabilities:
-          drop:
-            - ALL
-        privileged: false
-        readOnlyRootFilesystem: true
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
+        {{- include "linear-regressor.securityContext" (list .root "" "securityContext") | nindent 8 }}
       volumeMounts:
         - name: tmp
           mountPath: /tmp

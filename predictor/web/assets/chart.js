@@ -44,39 +44,70 @@ function density(feature, x, bottom, height) {
   });
 }
 
-/* Draw the line along one feature, and the prediction as a point, if there is one.
+// Whether the model jumps between levels: most neighbouring points are equal, but not all.
+function isStepped(curve) {
+  const equal = curve.filter(([, y], i) => i > 0 && y === curve[i - 1][1]).length;
+  return equal > curve.length / 2 && equal < curve.length - 1;
+}
+
+function fitOf(curve, x, y) {
+  const points = curve.map(([value, height], i) => {
+    const place = `${x(value)} ${y(height)}`;
+    // A jump is drawn halfway between the two points that show it.
+    return i && isStepped(curve) ? `H${(x(value) + x(curve[i - 1][0])) / 2}V${y(height)}H${x(value)}` : `${i ? "L" : "M"}${place}`;
+  });
+  return svg("path", { class: "fit", d: points.join("") });
+}
+
+// The values of a boolean or a category as bars, with their share in training beside their names.
+function bars(feature, x, y, inside, chosen) {
+  const width = (inside.right - inside.left) / feature.curve.length;
+  const base = Math.max(Math.min(y(0), inside.bottom), inside.top);
+  return feature.curve.flatMap(([code, height]) => {
+    const left = inside.left + code * width;
+    const top = Math.min(y(height), base);
+    const name = feature.type === "boolean" ? ["false", "true"][code] : feature.categories[code];
+    const label = name.length * 7 > width ? `${name.slice(0, Math.max(1, Math.floor(width / 7) - 1))}\u2026` : name;
+    const text = svg("text", { class: "tick", x: left + width / 2, y: inside.bottom + 18, "text-anchor": "middle" }, label);
+    text.append(svg("title", {}, name));
+    const bar = { x: left + width * 0.15, width: width * 0.7, y: top, height: Math.max(Math.abs(y(height) - base), 1) };
+    return [svg("rect", { class: code === chosen ? "level chosen" : "level", ...bar }), text];
+  });
+}
+
+/* Draw the model along one input, and the prediction as a point or a bar, if there is one.
    Returns the scale of x, or null if the numbers are too large to draw. */
-function drawChart(chart, { feature, target, line, value, prediction }) {
+function drawChart(chart, { feature, target, value, prediction }) {
   const width = Math.max(chart.clientWidth, 240);
   const height = Math.round(Math.min(Math.max(width * 0.6, 250), 400));
   const inside = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
   chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
   chart.setAttribute("height", height);
 
-  const [low, high] = domain([feature.minimum, feature.maximum, value], 0.04);
-  const heights = domain([target.minimum, target.maximum, line(low), line(high), prediction], 0.05);
-  if (![high - low, heights[1] - heights[0], line(low), line(high)].every(Number.isFinite)) {
+  const isNumber = feature.type === "number";
+  const [low, high] = domain([feature.minimum, feature.maximum, value ?? NaN], 0.04);
+  const heights = domain([target.minimum, target.maximum, ...feature.curve.map((point) => point[1]), prediction], 0.05);
+  if (!feature.curve.length || ![high - low, heights[1] - heights[0]].every(Number.isFinite)) {
     chart.replaceChildren();
     return null;
   }
   const x = scale([low, high], [inside.left, inside.right]);
   const y = scale(heights, [inside.bottom, inside.top]);
-  const stretch = (className, from, to) =>
-    svg("line", { class: className, x1: x(from), y1: y(line(from)), x2: x(to), y2: y(line(to)) });
 
   const parts = [];
   for (const tick of ticks(...heights, height / 60)) {
     parts.push(svg("line", { class: "grid", x1: inside.left, x2: inside.right, y1: y(tick), y2: y(tick) }));
     parts.push(svg("text", { class: "tick", x: inside.left - 8, y: y(tick) + 4, "text-anchor": "end" }, show(tick, 4)));
   }
-  for (const tick of ticks(low, high, width / 90)) {
+  if (!isNumber) parts.push(...bars(feature, x, y, inside, Number.isFinite(prediction) ? value : null));
+  for (const tick of isNumber ? ticks(low, high, width / 90) : []) {
+    if (feature.whole && !Number.isInteger(tick)) continue;
     parts.push(svg("text", { class: "tick", x: x(tick), y: inside.bottom + 18, "text-anchor": "middle" }, show(tick, 4)));
   }
-  parts.push(...density(feature, x, inside.bottom, (inside.bottom - inside.top) * 0.2));
+  if (isNumber) parts.push(...density(feature, x, inside.bottom, (inside.bottom - inside.top) * 0.2));
   parts.push(svg("line", { class: "axis-line", x1: inside.left, x2: inside.right, y1: inside.bottom, y2: inside.bottom }));
-  parts.push(stretch("fit beyond", low, feature.minimum), stretch("fit beyond", feature.maximum, high));
-  parts.push(stretch("fit", feature.minimum, feature.maximum));
-  if (Number.isFinite(value) && Number.isFinite(prediction)) {
+  if (isNumber) parts.push(fitOf(feature.curve, x, y));
+  if (isNumber && Number.isFinite(value) && Number.isFinite(prediction)) {
     const [px, py] = [x(value), y(prediction)];
     parts.push(svg("path", { class: "guide", d: `M${px} ${inside.bottom}V${py}H${inside.left}` }));
     parts.push(svg("circle", { class: "halo", cx: px, cy: py, r: 13 }), svg("circle", { class: "point", cx: px, cy: py, r: 6 }));
@@ -85,5 +116,5 @@ function drawChart(chart, { feature, target, line, value, prediction }) {
   parts.push(svg("text", { class: "axis-name", x: inside.right, y: height - 8, "text-anchor": "end" }, named(feature)));
   parts.push(svg("text", { class: "axis-name", x: 16, y: 14 }, named(target)));
   chart.replaceChildren(...parts);
-  return x;
+  return isNumber ? x : {};
 }

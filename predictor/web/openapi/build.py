@@ -104,6 +104,23 @@ def operation(
     }
 
 
+def interval_parameters(rows: int) -> list[Json]:
+    """Return the parameter that asks for intervals; none if no rows were held out to know them from."""
+    if not rows:
+        return []
+    description = "The probability with which an interval around each prediction holds the actual value."
+    largest = rows / (rows + 1)
+    return [
+        {
+            "name": "interval",
+            "in": "query",
+            "description": description,
+            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": largest},
+            "example": min(0.9, largest),
+        }
+    ]
+
+
 def path_parameter(name: str, description: str, **more: Any) -> Json:
     """Return a parameter in the path; ``more`` is its schema and examples."""
     return {"name": name, "in": "path", "required": True, "description": description, **more}

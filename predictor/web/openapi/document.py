@@ -1,6 +1,6 @@
 """Puts the document together from its groups of endpoints."""
 
-from predictor.model.artifact import LinearModel
+from predictor.model.base import Model
 from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
 from predictor.web.openapi.build import ERRORS, JSON, STRING, Json, media, record, ref, response
 from predictor.web.openapi.security import SCHEMES, Auth, secure
@@ -18,12 +18,13 @@ _TAGS = {
 
 
 def document(
-    model: LinearModel | None,
+    model: Model | None,
     *,
     name: str,
     version: str | None,
     auth: Auth = "off",
     has_feedback: bool = False,
+    held_out_rows: int = 0,
 ) -> Json:
     """Describe every endpoint, with examples that the model computes.
 
@@ -33,13 +34,14 @@ def document(
         version: its version, if it has one.
         auth: whether predictions need a credential.
         has_feedback: whether the server records feedback.
+        held_out_rows: how many rows the model was evaluated on.
 
     Returns:
         An OpenAPI 3.1 document.
     """
     subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
     paths = {
-        **native.paths(subject),
+        **native.paths(subject, held_out_rows),
         **(feedback.paths() if has_feedback else {}),
         **v1.paths(subject),
         **v2.paths(subject),
@@ -81,8 +83,7 @@ def document(
     }
 
 
-def _description(model: LinearModel | None) -> str:
+def _description(model: Model | None) -> str:
     if model is None:
         return "No model is loaded. Until one is, shapes and examples are those of y = x."
-    count = len(model.features)
-    return f"A weighted sum of {count} feature{'s' * (count > 1)} and an intercept, for {model.target.name}."
+    return model.summary()

@@ -116,7 +116,7 @@ def _metadata(subject: Subject) -> Json:
         "name": subject.name,
         "versions": [subject.version] if subject.version else [],
         "platform": "linear-regressor",
-        "inputs": tensors.inputs(len(subject.names)),
+        "inputs": tensors.metadata(subject.model.inputs),
         "outputs": tensors.outputs(),
         "parameters": {"features": subject.names},
     }

@@ -11,10 +11,12 @@ from predictor.web.openapi.build import (
     CSV,
     JSON,
     NDJSON,
+    NUMBER,
     STRING,
     Json,
     array,
     body,
+    interval_parameters,
     media,
     operation,
     path_parameter,
@@ -31,18 +33,28 @@ def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     return {
         "StreamRequest": record({"instance": ref("Instance")}, additionalProperties=False),
-        "StreamResponse": record({"prediction": ref("Prediction")}),
+        "StreamResponse": record(
+            {"prediction": ref("Prediction"), "interval": ref("Interval")}, optional=["interval"]
+        ),
         "BatchRequest": record({"instances": ref("Instances")}, additionalProperties=False),
-        "BatchResponse": record({"predictions": array(ref("Prediction"), minItems=1)}),
+        "BatchResponse": record(
+            {
+                "predictions": array(ref("Prediction"), minItems=1),
+                "intervals": array(ref("Interval"), minItems=1),
+            },
+            optional=["intervals"],
+        ),
+        "Interval": array(NUMBER, minItems=2, maxItems=2, description="Its lower and upper end."),
     }
 
 
-def paths(subject: Subject) -> dict[str, Json]:
-    """Return the paths of these endpoints."""
-    return _stream(subject) | _batch(subject)
+def paths(subject: Subject, held_out_rows: int) -> dict[str, Json]:
+    """Return the paths of these endpoints, with intervals if rows were held out."""
+    intervals = interval_parameters(held_out_rows)
+    return _stream(subject, intervals) | _batch(subject, intervals)
 
 
-def _stream(subject: Subject) -> dict[str, Json]:
+def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
     prediction = media(ref("StreamResponse"), prediction={"prediction": subject.predictions[0]})
     records = "".join(json.dumps({"instance": row}) + "\n" for row in subject.rows)
     predictions = "".join(f'{{"prediction":{value!r}}}\n' for value in subject.predictions)
@@ -62,6 +74,7 @@ def _stream(subject: Subject) -> dict[str, Json]:
                 description="JSON has one row. NDJSON has a record per line: each is answered with a line as"
                 " soon as it arrives, for as long as the connection is open.",
                 scope="predict",
+                parameters=intervals,
                 requestBody=body(
                     {
                         JSON: media(ref("StreamRequest"), row={"instance": subject.instance}),
@@ -85,14 +98,15 @@ def _stream(subject: Subject) -> dict[str, Json]:
                         f"A row as JSON: {form}, or an object by feature name.",
                         schema=STRING,
                         examples={"row": {"value": _compact(subject.instance)}},
-                    )
+                    ),
+                    *intervals,
                 ],
             )
         },
     }
 
 
-def _batch(subject: Subject) -> dict[str, Json]:
+def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
     predictions = media(ref("BatchResponse"), predictions={"predictions": subject.predictions})
     rows = _csv(subject.names, subject.rows)
     column = _csv(["prediction"], [[value] for value in subject.predictions], "\r\n")
@@ -111,6 +125,7 @@ def _batch(subject: Subject) -> dict[str, Json]:
                 406,
                 description="The body is JSON, CSV with a header of feature names, or an Arrow IPC stream.",
                 scope="predict",
+                parameters=intervals,
                 requestBody=body(
                     {
                         JSON: media(ref("BatchRequest"), rows={"instances": subject.rows}),
@@ -135,7 +150,8 @@ def _batch(subject: Subject) -> dict[str, Json]:
                         "Rows as a JSON list.",
                         schema=STRING,
                         examples={"rows": {"value": _compact(by_path)}},
-                    )
+                    ),
+                    *intervals,
                 ],
             )
         },

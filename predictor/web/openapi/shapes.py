@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
-from predictor.model.scorer import Scorer
+from predictor.model.base import Distribution, Model, Reference
+from predictor.model.inputs import Column, Input
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.openapi.build import NUMBER, Json, array, path_parameter, record, ref
 
 _NO_DATA = Distribution(mean=0.0, deviation=1.0, edges=(), proportions=(1.0,))
 PLACEHOLDER = LinearModel(
     weights=(1.0,),
     intercept=0.0,
-    features=(Column("x", 0.0, 1.0),),
+    inputs=(Input("x", 0.0, 1.0),),
     target=Column("y", 0.0, 1.0),
     reference=Reference(rows=0, features={"x": _NO_DATA}, prediction=_NO_DATA),
 )
@@ -29,33 +30,34 @@ class Subject:
         version: its version, if it has one.
         rows: example rows, of few digits.
         predictions: the predictions for them.
-        contributions: the contribution of each feature to each of these.
+        contributions: the contribution of each feature to each of these; None if the model does not explain.
     """
 
-    model: LinearModel
+    model: Model
     name: str
     version: str | None
     rows: list[list[float]]
     predictions: list[float]
-    contributions: list[list[float]]
+    contributions: list[list[float]] | None
 
     @classmethod
-    def of(cls, model: LinearModel, name: str, version: str | None) -> "Subject":
+    def of(cls, model: Model, name: str, version: str | None) -> "Subject":
         """Choose rows in the middle, below and above the middle of every feature's range."""
         rows = [
             [
                 _short(feature.minimum + share * (feature.maximum - feature.minimum))
-                for feature in model.features
+                for feature in model.inputs
             ]
             for share in (0.5, 0.25, 0.75)
         ]
-        X, scorer = np.array(rows), Scorer(model)
-        return cls(model, name, version, rows, scorer.rows(X).tolist(), scorer.contributions(X).tolist())
+        X = np.array(rows)
+        contributions = model.contributions(X).tolist() if model.explains else None
+        return cls(model, name, version, rows, model.rows(X).tolist(), contributions)
 
     @property
     def names(self) -> list[str]:
         """The names of the features."""
-        return [feature.name for feature in self.model.features]
+        return list(self.model.names)
 
     @property
     def instance(self) -> float | list[float]:
@@ -75,7 +77,7 @@ class Subject:
 
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of a row in its forms, of several, and of a prediction."""
-    features, target = subject.model.features, subject.model.target
+    features, target = subject.model.inputs, subject.model.target
     numbers = {
         feature.name: {**NUMBER, "title": feature.name, "description": _describe(feature)}
         for feature in features

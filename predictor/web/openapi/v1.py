@@ -19,7 +19,7 @@ TAG = "KServe V1"
 
 
 def schemas(subject: Subject) -> dict[str, Json]:
-    """Return the schemas of this protocol."""
+    """Return the schemas of this protocol; those of explanations only for a model that explains."""
     columns = record(
         {name: array(NUMBER, minItems=1) for name in subject.names},
         description="A list of numbers for each feature, all of the same length.",
@@ -34,25 +34,15 @@ def schemas(subject: Subject) -> dict[str, Json]:
         "V1Inputs": record({"inputs": ref("Instances")}),
         "V1ColumnInputs": record({"inputs": ref("V1Columns")}),
         "V1Columns": columns,
-        "Explanation": record(
-            {
-                "prediction": ref("Prediction"),
-                "intercept": NUMBER,
-                "contributions": ref("Contributions"),
-            },
-            description="The contributions, added up in order, plus the intercept give the prediction.",
-        ),
-        "Contributions": record(dict.fromkeys(subject.names, NUMBER)),
-        "ExplainResponse": record({"explanations": array(ref("Explanation"), minItems=1)}),
+        **(_explanation_schemas(subject) if subject.contributions else {}),
     }
 
 
 def paths(subject: Subject) -> dict[str, Json]:
-    """Return the paths of this protocol."""
+    """Return the paths of this protocol; ``:explain`` only for a model that explains."""
     request = body({JSON: media(ref("V1Request"), rows={"instances": subject.rows})})
     predictions = media(ref("BatchResponse"), predictions={"predictions": subject.predictions})
-    explanations = media(ref("ExplainResponse"), explanations={"explanations": _explanations(subject)})
-    return {
+    paths = {
         "/v1/models/{model}:predict": {
             "parameters": [subject.parameter],
             "post": operation(
@@ -66,7 +56,11 @@ def paths(subject: Subject) -> dict[str, Json]:
                 requestBody=request,
             ),
         },
-        "/v1/models/{model}:explain": {
+    }
+    if subject.contributions:
+        examples = _explanations(subject, subject.contributions)
+        explanations = media(ref("ExplainResponse"), explanations={"explanations": examples})
+        paths["/v1/models/{model}:explain"] = {
             "parameters": [subject.parameter],
             "post": operation(
                 "v1Explain",
@@ -80,16 +74,31 @@ def paths(subject: Subject) -> dict[str, Json]:
                 scope="explain",
                 requestBody=request,
             ),
-        },
+        }
+    return paths
+
+
+def _explanation_schemas(subject: Subject) -> dict[str, Json]:
+    return {
+        "Explanation": record(
+            {
+                "prediction": ref("Prediction"),
+                "intercept": NUMBER,
+                "contributions": ref("Contributions"),
+            },
+            description="The contributions, added up in order, plus the intercept give the prediction.",
+        ),
+        "Contributions": record(dict.fromkeys(subject.names, NUMBER)),
+        "ExplainResponse": record({"explanations": array(ref("Explanation"), minItems=1)}),
     }
 
 
-def _explanations(subject: Subject) -> list[Json]:
+def _explanations(subject: Subject, contributions: list[list[float]]) -> list[Json]:
     return [
         {
             "prediction": prediction,
             "intercept": subject.model.intercept,
             "contributions": dict(zip(subject.names, amounts, strict=True)),
         }
-        for prediction, amounts in zip(subject.predictions, subject.contributions, strict=True)
+        for prediction, amounts in zip(subject.predictions, contributions, strict=True)
     ]

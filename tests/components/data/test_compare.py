@@ -12,7 +12,7 @@ def test_scores_the_first_candidate_alone(dataset: Dataset, make_entry: MakeEntr
     assert report.candidate.scores is not None
     assert report.candidate.scores.mse == pytest.approx(0.0)
     assert report.candidate.scores.r2 == pytest.approx(1.0)
-    assert (report.champion, report.difference, report.rows) == (None, None, 20)
+    assert (report.champion, report.paired, report.rows) == (None, None, 20)
     assert report.fingerprint == dataset.fingerprint
 
 
@@ -25,9 +25,11 @@ def test_scores_candidate_and_champion_on_the_same_held_out_rows(
     assert report.champion.version == 7
     assert report.champion.scores is not None
     assert report.champion.scores.mse == pytest.approx(((target / 2) ** 2).mean())
-    assert report.difference is not None
-    assert report.difference.value == pytest.approx(-report.champion.scores.mse)
-    assert report.difference.high < 0
+    assert report.paired is not None
+    assert report.paired.improvement == pytest.approx(report.champion.scores.mse)
+    assert report.paired.lower_bound(0.025) > 0
+    assert report.held_out is not None
+    assert (report.held_out.columns, len(report.held_out.fingerprints)) == (("x", "y", "z"), 20)
 
 
 def test_scores_a_champion_with_other_features_of_the_data_set(
@@ -51,7 +53,7 @@ def test_reports_why_a_champion_cannot_be_scored(
     report = compare(dataset, make_entry(2.0), make_entry(1.0, version=1, **names))
     assert report.champion is not None
     assert (report.champion.scores, report.champion.problem) == (None, problem)
-    assert report.difference is None
+    assert report.paired is None
 
 
 def test_refuses_a_candidate_that_does_not_fit_the_data_set(dataset: Dataset, make_entry: MakeEntry) -> None:

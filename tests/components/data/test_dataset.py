@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from components.data import dataset as datasets
 from components.data.dataset import Dataset, DatasetError
-from predictor.model.artifact import Column, Distribution
+from predictor.model.base import Distribution
+from predictor.model.inputs import Column
 
 Columns = dict[str, NDArray[np.float64]]
 

@@ -5,14 +5,16 @@ import pytest
 
 from components.data import report as reports
 from components.data.report import Contender, Report, ReportError
-from components.data.scores import Interval, Scores
+from components.data.rows import RowSketch
+from components.data.scores import PairedErrors, Scores
 
 REPORT = Report(
     fingerprint="f",
     rows=20,
     candidate=Contender("c", scores=Scores(1.5, 1.0, 0.4)),
     champion=Contender("d", version=3, scores=Scores(2.5, 1.5, 0.2)),
-    difference=Interval(-1.0, -1.5, 0.5, 0.95),
+    held_out=RowSketch(("x", "y"), (7, 2**48 - 1), complete=True),
+    paired=PairedErrors(20, 1.0, 2.0, 2.5, 3.0, math.nan),
 )
 
 
@@ -40,7 +42,7 @@ def test_reads_a_non_finite_score_as_nan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format_version": 2}', '{"format_version": 1, "fingerprint": "f", "rows": 1}']
+    "text", ["", "[]", "{}", '{"format_version": 1}', '{"format_version": 2, "fingerprint": "f", "rows": 1}']
 )
 def test_names_a_file_that_is_not_a_report(text: str, tmp_path: Path) -> None:
     (tmp_path / "report").write_text(text)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_1samp
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from components.data import scores as module
-from components.data.scores import mse_difference, score
+from components.data.scores import pair, score
 
 finite = st.floats(-1e6, 1e6)
 pairs = st.integers(2, 40).flatmap(
@@ -50,47 +50,37 @@ def test_refuses_shapes_that_are_not_rows_of_equal_length(shapes: tuple[Any, Any
         score(np.zeros(shapes[0]), np.zeros(shapes[1]))
 
 
-def test_difference_is_that_of_the_two_errors() -> None:
-    generator = np.random.default_rng(1)
-    target, one, other = generator.normal(size=(3, 30))
-    difference = mse_difference(target, one, other)
-    assert difference.value == pytest.approx(score(target, one).mse - score(target, other).mse)
-    assert difference.low < difference.value < difference.high
-    assert difference.confidence == 0.95
+def test_standard_error_of_the_error_is_that_of_the_squared_errors() -> None:
+    target, predicted = np.random.default_rng(1).normal(size=(2, 30))
+    squared = (target - predicted) ** 2
+    assert score(target, predicted).mse_error == pytest.approx(squared.std(ddof=1) / math.sqrt(30))
+    assert math.isnan(score(np.zeros(1), np.zeros(1)).mse_error)
 
 
-def test_same_seed_gives_the_same_interval() -> None:
-    target, one, other = np.random.default_rng(1).normal(size=(3, 30))
-    assert mse_difference(target, one, other, seed=7) == mse_difference(target, one, other, seed=7)
-    assert mse_difference(target, one, other, seed=7) != mse_difference(target, one, other, seed=8)
+@pytest.mark.parametrize("minimum", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("level", [0.025, 0.2])
+def test_bound_is_above_the_minimum_where_scipys_t_test_rejects(level: float, minimum: float) -> None:
+    decided = set()
+    for factor in np.linspace(0.2, 1.2, 30) * math.sqrt(1 - minimum):
+        target, error, other = np.random.default_rng(3).normal(size=(3, 25))
+        candidate, champion = target + factor * (error + 3 * other), target + error - 3 * other
+        improvements = (1 - minimum) * (target - champion) ** 2 - (target - candidate) ** 2
+        rejected = ttest_1samp(improvements, 0, alternative="greater").pvalue < level
+        assert (pair(target, candidate, champion).lower_bound(level, minimum) > minimum) == rejected
+        decided.add(bool(rejected))
+    assert decided == {True, False}
 
 
-def test_a_model_does_not_differ_from_itself() -> None:
-    target, one = np.random.default_rng(1).normal(size=(2, 30))
-    difference = mse_difference(target, one, one)
-    assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
+def test_bound_of_equal_improvements_is_the_improvement() -> None:
+    paired = pair(np.zeros(5), np.full(5, 1.0), np.full(5, 2.0))
+    assert paired.lower_bound(0.025) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("rows", [400, 1507], ids=["every row", "groups of rows"])
-def test_interval_width_matches_the_standard_error(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCKS", 500)
-    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 150_000)
-    target, one, other = np.random.default_rng(2).normal(size=(3, rows))
-    differences = (target - one) ** 2 - (target - other) ** 2
-    # Sorted, so that groups of neighbouring rows would give a wider interval.
-    order = np.argsort(differences)
-    target, one, other = target[order], one[order], other[order]
-    expected = 2 * 1.96 * differences.std() / math.sqrt(rows)
-    interval = mse_difference(target, one, other)
-    assert interval.high - interval.low == pytest.approx(expected, rel=0.1)
-
-
-def test_interval_covers_the_true_difference_at_its_confidence() -> None:
-    generator = np.random.default_rng(3)
-    covered = 0
-    for _ in range(200):
-        target = generator.normal(size=100)
-        one, other = target + generator.normal(size=100), target + generator.normal(size=100)
-        interval = mse_difference(target, one, other, resamples=400)
-        covered += interval.low <= 0 <= interval.high
-    assert 180 <= covered <= 199
+@pytest.mark.parametrize(
+    ("candidate", "champion"),
+    [([1.0], [2.0]), ([1.0, math.nan], [2.0, 3.0]), ([1.0, 1e200], [2.0, 3.0]), ([1.0, 2.0], [0.0, 0.0])],
+    ids=["one row", "NaN", "overflow", "perfect champion"],
+)
+def test_there_is_no_bound_without_an_interval(candidate: list[float], champion: list[float]) -> None:
+    paired = pair(np.zeros(len(candidate)), np.array(candidate), np.array(champion))
+    assert math.isnan(paired.lower_bound(0.025))

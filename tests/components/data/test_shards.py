@@ -17,6 +17,7 @@ from components.ingest.ingestion import ingest
 from components.plan.plan import plan
 from components.train.search import Search
 from components.train.training import TrainingError, TrainingResult, train
+from tests.support.models import weights_of
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -63,7 +64,7 @@ def experiment(tmp_path: Path, rows: Columns) -> Experiment:
 
 def assert_equal_weights(one: TrainingResult, other: TrainingResult, condition: float) -> None:
     tolerance = max(1e-12, 1e-15 * condition)
-    np.testing.assert_allclose(other.model.weights, one.model.weights, rtol=tolerance)
+    np.testing.assert_allclose(weights_of(other.model), weights_of(one.model), rtol=tolerance)
     assert other.model.intercept == pytest.approx(one.model.intercept, rel=tolerance)
 
 

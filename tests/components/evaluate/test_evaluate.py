@@ -35,7 +35,7 @@ def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_ent
         points = [element for element in ET.fromstring(chart).iter() if element.tag.endswith("circle")]
         assert len(points) == 2 * dataset.test_rows
     assert "champion, version 7" in page
-    assert "bootstrap interval" in page
+    assert "paired t interval" in page
     assert "<script" not in page
     assert "src=" not in page
     assert "href=" not in page
@@ -53,6 +53,14 @@ def test_step_writes_report_and_page(
     assert reports.read(tmp_path / "report") == report
     assert report.champion is not None
     assert report.champion.version == 1
+    found, scores = report.evaluation, report.candidate.scores
+    assert found is not None
+    assert scores is not None
+    assert (found.digest, found.rows) == (report.candidate.digest, dataset.test_rows)
+    assert (found.model.rmse**2, found.model.mae) == pytest.approx((scores.mse, scores.mae))
+    _, actual = dataset.test()
+    error = actual - dataset.train()[1].mean()
+    assert found.baseline.rmse == pytest.approx((error**2).mean() ** 0.5)
     assert "champion, version 1" in (tmp_path / "page").read_text(encoding="utf-8")
 
 

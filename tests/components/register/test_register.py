@@ -112,6 +112,23 @@ def test_by_default_a_champion_that_cannot_be_compared_is_an_error(
     assert len(index_of(root).latest()) == 1
 
 
+def test_rows_that_judged_other_models_before_are_counted(steps: Steps, make_model: MakeModel) -> None:
+    steps.register(make_model(1.5), "run-1")
+    for look, slope in enumerate((1.3, 1.4), start=1):
+        done = steps.register(make_model(slope), f"run-of-{slope}")
+        assert done.decision.judged_on == steps.registry.judged_on(other_than="")[0]
+        assert len(steps.registry.judged_on(other_than="")) == look
+    again = steps.register(make_model(1.6), "run-4")
+    assert again.decision.promote
+    assert "this is look 3 at these 20 rows" in again.decision.reasons[-1]
+
+
+def test_judging_the_same_model_again_is_no_new_look(steps: Steps, make_model: MakeModel) -> None:
+    steps.register(make_model(1.5), "run-1")
+    first = steps.register(make_model(1.4), "run-2")
+    assert steps.register(make_model(1.4), "run-3").decision == first.decision
+
+
 def test_refuses_a_report_about_another_model(steps: Steps, make_model: MakeModel) -> None:
     report = steps.evaluate(make_model(1.5))
     with pytest.raises(ValueError, match="is about the model"):
@@ -145,9 +162,9 @@ def test_the_component_returns_version_decision_and_champion(
     steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
 ) -> None:
     model = make_model(1.5)
-    version, promoted, reasons, uri, champion_uri = register_component.python_func(
+    version, promoted, reasons, warning, uri, champion_uri = register_component.python_func(
         dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder), metadata={"source": "made up"}),
-        model=Model(name="m", uri=str(model), metadata={"lr": "0.1"}),
+        model=Model(name="m", uri=str(model), metadata={"lr": "0.1", "warning": "stopped short"}),
         report=Artifact(name="r", uri=str(steps.evaluate(model))),
         decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
         registry_root=str(root),
@@ -161,6 +178,7 @@ def test_the_component_returns_version_decision_and_champion(
     )
     tags = index_of(root).version(1).tags
     assert json.loads(tags["run/job-1"])["reasons"] == reasons
+    assert warning == "stopped short"
     assert (tags["data_source"], tags["model_source_name"]) == ("made up", "linear-regressor-1")
 
 
@@ -177,4 +195,4 @@ def test_the_component_returns_no_champion_when_the_first_model_is_below_the_flo
         job_id="job-1",
         job_name="",
     )
-    assert (outputs[1], outputs[4]) == (False, "")
+    assert (outputs[1], outputs[5]) == (False, "")

@@ -6,6 +6,7 @@ from pathlib import Path
 from components.registry.decision import Decision
 from components.registry.index import Index, Version, open_index
 from components.registry.registry import Registry
+from tests.support.models import weights_of
 
 BETTER = Decision(promote=True, reasons=("better",))
 WORSE = Decision(promote=False, reasons=("worse",))
@@ -29,7 +30,7 @@ def if_steeper(slope: float) -> Callable[[Version | None], Decision]:
 def champion_slope(registry: Registry) -> float | None:
     """Return the slope of the champion, read from its verified folder."""
     champion = registry.champion()
-    return None if champion is None else registry.entry(champion).model.weights[0]
+    return None if champion is None else weights_of(registry.entry(champion).model)[0]
 
 
 def index_of(root: Path) -> Index:

@@ -50,7 +50,7 @@ def test_passes_every_parameter_to_the_estimator(artifacts: dict[str, Any]) -> N
 def test_runs_a_search_as_kfp_passes_it(artifacts: dict[str, Any]) -> None:
     train.python_func(**artifacts, search={"features": [["signal"]], "iterations": [500.0], "seed": 1.0})
     model, _ = artifact.read(artifacts["model"].path)
-    assert [feature.name for feature in model.features] == ["signal"]
+    assert [feature.name for feature in model.inputs] == ["signal"]
     assert artifacts["model"].metadata["iterations"] == "500"
     assert "search_seconds" in artifacts["metrics"].metadata
 

@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
@@ -86,6 +87,49 @@ def test_failed_partial_fit_leaves_the_model_unchanged(diabetes: Any) -> None:
     assert np.array_equal(model.coef_, before)
     model.partial_fit(X[200:], y[200:])
     np.testing.assert_allclose(model.coef_, SimpleLinearRegression(300).fit(X, y).coef_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"learning_rate": "auto"}, {"penalty": "l2", "alpha": 0.1},
+    {"standardize": False, "learning_rate": "auto"},
+    {"penalty": "elasticnet", "alpha": 1.0, "learning_rate": "auto"},
+])  # fmt: skip
+def test_iterations_none_ends_at_the_minimum(diabetes: Any, settings: dict[str, Any]) -> None:
+    model = SimpleLinearRegression(None, **settings).fit(*diabetes)
+    steps = 50_000 if settings.get("penalty") == "elasticnet" else 10**9
+    least = SimpleLinearRegression(steps, **settings)
+    assert model.losses[-1] == pytest.approx(least.fit(*diabetes).losses[-1], rel=1e-12)
+    assert 0 <= model.gap_ <= 1e-12 * model.losses[-1]
+
+
+@pytest.mark.parametrize("settings", [{}, {"standardize": False, "lr": 0.3}, {"penalty": "l2", "alpha": 0.1}])
+def test_gap_is_how_far_the_loss_is_above_its_minimum(diabetes: Any, settings: dict[str, Any]) -> None:
+    model, least = (SimpleLinearRegression(number, **settings).fit(*diabetes) for number in (9, None))
+    assert model.gap_ == pytest.approx(model.losses[-1] - least.losses[-1], rel=1e-9)
+
+
+def test_gap_with_l1_is_an_upper_bound(diabetes: Any) -> None:
+    model, least = (
+        SimpleLinearRegression(number, penalty="l1", alpha=1.0).fit(*diabetes) for number in (9, None)
+    )
+    above = model.losses[-1] - least.losses[-1]
+    assert above <= model.gap_ <= 10 * above
+
+
+def test_iterations_none_leaves_out_what_rounding_would_decide() -> None:
+    rng = np.random.default_rng(0)
+    km = rng.uniform(1, 100, 200)
+    X = np.column_stack([km, np.round(km / 1.609344, 5), rng.normal(size=200)])
+    y = 3 * km + X[:, 2] + rng.normal(size=200)
+    model = SimpleLinearRegression(None).fit(X, y)
+    assert np.abs(model.unresolved_[0]) == pytest.approx([0.5**0.5, 0.5**0.5, 0], abs=1e-4)
+    assert model.predict(X) == pytest.approx(LinearRegression().fit(X, y).predict(X), abs=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 8}, {"learning_rate": "invscaling"}])
+def test_iterations_none_needs_full_batches_at_one_rate(diabetes: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="need a number of iterations"):
+        SimpleLinearRegression(None, **settings).fit(*diabetes)
 
 
 def test_partial_fit_of_two_rows_at_a_time_gives_the_model_of_all_rows() -> None:

@@ -5,11 +5,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from components.train.kind import TrainingData
+from components.train.kinds import parameters
+from components.train.kinds.linear import PARAMETERS
+from components.train.regression import SimpleLinearRegression
 from components.train.search import Candidate, Search, SearchError, Trial, best
+from predictor.model.base import Distribution
+from predictor.model.inputs import Column, Input
 
 Rows = NDArray[np.float64]
 NAMES = ("noise", "signal")
-GIVEN = Candidate(NAMES, {"iterations": 1000, "lr": 0.1})
+GIVEN = Candidate(NAMES, parameters("linear", {"iterations": 1000}))
+
+
+def data_of(X: Rows, y: Rows) -> TrainingData:
+    inputs = tuple(Input(name, -9.0, 9.0) for name in NAMES)
+    spread = {name: Distribution.of(column) for name, column in zip(NAMES, X.T, strict=True)}
+    return TrainingData(inputs, Column("y", -9.0, 9.0), X, y, len(y), None, spread)
 
 
 @pytest.fixture(name="X")
@@ -19,18 +31,19 @@ def random_rows() -> Rows:
 
 def test_tries_every_combination_and_keeps_the_other_parameters() -> None:
     search = Search({"lr": [0.1, 0.2], "features": [["signal"], ["noise", "signal"]]})
-    assert search.candidates(GIVEN) == [
-        Candidate(("signal",), {"iterations": 1000, "lr": 0.1}),
-        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.1}),
-        Candidate(("signal",), {"iterations": 1000, "lr": 0.2}),
-        Candidate(("noise", "signal"), {"iterations": 1000, "lr": 0.2}),
+    assert [(one.features, one.parameters["lr"]) for one in search.candidates(GIVEN)] == [
+        (("signal",), 0.1),
+        (("noise", "signal"), 0.1),
+        (("signal",), 0.2),
+        (("noise", "signal"), 0.2),
     ]
+    assert all(one.parameters["iterations"] == 1000 for one in search.candidates(GIVEN))
     assert Search().candidates(GIVEN) == [GIVEN]
 
 
 def test_finds_the_feature_that_explains_the_target(X: Rows) -> None:
     y = 3 * X[:, 1] + np.random.RandomState(1).normal(size=100)
-    trials = Search({"features": [["noise"], ["signal"]]}).run(X, y, NAMES, GIVEN)
+    trials = Search({"features": [["noise"], ["signal"]]}).run(data_of(X, y), "linear", GIVEN)
     assert best(trials).features == ("signal",)
     assert trials[0].mse > 5 > trials[1].mse
 
@@ -38,25 +51,25 @@ def test_finds_the_feature_that_explains_the_target(X: Rows) -> None:
 def test_measures_the_error_on_validation_rows(X: Rows) -> None:
     search = Search(validation_share=0.3, seed=5)
     y = np.random.RandomState(1).normal(size=100)
-    (trial,) = search.run(X, y, NAMES, GIVEN)
+    (trial,) = search.run(data_of(X, y), "linear", GIVEN)
     aside = search._kept_aside(100)
     assert aside.sum() == 30
-    estimator = GIVEN.fit(X[~aside], y[~aside], NAMES)
+    estimator = SimpleLinearRegression(**GIVEN.parameters).fit(X[~aside], y[~aside])
     assert trial.mse == pytest.approx(np.mean((estimator.predict(X[aside]) - y[aside]) ** 2))
     y[~aside], y[aside] = X[~aside, 0], 100.0
-    (trial,) = search.run(X, y, NAMES, GIVEN)
+    (trial,) = search.run(data_of(X, y), "linear", GIVEN)
     assert trial.mse > 1000
 
 
 def test_reports_a_diverging_candidate_and_does_not_choose_it(X: Rows) -> None:
-    trials = Search({"lr": [50.0, 0.1]}).run(X, X[:, 1], NAMES, GIVEN)
+    trials = Search({"lr": [50.0, 0.1]}).run(data_of(X, X[:, 1]), "linear", GIVEN)
     assert "diverges" in trials[0].failure
     assert math.isnan(trials[0].mse)
     assert best(trials).parameters["lr"] == 0.1
 
 
 def test_names_the_reasons_when_all_candidates_fail(X: Rows) -> None:
-    trials = Search({"lr": [50.0, 60.0, -1.0]}).run(X, X[:, 1], NAMES, GIVEN)
+    trials = Search({"lr": [50.0, 60.0, -1.0]}).run(data_of(X, X[:, 1]), "linear", GIVEN)
     with pytest.raises(
         SearchError, match=r"none of 3 candidates could be fitted: .*lr=50.*; .*'lr' parameter"
     ):
@@ -70,7 +83,7 @@ def test_chooses_the_first_of_equal_candidates_and_never_one_without_a_finite_er
 
 def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
     document = {"iterations": [100.0, 200], "lr": [1.0], "penalty": [None, "l2"], "features": [["a"]]}
-    search = Search.of({**document, "seed": 3.0, "validation_share": 0.25})
+    search = Search.of({**document, "seed": 3.0, "validation_share": 0.25}, PARAMETERS)
     assert search == Search(document, validation_share=0.25, seed=3)
     assert [type(value) for value in search.grid["iterations"]] == [int, int]
     assert [type(value) for value in search.grid["lr"]] == [float]
@@ -93,16 +106,16 @@ def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
 )
 def test_refuses_an_invalid_search(document: dict[str, Any], message: str) -> None:
     with pytest.raises(SearchError, match=message):
-        Search.of(document)
+        Search.of(document, PARAMETERS)
 
 
 def test_refuses_a_feature_that_the_dataset_lacks(X: Rows) -> None:
     with pytest.raises(SearchError, match="the dataset has no feature 'height', only noise, signal"):
-        Search({"features": [["signal"], ["height"]]}).run(X, X[:, 1], NAMES, GIVEN)
+        Search({"features": [["signal"], ["height"]]}).run(data_of(X, X[:, 1]), "linear", GIVEN)
 
 
 @pytest.mark.parametrize(("rows", "share"), [(5, 0.2), (5, 0.8), (100, 0.01)])
 def test_refuses_to_split_too_few_rows(rows: int, share: float) -> None:
     X = np.arange(2.0 * rows).reshape(rows, 2)
     with pytest.raises(SearchError, match=f"{share} of {rows} rows leaves too few"):
-        Search(validation_share=share).run(X, X[:, 1], NAMES, GIVEN)
+        Search(validation_share=share).run(data_of(X, X[:, 1]), "linear", GIVEN)

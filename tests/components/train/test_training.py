@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -6,20 +7,24 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.kinds.linear import PIPELINE, of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
 from components.train.training import TrainingError, train
 from predictor.model import artifact
-from predictor.model.artifact import Distribution
+from predictor.model.base import Distribution
+from predictor.model.inputs import Input
+from tests.support.models import weights_of
 
 MakeDataset = Callable[..., Dataset]
 
 
 def test_defaults_reach_least_squares_on_the_diabetes_data(tmp_path: Path) -> None:
     result = train(ingest("sklearn://diabetes", tmp_path / "dataset"), tmp_path / "model")
-    assert result.model.weights == pytest.approx([938.2379], abs=1e-4)
+    assert weights_of(result.model) == pytest.approx([938.2379], abs=1e-4)
     assert result.model.intercept == pytest.approx(152.9189, abs=1e-4)
 
 
@@ -32,7 +37,8 @@ def test_model_describes_its_training_data(make_dataset: MakeDataset, tmp_path: 
     dataset = make_dataset()
     model = train(dataset, tmp_path / "model").model
     X, _ = dataset.train()
-    assert (model.features, model.target) == (dataset.features, dataset.target)
+    assert model.inputs == tuple(Input(**asdict(feature)) for feature in dataset.features)
+    assert model.target == dataset.target
     assert model.reference.rows == 50
     assert model.reference.features == dataset.distributions
     assert model.reference.prediction == Distribution.of(model.predict(X))
@@ -56,6 +62,67 @@ def test_metrics_hold_rows_losses_time_and_memory(make_dataset: MakeDataset, tmp
     assert 10 < metrics["peak_memory_mib"] < 100_000
 
 
+LONGLEY = """
+83.0 234289 2356 1590 107608 1947 60323
+88.5 259426 2325 1456 108632 1948 61122
+88.2 258054 3682 1616 109773 1949 60171
+89.5 284599 3351 1650 110929 1950 61187
+96.2 328975 2099 3099 112075 1951 63221
+98.1 346999 1932 3594 113270 1952 63639
+99.0 365385 1870 3547 115094 1953 64989
+100.0 363112 3578 3350 116219 1954 63761
+101.2 397469 2904 3048 117388 1955 66019
+104.6 419180 2822 2857 118734 1956 67857
+108.4 442769 2936 2798 120445 1957 68169
+110.8 444546 4681 2637 121950 1958 66513
+112.6 482704 3813 2552 123366 1959 68655
+114.2 502601 3931 2514 125368 1960 69564
+115.7 518173 4806 2572 127852 1961 69331
+116.9 554894 4007 2827 130081 1962 70551
+"""
+
+
+@pytest.fixture
+def longley(tmp_path: Path) -> Dataset:
+    """Longley's data of 1967 (in NIST's StRD), a hard one: its features nearly depend on each other."""
+    rows = np.array([[float(value) for value in line.split()] for line in LONGLEY.split("\n") if line])
+    columns = {name: rows[:, place] for place, name in enumerate(["x1", "x2", "x3", "x4", "x5", "x6", "y"])}
+    return datasets.write(tmp_path / "dataset", columns, columns, source="NIST", settings={})
+
+
+def test_pipeline_defaults_reach_the_certified_weights_of_longleys_data(
+    longley: Dataset, tmp_path: Path
+) -> None:
+    result = train(longley, tmp_path / "model", **of_pipeline(PIPELINE))
+    certified = [15.0618722713733, -0.0358191792925910, -2.02022980381683]
+    certified += [-1.03322686717359, -0.0511041056535807, 1829.15146461355]
+    assert weights_of(result.model) == pytest.approx(certified, rel=1e-8)
+    assert result.model.intercept == pytest.approx(-3482258.63459582, rel=1e-8)
+    assert result.fit.warning == ""
+
+
+def test_warns_when_descent_stops_short_of_the_minimum(longley: Dataset, tmp_path: Path) -> None:
+    result = train(longley, tmp_path / "model")
+    X, y = longley.train()
+    least = np.mean((LinearRegression(tol=0).fit(X, y).predict(X) - y) ** 2)
+    assert result.metrics["final_loss"] - result.metrics["loss_above_minimum"] == pytest.approx(least)
+    assert result.fit.warning.startswith(
+        "descent stopped short of the minimum: the loss over the training rows is"
+    )
+    assert f"Warning: {result.fit.warning}" in report(result)
+
+
+def test_report_names_features_whose_weights_the_data_do_not_determine(tmp_path: Path) -> None:
+    random = np.random.RandomState(0)
+    km, age = random.uniform(1, 100, 60), random.uniform(0, 9, 60)
+    columns = {"km": km, "miles": np.round(km / 1.609344, 6), "age": age, "y": 3 * km + age}
+    dataset = datasets.write(tmp_path / "dataset", columns, columns, source="here", settings={})
+    result = train(dataset, tmp_path / "model", **of_pipeline(PIPELINE))
+    assert "do not determine each weight of km, miles:" in report(result)
+    X, y = dataset.train()
+    assert result.model.predict(X) == pytest.approx(y, abs=1e-4)
+
+
 def test_lineage_names_data_model_and_parameters(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", lr=0.05)
@@ -72,11 +139,13 @@ def test_loss_curve_samples_at_most_200_steps(
     make_dataset: MakeDataset, tmp_path: Path, iterations: int
 ) -> None:
     result = train(make_dataset(), tmp_path / "model", iterations=iterations)
-    assert result.steps[0] == 1
-    assert result.steps[-1] == iterations
-    assert result.steps.size == result.losses.size <= 200
-    assert (np.diff(result.steps) > 0).all()
-    assert result.losses[-1] == result.metrics["final_loss"]
+    assert result.fit.curve
+    steps, losses = result.fit.curve
+    assert steps[0] == 1
+    assert steps[-1] == iterations
+    assert steps.size == losses.size <= 200
+    assert (np.diff(steps) > 0).all()
+    assert losses[-1] == result.metrics["final_loss"]
 
 
 def test_search_refits_the_best_candidate_on_all_training_rows(
@@ -87,9 +156,9 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
     result = train(dataset, tmp_path / "model", search=search)
     X, y = dataset.train(["signal"])
     exact = LinearRegression().fit(X, y)
-    assert result.model.weights == pytest.approx(exact.coef_)
+    assert weights_of(result.model) == pytest.approx(exact.coef_)
     assert result.model.intercept == pytest.approx(exact.intercept_)
-    assert [feature.name for feature in result.model.features] == ["signal"]
+    assert [feature.name for feature in result.model.inputs] == ["signal"]
     assert list(result.model.reference.features) == ["signal"]
     assert len(result.trials) == 4
     assert result.metrics["search_seconds"] > 0
@@ -98,7 +167,7 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
 def test_search_may_reorder_the_features(make_dataset: MakeDataset, tmp_path: Path) -> None:
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", search=Search({"features": [["signal", "other"]]}))
-    assert [feature.unit for feature in result.model.features] == ["V", None]
+    assert [feature.unit for feature in result.model.inputs] == ["V", None]
     X, y = dataset.test(["signal", "other"])
     assert np.corrcoef(result.model.predict(X), y)[0, 1] > 0.95
 
@@ -113,8 +182,11 @@ def test_diverging_training_fails_and_writes_nothing(make_dataset: MakeDataset, 
 
 
 def test_refuses_an_unknown_parameter(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
-        train(make_dataset(), tmp_path / "model", rate=1)
+    dataset = make_dataset()
+    with pytest.raises(TrainingError, match="linear has no parameter 'rate', only "):
+        train(dataset, tmp_path / "model", rate=1)
+    with pytest.raises(TrainingError, match="unknown kind of model 'forest'; there are linear, trees"):
+        train(dataset, tmp_path / "model", kind="forest")
 
 
 def test_never_overwrites_a_model(make_dataset: MakeDataset, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from predictor.codecs import csv as csv_codec
 from predictor.codecs.cost import TooCostly
 from predictor.errors import DeadlineExceeded, InvalidInput
 from predictor.messages import Request
+from tests.support.models import numbers
 
 PIECES = [4, 16, 2**20]
 """Sizes of a piece: in short ones a text has several."""
@@ -22,7 +23,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 def read(
     body: bytes, names: list[str], *, inline: bool = False, abandoned: bool = False
 ) -> np.ndarray[Any, Any]:
-    return csv_codec.read(Request(body=body, inline=inline, abandoned=abandoned), names)
+    return csv_codec.read(Request(body=body, inline=inline, abandoned=abandoned), numbers(*names))
 
 
 def outcome(body: bytes, names: list[str]) -> Any:
@@ -101,7 +102,7 @@ def test_reads_a_blank_line_far_behind_and_names_the_lines_after_it(monkeypatch:
     text = "1,2\n" * 3_000
     assert len(read(f"{text}\n{text}".encode(), ["a", "b"])) == 6_000
     for line in ("1,x", '"1",x', "1"):
-        with pytest.raises(InvalidInput, match="line 6003: expected"):
+        with pytest.raises(InvalidInput, match=r"line 6003.*: expected"):
             read(f"a,b\n{text}\n{text}{line}\n".encode(), ["a", "b"])
 
 
@@ -117,18 +118,18 @@ def test_reads_names_with_commas_quotes_and_line_ends() -> None:
         (b"a,b\n", "the body holds no line of numbers"),
         (b"a,x\n1,2\n", 'line 1: missing feature "b"; unknown feature "x"'),
         (b"a,b,a\n1,2,3\n", 'line 1: repeated feature "a"'),
-        (b"a,b\n1,2\n3\n", "line 3: expected 2 numbers, got 1 field"),
-        (b"1\r,2\n", "line 1: expected 2 numbers, got 1 field"),
-        (b"a,b\n1,2\n1,1_0", 'line 3: "1_0" for b is not a number that a double can hold'),
-        (b"1,2\n\n1,nan", 'line 3: "nan" for b is not a number that a double can hold'),
-        (b"1,2\n1,x", 'line 2: expected a number for b, got "x"'),
-        (b"1,2\n1", "line 2: expected 2 numbers, got 1 field"),
+        (b"a,b\n1,2\n3\n", "line 3: expected 2 fields, got 1 field"),
+        (b"1\r,2\n", "line 1: expected 2 fields, got 1 field"),
+        (b"a,b\n1,2\n1,1_0", 'line 3, b: expected a number, got "1_0"'),
+        (b"1,2\n\n1,nan", 'line 3, b: expected a number, got "nan"'),
+        (b"1,2\n1,x", 'line 2, b: expected a number, got "x"'),
+        (b"1,2\n1", "line 2: expected 2 fields, got 1 field"),
         (b"a\n1", 'line 1: missing feature "b"'),
         (b"1,2\n3,\xff\n", "the body is not UTF-8: byte 6 is 0xff"),
         (b'1,2\n"3,4\n', "line 2: unexpected end of data"),
         (b"1,2\n" + b"1," * 2**20, "line 2: longer than 1048576 bytes"),
         (b'1,"\n",' * 2**18, "line 1: longer than 1048576 bytes"),
-        (b"x," * 100, "line 1: expected 2 numbers, got 101 fields"),
+        (b"x," * 2000, "line 1: expected 2 fields, got 2001 fields"),
     ],
 )
 def test_says_which_line_is_wrong(body: bytes, message: str) -> None:

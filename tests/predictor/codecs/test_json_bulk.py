@@ -10,6 +10,7 @@ from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where
 from predictor.errors import DeadlineExceeded, InvalidInput
 from predictor.messages import Request
+from tests.support.models import numbers
 
 
 class Pairs:
@@ -17,6 +18,7 @@ class Pairs:
 
     end = b"]"
     width = 2
+    counted = True
 
     def __init__(self) -> None:
         self.strictly = 0
@@ -26,7 +28,7 @@ class Pairs:
 
     def strict(self, element: Any, where: Where) -> Sequence[float]:
         self.strictly += 1
-        return json_strict.row(element, "ab", where)
+        return json_strict.row(element, numbers("a", "b"), where)
 
 
 class Numbers(Pairs):
@@ -40,7 +42,7 @@ class Numbers(Pairs):
 
     def strict(self, element: Any, where: Where) -> Sequence[float]:
         self.strictly += 1
-        return json_strict.row(element, "a", where)
+        return json_strict.row(element, numbers("a"), where)
 
 
 def read(text: str, elements: Pairs, *, request: Request | None = None, checked: bool = True) -> list[float]:

@@ -4,6 +4,7 @@ import pytest
 
 from predictor.codecs import json_strict
 from predictor.errors import InvalidInput
+from tests.support.models import numbers
 
 
 @pytest.mark.parametrize(
@@ -70,18 +71,18 @@ def test_refuses_objects_of_other_members(body: bytes, message: str) -> None:
 )
 def test_says_what_is_wrong_with_a_row(text: str, message: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        json_strict.row(json_strict.document(text.encode()), ["a"], "x")
+        json_strict.row(json_strict.document(text.encode()), numbers("a"), "x")
     assert str(raised.value) == message
 
 
 def test_reads_rows_in_every_form() -> None:
-    assert json_strict.row([1, 2.5], ["a", "b"], "x") == [1, 2.5]
-    assert json_strict.row({"b": 2.5, "a": 1}, ["a", "b"], "x") == [1, 2.5]
-    assert json_strict.row(1, ["a"], "x") == [1]
-    assert json_strict.table([[1], 2, {"a": 3}], ["a"], "x") == [[1], [2], [3]]
+    assert json_strict.row([1, 2.5], numbers("a", "b"), "x") == [1, 2.5]
+    assert json_strict.row({"b": 2.5, "a": 1}, numbers("a", "b"), "x") == [1, 2.5]
+    assert json_strict.row(1, numbers("a"), "x") == [1]
+    assert json_strict.table([[1], 2, {"a": 3}], numbers("a"), "x") == [[1], [2], [3]]
     with pytest.raises(InvalidInput, match="x: expected a list of 2 numbers, got the number 1"):
-        json_strict.row(1, ["a", "b"], "x")
+        json_strict.row(1, numbers("a", "b"), "x")
     with pytest.raises(InvalidInput, match="x: expected at least one instance, got an empty list"):
-        json_strict.table([], ["a"], "x")
+        json_strict.table([], numbers("a"), "x")
     with pytest.raises(InvalidInput, match=r"x\[1\]: expected a number, got null"):
-        json_strict.table([1, None], ["a"], "x")
+        json_strict.table([1, None], numbers("a"), "x")

@@ -11,8 +11,9 @@ from predictor.codecs.json_document import Array
 from predictor.codecs.tensors import Tensor
 from predictor.errors import InvalidInput
 from predictor.messages import Request
+from tests.support.models import numbers
 
-NAMES = ["a", "b"]
+INPUTS = numbers("a", "b")
 
 
 def tensor(name: str, shape: tuple[int, ...], values: list[float]) -> Tensor:
@@ -29,11 +30,11 @@ def tensor(name: str, shape: tuple[int, ...], values: list[float]) -> Tensor:
     ],
 )
 def test_one_tensor_or_one_for_each_feature_in_any_order_makes_the_rows(inputs: list[Tensor]) -> None:
-    assert tensors.matrix(inputs, NAMES).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert tensors.matrix(inputs, INPUTS).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_shape_of_a_single_feature_may_leave_out_the_second_size() -> None:
-    assert tensors.matrix([tensor("instances", (2,), [1.0, 2.0])], ["a"]).tolist() == [[1.0], [2.0]]
+    assert tensors.matrix([tensor("instances", (2,), [1.0, 2.0])], numbers("a")).tolist() == [[1.0], [2.0]]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_shape_of_a_single_feature_may_leave_out_the_second_size() -> None:
 )
 def test_refuses_tensors_that_make_no_rows(inputs: list[Tensor], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        tensors.matrix(inputs, NAMES)
+        tensors.matrix(inputs, INPUTS)
 
 
 LIMITS = [(name, dtype) for name, dtype in tensors.TYPES.items() if dtype.kind in "iu"]

@@ -13,6 +13,7 @@ from predictor.errors import InvalidInput
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.messages import request_id
+from tests.support.models import numbers
 
 
 def read_table(folder: Path, kind: str) -> pa.Table:
@@ -33,7 +34,7 @@ def predicted(
     names: tuple[str, ...] = ("bmi", "s5"),
     principal: str = "shop",
 ) -> Predicted:
-    return Predicted(name, principal, 0.0, names, "3", np.array(rows), np.array(values))
+    return Predicted(name, principal, 0.0, numbers(*names), "3", np.array(rows), np.array(values))
 
 
 def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
@@ -55,12 +56,12 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
 
 
 def test_stores_arrays_and_sequences_in_order(recorder: Recorder, tmp_path: Path) -> None:
-    names = ("bmi", "s5")
+    inputs = numbers("bmi", "s5")
     for item in (
-        Predicted("a", "", 0.0, names, "3", ((1.0, 2.0),), (3.0,)),
-        Predicted("b", "", 0.0, names, "3", [[4.0, 5.0], (6.0, 7.0)], [8.0, 9.0], 5),
+        Predicted("a", "", 0.0, inputs, "3", ((1.0, 2.0),), (3.0,)),
+        Predicted("b", "", 0.0, inputs, "3", [[4.0, 5.0], (6.0, 7.0)], [8.0, 9.0], 5),
         predicted("c", [[0.5, 1.5]], [151.25]),
-        Predicted("d", "", 0.0, names, "3", ([10.0, 11.0],), (12.0,)),
+        Predicted("d", "", 0.0, inputs, "3", ([10.0, 11.0],), (12.0,)),
     ):
         recorder.record_predictions(item)
     recorder.close()

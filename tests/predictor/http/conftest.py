@@ -12,15 +12,24 @@ from uvicorn.server import ServerState
 
 from predictor.endpoints.routing import Routes
 from predictor.http.protocol import FastProtocol, make_protocol
-from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import Authorizer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from predictor.web.site import Site
+from tests.support.http import head, post
 
 MakeService = Callable[..., InferenceService]
+
+SMALL = post("/stream", b'{"instance":0.5}')
+PREDICTION = b'{"prediction":621.625}'
+UNKNOWN = head("/x", method="GET")
+BUSY = b'{"error":"too many large requests are waiting"}'
+
+
+def large_head(length: int, path: str = "/batch", method: str = "POST", **fields: str) -> bytes:
+    return head(path, {**fields, "content-length": str(length)}, method=method)
 
 
 class Transport:
@@ -148,6 +157,30 @@ class Connection:
         return self.transport.closed
 
 
+Connect = Callable[..., Connection]
+
+
+def fill_queue(connection: Connection) -> None:
+    connection.service.executor.jobs = connection.service.executor.capacity
+
+
+async def never(_scope: Any, receive: Any, _send: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(_scope: Any, receive: Any, send: Any) -> None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body + message["body"], message["more_body"]
+    length = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": length})
+    await send({"type": "http.response.body", "body": body})
+
+
 @pytest.fixture
 def make_service(one_feature: LinearModel) -> Iterator[MakeService]:
     """Return a function that makes a service with some settings."""
@@ -155,7 +188,7 @@ def make_service(one_feature: LinearModel) -> Iterator[MakeService]:
 
     def make(authorizer: Authorizer | None = None, recorder: Any = None, **settings: Any) -> InferenceService:
         handle = ModelHandle("linear-regressor", Path("models/7"))
-        handle.loaded = LoadedModel(one_feature, "digest", Scorer(one_feature), 0.0)
+        handle.loaded = LoadedModel(one_feature, "digest", 0.0)
         made.append(InferenceService(handle, Settings(**settings), authorizer, recorder))
         return made[-1]
 

@@ -45,7 +45,7 @@ def test_records_predictions_under_the_id_of_the_client(recorded: Connection, re
     assert answer.endswith(b'\r\nx-request-id: abc\r\n\r\n{"prediction":621.625}')
     recorded.send(post("/batch", b'{"instances":[[0],1]}', {"x-request-id": "def"}))
     first, second = recording.items
-    assert (first.id, first.names, first.version) == ("abc", ("bmi",), "7")
+    assert (first.id, first.inputs.names, first.version) == ("abc", ("bmi",), "7")
     assert (np.array(first.rows).tolist(), list(first.values)) == ([[0.5]], [621.625])
     assert (second.id, np.array(second.rows).tolist()) == ("def", [[0], [1]])
     assert recorded.asked == []

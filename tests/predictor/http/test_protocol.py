@@ -1,45 +1,19 @@
-"""One connection: the fast path, the parser, refusals and the end."""
-
-from collections.abc import Callable
-from typing import Any
+"""One connection: the fast path, the parser, and responses that are not read."""
 
 import pytest
 
 from predictor.http import protocol
-from tests.predictor.http.conftest import Connection
+from tests.predictor.http.conftest import (
+    PREDICTION,
+    SMALL,
+    UNKNOWN,
+    Connect,
+    Connection,
+    large_head,
+    never,
+    read_body,
+)
 from tests.support.http import head, post
-
-SMALL = post("/stream", b'{"instance":0.5}')
-PREDICTION = b'{"prediction":621.625}'
-UNKNOWN = head("/x", method="GET")
-BUSY = b'{"error":"too many large requests are waiting"}'
-
-Connect = Callable[..., Connection]
-
-
-def large_head(length: int, path: str = "/batch", method: str = "POST", **fields: str) -> bytes:
-    return head(path, {**fields, "content-length": str(length)}, method=method)
-
-
-def fill_queue(connection: Connection) -> None:
-    connection.service.executor.jobs = connection.service.executor.capacity
-
-
-async def never(_scope: Any, receive: Any, _send: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def read_body(_scope: Any, receive: Any, send: Any) -> None:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        body, more = body + message["body"], message["more_body"]
-    length = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": length})
-    await send({"type": "http.response.body", "body": body})
 
 
 def test_answers_small_requests_at_once(connection: Connection) -> None:
@@ -195,61 +169,6 @@ def test_takes_any_number_of_short_chunks(connect: Connect) -> None:
     assert connection.send(post("/y", b"x" * 5000, chunk_size=1)).endswith(b"x" * 5000)
 
 
-def test_refuses_a_large_body_at_its_head_when_busy_and_discards_it(connection: Connection) -> None:
-    fill_queue(connection)
-    answer = connection.send(large_head(600_000) + b"x" * 1000)
-    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"retry-after: 1\r\n" in answer
-    assert answer.endswith(BUSY)
-    assert connection.send_to_socket(b"x" * 599_000) == b""
-    assert connection.send_to_socket(SMALL).endswith(PREDICTION)
-    assert connection.send(SMALL).endswith(PREDICTION)
-    assert connection.service.metrics.rejected["busy"] == 1
-    assert connection.asked == []
-    connection.service.executor.jobs = 0
-    assert connection.send(large_head(600_000)).endswith(b"ok")
-    assert connection.asked == ["/batch"]
-
-
-def test_refuses_repeated_large_requests_on_one_connection(connection: Connection) -> None:
-    fill_queue(connection)
-    whole = large_head(600_000) + b"x" * 600_000
-    first = connection.send(large_head(600_000))
-    assert connection.send_to_socket(b"x" * 600_000) == b""
-    assert [connection.send_to_socket(whole) for _ in range(3)] == [first] * 3
-    mixed = connection.send_to_socket(SMALL + whole)
-    assert mixed.index(PREDICTION) < mixed.index(b"503")
-    assert connection.send_to_socket(SMALL).endswith(PREDICTION)
-    assert connection.send(SMALL * 2 + whole + SMALL + whole + SMALL).count(BUSY) == 2
-
-
-def test_reads_and_discards_a_refused_body_over_tls(connection: Connection) -> None:
-    fill_queue(connection)
-    connection.protocol.scheme = "https"
-    whole = large_head(600_000) + b"x" * 600_000
-    assert connection.send(whole[:1000], whole[1000:] + SMALL + whole).count(BUSY) == 2
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        large_head(2000),
-        large_head(2**25 + 1),
-        large_head(600_000, "/stream"),
-        large_head(600_000, expect="100-continue"),
-        large_head(600_000, connection="close"),
-        head("/batch", {"content-length": "600000", "ce-specversion": "1.0"}),
-        large_head(600_000, method="PUT"),
-    ],
-)
-def test_passes_unusual_large_requests_to_the_application_when_busy(
-    connection: Connection, start: bytes
-) -> None:
-    fill_queue(connection)
-    connection.send(start)
-    assert len(connection.asked) == 1
-
-
 def test_answers_nothing_while_the_client_does_not_read(connection: Connection) -> None:
     connection.stop_reading()
     assert connection.send(SMALL * 10, UNKNOWN) == b""
@@ -293,98 +212,6 @@ def test_refuses_one_connection_too_many(connect: Connect) -> None:
     assert b"retry-after: 1\r\n" in second.transport.written
     assert first.service.metrics.rejected["connections"] == 1
     assert second.send(SMALL) == b""
-
-
-def test_closes_when_a_client_that_sends_no_more_is_answered(
-    connect: Connect, connection: Connection
-) -> None:
-    assert connection.protocol.eof_received() is False
-    other = connect(connection.service)
-    other.protocol.data_received(UNKNOWN + SMALL)
-    other.protocol.scheme = "http"
-    assert other.protocol.eof_received()
-    other.run()
-    assert other.transport.written.endswith(PREDICTION)
-    assert other.transport.closed == "closed"
-
-
-def test_drops_an_incomplete_request_of_a_client_that_sends_no_more(connection: Connection) -> None:
-    connection.application = never
-    connection.send(large_head(10, "/y") + b"x")
-    assert connection.protocol.eof_received() is False
-    assert connection.protocol.cycle.disconnected
-    assert connection.transport.closed == "closed"
-
-
-def test_shutdown_closes_an_idle_connection_and_waits_for_a_response(
-    connect: Connect, connection: Connection
-) -> None:
-    connection.protocol.data_received(UNKNOWN)
-    connection.protocol.shutdown()
-    assert connection.transport.closed == ""
-    connection.run()
-    assert connection.transport.closed == "closed"
-    assert b"connection: close\r\n" in connection.transport.written
-    idle = connect(connection.service)
-    idle.protocol.shutdown()
-    assert idle.transport.closed == "closed"
-
-
-def test_shutdown_lets_a_client_that_is_still_sending_read_its_response(connection: Connection) -> None:
-    connection.send(large_head(10, "/y"))
-    connection.protocol.shutdown()
-    assert (connection.transport.finished, connection.transport.closed) == (True, "")
-
-
-def test_closes_an_idle_connection_some_time_after_the_last_answer(
-    connect: Connect, clock: list[float]
-) -> None:
-    connection = connect()
-    connection.send(UNKNOWN)
-    assert connection.closed_at(100) == ""
-    assert connection.closed_at(105) == ""
-    assert connection.closed_at(105.1) == "closed"
-
-
-def test_connection_with_an_incomplete_answer_is_not_idle(connect: Connect, clock: list[float]) -> None:
-    connection = connect()
-    connection.protocol.data_received(UNKNOWN)
-    assert connection.closed_at(1000) == ""
-    clock[0] = 1000
-    connection.run()
-    assert connection.closed_at(1004.9) == ""
-    assert connection.closed_at(1005.1) == "closed"
-
-
-def test_closes_connection_when_headers_stay_incomplete(connect: Connect, clock: list[float]) -> None:
-    connection = connect(head_seconds=2)
-    connection.send(b"GET /x HTTP/1.1\r\n")
-    clock[0] = 101.9
-    connection.send(b"a: b\r\n")
-    assert connection.closed_at(102) == ""
-    assert connection.closed_at(102.1) == "closed"
-
-
-@pytest.mark.parametrize("busy", [True, False])
-def test_closes_connection_when_an_unwanted_body_stays_incomplete(
-    connect: Connect, clock: list[float], busy: bool
-) -> None:
-    connection = connect(read_seconds=3)
-    if busy:
-        fill_queue(connection)
-    connection.send(large_head(600_000))
-    clock[0] = 102.9
-    connection.send(b"x")
-    assert connection.closed_at(103) == ""
-    assert connection.closed_at(103.1) == "closed"
-
-
-def test_aborts_a_client_that_stops_reading_but_not_a_slow_one(connection: Connection) -> None:
-    for now in range(100, 130, 3):
-        connection.transport.unsent = 1000 - now
-        assert connection.closed_at(now) == ""
-    assert connection.closed_at(131) == ""
-    assert connection.closed_at(131.1) == "aborted"
 
 
 def test_refuses_to_run_on_other_versions_of_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:

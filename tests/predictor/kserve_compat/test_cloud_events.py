@@ -14,7 +14,6 @@ from predictor.errors import InvalidInput, PredictorError, UnsupportedMediaType
 from predictor.kserve_compat import cloud_events
 from predictor.messages import BINARY, Request, RequestHeaders, Response
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from tests.support.models import linear_model
@@ -39,7 +38,7 @@ class Reader:
 @pytest.fixture(scope="module")
 def service() -> InferenceService:
     handle = ModelHandle("linear-regressor", Path("models/7"))
-    handle.loaded = LoadedModel(model := linear_model(), "digest", Scorer(model), 0.0)
+    handle.loaded = LoadedModel(linear_model(), "digest", 0.0)
     return InferenceService(handle, Settings())
 
 

@@ -4,16 +4,17 @@ import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.model import artifact
-from predictor.model.artifact import ArtifactError, Column, Distribution, LinearModel
+from predictor.model.artifact import ArtifactError
+from predictor.model.inputs import Column, Input
+from predictor.model.kinds.linear import LinearModel
 from tests.support.models import linear_model
 
 FILES = ("manifest.json", "model.json", "reference.json")
@@ -22,7 +23,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def make_model(weights: tuple[float, ...] = (938.25, -3.5), intercept: float = 152.0) -> LinearModel:
-    features = [Column(f"x{i}", -1.0, 1.0) for i in range(len(weights))]
+    features = [Input(f"x{i}", -1.0, 1.0) for i in range(len(weights))]
     return linear_model(weights, intercept, features=features, target=Column("target", 25.0, 346.0, "mg/dl"))
 
 
@@ -76,18 +77,9 @@ def test_refuses_to_write_non_finite_weights(tmp_path: Path, value: float) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_refuses_duplicate_feature_names(tmp_path: Path) -> None:
-    model = make_model((1.0, 2.0))
-    with pytest.raises(ArtifactError, match="duplicate feature 'x0'"):
-        artifact.write(replace(model, features=(model.features[0],) * 2), tmp_path / "model")
-
-
 def test_refuses_to_write_a_name_that_is_not_valid_unicode(tmp_path: Path) -> None:
-    model = make_model((1.0,))
-    half = replace(model.features[0], name="half \ud800")
-    reference = replace(model.reference, features={half.name: model.reference.features["x0"]})
     with pytest.raises(ArtifactError, match="surrogate"):
-        artifact.write(replace(model, features=(half,), reference=reference), tmp_path / "model")
+        artifact.write(linear_model((1.0,), features=["half \ud800"]), tmp_path / "model")
 
 
 @pytest.mark.parametrize("name", ["model.json", "reference.json"])
@@ -122,6 +114,13 @@ def test_error_names_a_file_over_the_size_limit(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 100)
     with pytest.raises(ArtifactError, match=r"manifest\.json is larger than 100 bytes"):
         artifact.read(folder)
+
+
+def test_refuses_to_write_a_file_over_the_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(ArtifactError, match=r"model\.json would have 1,\d{3} bytes.* 1,000: train a smaller"):
+        artifact.write(make_model((1.0,) * 9), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_error_shows_a_file_name_that_is_not_utf8(folder: Path) -> None:
@@ -232,37 +231,66 @@ def test_refuses_a_path_that_is_not_a_folder(tmp_path: Path, place: str) -> None
         artifact.read(tmp_path / place)
 
 
-def drop_intercept(document: dict[str, object]) -> None:
-    del document["intercept"]
+def drop_intercept(document: dict[str, Any]) -> None:
+    del document["parameters"]["intercept"]
 
 
-def drop_a_weight(document: dict[str, object]) -> None:
-    document["weights"] = [1.0]
+def drop_a_weight(document: dict[str, Any]) -> None:
+    document["parameters"]["weights"] = [1.0]
 
 
-def rename_a_feature(document: dict[str, object]) -> None:
-    document["features"] = [{"name": n, "minimum": 0, "maximum": 1, "unit": None} for n in ("x0", "other")]
+def rename_an_input(document: dict[str, Any]) -> None:
+    document["inputs"][1]["name"] = "other"
 
 
-def set_a_weight_to_text(document: dict[str, object]) -> None:
-    document["weights"] = ["heavy", 1.0]
+def repeat_an_input(document: dict[str, Any]) -> None:
+    document["inputs"][1] = document["inputs"][0]
 
 
-def set_a_weight_to_a_boolean(document: dict[str, object]) -> None:
-    document["weights"] = [True, 1.0]
+def drop_the_inputs(document: dict[str, Any]) -> None:
+    document["inputs"] = []
 
 
-def set_a_weight_out_of_range(document: dict[str, object]) -> None:
-    document["weights"] = [10**400, 1.0]
+def make_an_input_a_category(document: dict[str, Any]) -> None:
+    document["inputs"][0].update(type="category", categories=["a", "b"])
 
 
-def raise_the_format_version(document: dict[str, object]) -> None:
+def set_a_weight_to_text(document: dict[str, Any]) -> None:
+    document["parameters"]["weights"] = ["heavy", 1.0]
+
+
+def set_a_weight_to_a_boolean(document: dict[str, Any]) -> None:
+    document["parameters"]["weights"] = [True, 1.0]
+
+
+def set_a_weight_out_of_range(document: dict[str, Any]) -> None:
+    document["parameters"]["weights"] = [10**400, 1.0]
+
+
+def set_the_parameters_to_a_list(document: dict[str, Any]) -> None:
+    document["parameters"] = []
+
+
+def set_an_unknown_kind(document: dict[str, Any]) -> None:
+    document["kind"] = "os"
+
+
+def set_a_kind_that_is_a_path(document: dict[str, Any]) -> None:
+    document["kind"] = "..artifact"
+
+
+def set_a_kind_that_is_no_text(document: dict[str, Any]) -> None:
+    document["kind"] = ["linear"]
+
+
+def raise_the_format_version(document: dict[str, Any]) -> None:
     document["format_version"] = artifact.FORMAT_VERSION + 1
 
 
 def update_digest(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    manifest["files"]["model.json"] = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    for name in manifest["files"]:
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -270,16 +298,23 @@ def update_digest(folder: Path) -> None:
     ("change", "reason"),
     [
         (drop_intercept, "'intercept' is missing"),
-        (drop_a_weight, "2 features, but 1 weights"),
-        (rename_a_feature, "its features differ from those"),
+        (drop_a_weight, "2 inputs, but 1 weights"),
+        (rename_an_input, "the reference describes other inputs"),
+        (repeat_an_input, 'duplicate input "x0"'),
+        (drop_the_inputs, "a model needs inputs"),
+        (make_an_input_a_category, 'the reference needs a bin for each value of "x0"'),
         (set_a_weight_to_text, "'heavy' is not a finite number"),
         (set_a_weight_to_a_boolean, "True is not a finite number"),
         (set_a_weight_out_of_range, "is not a finite number"),
-        (raise_the_format_version, "unsupported format version 2; this server reads version 1"),
+        (set_the_parameters_to_a_list, "list indices must be integers"),
+        (set_an_unknown_kind, 'unknown kind of model "os"; this server knows linear'),
+        (set_a_kind_that_is_a_path, 'unknown kind of model "..artifact"'),
+        (set_a_kind_that_is_no_text, "unknown kind of model"),
+        (raise_the_format_version, "unsupported format version 3; this server reads versions 1 and 2"),
     ],
 )
 def test_refuses_invalid_content_with_a_valid_digest(
-    folder: Path, change: Callable[[dict[str, object]], None], reason: str
+    folder: Path, change: Callable[[dict[str, Any]], None], reason: str
 ) -> None:
     document = json.loads((folder / "model.json").read_bytes())
     change(document)
@@ -289,19 +324,25 @@ def test_refuses_invalid_content_with_a_valid_digest(
         artifact.read(folder)
 
 
-def test_prediction_is_weights_times_features_plus_intercept() -> None:
-    model = make_model((2.0, -1.0), intercept=0.5)
-    np.testing.assert_array_equal(model.predict(np.array([[1.0, 1.0], [0.0, 2.0]])), [1.5, -1.5])
+def test_reads_folders_of_format_version_1(folder: Path) -> None:
+    column = {"name": "x0", "minimum": -1.0, "maximum": 1.0, "unit": None}
+    document = {
+        "format_version": 1,
+        "weights": [938.25, -3.5],
+        "intercept": 152.0,
+        "features": [column, {**column, "name": "x1"}],
+        "target": {"name": "target", "minimum": 25.0, "maximum": 346.0, "unit": "mg/dl"},
+    }
+    for name in ("reference.json", "manifest.json"):
+        file = folder / name
+        file.write_text(file.read_text().replace('"format_version": 2', '"format_version": 1'))
+    (folder / "model.json").write_text(json.dumps(document))
+    update_digest(folder)
+    assert artifact.read(folder)[0] == make_model()
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200))
-def test_distribution_counts_every_value_once(values: list[float]) -> None:
-    distribution = Distribution.of(np.array(values))
-    assert math.isclose(sum(distribution.proportions), 1.0)
-    assert len(distribution.proportions) == len(distribution.edges) + 1
-    assert list(distribution.edges) == sorted(set(distribution.edges))
-
-
-def test_distribution_of_many_values_has_ten_equal_shares() -> None:
-    distribution = Distribution.of(np.random.default_rng(0).normal(size=10_000))
-    np.testing.assert_allclose(distribution.proportions, np.full(10, 0.1), atol=1e-3)
+def test_round_trips_typed_inputs(tmp_path: Path) -> None:
+    city = Input("city", 0, 1, type="category", categories=("Bern", "Genf"), missing=1, accepts_unknown=True)
+    model = linear_model(((1.0, 2.5), 3.0), features=[city, Input("member", 0, 1, type="boolean")])
+    digest = artifact.write(model, tmp_path / "model")
+    assert artifact.read(tmp_path / "model") == (model, digest)

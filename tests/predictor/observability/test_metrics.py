@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.core import Metric
 
-from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.model.kinds.linear import LinearModel
 from predictor.observability.metrics import ROWS, SECONDS, Metrics, Series
 
 observations = st.tuples(
@@ -47,7 +46,7 @@ def test_scrape_reports_the_model_and_every_rejection_reason(one_feature: Linear
     handle = ModelHandle("linear-regressor", Path("models/7"))
     metrics = Metrics(handle, lambda: 30, None)
     assert by_name(metrics)["model_ready"].samples[0].value == 0
-    handle.loaded = LoadedModel(one_feature, "a digest", Scorer(one_feature), 0.25)
+    handle.loaded = LoadedModel(one_feature, "a digest", 0.25)
     metrics.rejected["slow"] += 2
     metrics.series("batch").observe(400, 0.1, 0)
     metrics.series("stream").observe(200, 0.0001, 1)

@@ -14,11 +14,10 @@ from predictor.codecs.cost import TooCostly
 from predictor.errors import InvalidInput, TooLarge
 from predictor.feedback.recorder import Predicted
 from predictor.messages import Handler, Request, Response
-from predictor.model.artifact import LinearModel
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.model.scorer import Scorer
+from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import Authorizer
-from predictor.service.inference import Call, InferenceService
+from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 from predictor.settings import Settings
 
@@ -39,7 +38,7 @@ class Recording:
 @pytest.fixture
 def handle(three_features: LinearModel) -> ModelHandle:
     handle = ModelHandle("linear-regressor", Path("models/7"), max_rows=4)
-    handle.loaded = LoadedModel(three_features, "digest", Scorer(three_features), 0.0)
+    handle.loaded = LoadedModel(three_features, "digest", 0.0)
     return handle
 
 
@@ -82,9 +81,10 @@ def ask(
         return body
 
     async def run() -> Response:
-        with service.memory.reserve() as reservation:
-            response = await service.answer(call, read, reservation)
-            assert reservation.size == len(response.body)
+        with Exchange(service, call) as exchange:
+            response = await exchange.answer(read)
+            assert exchange.reservation.size == len(response.body)
+            assert service.metrics.in_progress == 1
             return response
 
     response = asyncio.run(run())
@@ -108,6 +108,66 @@ def test_answers_and_counts_a_call(service: InferenceService) -> None:
     series = service.metrics.series("test")
     series.merge()
     assert (series.codes, series.rows.total) == ({200: 1}, 2)
+
+
+def counted(service: InferenceService) -> dict[int, int]:
+    series = service.metrics.series("test")
+    series.merge()
+    return dict(series.codes)
+
+
+def test_counts_a_call_when_it_is_finished_and_not_before(service: InferenceService) -> None:
+    call = Call("test", "public", echo, {}, "", "POST", "/t")
+
+    async def read(_reservation: Reservation) -> bytes:
+        return b"body"
+
+    exchange = Exchange(service, call)
+    asyncio.run(exchange.answer(read))
+    assert counted(service) == {200: 0}
+    exchange.finish()
+    assert counted(service) == {200: 1}
+
+
+@pytest.mark.parametrize("read_whole", [True, False])
+def test_a_call_that_is_cancelled_counts_as_one_whose_client_is_gone(
+    service: InferenceService, *, read_whole: bool
+) -> None:
+    call = Call("test", "public", echo, {}, "", "POST", "/t")
+
+    async def read(reservation: Reservation) -> bytes:
+        reservation.grow(INLINE + 1)
+        if not read_whole:
+            await asyncio.Event().wait()
+        return bytes(INLINE + 1)
+
+    async def run() -> None:
+        with Exchange(service, call) as exchange:
+            await exchange.answer(read)
+
+    async def cancel() -> None:
+        task = asyncio.create_task(run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert counted(service) == {200: 0, 499: 1}
+    assert (service.metrics.rejected["gone"], service.memory.used, service.metrics.in_progress) == (1, 0, 0)
+
+
+def test_a_fault_in_reading_is_logged_and_its_message_stays_here(
+    service: InferenceService, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read(_reservation: Reservation) -> bytes:
+        raise ZeroDivisionError("secret")
+
+    exchange = Exchange(service, Call("test", "public", echo, {}, "", "POST", "/t"))
+    response = asyncio.run(exchange.answer(read))
+    exchange.finish()
+    assert (response.status, response.body) == (500, b'{"error":"internal error"}')
+    assert caplog.records[0].exc_info
 
 
 def test_an_error_becomes_a_response_with_its_status(service: InferenceService) -> None:

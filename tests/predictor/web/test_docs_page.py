@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from predictor.model.artifact import LinearModel
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.docs_page import docs
 from predictor.web.openapi import document
 
@@ -65,7 +65,7 @@ def test_escapes_names_everywhere(hostile: LinearModel) -> None:
         "http://localhost:8080/v1/models/%3Cb%3E%27%24%28reboot%29%27%3C%2Fb%3E",
     ]
     header = next(csv.reader(io.StringIO(curl_commands(page)["predictMany-1"][-1])))
-    assert header[:3] == [feature.name for feature in hostile.features][:3]
+    assert header[:3] == [feature.name for feature in hostile.inputs][:3]
 
 
 @pytest.mark.parametrize("model", ["one_feature", "three_features", "hostile", None])

@@ -9,7 +9,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from predictor.model.artifact import LinearModel
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.openapi import document
 
 ENDPOINTS = {
@@ -303,3 +303,13 @@ def test_feedback_is_described_only_when_it_is_recorded(one_feature: LinearModel
 def test_server_url_is_relative(spec: Any) -> None:
     assert spec["servers"] == [{"url": "."}]
     assert not re.search(r"https?://", json.dumps(spec))
+
+
+def test_intervals_are_described_if_rows_were_held_out(one_feature: LinearModel) -> None:
+    with_intervals = document(one_feature, name="m", version=None, held_out_rows=20)
+    for path in ("/stream", "/batch", "/stream/{instance}", "/batch/{instances}"):
+        (operation,) = with_intervals["paths"][path].values()
+        (parameter,) = [found for found in operation["parameters"] if found["in"] == "query"]
+        assert parameter["schema"] == {"type": "number", "exclusiveMinimum": 0, "maximum": 20 / 21}
+    without = document(one_feature, name="m", version=None)
+    assert without["paths"]["/stream"]["post"]["parameters"] == []

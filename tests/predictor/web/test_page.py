@@ -5,11 +5,16 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from predictor.model.artifact import Column, Distribution, LinearModel, Reference
+from predictor.model.base import Distribution, Reference
+from predictor.model.evaluation import Evaluation
+from predictor.model.inputs import Column, Input
+from predictor.model.kinds.linear import LinearModel
 from predictor.web.html import Page
 from predictor.web.page import index, page
 
@@ -41,11 +46,65 @@ def test_feature_shows_its_unit_and_training_range(three_features: LinearModel) 
     html = render(three_features).html.decode()
     assert "<bdi>mmHg</bdi> · 60 to 140" in html
     assert "no unit · −0.09 to 0.17" in html  # noqa: RUF001
-    assert "Features without a unit were plain numbers in training" in html
+    assert "Numbers without a unit were plain numbers in training" in html
 
 
 def test_page_says_when_no_feature_has_a_unit(one_feature: LinearModel) -> None:
-    assert "The feature has no unit" in render(one_feature).html.decode()
+    assert "The number has no unit" in render(one_feature).html.decode()
+
+
+def test_booleans_and_categories_are_chosen_from_lists(one_feature: LinearModel) -> None:
+    inputs = (
+        Input("garden", 0, 1, type="boolean"),
+        Input("city", 0, 1, type="category", categories=("<Bern>", "Genf"), missing=0.0),
+    )
+    shares = Distribution.of_input(inputs[0], np.array([0.0, 1.0, 1.0]))
+    cities = Distribution.of_input(inputs[1], np.array([0.0, 1.0, 1.0]))
+    model = LinearModel(
+        (1.0, (2.0, 3.0)),
+        0.0,
+        inputs,
+        one_feature.target,
+        Reference(3, {"garden": shares, "city": cities}, shares),
+    )
+    html = render(model).html.decode()
+    assert '<option value="0">false</option><option value="1">true</option></select>' in html
+    assert '<option value="0">&lt;Bern&gt;</option><option value="1">Genf</option>' in html
+    assert '<option value="">missing</option>' in html
+    assert "2 categories · may be missing" in html
+    assert "{&quot;instance&quot;: [true, &quot;Genf&quot;]}" in html
+
+
+def test_quality_stands_on_the_page(one_feature: LinearModel, read: Read) -> None:
+    evaluation = Evaluation.of(
+        np.full(9, 3.0),
+        np.zeros(9),
+        mean=8.0,
+        digest="",
+        source="<b>.csv",
+        created="2026-01-02T03:04:05+00:00",
+    )
+    found = page(one_feature, name="m", version="1", digest="d", evaluation=evaluation)
+    html = found.html.decode()
+    assert "<dd>3 (root mean squared)</dd>" in html
+    assert "<dt>Error of always predicting the mean</dt><dd>5</dd>" in html
+    assert "<bdi>&lt;b&gt;.csv</bdi>" in html
+    assert script_data(read(found))["interval"] == {"level": 0.9, "half": 3.0}
+    few = replace(evaluation, rows=8, ranks=(8,), residuals=(3.0,))
+    assert (
+        script_data(read(page(one_feature, name="m", version="1", digest="d", evaluation=few)))["interval"]
+        is None
+    )
+    assert "not evaluated on held-out rows" in render(one_feature).html.decode()
+
+
+def test_counts_are_whole_numbers(one_feature: LinearModel, read: Read) -> None:
+    rooms = Distribution.of(np.arange(1.0, 10.0), bins=4)
+    model = LinearModel(
+        (1.0,), 0.0, (Input("rooms", 1, 9),), one_feature.target, Reference(9, {"rooms": rooms}, rooms)
+    )
+    assert script_data(read(render(model)))["features"][0]["whole"]
+    assert not script_data(read(render(one_feature)))["features"][0]["whole"]
 
 
 def test_formula_shows_every_weight_and_its_sign(three_features: LinearModel) -> None:
@@ -69,16 +128,20 @@ def test_curl_example_uses_the_training_means(three_features: LinearModel) -> No
 def test_script_gets_the_data_it_draws(one_feature: LinearModel, read: Read) -> None:
     model = script_data(read(render(one_feature)))
     (feature,) = model["features"]
-    assert model["intercept"] == 152.5
+    assert model["explain"] == "v1/models/linear-regressor:explain"
     assert model["target"] == {"name": "progression", "unit": None, "minimum": 25.0, "maximum": 346.0}
-    assert (feature["weight"], feature["minimum"], feature["maximum"]) == (938.25, -0.09, 0.17)
+    assert (feature["typical"], feature["minimum"], feature["maximum"]) == (pytest.approx(0.04), -0.09, 0.17)
+    assert feature["curve"][0] == [-0.09, 938.25 * -0.09 + 152.5]
+    assert feature["curve"][-1] == [0.17, 938.25 * 0.17 + 152.5]
     assert len(feature["proportions"]) == len(feature["edges"]) + 1
 
 
 def test_every_input_has_a_label(three_features: LinearModel, read: Read) -> None:
     reader = read(render(three_features))
     labelled = {label.get("for") for label in reader.named("label")}
-    inputs = [item for item in reader.named("input") if item["id"] != "key"]  # this one stands in its label
+    inputs = [
+        item for item in reader.named("input") if item["id"] not in ("key", "csv-file")
+    ]  # these stand in their labels
     assert len(inputs) == 6
     assert all(item["id"] in labelled or item.get("aria-label") for item in inputs)
 
@@ -106,7 +169,7 @@ def test_escapes_names_everywhere(hostile: LinearModel, read: Read) -> None:
     assert not reader.named("img")
     assert [tag for tag, _ in reader.elements] == [tag for tag, _ in plain.elements]
     assert [feature["name"] for feature in script_data(reader)["features"]][:3] == [
-        column.name for column in hostile.features
+        column.name for column in hostile.inputs
     ][:3]
 
 
@@ -147,7 +210,7 @@ def test_headers_hold_content_type_policy_and_etag(
 @pytest.mark.parametrize("value", [1.7e308, 5e-324, 0.0, -1.0])
 def test_renders_constant_and_extreme_features(value: float, read: Read) -> None:
     spread = Distribution(mean=value, deviation=0.0, edges=(), proportions=(1.0,))
-    column = Column("x", value, value)
+    column = Input("x", value, value)
     model = LinearModel((1.0,), 0.0, (column,), Column("y", 0.0, 1.0), Reference(1, {"x": spread}, spread))
     assert script_data(read(render(model)))["features"][0]["minimum"] == value
 

@@ -15,8 +15,9 @@ from components.registry.decision import Decision
 from components.registry.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.model.artifact import Column, Distribution, Reference
-from tests.support.models import linear_model, write_model
+from predictor.model.base import Distribution, Reference
+from predictor.model.inputs import Column, Input
+from tests.support.models import linear_model, numbers, write_model
 from tests.support.registry import empty_registry
 
 Numbers = NDArray[np.float64]
@@ -25,7 +26,7 @@ TRAINED = np.random.default_rng(0).normal(size=1000)
 MODEL = linear_model(
     (2.0,),
     1.0,
-    features=[Column("bmi", -3.0, 3.0)],
+    features=[Input("bmi", -3.0, 3.0)],
     target=Column("progression", 0.0, 1.0),
     reference=Reference(1000, {"bmi": Distribution.of(TRAINED)}, Distribution.of(2 * TRAINED + 1)),
 )
@@ -57,14 +58,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = empty_registry(tmp_path_factory, place / "registry")
     first = Decision(promote=True, reasons=("the first",))
     model = write_model(place / "model", MODEL)
-    open_registry(root).register(model, "run-1", {"metric.mse": "4.0"}, lambda _: first)
+    scored = {"metric.mse": "4.0", "metric.mse_error": "0.2", "held_out_rows": "300"}
+    open_registry(root).register(model, "run-1", scored, lambda _: first)
     return root
 
 
 def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
     """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
-    recorder.record_predictions(Predicted("many", "", time.time(), ("bmi",), "1", bmi[:, None], 2 * bmi + 1))
+    recorder.record_predictions(
+        Predicted("many", "", time.time(), numbers("bmi"), "1", bmi[:, None], 2 * bmi + 1)
+    )
     stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None
     stored.result(60)

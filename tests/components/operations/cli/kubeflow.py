@@ -5,7 +5,8 @@ from types import SimpleNamespace as Record
 from typing import Any
 
 HOST = ["--host", "http://kfp.example"]
-ROOT = ["--param", "registry_root=s3://models"]
+MLFLOW = "http://mlflow:5000"
+ROOT = ["--param", "registry_root=s3://models", "--param", f"tracking_uri={MLFLOW}"]
 
 
 def run_with(state: str, tasks: list[Any] | None = None, error: str = "") -> Record:

@@ -25,15 +25,17 @@ def test_no_retraining_is_due_without_drift_or_lost_quality(
     record_feedback(tmp_path, TRAINED[:400], np.full(400, 2.0))
     code = run("due", "--feedback", str(tmp_path), "--registry-root", str(root))
     assert code == monitor.NOT_DUE
-    assert "quality holds: 4 against 4" in capsys.readouterr().out
+    assert (
+        "on 400 labels is 4, on 300 held-out rows 4; not beyond chance above 1.25" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
     ("moved", "error", "more", "reason"),
     [
         (2.0, 2.0, [], "drift: bmi has a stability index of"),
-        (0.0, 3.0, [], "quality: the mean squared error on 400 truths is 9, above 1.25 times the 4"),
-        (0.0, 2.0, ["--news", "400"], "new data: 400 truths"),
+        (0.0, 3.0, [], "on 400 labels is 9, on 300 held-out rows 4; beyond chance above 1.25 times as much"),
+        (0.0, 2.0, ["--news", "400"], "new data: 400 labels"),
     ],
 )
 def test_drift_lost_quality_and_new_data_make_a_retraining_due(

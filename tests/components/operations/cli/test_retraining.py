@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV
 
+from components.operations.monitor.watch import window
 from pipeline import main
 from tests.components.operations.cli.conftest import TRAINED, record_feedback
 from tests.components.operations.cli.kubeflow import listed_run
@@ -62,6 +63,7 @@ def test_collects_data_and_starts_a_run_with_the_reason(
         "tracking_uri": "",
         "model_name": "linear-regressor",
         "source": f"{tmp_path}/data/*.parquet",
+        "answers": window(7),
         "test_share": 0.2,
     }
     assert "a retraining is due:\ndrift: " in said

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from pipeline import main
-from tests.components.operations.cli.kubeflow import HOST, ROOT
+from tests.components.operations.cli.kubeflow import HOST, MLFLOW, ROOT
 
 SCHEDULE = ["schedule", *HOST, *ROOT, "--param", "git_commit=c0", "--cron", "0 3 * * *"]
 
@@ -22,7 +22,12 @@ def existing(identity: str = "s0", cron: str = "0 0 3 * * *", **changes: Any) ->
         "no_catchup": True,
         "pipeline_version_reference": Record(pipeline_version_id="v1"),
         "runtime_config": Record(
-            parameters={"registry_root": "s3://models", "reason": "schedule", "git_commit": "c0"},
+            parameters={
+                "registry_root": "s3://models",
+                "tracking_uri": MLFLOW,
+                "reason": "schedule",
+                "git_commit": "c0",
+            },
             pipeline_root="",
         ),
         "service_account": "pipeline-runner",

@@ -10,7 +10,7 @@ from urllib3.exceptions import MaxRetryError
 
 from components.operations.cli import cluster
 from pipeline import main
-from tests.components.operations.cli.kubeflow import HOST, ROOT, listed_run, run_with, task
+from tests.components.operations.cli.kubeflow import HOST, MLFLOW, ROOT, listed_run, run_with, task
 
 UNAVAILABLE = MaxRetryError(Mock(), "/apis/v2beta1/runs/r1")
 
@@ -27,7 +27,8 @@ def test_submits_the_uploaded_version_with_typed_parameters(client: Mock) -> Non
     run = client.run_pipeline.call_args.kwargs
     commit = run["params"].pop("git_commit")
     assert commit.removesuffix("-dirty").isalnum() or not commit
-    assert run["params"] == {"registry_root": "s3://models", "iterations": 7, "reason": "by hand"}
+    registry = {"registry_root": "s3://models", "tracking_uri": MLFLOW}
+    assert run["params"] == {**registry, "iterations": 7, "reason": "by hand"}
     assert (run["experiment_id"], run["pipeline_id"], run["version_id"]) == ("e1", "p1", "v1")
     assert run["pipeline_root"] == "s3://runs"
     assert run["job_name"].startswith("linear-regressor-")
@@ -41,6 +42,14 @@ def test_submits_the_reason_as_a_parameter(client: Mock) -> None:
 def test_a_run_on_a_cluster_needs_a_registry_root(client: Mock, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", *HOST]) == 1
     assert "--param registry_root=URI is needed" in capsys.readouterr().err
+    client.run_pipeline.assert_not_called()
+
+
+def test_a_run_with_models_in_an_object_store_needs_a_tracking_uri(
+    client: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["submit", *HOST, "--param", "registry_root=s3://models"]) == 1
+    assert "--param tracking_uri=URL is needed" in capsys.readouterr().err
     client.run_pipeline.assert_not_called()
 
 

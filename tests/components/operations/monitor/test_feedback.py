@@ -13,6 +13,7 @@ import pytest
 from components.operations.monitor import feedback
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
+from tests.support.models import numbers
 
 Record = Callable[..., None]
 
@@ -39,7 +40,7 @@ def record(tmp_path: Path) -> Record:
                     name,
                     principal,
                     next(seconds),
-                    ("bmi",),
+                    numbers("bmi"),
                     version,
                     np.array([[feature]]),
                     np.array([value]),

@@ -9,7 +9,7 @@ from components.operations.rollout.errors import RolloutError
 from components.operations.rollout.git import difference, example, rewrite
 from components.operations.rollout.release import Release
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 BEFORE = Release("1", "a" * 64, "s3://models/linear-regressor/1/")
 OTHER = "metadata: {annotations: {linear-regressor/model-version: '1'}}\n---\nspec: {predictor: {"
 AFTER = Release("2", "b" * 64, "s3://models/linear-regressor/2/")

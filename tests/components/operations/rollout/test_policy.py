@@ -10,7 +10,7 @@ import yaml
 from components.operations.rollout import policy
 from components.operations.rollout.policy import Policy, Step
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_missing_fields_have_their_defaults() -> None:

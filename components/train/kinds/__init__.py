@@ -1,0 +1,68 @@
+"""How each kind of model is fitted. Each module is one, named like its kind in ``predictor.model.kinds``."""
+
+import pkgutil
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from components.train.kind import Kind, TrainingError
+
+
+def names() -> list[str]:
+    """Return the names of the kinds, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find(name: str) -> Kind:
+    """Return a kind; its module is imported only then.
+
+    Raises:
+        TrainingError: there is no such kind.
+    """
+    if name not in names():
+        raise TrainingError(f"unknown kind of model {name!r}; there are {', '.join(names())}")
+    return cast("Kind", import_module(f"{__name__}.{name}"))
+
+
+def parameters(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of a kind, those that are not given at their defaults.
+
+    Raises:
+        TrainingError: there is no such kind or parameter.
+    """
+    defaults = find(name).PARAMETERS
+    if unknown := [one for one in given if one not in defaults]:
+        raise TrainingError(f"{name} has no parameter {unknown[0]!r}, only {', '.join(defaults)}")
+    return {**defaults, **{one: whole(value, defaults[one]) for one, value in given.items()}}
+
+
+def of_pipeline(
+    name: str, given: Mapping[str, Any], descent: Mapping[str, Any], searched: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the parameters of a kind for those of the pipeline.
+
+    Args:
+        name: of the kind.
+        given: by name, for any kind.
+        descent: those that the pipeline has for the linear kind alone.
+        searched: the parameters that a search chooses.
+
+    Raises:
+        TrainingError: parameters of descent are given for another kind, or do not go together.
+    """
+    from components.train.kinds import linear
+
+    if name == "linear":
+        return {**linear.of_pipeline(descent, {*searched, *given}), **given}
+    if changed := [one for one, value in descent.items() if value != linear.PIPELINE[one]]:
+        raise TrainingError(
+            f"{changed[0]} is a parameter of linear; those of {name} go into model_parameters: "
+            f"{', '.join(find(name).PARAMETERS)}"
+        )
+    return dict(given)
+
+
+def whole(value: Any, default: Any) -> Any:
+    """Take 100.0 for 100 unless the default is a float: KFP passes every number in a document as a float."""
+    whole_number = isinstance(value, float) and value.is_integer() and not isinstance(default, float)
+    return int(value) if whole_number else value

@@ -1,0 +1,186 @@
+"""Drift of a column: how far a sample has moved from the training data, and whether chance explains it.
+
+Both sides use these functions: training describes its columns, monitoring judges what the predictor recorded.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from predictor.model.inputs import Input
+
+BINS = 10
+_EMPTY = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A column's distribution, as a histogram.
+
+    ``edges`` are the k - 1 inner bin edges, strictly increasing; a value v falls into bin
+    ``searchsorted(edges, v, side="right")``. ``proportions`` are the k shares of the rows.
+    """
+
+    mean: float
+    deviation: float
+    edges: tuple[float, ...]
+    proportions: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], bins: int = BINS) -> "Distribution":
+        """Describe finite values of shape (n,).
+
+        Up to ``bins`` different values have a bin each. Of more, a value that is a share of at least 1 /
+        ``bins`` of the rows has a bin to itself, and the others share bins of about that share: a column that
+        is zero in most rows is not one single bin.
+        """
+        return cls.over(_edges(values, bins), values)
+
+    @classmethod
+    def of_input(cls, model_input: "Input", values: NDArray[np.float64]) -> "Distribution":
+        """Describe the numbers of an input, shape (n,); booleans and categories have a bin for each value."""
+        edges = fixed_edges(model_input)
+        return cls.of(values) if edges is None else cls.over(np.asarray(edges), values)
+
+    @classmethod
+    def over(cls, edges: NDArray[np.float64], values: NDArray[np.float64]) -> "Distribution":
+        """Describe finite values of shape (n,) by the bins between ``edges``."""
+        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
+        return cls(
+            mean=float(values.mean()),
+            deviation=float(values.std()),
+            edges=tuple(edges.tolist()),
+            proportions=tuple((counts / values.size).tolist()),
+        )
+
+
+def fixed_edges(model_input: "Input") -> tuple[float, ...] | None:
+    """Return the edges of the bins of a boolean or a category; None for a number.
+
+    The first bin of a category holds the rows whose category the model does not know.
+    """
+    if model_input.type == "number":
+        return None
+    if model_input.type == "boolean":
+        return (0.5,)
+    return tuple(position - 0.5 for position in range(len(model_input.categories)))
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far a sample of a column has moved from a reference.
+
+    Attributes:
+        index: the population stability index, the sum over the bins of (p - q) ln(p / q), p the shares of the
+            sample and q those of the reference; NaN of no rows.
+        chi_square: Pearson's statistic of homogeneity. Of ``degrees`` degrees of freedom while nothing moves.
+        degrees: occupied bins less one.
+        rows: the sample's effective size. Rows of one request that resemble each other count less.
+    """
+
+    index: float
+    chi_square: float
+    degrees: int
+    rows: float
+
+    def beyond_chance(self, level: float) -> bool:
+        """Whether a column that has not moved gives such a sample with a probability below ``level``."""
+        return self.degrees > 0 and self.chi_square > chi_square_quantile(self.degrees, level)
+
+
+def measure(
+    reference: Distribution,
+    reference_rows: float,
+    values: NDArray[np.float64],
+    requests: NDArray[np.intp] | None = None,
+) -> Drift:
+    """Measure how far values have moved from a reference.
+
+    Args:
+        reference: distribution of the training data, or of an earlier sample.
+        reference_rows: how many rows it describes; their effective number, where they depend on each other.
+        values: finite, of shape (n,).
+        requests: number of the request that each value came with, from 0, of shape (n,); without it each
+            value is taken to be independent of the others.
+    """
+    if not values.size:
+        return Drift(math.nan, 0.0, 0, 0.0)
+    bins = np.searchsorted(reference.edges, values, side="right")
+    count = len(reference.proportions)
+    p = np.bincount(bins, minlength=count) / values.size
+    q = np.asarray(reference.proportions)
+    rows = float(values.size) if requests is None else effective_rows(bins, requests, count)
+    pooled = (rows * p + reference_rows * q) / (rows + reference_rows)
+    occupied = pooled > 0
+    squares = (p - q)[occupied] ** 2 / pooled[occupied]
+    return Drift(
+        index=_stability_index(p, q),
+        chi_square=float(squares.sum() / (1 / rows + 1 / reference_rows)),
+        degrees=int(occupied.sum()) - 1,
+        rows=rows,
+    )
+
+
+def effective_rows(bins: NDArray[np.intp], requests: NDArray[np.intp], count: int) -> float:
+    """Return how many independent rows tell as much about the bins' shares as these do.
+
+    Rows of one request may resemble each other. Their number is divided by the mean design effect of the
+    shares, requests being the clusters, if it is above 1 (Rao and Scott, Categorical data from complex
+    samples, 1981). Rows of a single request count as one.
+
+    Args:
+        bins: of each row, of shape (n,).
+        requests: number of each row's request, from 0, of shape (n,).
+        count: how many bins there are.
+    """
+    groups = int(requests.max()) + 1
+    if groups == bins.size:
+        return float(groups)
+    if groups == 1:
+        return 1.0
+    counts = np.bincount(requests * count + bins, minlength=groups * count).reshape(groups, count)
+    shares = counts.sum(axis=0) / bins.size
+    occupied = shares > 0
+    degrees = int(occupied.sum()) - 1
+    if not degrees:
+        return float(groups)
+    excess = counts[:, occupied] - counts.sum(axis=1, keepdims=True) * shares[occupied]
+    variances = groups / (groups - 1) * (excess**2).sum(axis=0) / bins.size**2
+    effect = bins.size * float((variances / shares[occupied]).sum()) / degrees
+    return bins.size / max(effect, 1.0)
+
+
+def chi_square_quantile(degrees: int, level: float) -> float:
+    """Return the value that chi-square exceeds with probability ``level``.
+
+    By Wilson and Hilferty's approximation (The distribution of chi-square, 1931), which is too large by 12 %
+    of one degree of freedom at a level of 1e-5, and by less than 2 % from five degrees on.
+    """
+    spread = 2 / (9 * degrees)
+    return float(degrees * (1 - spread + NormalDist().inv_cdf(1 - level) * math.sqrt(spread)) ** 3)
+
+
+def _stability_index(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+    """Compute the index; an empty bin counts as a share of 0.0001, so that one is not infinitely far."""
+    p, q = np.maximum(p, _EMPTY), np.maximum(q, _EMPTY)
+    return float(np.sum((p - q) * np.log(p / q)))
+
+
+def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    distinct, counts = np.unique(values, return_counts=True)
+    if distinct.size <= bins:
+        return distinct[1:]
+    masses = distinct[counts * bins >= values.size]
+    rest = values[~np.isin(values, masses)] if masses.size else values
+    # Two bins at least, so that a move within a small rest is seen.
+    shares = max(round(bins * rest.size / values.size), 2)
+    quantiles = np.quantile(rest, np.linspace(0, 1, shares + 1)[1:-1]) if rest.size else rest
+    edges = np.unique(np.concatenate([quantiles, masses, np.nextafter(masses, np.inf)]))
+    edges = edges[edges > distinct[0]]
+    # A bin without values joins the one before it.
+    return edges[np.isin(np.arange(edges.size) + 1, np.searchsorted(edges, distinct, side="right"))]

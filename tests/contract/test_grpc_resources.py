@@ -1,0 +1,80 @@
+"""What gRPC clients can take of a server: those that send nothing, and those that read nothing."""
+
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.contract.observations import wait_for_memory
+from tests.contract.test_grpc import CHECK, INFER, infer_request, status_of
+from tests.support.http2 import HEADERS, Http2Connection
+from tests.support.processes import wait_until
+from tests.support.server import Server, start_predictor
+
+MIB = 2**20
+LIVE = "/inference.GRPCInferenceService/ServerLive"
+READY = "/inference.GRPCInferenceService/ModelReady"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+WATCH = "/grpc.health.v1.Health/Watch"
+CALL_BYTES = 2**14
+
+
+@pytest.mark.parametrize("path", [INFER, CHECK, READY, REFLECTION, WATCH])
+def test_answers_others_while_many_callers_send_nothing(server: Server, path: str) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(Http2Connection(server.grpc_port)) for _ in range(20)]
+        for connection in silent * 10:
+            connection.call(path)
+        other = stack.enter_context(Http2Connection(server.grpc_port))
+        waited = []
+        for _ in range(10):
+            for probe in (LIVE, CHECK):
+                started = time.monotonic()
+                assert "grpc-status\x010" in status_of(other, other.call(probe, b""))
+                waited.append(time.monotonic() - started)
+    # The benchmark has the bound, 100 ms; here it is ten times that, for busy machines.
+    assert sorted(waited)[len(waited) // 2] < 1
+
+
+def test_ends_calls_whose_clients_read_nothing_and_gives_their_memory_back() -> None:
+    message = infer_request(1000).SerializeToString()
+    with start_predictor(read_seconds=0.2, answer_seconds=0.2, write_seconds=0.1) as server:
+        with Http2Connection(server.grpc_port, window=0) as connection:
+            for _ in range(10):
+                connection.call(INFER, message)
+            expected = 10 * (CALL_BYTES + 2 * len(message))
+            wait_until(lambda: server.metric("inference_memory_bytes") > 0.9 * expected, what="responses")
+            wait_for_memory(server, 0)
+            with pytest.raises(ConnectionError):
+                connection.read(HEADERS, -1)
+        assert server.metric("inference_in_progress") == 1  # of the request for this metric
+
+
+def test_calls_that_are_not_read_take_no_more_than_the_memory_budget() -> None:
+    budget, message = 4 * MIB, infer_request(100).SerializeToString()
+    with start_predictor(max_memory_bytes=budget) as server, ExitStack() as stack:
+        idle = server.memory()
+        for _ in range(10):
+            connection = stack.enter_context(Http2Connection(server.grpc_port, window=0))
+            for _ in range(100):
+                connection.call(INFER, message)
+        wait_until(lambda: server.metric("inference_memory_bytes") > budget / 2, what="calls in progress")
+        assert server.metric("inference_memory_bytes") < 1.2 * budget
+        assert server.metric("inference_in_progress") <= budget // CALL_BYTES + 1
+        assert server.memory() - idle < budget + 64 * MIB
+
+
+def test_refuses_more_than_so_many_clients_that_watch_the_health(server: Server) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Http2Connection(server.grpc_port)) for _ in range(4)]
+        streams = [(connection, connection.call(WATCH, b"")) for connection in connections for _ in range(64)]
+        for connection, stream in streams:
+            connection.read(HEADERS, stream)
+        with Http2Connection(server.grpc_port) as other:
+            assert "too many clients watch" in status_of(other, other.call(WATCH, b""))
+    with Http2Connection(server.grpc_port) as other:
+        wait_until(lambda: "grpc-status" not in first_headers(other), what="the other clients to be gone")
+
+
+def first_headers(connection: Http2Connection) -> str:
+    return connection.read(HEADERS, connection.call(WATCH, b"")).content.decode("latin-1")

@@ -1,0 +1,229 @@
+# ruff: noqa: E501  lists of odd things read better in few lines
+"""Rows of numbers, booleans and categories: the same table has the same answer in every form."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+
+from predictor.codecs import json_bulk
+from predictor.endpoints import health, native, v1, v2
+from predictor.endpoints.ndjson import Records
+from predictor.endpoints.small_json import SmallJson
+from predictor.grpc.infer import infer
+from predictor.messages import CSV, JSON, NDJSON, Request, RequestHeaders, Response
+from tests.support import typed
+from tests.support.models import mixed_model
+from tests.support.service import answer, make_service
+from tests.support.typed import GRPC, Form, Row, forms, prediction
+
+SERVICE = make_service(model=mixed_model())
+ENDPOINTS = {"/batch": native.batch, typed.V1: v1.predict, typed.V2: v2.infer, GRPC: infer}
+
+ROW: Row = (30.5, None, True, "Zürich", "7")
+ROWS: list[Row] = [
+    ROW,
+    (18, 2.25, None, None, "x"),
+    (90.0, 0, False, "Genf, Nord", "other"),
+    (41.125, 1e-3, True, "Bern", "ß"),
+]
+
+
+def send(form: Form) -> Response:
+    if form.media == NDJSON:
+        return Response(b"".join(Records(SERVICE).feed(form.body)))
+    return answer(
+        SERVICE, ENDPOINTS[form.path], form.body, RequestHeaders(form.media, json_length=form.json_length)
+    )
+
+
+def read(form: Form, response: Response) -> Any:
+    assert response.status == 200, (form.name, response.body)
+    if form.path == GRPC:
+        message = pb.ModelInferResponse.FromString(response.body)
+        raw = message.raw_output_contents
+        return np.frombuffer(raw[0]).tolist() if raw else list(message.outputs[0].contents.fp64_contents)
+    if form.media == CSV:
+        return [float(line) for line in response.body.split()[1:]]
+    if form.media == NDJSON:
+        return [json.loads(line)["prediction"] for line in response.body.splitlines()]
+    if form.media not in (JSON, b"application/octet-stream"):
+        return pa.ipc.open_stream(response.body).read_all()["prediction"].to_pylist()
+    document = json.loads(response.body)
+    return document["predictions"] if "predictions" in document else document["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 3000])
+def test_a_table_has_one_answer_in_every_form(count: int) -> None:
+    rows = (ROWS * count)[:count]
+    expected = [prediction(row) for row in rows]
+    for form in forms(rows):
+        assert read(form, send(form)) == pytest.approx(expected, rel=1e-15), form.name
+
+
+rows_of_any_values = st.lists(
+    st.tuples(
+        st.floats(-1e6, 1e6) | st.integers(-99, 99),
+        st.none() | st.floats(-1e6, 1e6),
+        st.none() | st.booleans(),
+        st.sampled_from([None, "Bern", "Zürich", "Genf, Nord"]),
+        st.sampled_from(["x", "7", "other", "Bern", "0", "0.5", "'", "a\nb", "1e999"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=25)
+@given(rows=rows_of_any_values)
+def test_any_table_has_one_answer_in_every_form(rows: list[Row]) -> None:
+    answers = {form.name: read(form, send(form)) for form in forms(rows)}
+    first = next(iter(answers.values()))
+    assert first == pytest.approx([prediction(row) for row in rows], rel=1e-12, abs=1e-9)
+    assert {name: found for name, found in answers.items() if found != first} == {}
+
+
+@pytest.mark.parametrize("piece", [64, 2**20])
+def test_rows_have_one_answer_whatever_the_size_of_a_piece(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(json_bulk, "PIECE", 2 * piece)
+    monkeypatch.setattr("predictor.codecs.csv.PIECE", piece)
+    expected = [prediction(row) for row in ROWS] * 30
+    for form in forms(ROWS * 30):
+        assert read(form, send(form)) == pytest.approx(expected, rel=1e-15), form.name
+
+
+@pytest.mark.parametrize(
+    "row", [[30, 1, True, "Bern", "x"], [30, 1, 1, "Bern", 7], [30, 1, 0.0, "Bern", "7"]]
+)
+def test_a_row_alone_is_answered_as_in_a_batch(row: list[Any]) -> None:
+    objects = dict(zip(mixed_model().names, row, strict=True))
+    batch = json.loads(answer(SERVICE, native.batch, json.dumps({"instances": [row]}).encode()).body)
+    for instance in (row, objects, {**objects, "id": ["x"]}):
+        body = json.dumps({"instance": instance}).encode()
+        found = json.loads(answer(SERVICE, native.stream, body).body)
+        assert [found["prediction"]] == batch["predictions"]
+        by_path = native.stream_value(SERVICE, json.dumps(instance), Request())
+        assert json.loads(by_path.body) == found
+
+
+def test_the_small_reader_answers_mixed_rows_as_the_endpoint() -> None:
+    small = SmallJson(SERVICE.handle)
+    for body in (b'{"instance": [30, null, true, "Bern", 7]}', b'{"instance": {"age": 1, "income": 2}}'):
+        found, full = small.stream(body), answer(SERVICE, native.stream, body)
+        assert (found is None) == (full.status != 200)
+        assert found is None or found[0] == full.body
+    tensor = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [1.0] * 5}
+    assert small.infer(json.dumps({"inputs": [tensor]}).encode()) is None
+
+
+def instances(row: Sequence[Any] | dict[str, Any]) -> bytes:
+    return json.dumps({"instances": [ROW, row]}).encode()
+
+
+OBJECT = {"age": 1, "income": 2, "member": True, "city": "Bern", "code": "x"}
+LACKING = {"age": 1, "income": 2, "member": True, "City": "Bern", "code": "x"}
+
+
+@pytest.mark.parametrize("padding", [0, 2000])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([None, 1, True, "Bern", "x"], "instances[1][0]: expected a number, got null"),
+        (["30", 1, True, "Bern", "x"], 'instances[1][0]: expected a number, got the string "30"'),
+        ([True, 1, True, "Bern", "x"], "instances[1][0]: expected a number, got true"),
+        ([1, 1, "yes", "Bern", "x"], 'instances[1][2]: expected true or false, got the string "yes"'),
+        ([1, 1, 2, "Bern", "x"], "instances[1][2]: expected true or false, got 2"),
+        (
+            [1, 1, True, "Basel", "x"],
+            'instances[1][3]: unknown category "Basel"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"',
+        ),
+        ([1, 1, True, 1.5, "x"], "instances[1][3]: expected a string, got 1.5"),
+        (
+            [1, 1, True, "Bern", None],
+            "instances[1][4]: the value is missing, and the model was trained without missing values",
+        ),
+        ([1, 1, True, ["Bern"], "x"], "instances[1][3]: expected a string, got a list"),
+        ([1, 1, True, "Bern"], "instances[1]: expected 5 features, got 4"),
+        (7, "instances[1]: expected a list of 5 values, got the number 7"),
+        ({**OBJECT, "member": 0.5}, "instances[1].member: expected true or false, got 0.5"),
+        ({**OBJECT, "city": True}, "instances[1].city: expected a string, got true"),
+        (LACKING, 'instances[1]: missing feature "city"; unknown feature "City"'),
+    ],
+)
+def test_says_which_value_of_a_row_is_wrong(row: Any, message: str, padding: int) -> None:
+    response = answer(SERVICE, native.batch, instances(row) + b" " * padding)
+    assert (response.status, json.loads(response.body)) == (400, {"error": message})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,,true,Bern,\n", "line 1, code: the value is missing, and the model was trained without missing values"),
+        ("1,,true,Bern,x\n1,2,maybe,Bern,x\n", 'line 2, member: expected true or false, got "maybe"'),
+        ("age,city,code,member,income\n\n1,Basel,x,1,\n", 'line 3, city: unknown category "Basel"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"'),
+        ("age,town,code,member,income\n1,Bern,x,1,\n", 'line 1: missing feature "city"; unknown feature "town"'),
+        ("1,2,true,Bern,x\n1,2,true\n", "line 2: expected 5 fields, got 3 fields"),
+        ('1,2,true,"Bern,x\n', "line 1: unexpected end of data"),
+        ("age,city,code,member,income\n", "the body holds no line of values"),
+    ],
+)  # fmt: skip
+def test_says_which_cell_of_csv_is_wrong(text: str, message: str) -> None:
+    response = answer(SERVICE, native.batch, text.encode(), RequestHeaders(CSV))
+    assert (response.status, json.loads(response.body)) == (400, {"error": message})
+
+
+def infer_request(changes: dict[str, dict[str, Any]]) -> bytes:
+    tensors = [
+        {"name": "age", "shape": [2], "datatype": "INT32", "data": [1, 2]},
+        {"name": "income", "shape": [2], "datatype": "FP64", "data": [1.5, None]},
+        {"name": "member", "shape": [2], "datatype": "BOOL", "data": [True, False]},
+        {"name": "city", "shape": [2], "datatype": "BYTES", "data": ["Bern", ""]},
+        {"name": "code", "shape": [2], "datatype": "INT64", "data": [7, 8]},
+    ]
+    return json.dumps({"inputs": [{**one, **changes.get(str(one["name"]), {})} for one in tensors]}).encode()
+
+
+def test_tensors_may_be_of_any_type_that_suits_their_input() -> None:
+    response = answer(SERVICE, v2.infer, infer_request({}))
+    rows = [(1, 1.5, True, "Bern", "7"), (2, None, False, None, "8")]
+    assert json.loads(response.body)["outputs"][0]["data"] == [prediction(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"age": {"data": [1, None]}}, "inputs[0].data[1]: expected a number, got null"),
+        ({"age": {"data": [1, 2.5]}}, "inputs[0].data[1]: expected INT32, got the number 2.5"),
+        ({"member": {"datatype": "UINT8", "data": [1, 2]}}, "inputs[2].data[1]: expected true or false, got 2.0"),
+        ({"city": {"data": ["Bern", "x"]}}, 'inputs[3].data[1]: unknown category "x"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"'),
+        ({"city": {"datatype": "FP64"}}, 'inputs[3].datatype: expected one of BYTES, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, got the string "FP64"'),
+        ({"age": {"datatype": "BYTES"}}, 'inputs[0].datatype: expected one of FP64, FP32, FP16, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, BOOL, got the string "BYTES"'),
+        ({"city": {"name": "town"}}, 'inputs: missing feature "city"; unknown feature "town"'),
+        ({"city": {"data": ["Bern"]}}, "inputs[3]: shape [2] needs 2 numbers, got 1"),
+    ],
+)  # fmt: skip
+def test_says_which_value_of_a_tensor_is_wrong(changes: dict[str, dict[str, Any]], message: str) -> None:
+    response = answer(SERVICE, v2.infer, infer_request(changes))
+    assert (response.status, json.loads(response.body)) == (400, {"error": message})
+
+
+def test_one_tensor_of_all_inputs_needs_a_model_without_categories() -> None:
+    tensor = {"name": "input-0", "shape": [1, 5], "datatype": "FP64", "data": [1, 2, 3, 4, 5]}
+    response = answer(SERVICE, v2.infer, json.dumps({"inputs": [tensor]}).encode())
+    wanted = 'inputs: expected a tensor for each feature, as "city" is a category, got one for all'
+    assert json.loads(response.body) == {"error": wanted}
+
+
+def test_metadata_describe_a_tensor_for_each_input() -> None:
+    found = json.loads(health.metadata(SERVICE, Request()).body)
+    types = {"age": "FP64", "income": "FP64", "member": "BOOL", "city": "BYTES", "code": "BYTES"}
+    assert found["inputs"] == [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in types.items()]
+    assert found["parameters"] == {"features": list(types)}
