@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 
 from predictor.web.openapi.build import (
     ARROW,
@@ -24,7 +25,7 @@ from predictor.web.openapi.build import (
     ref,
     response,
 )
-from predictor.web.openapi.shapes import Subject
+from predictor.web.openapi.shapes import Subject, Value
 
 TAG = "Predict"
 
@@ -59,7 +60,8 @@ def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
     records = "".join(json.dumps({"instance": row}) + "\n" for row in subject.rows)
     predictions = "".join(f'{{"prediction":{value!r}}}\n' for value in subject.predictions)
     width = len(subject.names)
-    form = f"a list of {width} numbers" if width > 1 else "a number, or a list of one"
+    noun = "number" if subject.model.plain else "value"
+    form = f"a list of {width} {noun}s" if width > 1 else f"a {noun}, or a list of one"
     return {
         "/stream": {
             "post": operation(
@@ -163,7 +165,7 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _csv(header: list[str], rows: list[list[float]], line_end: str = "\n") -> str:
+def _csv(header: list[str], rows: Sequence[Sequence[Value]], line_end: str = "\n") -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator=line_end).writerows([header, *rows])
     return file.getvalue()
