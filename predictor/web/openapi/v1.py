@@ -26,11 +26,12 @@ def schemas(subject: Subject) -> dict[str, Json]:
     )
     return {
         "V1Request": {
-            "oneOf": [ref("V1Instances"), ref("V1Inputs")],
+            "oneOf": [ref("V1Instances"), ref("V1Inputs"), ref("V1ColumnInputs")],
             "description": "Other members are ignored.",
         },
         "V1Instances": record({"instances": ref("Instances")}),
-        "V1Inputs": record({"inputs": {"oneOf": [ref("Instances"), ref("V1Columns")]}}),
+        "V1Inputs": record({"inputs": ref("Instances")}),
+        "V1ColumnInputs": record({"inputs": ref("V1Columns")}),
         "V1Columns": columns,
         **(_explanation_schemas(subject) if subject.contributions else {}),
     }
