@@ -15,8 +15,9 @@ from components.data.settings import Settings
 from components.data.shards import merge
 from components.ingest.ingestion import ingest
 from components.plan.plan import plan
+from components.train.kind import TrainingError
 from components.train.search import Search
-from components.train.training import TrainingError, TrainingResult, train
+from components.train.training import TrainingResult, train
 from tests.support.models import weights_of
 
 Columns = dict[str, NDArray[np.float64]]

@@ -10,10 +10,11 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.kind import TrainingError
 from components.train.kinds.linear import PIPELINE, of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
-from components.train.training import TrainingError, train
+from components.train.training import train
 from predictor.model import artifact
 from predictor.model.base import Distribution
 from predictor.model.inputs import Input
