@@ -75,6 +75,6 @@ def _promoted(
     random: np.random.Generator, champion: NDArray[np.float64], candidate: NDArray[np.float64], looks: int
 ) -> bool:
     target = random.normal(0, 3, champion.size)
-    scores = (score(target, target + errors) for errors in (candidate, champion))
+    new, old = (score(target, target + errors) for errors in (candidate, champion))
     comparison = Comparison(pair(target, target + candidate, target + champion), float(looks))
-    return decide(*scores, POLICY, comparison).promote
+    return decide(new, old, POLICY, comparison).promote
