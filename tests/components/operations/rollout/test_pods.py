@@ -119,7 +119,7 @@ def test_probes_ask_each_version_its_own_rows_in_turn() -> None:
             return 200, json.dumps({"prediction": row[0]}).encode()
 
     stable, canary = (replace(POD, name=name) for name in asked)
-    rows = [[float(number), "Bern", True] for number in range(3)]
+    rows: list[list[float | bool | str | None]] = [[float(number), "Bern", True] for number in range(3)]
     reach = Listening(200, b"")
     with Prober(reach, rate=1000).running([[7.0]], rows) as probes:
         probes.aim([stable], [canary])
