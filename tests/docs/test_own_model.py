@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from components.train import kinds as trained
+from components.train.kind import TrainingError
 from components.train.kinds import parameters
 from components.train.report import report
-from components.train.training import TrainingError, train
+from components.train.training import train
 from predictor.codecs.cost import TooCostly
 from predictor.endpoints import native, v1
 from predictor.messages import Request, RequestHeaders

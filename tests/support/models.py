@@ -1,6 +1,7 @@
 """Models whose predictions are easy to compute, and folders to serve them from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def mixed_model() -> LinearModel:
     return linear_model((0.5, 2.0, -3.0, (1.0, 2.0, 4.0), (10.0, 20.0)), 100.0, features=MIXED)
 
 
+@lru_cache
 def numbers(*names: str) -> Inputs:
     """Build inputs that are numbers between -0.1 and 0.2."""
     return Inputs(Input(name, -0.1, 0.2) for name in names)
