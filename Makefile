@@ -123,7 +123,7 @@ manifests: $(READY) ## Render chart and overlays, compare and check them (needs 
 	$(VENV)/bin/python -m pytest tests/manifests
 
 kind: ## A cluster in Docker with all that make e2e needs, the images loaded
-	tests/cluster/kind.sh linear-regressor/predictor:$(TAG)
+	tests/cluster/kind.sh $(PREDICTOR_IMAGE)
 
 # From data to a served model and back; it needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
 LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py retraining.py rollout_job.py rollout_ownership.py))

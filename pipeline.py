@@ -66,6 +66,12 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    exclude: list = [],  # type: ignore[type-arg]  # noqa: B006
+    types: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    missing: str = "fail",
+    max_categories: int = 100,
+    unknown_categories: str = "fail",
+    decimal: str = ".",
     model: str = "linear",
     model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 0,
@@ -96,6 +102,14 @@ def linear_regressor(
         test_share=test_share,
         duplicates=duplicates,
         kept_rows=kept_rows,
+        ranges=ranges,
+        units=units,
+        exclude=exclude,
+        types=types,
+        missing=missing,
+        max_categories=max_categories,
+        unknown_categories=unknown_categories,
+        decimal=decimal,
     )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
@@ -109,11 +123,17 @@ def linear_regressor(
             kept_rows=kept_rows,
             ranges=ranges,
             units=units,
+            exclude=exclude,
+            types=types,
+            missing=missing,
+            max_categories=max_categories,
+            unknown_categories=unknown_categories,
+            decimal=decimal,
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
         kind=model,
-        parameters=model_parameters,
+        model_parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,

@@ -28,6 +28,7 @@ TRACKED = "mlflow_run"
 REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
 SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
 RUN = "run/"
+PROBES = "probes"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 

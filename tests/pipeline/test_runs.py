@@ -274,7 +274,7 @@ def test_reports_that_there_is_no_champion_to_serve(empty_place: Path, served: l
 
 
 def test_trees_replace_a_linear_champion_that_they_beat(empty_place: Path, run: Run) -> None:
-    x = np.linspace(-1, 1, 400)
+    x = np.random.default_rng(0).uniform(-1, 1, 400)
     target = 8 * x + np.where(np.abs(x) < 0.5, 10.0, 0.0) + np.sin(50 * x)
     source = empty_place / "steps.csv"
     np.savetxt(source, np.column_stack([x, target]), delimiter=",", header="x,y", comments="")
