@@ -1,6 +1,6 @@
 """Measures what is claimed, and exits non-zero where a threshold is missed.
 
-Usage: python benchmark.py [accuracy | training | serving] [options]
+Usage: python benchmark.py [accuracy | decisions | training | model | serving] [options]
 """
 
 import importlib
@@ -9,7 +9,9 @@ import sys
 # Each is a module with main(arguments) -> exit status; it is imported only when it is asked for.
 BENCHMARKS = {
     "accuracy": "tests.benchmarks.accuracy",
+    "decisions": "tests.benchmarks.decisions",
     "training": "tests.benchmarks.training",
+    "model": "tests.benchmarks.model",
     "serving": "tests.benchmarks.serving",
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data.dataset import Dataset
+from components.data.probes import record
 from components.data.report import Contender, Report
 from components.data.rows import RowSketch
 from components.data.scores import pair, score
@@ -34,7 +35,15 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         raise ValueError(f"the candidate does not belong to this data set: {problem}")
     target, predicted = held_out(dataset, candidate.model)
     contender = Contender(candidate.digest, candidate.version, score(target, predicted))
-    report = Report(dataset.fingerprint, dataset.test_rows, contender, held_out=sketch(dataset))
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = float(target.std())
+    report = Report(
+        dataset.fingerprint,
+        dataset.test_rows,
+        contender,
+        held_out=sketch(dataset),
+        probes=record(candidate.model, deviation),
+    )
     if champion is None:
         return report
     if problem := mismatch(dataset, champion.model):

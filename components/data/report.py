@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from components.data.probes import Probes
 from components.data.rows import RowSketch
 from components.data.scores import PairedErrors, Scores
 from predictor.model.evaluation import Evaluation, of_document
@@ -45,6 +46,7 @@ class Report:
         champion: none where the registry has no champion yet.
         held_out: which rows these were; none in a report made by hand.
         paired: the two models' errors row by row; none without two scores.
+        probes: rows and the candidate's answers to them, for its rollout.
         evaluation: of the candidate, for its folder; none if its errors are beyond the range of a double.
     """
 
@@ -54,6 +56,7 @@ class Report:
     champion: Contender | None = None
     held_out: RowSketch | None = None
     paired: PairedErrors | None = None
+    probes: Probes | None = None
     evaluation: Evaluation | None = None
 
 
@@ -82,6 +85,7 @@ def read(path: str | Path) -> Report:
             champion=_contender(document["champion"]) if document["champion"] else None,
             held_out=_sketch(document["held_out"]),
             paired=_paired(document["paired"]),
+            probes=Probes.from_json(json.dumps(document["probes"])) if document["probes"] else None,
             evaluation=of_document(found) if (found := document.get("evaluation")) else None,
         )
     except OSError as error:

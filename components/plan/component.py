@@ -7,6 +7,10 @@ from components.runtime.image import PIPELINE_IMAGE
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
 def plan(
+    registry_root: str,
+    tracking_uri: str = "",
+    model_name: str = "linear-regressor",
+    incomparable: str = "fail",
     source: str = "sklearn://diabetes",
     features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
     target: str = "target",
@@ -26,6 +30,11 @@ def plan(
     """List the shards of the source, each to be ingested by itself.
 
     Args:
+        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
+        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
+        model_name: of the registered model.
+        incomparable: fail, keep or replace, when the champion can't be scored on this data. With fail, a
+            champion that predicts another target is found here.
         source: sklearn://NAME; or the path or URI (http, https, s3, gs ...) of a CSV or Parquet file; or a
             pattern such as s3://bucket/2024-*.parquet; or a JSON list of these.
         features: the columns to learn from; ["*"] for all.
@@ -55,8 +64,12 @@ def plan(
 
     from components.data.settings import Settings
     from components.data.sources.state import state
+    from components.plan.champion import check_target
     from components.plan.plan import plan
+    from components.registry.registry import open_registry
 
+    if incomparable == "fail":
+        check_target(open_registry(registry_root, tracking_uri, model_name), model_name, target)
     settings = Settings(
         features,
         target,

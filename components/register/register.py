@@ -11,7 +11,7 @@ from components.data.compare import Entry, compare
 from components.data.report import Contender, Report
 from components.register.gate import Comparison, Policy, Unscored, decide
 from components.registry.decision import Decision
-from components.registry.index import Version
+from components.registry.index import PROBES, Version
 from components.registry.registry import Registration, Registry
 from predictor.model import artifact
 
@@ -126,6 +126,7 @@ def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, 
         "git_commit": run.git_commit,
         "reason": run.reason,
         "answers": run.answers,
+        PROBES: report.probes.to_json() if report.probes else "",
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
         "model_source_group": run.group,

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from components.data.probes import record
 from components.registry.index import CHAMPION, open_index
 from predictor.model import artifact
+from predictor.model.artifact import ArtifactError
 from tests.cluster.installers import NAME, ROOT, STORE, image_values
 from tests.cluster.kube import kubectl, run
 from tests.cluster.registry import apply_mlflow, forwarded_registry, render_mlflow
@@ -74,13 +76,25 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
         index = open_index(address, NAME, None)
         index.create_model()
         for number, version in versions.items():
-            index.create(f"{REGISTRY}/models/{NAME}/{number}", {"digest": version.digest})
+            tags = {"digest": version.digest, "probes": _probes(versions, number)}
+            index.create(f"{REGISTRY}/models/{NAME}/{number}", tags)
         index.point(CHAMPION, 1)
         yield Job(folder, address, {str(number): version.response for number, version in versions.items()})
     kubectl("delete", "namespace", NAMESPACE, STORE_NAMESPACE, "--wait=false")
     for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
         for policy in ("rollout", "owner"):
             kubectl("delete", kind, f"{NAME}.{NAMESPACE}.{policy}", "--ignore-not-found")
+
+
+def _probes(versions: Mapping[int, Version], number: int) -> str:
+    """Record a version's probes; those of version 1 for one that answers otherwise or can't be read."""
+    try:
+        model, _ = artifact.read(versions[1 if number == 7 else number].folder)
+    except ArtifactError:
+        model, _ = artifact.read(versions[1].folder)
+    probes = record(model, deviation=1.0)
+    assert probes
+    return probes.to_json()
 
 
 def _install_chart(image: str) -> None:

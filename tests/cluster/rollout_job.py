@@ -29,7 +29,6 @@ POLICY: dict[str, Any] = {
     # The whole test cluster may share two cores, so only a very slow version counts as slow.
     "latencyRatio": 4,
     "latencyFloor": 0.2,
-    "shift": 1,
     "rate": 20,
     "readySeconds": 120,
 }

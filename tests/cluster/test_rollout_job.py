@@ -94,11 +94,11 @@ def test_canary_of_a_good_version_completes_and_fails_no_request(
 
 
 FAULTS = {
-    4: "requests failed",
-    5: "no finite number",
-    6: "the latency's quantile",
-    7: "predictions are shifted",
-    DAMAGED: "its pods did not come",
+    4: "probes failed that the stable version answered",
+    5: "answers differ from the recorded ones",
+    6: "the mean latency is",
+    7: "answers differ from the recorded ones",
+    DAMAGED: "its pods do not serve it",
 }
 
 

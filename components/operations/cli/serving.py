@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from components.operations.cli.errors import CommandError
 from predictor.model import artifact
 from predictor.model.base import Model
-from predictor.model.inputs import Input
+
+DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}
 
 
 def port(text: str) -> int:
@@ -50,37 +51,40 @@ def check_ports(**ports: int) -> None:
 
 
 def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
-    """The lines for curl with which to call the predictor of a model folder."""
+    """Return the lines for curl with which to call the predictor of a model folder."""
     model, _ = artifact.read(champion)
-    seen = [model.reference.features[one.name] for one in model.inputs]
-    rows = [list(map(_shown, model.inputs, model.typical)) for _ in range(2)]
-    for position, (one, column) in enumerate(zip(model.inputs, seen, strict=True)):
-        if one.type == "number":
-            rows[1][position] = _shown(one, column.mean + column.deviation)
+    low, high = _example_rows(model)
+    if model.plain:
+        tensors = [{"name": "instances", "shape": [2, model.width], "datatype": "FP64", "data": [low, high]}]
+    else:
+        tensors = [
+            {"name": one.name, "shape": [2], "datatype": DATATYPES[one.type], "data": list(values)}
+            for one, values in zip(model.inputs, zip(low, high, strict=True), strict=True)
+        ]
     base = f"http://localhost:{http_port}"
     calls = [
-        ("/stream", {"instance": rows[1]}),
-        ("/batch", {"instances": rows}),
-        (f"/v1/models/{name}:predict", {"instances": rows}),
-        (f"/v2/models/{name}/infer", {"inputs": _tensors(model, rows)}),
+        ("/stream", {"instance": high}),
+        ("/batch", {"instances": [low, high]}),
+        (f"/v1/models/{name}:predict", {"instances": [low, high]}),
+        (f"/v2/models/{name}/infer", {"inputs": tensors}),
     ]
     posts = [f"curl {base}{path} -d {shlex.quote(json.dumps(body))}" for path, body in calls]
     return [*posts, f"curl {base}/v1/models/{name}"]
 
 
-def _shown(one: Input, number: float) -> float | bool | str | None:
-    return float(f"{number:.3g}") if one.type == "number" else one.value(number)
-
-
-def _tensors(model: Model, rows: list[list[Any]]) -> list[dict[str, Any]]:
-    """Return rows as the V2 protocol takes them: one tensor of numbers, or one of each input."""
-    if model.plain:
-        return [{"name": "instances", "shape": [len(rows), model.width], "datatype": "FP64", "data": rows}]
-    datatypes = {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}
-    return [
-        {"name": one.name, "shape": [len(rows)], "datatype": datatypes[one.type], "data": list(column)}
-        for one, column in zip(model.inputs, zip(*rows, strict=True), strict=True)
-    ]
+def _example_rows(model: Model) -> tuple[list[Any], list[Any]]:
+    """Return a typical row of the training data and another one, as a client sends them."""
+    low: list[Any] = []
+    high: list[Any] = []
+    for one, typical in zip(model.inputs, model.typical, strict=True):
+        if one.type == "number":
+            deviation = model.reference.features[one.name].deviation
+            low.append(float(f"{typical:.3g}"))
+            high.append(float(f"{typical + deviation:.3g}"))
+        else:
+            low.append(one.value(typical))
+            high.append(one.value(one.minimum if typical == one.maximum else one.maximum))
+    return low, high
 
 
 def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:

@@ -4,25 +4,37 @@ No controller: a job does it, and one that was killed is followed by another, wh
 Whatever ends a step, its weight is taken back first.
 """
 
+import math
 from collections.abc import Sequence
+from typing import NoReturn
 
+from components.data.probes import Probes, Value
+from components.operations.rollout.counters import Counters
 from components.operations.rollout.errors import BusyError, RolloutError
-from components.operations.rollout.judge import Outcome, Verdict, judge, summarise
+from components.operations.rollout.evidence import Counts
+from components.operations.rollout.judge import Exchange, Outcome, Verdict, judge, summarise
 from components.operations.rollout.lease import SECONDS
 from components.operations.rollout.pods import Pod
 from components.operations.rollout.policy import Policy, Step
+from components.operations.rollout.predictor import Predictor
 from components.operations.rollout.promote import before_this, bring, give_up, serve_or_restore, stop_canary
 from components.operations.rollout.release import Release
 from components.operations.rollout.routes import Progress
 from components.operations.rollout.site import Site
 
 POLL_SECONDS = 0.5
+# The name of the probes' counts, among the names of pods.
+PROBES = "(probes)"
 # A weight may outlive its window by what another needs to find that this job is gone, and to write.
 MARGIN_SECONDS = SECONDS + 5.0
 
 
 class RolledBackError(RolloutError):
-    """The canary did not prove itself; the stable version serves all."""
+    """The canary was found at fault and is withdrawn; the stable version serves all."""
+
+
+class UnjudgedError(RolloutError):
+    """The canary could not be judged; the stable version serves all, and the next run tries again."""
 
 
 def canary(site: Site, policy: Policy) -> Release:
@@ -37,7 +49,8 @@ def canary(site: Site, policy: Policy) -> Release:
 
     Raises:
         BusyError: another rollout is under way, or took over.
-        RolloutError: it was rolled back; the message says why.
+        RolledBackError: it was found at fault, and is withdrawn.
+        RolloutError: it could not be judged, for a reason that is not its own; it is not withdrawn.
     """
     with site.lease.held("a canary"):
         return watch(site, policy)
@@ -54,10 +67,10 @@ def watch(site: Site, policy: Policy) -> Release:
         _fail(site, progress, progress.failed)
     while progress.step < len(policy.steps):
         if progress.attempts >= policy.attempts:
-            _fail(site, progress, f"step {progress.step + 1} was begun {progress.attempts} times")
+            _end(site, progress, f"step {progress.step + 1} was begun {progress.attempts} times")
         try:
             progress = _step(site, policy, progress)
-        except (BusyError, RolledBackError):
+        except (BusyError, RolledBackError, UnjudgedError):
             raise
         except BaseException:
             # Also when this job is told to end: its successor goes on from what the routes remember.
@@ -90,12 +103,13 @@ def _step(site: Site, policy: Policy, progress: Progress) -> Progress:
     step, release = policy.steps[progress.step], progress.release
     begun = progress.but(attempts=progress.attempts + 1)
     _prepare(site, policy, begun)
-    ranges = site.stable.report(_first(site)).features
+    probes = _probes(site, policy, begun)
+    rows = _stable_rows(site)
     site.lease.check()
     deadline = site.clock.now() + step.seconds + MARGIN_SECONDS
     site.routes.weigh(step.weight, begun.but(deadline=deadline))
     site.journal.say("CanaryStep", f"{release} has {step.weight} % for {step.seconds:g} s")
-    verdict = _observe(site, policy, step, ranges)
+    verdict = _observe(site, policy, step, probes, rows)
     why = "; ".join(verdict.reasons)
     if verdict.outcome is Outcome.ROLL_BACK:
         _fail(site, begun, f"at {step.weight} %: {why}")
@@ -116,33 +130,105 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
     site.lease.check()
     site.routes.weigh(0, progress)
     if why := bring(site, site.canary, release, policy.ready_seconds, "CanaryStarted"):
-        _fail(site, progress, f"its pods did not come: {why}")
+        if fault := site.canary.fault(release):
+            _fail(site, progress, f"its pods do not serve it: {fault}")
+        _end(site, progress, f"its pods did not come: {why}")
 
 
-def _observe(site: Site, policy: Policy, step: Step, ranges: Sequence[tuple[float, float]]) -> Verdict:
+def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
+    """The probes recorded for the release; by policy, its pods' ranges for one that has none."""
+    recorded = site.probes(progress.release)
+    if recorded is not None:
+        return recorded
+    if policy.unrecorded == "refuse":
+        _end(
+            site,
+            progress,
+            "no probes were recorded for it, so its answers can't be checked; the policy unrecorded=accept "
+            "does without, and promote serves it without a canary",
+        )
+    rows = _over_ranges(site.canary)
+    # Any finite answer is within an infinite tolerance.
+    return Probes(rows, (0.0,) * len(rows), deviation=1.0, tolerance=math.inf)
+
+
+def _stable_rows(site: Site) -> Sequence[Sequence[Value]]:
+    """Rows that the stable version can answer. Its model may have other inputs than the canary's."""
+    standing = site.stable.wanted()
+    recorded = site.probes(standing) if standing else None
+    return recorded.rows if recorded else _over_ranges(site.stable)
+
+
+def _over_ranges(predictor: Predictor) -> tuple[tuple[float, ...], ...]:
+    """Rows from the lower to the upper end of the inputs' ranges, as a pod tells them."""
+    ranges = predictor.report(_first(predictor)).features
+    return tuple(tuple(low + share * (high - low) for low, high in ranges) for share in (0.0, 0.25, 0.5, 1.0))
+
+
+def _observe(
+    site: Site, policy: Policy, step: Step, probes: Probes, stable_rows: Sequence[Sequence[Value]]
+) -> Verdict:
     end = site.clock.now() + step.seconds
+    counters = Counters(step.seconds)
     verdict = Verdict(Outcome.WAIT, ())
-    with site.prober.running(ranges) as probes:
+    with site.prober.running(stable_rows, probes.rows) as probing:
         # They are looked at before a verdict counts: what fails as pods go says nothing of the version.
         while pods := site.canary.serving():
             if verdict.outcome is not Outcome.WAIT:
                 return verdict
-            probes.aim(site.stable.serving(), pods)
+            stable = site.stable.serving()
+            probing.aim(stable, pods)
             site.clock.sleep(POLL_SECONDS)
             site.lease.check()
-            window = summarise(probes.seen(), policy.quantile)
-            verdict = judge(policy, window, over=site.clock.now() >= end)
+            over, exchanges = site.clock.now() >= end, probing.seen()
+            if over or counters.due(site.clock.now()):
+                _count(site, counters, stable, pods, exchanges)
+            window = summarise(exchanges, probes, counters.blocks())
+            verdict = judge(policy, probes, window, policy.rate * step.seconds, over=over)
     return Verdict(Outcome.AGAIN, ("it lost all its pods",))
 
 
-def _first(site: Site) -> Pod:
-    serving = site.stable.serving()
+def _count(
+    site: Site,
+    counters: Counters,
+    stable: Sequence[Pod],
+    canary: Sequence[Pod],
+    exchanges: Sequence[Exchange],
+) -> None:
+    """Read the pods' counts, and say how many of the requests were probes."""
+    own = Counts(
+        probes=sum(exchange.stable.status > 0 for exchange in exchanges),
+        probe_errors=sum(exchange.stable.status >= 500 for exchange in exchanges),
+    )
+    theirs = Counts(
+        probes=sum(exchange.canary.status > 0 for exchange in exchanges),
+        probe_errors=sum(exchange.canary.status >= 500 for exchange in exchanges),
+    )
+    counters.look(
+        site.clock.now(),
+        {**site.stable.counts(stable), PROBES: own},
+        {**site.canary.counts(canary), PROBES: theirs},
+    )
+
+
+def _first(predictor: Predictor) -> Pod:
+    serving = predictor.serving()
     if not serving:
-        raise RolloutError("no pod of the stable version serves: there is nothing to compare with")
+        raise RolloutError(f"no pod of {predictor.name} serves: there is nothing to compare with")
     return serving[0]
 
 
-def _fail(site: Site, progress: Progress, reason: str) -> None:
+def _end(site: Site, progress: Progress, reason: str) -> NoReturn:
+    """End the attempt for a reason that is not the version's own: it stays the champion."""
+    site.lease.check()
+    site.routes.weigh(0, None)
+    told = f"{progress.release} was not judged, and the version before goes on: {reason}"
+    site.journal.record(progress.release.version, "not judged", reason)
+    site.journal.say("CanaryNotJudged", told, warning=True)
+    raise UnjudgedError(told)
+
+
+def _fail(site: Site, progress: Progress, reason: str) -> NoReturn:
     """Roll back: the weight first, then the registry; the memory goes last."""
     site.lease.check()
     site.routes.weigh(0, progress.but(failed=reason))

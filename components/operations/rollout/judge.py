@@ -1,60 +1,70 @@
 """The canary's decision: a pure function of what was seen in one window, and a policy.
 
-Stable and canary are asked the same instances at the same time, so that load, noise and a slow network
-strike both alike. Whatever is missing counts against the canary: it passes only on what was seen.
+It answers two questions: do the pods serve the very model that the gate accepted, and do they serve it as
+well as the stable version's pods? ``docs/statistics.md`` has the error rates. Missing data is never a pass.
 """
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from components.data.probes import Probes
+from components.operations.rollout import evidence
+from components.operations.rollout.evidence import Block
 from components.operations.rollout.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one version made of an instance.
+    """What a version answered to a probe.
 
     Attributes:
-        seconds: until the answer was there.
-        value: the prediction; None where the request failed.
+        status: of HTTP; 0 without an answer.
+        value: the prediction; None unless the status is 200 and the body has one.
     """
 
-    seconds: float
-    value: float | None
+    status: int
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One instance, asked of both versions."""
+    """A probe of both versions at the same time, each with a row of its own.
 
+    Attributes:
+        row: number of the canary's row among its recorded probes.
+        stable: the stable version's answer.
+        canary: the canary's.
+    """
+
+    row: int
     stable: Answer
     canary: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was seen in a window, whatever order it came in.
+    """What was seen in a window, in whatever order.
 
     Attributes:
-        requests: instances asked.
-        errors: of the canary's requests, those that failed.
-        not_finite: predictions of the canary that are no finite number.
-        compared: instances for which both gave a finite prediction.
-        stable_latency: quantile of the stable version's latencies over those, in seconds; NaN without any.
-        canary_latency: the canary's.
-        shift: mean distance of the two predictions, in standard deviations of the stable version's; NaN
-            without any, infinite where the stable version always says the same and the canary does not.
+        compared: answers of the canary that equal the recorded ones.
+        rows: different rows among them.
+        wrong: answers of the canary with status 200 that do not, the first three of them in words.
+        wrong_count: how many there are.
+        failed: probes that the canary answered with another status while the stable version answered well.
+        unreached: probes that the canary did not answer while the stable version answered well.
+        shared: probes that neither answered well.
+        blocks: the pods' own counts of all requests, block by block.
     """
 
-    requests: int
-    errors: int
-    not_finite: int
-    compared: int
-    stable_latency: float
-    canary_latency: float
-    shift: float
+    compared: int = 0
+    rows: int = 0
+    wrong: tuple[str, ...] = ()
+    wrong_count: int = 0
+    failed: int = 0
+    unreached: int = 0
+    shared: int = 0
+    blocks: tuple[Block, ...] = ()
 
 
 class Outcome(Enum):
@@ -74,106 +84,86 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def summarise(exchanges: Iterable[Exchange], quantile: float) -> Window:
-    """Reduce what was exchanged to the figures that are judged."""
-    seen = list(exchanges)
-    values = [exchange.canary.value for exchange in seen]
-    both = [
-        (exchange, exchange.stable.value, exchange.canary.value)
-        for exchange in seen
-        if _is_number(exchange.stable.value) and _is_number(exchange.canary.value)
-    ]
-    stable = [float(value) for _, value, _ in both if value is not None]
-    canary = [float(value) for _, _, value in both if value is not None]
+def summarise(exchanges: Sequence[Exchange], probes: Probes, blocks: Sequence[Block]) -> Window:
+    """Count what was exchanged, each answer of the canary against the recorded one."""
+    right: list[int] = []
+    wrong: list[str] = []
+    failed = unreached = shared = 0
+    for exchange in exchanges:
+        canary, well = exchange.canary, exchange.stable.value is not None
+        if canary.status == 200:
+            if probes.agrees(exchange.row, canary.value):
+                right.append(exchange.row)
+            else:
+                expected = probes.answers[exchange.row]
+                wrong.append(f"probe {exchange.row} was answered {canary.value}, recorded is {expected}")
+        elif not well:
+            shared += 1
+        elif canary.status:
+            failed += 1
+        else:
+            unreached += 1
     return Window(
-        requests=len(seen),
-        errors=sum(value is None for value in values),
-        not_finite=sum(value is not None and not math.isfinite(value) for value in values),
-        compared=len(both),
-        stable_latency=_quantile([exchange.stable.seconds for exchange, _, _ in both], quantile),
-        canary_latency=_quantile([exchange.canary.seconds for exchange, _, _ in both], quantile),
-        shift=_shift(stable, canary),
+        compared=len(right),
+        rows=len(set(right)),
+        wrong=tuple(sorted(wrong)[:3]),
+        wrong_count=len(wrong),
+        failed=failed,
+        unreached=unreached,
+        shared=shared,
+        blocks=tuple(blocks),
     )
 
 
-def judge(policy: Policy, window: Window, *, over: bool) -> Verdict:
+def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, over: bool) -> Verdict:
     """Decide on a window that is still going on, or over.
 
-    Wrong numbers and more errors than the whole window is allowed end it at once. Latency and shift are
-    judged when it is over: looked at again and again, chance alone would exceed any bound some time.
+    A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of
+    the whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
+    once, when the window is over. Probes that get no answer at all end the window too, but the version is not
+    at fault.
 
     Args:
         policy: what the canary has to show.
+        probes: recorded for the canary's version.
         window: what was seen.
+        planned: how many probes the whole window has.
         over: whether the window's time is up.
     """
-    faults = tuple(_faults(policy, window))
+    faults = tuple(_faults(policy, window, planned))
     if faults:
         return Verdict(Outcome.ROLL_BACK, faults)
+    if window.unreached > policy.error_ratio * planned:
+        # Its pods or their network are gone: the users' requests fail too.
+        return Verdict(Outcome.AGAIN, (f"{window.unreached} probes were not answered",))
     if not over:
         return Verdict(Outcome.WAIT, ())
-    if window.compared < policy.requests:
-        told = f"{window.compared} requests could be compared, and {policy.requests} are needed to tell"
-        return Verdict(Outcome.AGAIN, (told,))
-    worse = tuple(_worse(policy, window))
+    # A fault that shows in the little that was seen is a fault all the same.
+    worse = tuple(evidence.worse(policy, window.blocks))
     if worse:
         return Verdict(Outcome.ROLL_BACK, worse)
-    return Verdict(Outcome.PASS, (_praise(window),))
+    missing = tuple(_missing(policy, probes, window))
+    if missing:
+        return Verdict(Outcome.AGAIN, missing)
+    told = f"{window.compared} answers equal the recorded ones; {evidence.describe(window.blocks)}"
+    return Verdict(Outcome.PASS, (told,))
 
 
-def _faults(policy: Policy, window: Window) -> Iterator[str]:
-    if window.not_finite:
-        yield f"{window.not_finite} of {window.requests} predictions are no finite number"
-    if window.errors > policy.error_ratio * max(window.requests, policy.requests):
+def _faults(policy: Policy, window: Window, planned: float) -> Iterator[str]:
+    if window.wrong_count:
+        yield f"{window.wrong_count} answers differ from the recorded ones: {'; '.join(window.wrong)}"
+    allowed = evidence.most_failures(policy, planned)
+    if window.failed > allowed:
         yield (
-            f"{window.errors} of {window.requests} requests failed, and {policy.error_ratio:.2%} of at least "
-            f"{policy.requests} may"
+            f"{window.failed} probes failed that the stable version answered, and {allowed} of "
+            f"the window's {planned:.0f} may"
         )
 
 
-def _worse(policy: Policy, window: Window) -> Iterator[str]:
-    # Written so that NaN, which is neither above nor below, fails.
-    allowed = policy.latency_ratio * max(window.stable_latency, policy.latency_floor)
-    if not window.canary_latency <= allowed:
-        yield (
-            f"the latency's quantile {policy.quantile:g} is {1000 * window.canary_latency:.1f} ms against "
-            f"{1000 * window.stable_latency:.1f} ms, and {1000 * allowed:.1f} ms are allowed"
-        )
-    if not window.shift <= policy.shift:
-        yield (
-            f"predictions are shifted by {window.shift:.3g} standard deviations, "
-            f"and {policy.shift:g} are allowed"
-        )
-
-
-def _praise(window: Window) -> str:
-    return (
-        f"{window.compared} requests compared, {window.errors} failed, latency "
-        f"{1000 * window.canary_latency:.1f} ms against {1000 * window.stable_latency:.1f} ms, "
-        f"predictions shifted by {window.shift:.3g} standard deviations"
-    )
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _quantile(values: list[float], share: float) -> float:
-    """The smallest value that at least this share of all do not exceed; NaN without values."""
-    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)] if values else math.nan
-
-
-def _shift(stable: list[float], canary: list[float]) -> float:
-    if not stable:
-        return math.nan
-    count = len(stable)
-    # fsum is exact: the order of arrival changes no digit. Scaled, the squares of large numbers stay finite.
-    scale = max(map(abs, (*stable, *canary))) or 1.0
-    ours, theirs = [value / scale for value in stable], [value / scale for value in canary]
-    distance = math.fsum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / count
-    mean = math.fsum(ours) / count
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in ours) / count)
-    # The square of a deviation below 1e-162 is 0.
-    if deviation and min(ours) < max(ours):
-        return distance / deviation
-    return math.inf if distance else 0.0
+def _missing(policy: Policy, probes: Probes, window: Window) -> Iterator[str]:
+    if window.compared < policy.requests:
+        lost = f"{window.unreached} were not answered, {window.shared} by neither version"
+        yield f"{window.compared} probes were answered, {policy.requests} are needed; {lost}"
+    if window.rows < len(probes.rows):
+        yield f"{window.rows} of {len(probes.rows)} recorded probes were asked"
+    yield from evidence.missing(policy, window.blocks)

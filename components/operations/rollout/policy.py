@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+UNRECORDED = ("refuse", "accept")
+
 
 def _positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
@@ -37,15 +39,15 @@ class Policy:
 
     Attributes:
         steps: the shares it is given, one after the other.
-        requests: fewest requests that both versions answered; with fewer nothing can be told.
-        error_ratio: largest share of failed requests.
-        latency_ratio: largest ratio of the canary's latency to the stable version's.
+        requests: fewest probes that it answered, and fewest requests that the pods of each version counted;
+            with fewer nothing can be told.
+        error_ratio: the share of requests that may fail beyond the share that fails with the stable version.
+        latency_ratio: the ratio of the canary's latency to the stable version's that has to be exceeded.
         latency_floor: in seconds; the stable version's latency counts as at least this, for the ratio of two
             latencies that nobody notices means nothing.
-        quantile: the quantile of the latencies that is compared.
-        shift: largest mean distance between the two predictions for one instance, in standard deviations of
-            the stable version's predictions.
-        rate: instances a second that both versions are asked.
+        unrecorded: what to do with a version without recorded probes, whose answers can't be checked:
+            ``refuse`` to give it requests, or ``accept`` any finite answer.
+        rate: probes a second.
         attempts: how often a step may be begun: a job that was killed, lost pods and too little data each
             cost one.
         ready_seconds: how long pods of a new version may take until all are ready and say that they serve it.
@@ -56,8 +58,7 @@ class Policy:
     error_ratio: float = 0.01
     latency_ratio: float = 1.5
     latency_floor: float = 0.01
-    quantile: float = 0.95
-    shift: float = 1.0
+    unrecorded: str = "refuse"
     rate: float = 20.0
     attempts: int = 3
     ready_seconds: float = 180.0
@@ -67,16 +68,15 @@ class Policy:
             raise ValueError("steps must hold at least one step")
         for name in ("requests", "latency_ratio", "latency_floor", "rate", "attempts", "ready_seconds"):
             _positive(name, getattr(self, name))
-        for name in ("error_ratio", "quantile"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a share from 0 to below 1, not {getattr(self, name)}")
+        if not 0 <= self.error_ratio < 1:
+            raise ValueError(f"error_ratio is a share from 0 to below 1, not {self.error_ratio}")
         shortest = min(step.seconds for step in self.steps)
         if self.requests > self.rate * shortest:
             raise ValueError(
                 f"{self.requests} requests do not fit into a step of {shortest:g} s at {self.rate:g} a second"
             )
-        if not (math.isfinite(self.shift) and self.shift >= 0):
-            raise ValueError(f"shift is a number from 0, not {self.shift}")
+        if self.unrecorded not in UNRECORDED:
+            raise ValueError(f"unrecorded is one of {', '.join(UNRECORDED)}, not {self.unrecorded!r}")
 
 
 def parse(document: Mapping[str, Any]) -> Policy:

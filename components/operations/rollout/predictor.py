@@ -1,10 +1,16 @@
 """One InferenceService: what it is told to serve, and what its pods do serve."""
 
+from collections.abc import Sequence
+
 from components.operations.rollout import pods
 from components.operations.rollout.api import Api, Object
+from components.operations.rollout.counters import scrape
 from components.operations.rollout.errors import ApiError
+from components.operations.rollout.evidence import Counts
 from components.operations.rollout.pods import Pod, Reach, Report
 from components.operations.rollout.release import DIGEST, VERSION, Release
+
+CONTAINER = "kserve-container"
 
 
 class Predictor:
@@ -57,6 +63,30 @@ class Predictor:
     def report(self, pod: Pod) -> Report:
         """What a pod says that it serves."""
         return pods.report(self._reach, pod)
+
+    def counts(self, serving: Sequence[Pod]) -> dict[str, Counts]:
+        """What pods counted since they started, by their names; those that do not tell are left out."""
+        return scrape(self._reach, serving)
+
+    def fault(self, release: Release) -> str:
+        """Why pods that were made for a release do not serve it by a fault of its own.
+
+        Empty where the cluster may be the cause: pods without a node, an image that can't be pulled.
+        """
+        for pod in self.pods():
+            if pod.made_for != release or pod.serving or pod.ending:
+                continue
+            if pod.trouble.startswith(f"{CONTAINER} CrashLoopBackOff"):
+                return f"{pod.name}: {pod.trouble}"
+            if pod.address and self._lives(pod):
+                return f"{pod.name} runs, and is not ready"
+        return ""
+
+    def _lives(self, pod: Pod) -> bool:
+        try:
+            return self._reach.ask(pod, "GET", "/ping")[0] == 200
+        except ApiError:
+            return False
 
     def standing(self, other_than: Release) -> Release | None:
         """The release, other than one, that pods which serve were made for."""

@@ -1,14 +1,14 @@
-"""Steady requests of the job's own: every instance is asked of stable and canary, without a second try."""
+"""Steady requests of the job's own: stable and canary are asked at the same time, without a second try."""
 
 import json
 import math
-import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from components.data.probes import Value
 from components.operations.rollout.errors import ApiError
 from components.operations.rollout.judge import Answer, Exchange
 from components.operations.rollout.pods import Pod, Reach
@@ -17,6 +17,8 @@ from components.operations.rollout.pods import Pod, Reach
 WORKERS = 64
 # A canary whose node is gone is found out by this, while it costs its share.
 TIMEOUT = 3.0
+
+Rows = Sequence[Sequence[Value]]
 
 
 class Probing(Protocol):
@@ -42,13 +44,14 @@ class Prober:
         self._rate = rate
 
     @contextmanager
-    def running(self, ranges: Sequence[tuple[float, float]]) -> Iterator[Probing]:
+    def running(self, stable: Rows, canary: Rows) -> Iterator[Probing]:
         """Probe until the end of the ``with``.
 
         Args:
-            ranges: in which the instances lie, for each feature.
+            stable: the rows that the stable version is asked, in turn.
+            canary: the rows that the canary is asked; its model may have other inputs.
         """
-        probes = _Probes(self._reach, self._rate, ranges)
+        probes = _Probes(self._reach, self._rate, stable, canary)
         threads = [threading.Thread(target=probes.work, args=(n,), daemon=True) for n in range(WORKERS)]
         for thread in threads:
             thread.start()
@@ -60,11 +63,11 @@ class Prober:
 
 
 class _Probes(Probing):
-    def __init__(self, reach: Reach, rate: float, ranges: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, reach: Reach, rate: float, stable: Rows, canary: Rows) -> None:
         self.ended = threading.Event()
         self._reach = reach
         self._pause = WORKERS / rate
-        self._ranges = ranges
+        self._stable, self._canary = ([_body(row) for row in rows] for rows in (stable, canary))
         self._aims: tuple[Sequence[Pod], Sequence[Pod]] = ((), ())
         self._exchanges: list[Exchange] = []
 
@@ -76,7 +79,6 @@ class _Probes(Probing):
 
     def work(self, number: int) -> None:
         """Ask until the end, in step with the other workers."""
-        chance = random.Random(number)  # noqa: S311 - instances, not secrets
         turn = number
         due = time.monotonic() + number * self._pause / WORKERS
         while not self.ended.wait(max(0.0, due - time.monotonic())):
@@ -84,34 +86,39 @@ class _Probes(Probing):
             stable, canary = self._aims
             if not stable and not canary:
                 continue
-            instance = [chance.uniform(low, high) for low, high in self._ranges]
-            body = json.dumps({"instance": instance}).encode()
+            row = turn % len(self._canary)
+            questions = (
+                (stable, self._stable[turn % len(self._stable)]),
+                (canary, self._canary[row]),
+            )
             # Who is asked first has cold caches: each in turn.
-            if turn % 2:
-                theirs, ours = self._ask(canary, turn, body), self._ask(stable, turn, body)
-            else:
-                ours, theirs = self._ask(stable, turn, body), self._ask(canary, turn, body)
-            self._exchanges.append(Exchange(stable=ours, canary=theirs))
-            turn += 1
+            order = questions[::-1] if (turn // WORKERS) % 2 else questions
+            answers = [self._ask(pods, turn, body) for pods, body in order]
+            ours, theirs = answers[::-1] if (turn // WORKERS) % 2 else answers
+            self._exchanges.append(Exchange(row, stable=ours, canary=theirs))
+            turn += WORKERS
 
     def _ask(self, pods: Sequence[Pod], turn: int, body: bytes) -> Answer:
         if not pods:
-            return Answer(0.0, None)
-        start = time.perf_counter()
+            return Answer(0)
         try:
-            status, content = self._reach.ask(pods[turn % len(pods)], "POST", "/stream", body, TIMEOUT)
-            value = _prediction(content) if status == 200 else None
-        except (ApiError, ValueError, TypeError, KeyError):
-            value = None
-        return Answer(time.perf_counter() - start, value)
+            pod = pods[turn // WORKERS % len(pods)]
+            status, content = self._reach.ask(pod, "POST", "/stream", body, TIMEOUT)
+        except ApiError:
+            return Answer(0)
+        return Answer(status, _prediction(content) if status == 200 else None)
 
 
-def _prediction(content: bytes) -> float:
-    """Read an answer; raises one of Python's own errors where it is none."""
-    value = json.loads(content)["prediction"]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError("a prediction is a number")
+def _body(row: Sequence[Value]) -> bytes:
+    return json.dumps({"instance": list(row)}).encode()
+
+
+def _prediction(content: bytes) -> float | None:
+    """Read an answer; None where it has no finite prediction."""
     try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        value = json.loads(content)["prediction"]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) if math.isfinite(value) else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None

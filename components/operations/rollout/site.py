@@ -1,27 +1,27 @@
 """Everything that a rollout touches, put together once."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from components.data.probes import Probes as RecordedProbes
 from components.operations.rollout.clock import Clock
 from components.operations.rollout.errors import RolloutError
 from components.operations.rollout.journal import Journal
 from components.operations.rollout.lease import Lease
 from components.operations.rollout.predictor import Predictor
-from components.operations.rollout.probes import Probing
+from components.operations.rollout.probes import Probing, Rows
 from components.operations.rollout.release import Release
 from components.operations.rollout.routes import Routes
-from components.registry.index import Version
+from components.registry.index import PROBES, Version
 from components.registry.registry import Registry
 
 
 class Probes(Protocol):
     """What sends probes."""
 
-    def running(self, ranges: Sequence[tuple[float, float]]) -> AbstractContextManager[Probing]:
-        """Probe with instances in these ranges until the end of the ``with``."""
+    def running(self, stable: Rows, canary: Rows) -> AbstractContextManager[Probing]:
+        """Probe both versions with these rows until the end of the ``with``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,16 @@ class Site:
         """The version with a release's number; None for what somebody put there by hand."""
         number = int(release.version) if release.version.isdecimal() else 0
         return self.registry.version(number) if self.registry.has(number) else None
+
+    def probes(self, release: Release) -> RecordedProbes | None:
+        """The probes that were recorded for a release; None for one without.
+
+        Raises:
+            ValueError: what the registry holds can't be read.
+        """
+        version = self.registered(release)
+        text = version.tags.get(PROBES, "") if version else ""
+        return RecordedProbes.from_json(text) if text else None
 
     def champion(self) -> Release:
         """The registry's champion.

@@ -115,12 +115,12 @@ def interval_parameters(rows: int) -> list[Json]:
             "name": "interval",
             "in": "query",
             "description": description,
-            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": largest},
+            "schema": {**NUMBER, "exclusiveMinimum": 0, "maximum": largest},
             "example": min(0.9, largest),
         }
     ]
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """Return a parameter in the path; ``more`` is its schema or its content, with examples."""
+    """Return a parameter in the path; ``more`` is its schema and examples."""
     return {"name": name, "in": "path", "required": True, "description": description, **more}

@@ -152,7 +152,8 @@ def test_a_new_file_may_bring_new_categories_and_gaps(tmp_path: Path) -> None:
     assert many.gaps == one.gaps
     assert [column.categories for column in many.columns] == [column.categories for column in one.columns]
     assert [column.counts for column in many.columns] == [column.counts for column in one.columns]
-    np.testing.assert_allclose([i.missing for i in many.inputs], [i.missing for i in one.inputs], rtol=1e-15)
+    for found, expected in zip(many.inputs, one.inputs, strict=True):
+        assert found.missing == pytest.approx(expected.missing, rel=1e-15)
     np.testing.assert_allclose(many.train()[0], one.train()[0], rtol=1e-15)
     assert many.moments
     assert one.moments

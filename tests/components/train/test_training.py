@@ -9,10 +9,11 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.kind import TrainingError
 from components.train.kinds.linear import PIPELINE, of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
-from components.train.training import TrainingError, train
+from components.train.training import train
 from predictor.model import artifact
 from predictor.model.base import Distribution
 from tests.support.models import weights_of
@@ -152,7 +153,7 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
     dataset = make_dataset()
     search = Search({"features": [["other"], ["signal"]], "lr": [0.1, 50.0]})
     result = train(dataset, tmp_path / "model", search=search)
-    X, y = dataset.train(result.model.inputs)
+    X, y = dataset.train([one for one in dataset.inputs if one.name == "signal"])
     exact = LinearRegression().fit(X, y)
     assert weights_of(result.model) == pytest.approx(exact.coef_)
     assert result.model.intercept == pytest.approx(exact.intercept_)

@@ -136,4 +136,5 @@ def test_the_standard_error_of_the_live_error_is_that_of_requests(tmp_path: Path
     record(tmp_path, "predictions", day, {**keys, "_version": ["3"] * 100, "bmi": bmi, "_prediction": bmi})
     record(tmp_path, "truths", day, {**keys, "_target": errors})
     live = look(str(tmp_path), MODEL, "3", now=now(day)).live
-    assert live == Error(pytest.approx(5.0), pytest.approx(4 / 3, rel=1e-6), 100)
+    assert (live.mse, live.rows) == (5.0, 100)
+    assert live.standard_error == pytest.approx(4 / 3)

@@ -2,18 +2,20 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
+from components.data.probes import Probes
 from components.operations.rollout.errors import ApiError
 from components.operations.rollout.journal import Journal
 from components.operations.rollout.judge import Answer, Exchange
 from components.operations.rollout.lease import Lease
 from components.operations.rollout.pods import SOURCE
 from components.operations.rollout.predictor import Predictor
+from components.operations.rollout.probes import Rows
 from components.operations.rollout.release import VERSION
 from components.operations.rollout.routes import Routes
 from components.operations.rollout.site import Site
@@ -22,6 +24,8 @@ from components.registry.registry import Registry
 
 Object = dict[str, Any]
 NAMES = ("lr", "lr-canary")
+PROBES = Probes(rows=((0.0,), (0.5,), (1.0,)), answers=(1.0, 2.0, 3.0), deviation=1.0)
+EDGES = (0.01, 0.1, 1.0)
 
 
 class Killed(BaseException):
@@ -181,7 +185,9 @@ class FakeIndex:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.versions = {n: Version(n, {"digest": f"digest-{n}"}, 0.0) for n in range(1, 10)}
+        self.versions = {
+            n: Version(n, {"digest": f"digest-{n}", "probes": PROBES.to_json()}, 0.0) for n in range(1, 10)
+        }
         self.pointed = {CHAMPION: 1}
 
     def exclusive(self) -> Any:
@@ -224,9 +230,13 @@ class World:
         self.cluster = FakeCluster(self.process)
         self.index = FakeIndex(self.process)
         self.registry = Registry(self.index, FakeFolders())  # type: ignore[arg-type]
-        # What the canary makes of an instance, by version; 1 is what the stable version says.
-        self.canary: dict[str, Answer] = {}
+        # What a version answers to every probe, by version; the recorded answers by default.
+        self.answers: dict[str, Answer] = {}
+        # Milliseconds that a version's answers take; 20 by default.
+        self.milliseconds: dict[str, float] = {}
         self.rate = 20.0
+        self.counts_requests = True
+        self.pings = False
         self.site()
         self.serve(1)
 
@@ -265,7 +275,11 @@ class World:
     def ask(
         self, pod: Any, method: str, path: str, body: Any = None, timeout: float = 5
     ) -> tuple[int, bytes]:
-        """Return what a pod answers to ``GET /``."""
+        """Return what a pod answers to ``GET /``, ``/ping`` and ``/metrics``."""
+        if path == "/ping":
+            return (200, b"pong") if self.pings else (0, b"")
+        if path == "/metrics":
+            return 200, self._metrics(pod.made_for.version).encode()
         report = {
             "version": pod.made_for.version,
             "digest": pod.made_for.digest,
@@ -273,10 +287,26 @@ class World:
         }
         return 200, json.dumps(report).encode()
 
+    def _metrics(self, version: str) -> str:
+        """The counts of a pod that answers ten requests a second, besides the probes."""
+        if not self.counts_requests:
+            return ""
+        count = int(self.clock.now() * (10 + self.rate) / 2)
+        seconds = self.milliseconds.get(version, 20.0) / 1000
+        code = self.answers[version].status if version in self.answers else 200
+        within = [count if seconds <= edge else 0 for edge in EDGES]
+        metrics = [f'inference_requests_total{{endpoint="stream",code="{code}"}} {count}']
+        metrics += [
+            f'inference_request_duration_seconds_bucket{{endpoint="stream",le="{edge}"}} {inside}'
+            for edge, inside in zip((*EDGES, "+Inf"), (*within, count), strict=True)
+        ]
+        metrics += [f'inference_request_duration_seconds_sum{{endpoint="stream"}} {count * seconds}']
+        return "\n".join(metrics)
+
     @contextmanager
-    def running(self, ranges: Sequence[tuple[float, float]]) -> Iterator["World"]:
+    def running(self, stable: Rows, canary: Rows) -> Iterator["World"]:
         """Probe at a constant rate of the clock."""
-        self._since = self.clock.now()
+        self._since, self._rows = self.clock.now(), len(canary)
         yield self
 
     def aim(self, stable: Any, canary: Any) -> None:
@@ -286,8 +316,11 @@ class World:
     def seen(self) -> list[Exchange]:
         """Return the exchanges so far."""
         count = int((self.clock.now() - self._since) * self.rate)
-        answers = [(Answer(0.01, float(i)), Answer(0.01, float(i))) for i in range(count)]
-        return [Exchange(ours, self.canary.get(self._version, theirs)) for ours, theirs in answers]
+        return [self._exchange(number % self._rows) for number in range(count)]
+
+    def _exchange(self, row: int) -> Exchange:
+        right = Answer(200, PROBES.answers[row % len(PROBES.rows)])
+        return Exchange(row, self.answers.get("1", right), self.answers.get(self._version, right))
 
 
 @pytest.fixture

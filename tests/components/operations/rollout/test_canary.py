@@ -1,24 +1,23 @@
 """A canary through its steps: versions that pass or fail, and jobs that are killed."""
 
-import math
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from components.operations.rollout.canary import RolledBackError, canary
+from components.operations.rollout.canary import RolledBackError, UnjudgedError, canary
 from components.operations.rollout.errors import BusyError, EndedError, RolloutError
 from components.operations.rollout.judge import Answer
 from components.operations.rollout.policy import Policy, Step
 from components.operations.rollout.reconcile import reconcile
 from tests.components.operations.rollout.conftest import Killed, World
 
-POLICY = Policy(steps=(Step(10, 8), Step(50, 8)), requests=50, ready_seconds=60)
+POLICY = Policy(steps=(Step(10, 20), Step(50, 20)), requests=50, ready_seconds=60)
 FAULTS = {
-    "fails requests": Answer(0.01, None),
-    "predicts NaN": Answer(0.01, math.nan),
-    "is slow": Answer(1.0, 3.0),
-    "predicts other values": Answer(0.01, 1e6),
+    "fails requests": Answer(500),
+    "refuses requests": Answer(400),
+    "predicts nothing": Answer(200),
+    "predicts other values": Answer(200, 2.0),
 }
 
 
@@ -42,7 +41,7 @@ def test_a_sound_version_passes_each_step_and_is_promoted(world: World) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_version_is_rolled_back_at_its_first_step(fault: str, world: World) -> None:
     world.make_champion(2)
-    world.canary["2"] = FAULTS[fault]
+    world.answers["2"] = FAULTS[fault]
     with pytest.raises(RolledBackError, match="version 2 is rolled back to version 1: at 10 %"):
         canary(world.site(), POLICY)
     check_settled(world)
@@ -52,23 +51,86 @@ def test_a_faulty_version_is_rolled_back_at_its_first_step(fault: str, world: Wo
     assert any(event.startswith("RolledBack: version 2") for event in world.cluster.events)
 
 
-def test_a_version_that_never_becomes_ready_gets_no_weight(world: World) -> None:
+def test_a_slow_version_is_rolled_back_when_its_window_is_over(world: World) -> None:
     world.make_champion(2)
-    world.cluster.never_ready = {"2"}
-    with pytest.raises(RolledBackError, match="its pods did not come"):
+    world.milliseconds["2"] = 40.0
+    with pytest.raises(RolledBackError, match=r"the mean latency is 40.00 ms against 20.00 ms"):
         canary(world.site(), POLICY)
     check_settled(world)
     assert world.champion() == 1
+
+
+def check_not_judged(world: World) -> None:
+    """Check that the stable version serves all, and that the champion was not withdrawn."""
+    assert world.cluster.weights() == {0}
+    assert not world.cluster.progress()
+    assert world.cluster.served() == {"1"}
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
+    assert world.outcome(2) == "not judged"
+
+
+def test_a_version_whose_pods_do_not_come_is_not_withdrawn(world: World) -> None:
+    world.make_champion(2)
+    world.cluster.never_ready = {"2"}
+    with pytest.raises(UnjudgedError, match="its pods did not come"):
+        canary(world.site(), POLICY)
+    assert world.cluster.weights() == {0}
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
     assert max(weight for weight, _ in world.cluster.history) == 0
 
 
-def test_too_few_requests_repeat_the_step_and_never_pass(world: World) -> None:
+def test_a_version_whose_pods_run_and_never_become_ready_is_rolled_back(world: World) -> None:
     world.make_champion(2)
-    world.rate = 1.0
-    with pytest.raises(RolledBackError, match="step 1 was begun 3 times"):
+    world.cluster.never_ready = {"2"}
+    world.pings = True
+    with pytest.raises(RolledBackError, match="its pods do not serve it: lr-canary-2-0 runs, and is not"):
         canary(world.site(), POLICY)
     check_settled(world)
+    assert world.champion() == 1
+
+
+@pytest.mark.parametrize("missing", ["probes", "counts", "both versions fail", "no answer"])
+def test_missing_data_repeats_the_step_and_never_passes(missing: str, world: World) -> None:
+    world.make_champion(2)
+    if missing == "probes":
+        world.rate = 1.0
+    elif missing == "counts":
+        world.counts_requests = False
+    else:
+        failure = Answer(503) if missing == "both versions fail" else Answer(0)
+        world.answers |= {"1": failure, "2": failure} if failure.status else {"2": failure}
+    with pytest.raises(UnjudgedError, match="step 1 was begun 3 times"):
+        canary(world.site(), POLICY)
+    check_not_judged(world)
     assert [weight for weight, _ in world.cluster.history if weight] == [10, 10, 10]
+
+
+def test_a_version_that_was_not_judged_is_tried_again_by_the_next_run(world: World) -> None:
+    world.make_champion(2)
+    world.counts_requests = False
+    with pytest.raises(UnjudgedError):
+        reconcile(world.site(), POLICY)
+    world.counts_requests = True
+    reconcile(world.site(), POLICY)
+    check_settled(world)
+    assert world.champion() == 2
+
+
+def test_a_version_without_recorded_probes_gets_no_requests_unless_the_policy_accepts_it(
+    world: World,
+) -> None:
+    world.make_champion(2)
+    world.index._tag(2, "probes", "")
+    with pytest.raises(UnjudgedError, match="no probes were recorded for it"):
+        canary(world.site(), POLICY)
+    check_not_judged(world)
+    assert not [weight for weight, _ in world.cluster.history if weight]
+    world.answers["2"] = Answer(200, 1e6)
+    canary(world.site(), replace(POLICY, unrecorded="accept"))
+    check_settled(world)
+    assert world.champion() == 2
 
 
 @pytest.mark.parametrize("probes_fail", [True, False], ids=["probes failed", "no probe failed yet"])
@@ -83,11 +145,11 @@ def test_a_canary_that_loses_its_pods_loses_its_weight_and_repeats_the_step(
             lost.append(world.clock.now())
             world.cluster.pods["lr-canary"] = []
             world.cluster.never_ready = {"2"}
-            world.canary |= {"2": FAULTS["fails requests"]} if probes_fail else {}
+            world.answers |= {"2": Answer(0)} if probes_fail else {}
         elif lost and world.cluster.weights() == {0} and len(lost) == 1:
             lost.append(world.clock.now())
             world.cluster.never_ready = set()
-            world.canary.pop("2", None)
+            world.answers.pop("2", None)
             world.cluster._roll("lr-canary")
 
     world.clock.on_sleep = lose
@@ -137,7 +199,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
         world = World()
         world.make_champion(2)
         if not sound:
-            world.canary["2"] = FAULTS["fails requests"]
+            world.answers["2"] = FAULTS["fails requests"]
         site = world.site()
         setattr(world.process, dies, points + 1)
         try:
@@ -162,7 +224,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
 def test_a_failed_version_gets_no_weight_again_when_no_version_can_be_restored(world: World) -> None:
     world.make_champion(2)
     world.registry.withdraw(1, "it is bad too", None)
-    world.canary["2"] = FAULTS["fails requests"]
+    world.answers["2"] = FAULTS["fails requests"]
     for _ in range(3):
         with pytest.raises(RolloutError, match="version 2 is not to be served, and nothing else is: at 10 %"):
             canary(world.site(), POLICY)
@@ -181,9 +243,9 @@ def test_a_step_interrupted_by_termination_counts_as_an_attempt(world: World) ->
     for _ in range(POLICY.attempts):
         with pytest.raises(EndedError):
             canary(world.site(), POLICY)
-    with pytest.raises(RolledBackError, match="step 1 was begun 3 times"):
+    with pytest.raises(UnjudgedError, match="step 1 was begun 3 times"):
         canary(world.site(), POLICY)
-    check_settled(world)
+    check_not_judged(world)
 
 
 def test_removes_a_weight_whose_window_is_over(world: World) -> None:

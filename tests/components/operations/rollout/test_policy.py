@@ -31,7 +31,7 @@ def test_missing_fields_have_their_defaults() -> None:
         ({"requests": 0}, "requests must be above 0"),
         ({"requests": "many"}, "of a wrong type"),
         ({"errorRatio": 1}, "error_ratio is a share from 0 to below 1"),
-        ({"shift": float("nan")}, "shift is a number from 0"),
+        ({"unrecorded": "pass"}, "unrecorded is one of refuse, accept"),
         ({"requests": 1201}, "1201 requests do not fit into a step of 60 s at 20 a second"),
         ({"latencyRatio": float("inf")}, "latency_ratio must be above 0"),
     ],

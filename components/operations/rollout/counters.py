@@ -1,0 +1,95 @@
+"""The pods' own counts of requests, read from their metrics."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from components.operations.rollout.errors import ApiError
+from components.operations.rollout.evidence import Block, Counts
+from components.operations.rollout.pods import Pod, Reach
+
+REQUESTS = "inference_requests_total"
+SECONDS = "inference_request_duration_seconds"
+# Endpoints that predict. How long a stream of records takes is up to its client.
+ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer", "grpc_infer"))
+# So many blocks in a window.
+BLOCKS = 30
+TIMEOUT = 3.0
+
+_LINE = re.compile(r"^(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def parse(text: str) -> Counts:
+    """Add up the counts of all endpoints that predict; empty where the text has none."""
+    requests = errors = seconds = 0.0
+    within: defaultdict[float, float] = defaultdict(float)
+    for name, labels, value in _samples(text):
+        if labels.get("endpoint") not in ENDPOINTS:
+            continue
+        if name == REQUESTS:
+            requests += value
+            errors += value if labels["code"] >= "500" else 0.0
+        elif name == f"{SECONDS}_sum":
+            seconds += value
+        elif name == f"{SECONDS}_bucket":
+            within[float(labels["le"])] += value
+    edges = tuple(sorted(within))[:-1]  # the last one is infinity
+    total = within[max(within)] if within else 0.0
+    return Counts(requests, errors, seconds, edges, tuple(total - within[edge] for edge in edges))
+
+
+def scrape(reach: Reach, pods: Sequence[Pod]) -> dict[str, Counts]:
+    """Read the counts of pods, by their names; a pod that does not tell is left out."""
+    found = {}
+    for pod in pods:
+        try:
+            status, content = reach.ask(pod, "GET", "/metrics", None, TIMEOUT)
+            if status == 200:
+                found[pod.name] = parse(content.decode())
+        except (ApiError, ValueError, KeyError):
+            continue
+    return found
+
+
+class Counters:
+    """Successive looks at the counts of both versions, and the blocks between them.
+
+    Args:
+        seconds: how long the window is.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._pause = seconds / BLOCKS
+        self._looks: list[tuple[float, dict[str, Counts], dict[str, Counts]]] = []
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for the next look."""
+        return not self._looks or now - self._looks[-1][0] >= self._pause
+
+    def look(self, now: float, stable: dict[str, Counts], canary: dict[str, Counts]) -> None:
+        """Add a look: the counts of each pod since it started, and the probes sent to each version."""
+        self._looks.append((now, stable, canary))
+
+    def blocks(self) -> list[Block]:
+        """Return what was counted between successive looks."""
+        return [
+            Block(_between(before[1], after[1]), _between(before[2], after[2]))
+            for before, after in pairwise(self._looks)
+        ]
+
+
+def _between(before: dict[str, Counts], after: dict[str, Counts]) -> Counts:
+    """Add up what the pods of both looks counted; one that was started anew is left out."""
+    total = Counts()
+    for name, counts in after.items():
+        if name in before and counts.requests >= before[name].requests:
+            total += counts - before[name]
+    return total
+
+
+def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    for line in text.splitlines():
+        if line.startswith("inference_request") and (found := _LINE.match(line)):
+            yield found["name"], dict(_LABEL.findall(found["labels"])), float(found["value"])

@@ -1,0 +1,1 @@
+"""Situations in which a decision is simulated: (words, hits, runs, most, least) for each."""
