@@ -28,7 +28,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ $(READY): requirements/dev.txt pyproject.toml
 
 run: $(READY) ## Data to served model: train, gate, register, then serve until Ctrl-C (PORT, GRPC_PORT)
 	@exec $(VENV)/bin/python pipeline.py run --serve --port $(PORT) --grpc-port $(GRPC_PORT)
+
+serve: $(READY) ## Serve the champion of the last make run, without training (PORT, GRPC_PORT, VERSION)
+	@exec $(VENV)/bin/python pipeline.py serve $(VERSION) --port $(PORT) --grpc-port $(GRPC_PORT)
 
 TEST_PROCESSES ?= auto
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
@@ -120,7 +123,7 @@ manifests: $(READY) ## Render chart and overlays, compare and check them (needs 
 	$(VENV)/bin/python -m pytest tests/manifests
 
 kind: ## A cluster in Docker with all that make e2e needs, the images loaded
-	tests/cluster/kind.sh linear-regressor/predictor:$(TAG)
+	tests/cluster/kind.sh $(PREDICTOR_IMAGE)
 
 # From data to a served model and back; it needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
 LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py retraining.py rollout_job.py rollout_ownership.py))

@@ -1,6 +1,6 @@
 """Measures what is claimed, and exits non-zero where a threshold is missed.
 
-Usage: python benchmark.py [accuracy | decisions | training | serving] [options]
+Usage: python benchmark.py [accuracy | decisions | training | model | serving] [options]
 """
 
 import importlib
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "accuracy": "tests.benchmarks.accuracy",
     "decisions": "tests.benchmarks.decisions",
     "training": "tests.benchmarks.training",
+    "model": "tests.benchmarks.model",
     "serving": "tests.benchmarks.serving",
 }
 

@@ -6,30 +6,30 @@
 import argparse
 import contextlib
 import os
-import secrets
 import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import kfp
-from kfp import compiler, dsl, local
+from kfp import compiler, dsl
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
 
+from components.data.settings import Settings
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
-from components.operations.cli import monitor, remote, retraining, rollout
+from components.operations.cli import local, monitor, parameters, remote, retraining, rollout
 from components.operations.cli.errors import CommandError, carry_out
-from components.operations.cli.parameters import parse
-from components.operations.cli.progress import shown
+from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
-from components.operations.cli.serving import become_predictor, check_ports, port, usage
+from components.operations.cli.subcommand import add_command
 from components.plan.component import plan
 from components.register.component import register
-from components.registry.folders import local_path
+from components.register.gate import Policy
+from components.registry.registry import check_places
 from components.runtime import pods
 from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
@@ -64,6 +64,12 @@ def linear_regressor(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    exclude: list = [],  # type: ignore[type-arg]  # noqa: B006
+    types: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    missing: str = "fail",
+    max_categories: int = 100,
+    unknown_categories: str = "fail",
+    decimal: str = ".",
     model: str = "linear",
     model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006
     iterations: int = 0,
@@ -83,6 +89,10 @@ def linear_regressor(
 ) -> Registered:
     """Chain the steps; what the parameters mean stands at the step that takes them."""
     planned = plan(
+        registry_root=registry_root,
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+        incomparable=incomparable,
         source=source,
         features=features,
         target=target,
@@ -90,6 +100,14 @@ def linear_regressor(
         test_share=test_share,
         duplicates=duplicates,
         kept_rows=kept_rows,
+        ranges=ranges,
+        units=units,
+        exclude=exclude,
+        types=types,
+        missing=missing,
+        max_categories=max_categories,
+        unknown_categories=unknown_categories,
+        decimal=decimal,
     )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
@@ -103,11 +121,17 @@ def linear_regressor(
             kept_rows=kept_rows,
             ranges=ranges,
             units=units,
+            exclude=exclude,
+            types=types,
+            missing=missing,
+            max_categories=max_categories,
+            unknown_categories=unknown_categories,
+            decimal=decimal,
         )
     fitted = train(
         shards=dsl.Collected(part.outputs["dataset"]),
         kind=model,
-        parameters=model_parameters,
+        model_parameters=model_parameters,
         iterations=iterations,
         lr=lr,
         learning_rate=learning_rate,
@@ -127,6 +151,9 @@ def linear_regressor(
         dataset=fitted.outputs["dataset"],
         model=fitted.outputs["model"],
         report=scored.outputs["report"],
+        training=fitted.outputs["metrics"],
+        train_page=fitted.outputs["report"],
+        evaluation_page=scored.outputs["page"],
         registry_root=registry_root,
         tracking_uri=tracking_uri,
         model_name=model_name,
@@ -171,31 +198,6 @@ def compile_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_command(options: argparse.Namespace) -> int:
-    """Run the pipeline on this machine; with --serve, become the predictor of its champion."""
-    place = options.local.expanduser().absolute()
-    parameters = _local_parameters(options.param, place)
-    if options.serve:
-        check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
-        if local_path(parameters["registry_root"]) is None:
-            raise CommandError("--serve needs a registry_root on this machine")
-    folder = place / "runs" / parameters["run_id"]
-    done = run_locally(parameters, folder)
-    state = "is the champion now" if done.promoted else "is registered, and not promoted"
-    print(f"\nVersion {int(done.version)} {state}:", *done.reasons, sep="\n  ")
-    if done.warning:
-        print(f"Warning: {done.warning}.")
-    print(f"Champion: {done.champion_uri or 'none'}\nReports:  {folder}")
-    if options.serve:
-        if not done.champion_uri:
-            raise CommandError("there is no champion to serve")
-        ports = f"http://localhost:{options.port}, gRPC on {options.grpc_port}"
-        print(f"\nServing on {ports}, until Ctrl-C. Call it:\n")
-        print(*usage(done.champion_uri, parameters["model_name"], options.port), "", sep="\n")
-        become_predictor(done.champion_uri, parameters["model_name"], options.port, options.grpc_port)
-    return 0
-
-
 def compile_to(
     output: str | Path, image: str = PIPELINE_IMAGE, *, caching: bool = True, **options: Any
 ) -> None:
@@ -208,49 +210,6 @@ def compile_to(
         changed = changed.replace("enableCache: true", "enableCache: false")
     if changed != written:
         Path(output).write_text(changed, encoding="utf-8")
-
-
-def run_locally(parameters: Mapping[str, Any], folder: Path) -> Registered:
-    """Run the pipeline with kfp.local.
-
-    Args:
-        parameters: of the pipeline.
-        folder: where the artifacts and the log of the steps go.
-
-    Raises:
-        CommandError: a step failed; the message says which and why.
-    """
-    if odd := [text for text in (str(folder), *map(str, parameters.values())) if "python3" in text]:
-        raise CommandError(
-            f"kfp's local runner takes 'python3' for its interpreter, even in {odd[0]}: rename it"
-        )
-    folder.mkdir(parents=True)
-    # The steps import what is installed, whatever lies in the current directory.
-    os.environ["PYTHONSAFEPATH"] = "1"
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
-    with (folder / "log.txt").open("w", encoding="utf-8") as log, shown(sys.stdout, log) as progress:
-        try:
-            with contextlib.redirect_stdout(log), pods.tried_once(linear_regressor):
-                outputs = linear_regressor(**parameters).outputs
-        except RuntimeError as error:
-            raise CommandError(
-                f"{progress.step} failed. {progress.reason()}\nThe whole log: {log.name}"
-            ) from error
-    return Registered(*(outputs[name] for name in Registered._fields))
-
-
-def _local_parameters(given: list[str], place: Path) -> dict[str, Any]:
-    run_id = f"local-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    defaults = {
-        "registry_root": str(place),
-        "model_name": NAME,
-        "run_id": run_id,
-        "git_commit": _git_commit(),
-    }
-    parameters = defaults | parse(given, kinds())
-    if path := local_path(parameters["registry_root"]):
-        parameters["registry_root"] = str(path)
-    return parameters
 
 
 def _git_commit() -> str:
@@ -279,6 +238,31 @@ def kinds() -> dict[str, str]:
     return {name: spec.type for name, spec in linear_regressor.component_spec.inputs.items()}
 
 
+def defaults() -> dict[str, Any]:
+    """The default of each parameter of the pipeline that has one."""
+    inputs = linear_regressor.component_spec.inputs
+    return {name: spec.default for name, spec in inputs.items() if spec.optional}
+
+
+def check(given: Mapping[str, Any]) -> None:
+    """Refuse parameters that make no sense, before anything runs.
+
+    Raises:
+        CommandError: it names the first problem of the registry or the gate, or all of the data's settings.
+    """
+    values = {**defaults(), **given}
+    try:
+        check_places(values["registry_root"], values["tracking_uri"], values["model_name"])
+        Policy(**{field.name: values[field.name] for field in fields(Policy) if field.name in values})
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    settings = Settings(
+        **{field.name: values[field.name] for field in fields(Settings) if field.name in values}
+    )
+    if problems := settings.problems():
+        raise CommandError("\n- ".join(("the parameters make no sense:", *map(str, problems))))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -286,40 +270,23 @@ def _parser() -> argparse.ArgumentParser:
     packaging.add_argument("--image", default=PIPELINE_IMAGE, help="the image of the steps (%(default)s)")
     packaging.add_argument("--namespace", help="the namespace")
     parametric = argparse.ArgumentParser(add_help=False)
-    parametric.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter of the pipeline: " + ", ".join(kinds()),
-    )
-    command = commands.add_parser("compile", parents=[packaging], help=_first_line(compile_command))
-    command.set_defaults(command=compile_command)
+    parameters.add_options(parametric)
+    command = add_command(commands, compile_command, compile_command, packaging)
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="a .yaml file")
     command.add_argument(
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
-
-    command = commands.add_parser("run", parents=[parametric], help=_first_line(run_command))
-    command.set_defaults(command=run_command)
-    command.add_argument(
-        "--local", type=Path, default=Path(".local"), metavar="DIR", help="registry and runs (%(default)s)"
-    )
-    command.add_argument("--serve", action="store_true", help="serve the champion afterwards")
-    command.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
-    command.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
-
-    project = Project(NAME, kinds, compile_to, _connect, _git_commit)
+    steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
+    epilog = parameters.describe(kinds(), defaults(), steps).replace("%", "%%")
+    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
+    local.add(commands, here, parametric, epilog)
+    project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
     started = remote.starting(packaging, parametric)
-    remote.add(commands, project, started)
+    remote.add(commands, project, started, epilog)
     rollout.add(commands)
     monitor.add(commands)
     retraining.add(commands, project, started)
     return parser
-
-
-def _first_line(command: Any) -> str:
-    return str(command.__doc__).splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
 def sketch(dataset: Dataset) -> RowSketch:
     """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
     X, target = dataset.test()
-    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.features)}
+    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.inputs)}
     return RowSketch.of({**columns, dataset.target.name: target})
 
 
@@ -68,14 +68,11 @@ def mismatch(dataset: Dataset, model: Model) -> str | None:
     """Why the model can't be scored on the data set, if it can't."""
     if model.target.name != dataset.target.name:
         return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
-    known = [feature.name for feature in dataset.features]
-    if missing := [feature.name for feature in model.inputs if feature.name not in known]:
-        return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
-    return None
+    return dataset.mismatch(model.inputs)
 
 
 def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
-    X, target = dataset.test([feature.name for feature in model.inputs])
+    X, target = dataset.test(model.inputs)
     with np.errstate(over="ignore", invalid="ignore"):
         return target, model.predict(X)

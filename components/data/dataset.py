@@ -2,7 +2,8 @@
 
 A folder is immutable and holds
 
-- ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target;
+- ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target. A
+  boolean is 0 or 1, a category its position among those of the column, and a missing value NaN;
 - ``dataset.json``: what is known of them, with the SHA-256 of both files and of itself.
 
 Of very many training rows ``train.parquet`` keeps a random part. The moments, the ranges and the fingerprint
@@ -25,21 +26,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data.moments import Moments, merge
+from components.data import expanded
+from components.data.columns import Gaps, Rows, Summary, distributions, mismatch, summarised
+from components.data.moments import Moments
+from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
 from predictor.model.base import Distribution
-from predictor.model.inputs import Column
+from predictor.model.inputs import Column, Input
+from predictor.model.one_hot import widths
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TRAIN_FILE = "train.parquet"
 TEST_FILE = "test.parquet"
 DATASET_FILE = "dataset.json"
 ROW_GROUP_ROWS = 2**20
 # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
 PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
-BLOCK_ROWS = 2**17
-
-Rows = Mapping[str, NDArray[np.float64]]
 
 
 class DatasetError(ValueError):
@@ -52,8 +54,8 @@ class Dataset:
 
     Attributes:
         folder: where it is.
-        features: in the order of the columns, with their ranges over the training rows and their units. A
-            range over no rows is from infinity to minus infinity.
+        columns: the features in the order of the columns, and what is known of their training rows. A range
+            over no rows is from infinity to minus infinity.
         target: the column to predict.
         train_rows: how many rows to learn from.
         kept_rows: how many of them are in the folder.
@@ -61,12 +63,13 @@ class Dataset:
         fingerprint: SHA-256 of content and settings.
         source: where the rows came from, without credentials.
         settings: with which ingest made it.
-        distributions: of each feature over the kept rows, against which drift is measured; none without any.
-        moments: of the training rows, features and target; none without any.
+        gaps: the missing values.
+        distributions: of each input over the kept rows, for measuring drift; may be empty.
+        mergeable: the moments of the training rows, see ``components.data.expanded``; none without any.
     """
 
     folder: Path
-    features: tuple[Column, ...]
+    columns: tuple[Summary, ...]
     target: Column
     train_rows: int
     kept_rows: int
@@ -74,36 +77,58 @@ class Dataset:
     fingerprint: str
     source: str
     settings: Mapping[str, Any]
+    gaps: Gaps
     distributions: Mapping[str, Distribution]
-    moments: Moments | None = field(compare=False)
+    mergeable: Moments | None = field(compare=False)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of a model that is trained on these rows."""
+        return tuple(column.input(self.settings) for column in self.columns)
 
     @property
     def target_mean(self) -> float:
         """The mean of the target over the training rows, which is what a baseline predicts."""
-        if self.moments is None:
+        if self.mergeable is None:
             raise DatasetError(f"{self.folder} has no training rows")
-        return math.ldexp(float(self.moments.mean[-1]), int(self.moments.exponent[-1]))
+        return math.ldexp(float(self.mergeable.mean[-1]), int(self.mergeable.exponent[-1]))
 
-    def train(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Read the kept training rows: X of shape (n, d), all features or the named ones, and y (n,)."""
-        return self._rows(TRAIN_FILE, features)
+    @property
+    def moments(self) -> Moments | None:
+        """The moments of the training rows, of the one-hot columns of the inputs and the target."""
+        return self.mergeable and self.mergeable.of_features(range(sum(widths(self.inputs))))
 
-    def test(self, features: Sequence[str] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def train(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Read the kept training rows as numbers of inputs, those of the dataset or of a model.
+
+        Returns:
+            X of shape (n, d), and y (n,). A category that the inputs do not know is ``UNKNOWN``.
+
+        Raises:
+            DatasetError: there is no such column, or it is of another type.
+        """
+        return self._rows(TRAIN_FILE, inputs)
+
+    def test(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read the held-out rows, as ``train`` does the others."""
-        return self._rows(TEST_FILE, features)
+        return self._rows(TEST_FILE, inputs)
+
+    def mismatch(self, inputs: Sequence[Input]) -> str | None:
+        """Say why rows can't be read as numbers of these inputs, if they can't."""
+        return mismatch(self.columns, inputs)
 
     def _rows(
-        self, name: str, features: Sequence[str] | None
+        self, name: str, inputs: Sequence[Input] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        known = [feature.name for feature in self.features]
-        names = known if features is None else list(features)
-        if unknown := [feature for feature in names if feature not in known]:
-            raise DatasetError(f"{self.folder / name} has no feature {unknown[0]!r}, only {', '.join(known)}")
+        inputs = self.inputs if inputs is None else inputs
+        if problem := self.mismatch(inputs):
+            raise DatasetError(f"{self.folder / name} can't be read for a model: {problem}")
+        known = {column.name: column for column in self.columns}
         with pq.ParquetFile(self.folder / name, memory_map=True) as file:
-            table = file.read(columns=[*names, self.target.name])
-        X = np.empty((table.num_rows, len(names)))
-        for position, feature in enumerate(names):
-            X[:, position] = table[feature].to_numpy()
+            table = file.read(columns=[*(one.name for one in inputs), self.target.name])
+        X = np.empty((table.num_rows, len(inputs)))
+        for position, one in enumerate(inputs):
+            X[:, position] = known[one.name].numbers(table[one.name].to_numpy(), one)
         return X, table[self.target.name].to_numpy()
 
 
@@ -116,6 +141,9 @@ def write(
     settings: Mapping[str, Any],
     units: Mapping[str, str] | None = None,
     kept: NDArray[np.bool_] | None = None,
+    types: Mapping[str, ColumnType] | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
+    gaps: Gaps | None = None,
 ) -> Dataset:
     """Write a new dataset folder; it appears whole or not at all.
 
@@ -127,42 +155,54 @@ def write(
         settings: with which they were selected and split; goes into the fingerprint.
         units: of the columns that have one.
         kept: shape (n,), which training rows go into the folder; all without it.
+        types: of the features that are not numbers.
+        categories: of those that are categories, in the order of their numbers in the rows.
+        gaps: the missing values.
 
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
-    units = units or {}
-    columns = [
-        Column(
-            name,
-            minimum=float(values.min(initial=math.inf)),
-            maximum=float(values.max(initial=-math.inf)),
-            unit=units.get(name),
-        )
-        for name, values in train.items()
-    ]
+    columns, train, test = summarised(train, test, types or {}, categories or {}, units or {})
+    target = [*train][-1]
     rows = train if kept is None else {name: values[kept] for name, values in train.items()}
     description = {
         "train_rows": _length(train),
         "kept_rows": _length(rows),
         "test_rows": _length(test),
-        "fingerprint": _fingerprint(train, test, settings),
+        "fingerprint": _fingerprint(train, test, columns, settings),
         "source": source,
         "settings": settings,
     }
+    target_column = Column(
+        target,
+        minimum=float(train[target].min(initial=math.inf)),
+        maximum=float(train[target].max(initial=-math.inf)),
+        unit=(units or {}).get(target),
+    )
 
     def fill(place: Path) -> None:
         for name, values in ((TRAIN_FILE, rows), (TEST_FILE, test)):
             _write_parquet(place / name, values)
 
-    return assemble(folder, columns, _moments(train), description, distributions(rows), fill)
+    return assemble(
+        folder,
+        columns,
+        target_column,
+        expanded.moments(train, columns, settings),
+        description,
+        gaps or Gaps(),
+        distributions(rows, columns, settings),
+        fill,
+    )
 
 
 def assemble(
     folder: str | Path,
-    columns: Sequence[Column],
-    moments: Moments | None,
+    columns: Sequence[Summary],
+    target: Column,
+    mergeable: Moments | None,
     description: Mapping[str, Any],
+    gaps: Gaps,
     seen: Mapping[str, Distribution],
     fill: Callable[[Path], None],
 ) -> Dataset:
@@ -170,9 +210,11 @@ def assemble(
 
     Args:
         folder: must not exist; its parent is made.
-        columns: the features in their order, then the target.
-        moments: of the training rows, if there are any.
+        columns: the features in their order.
+        target: the column to predict.
+        mergeable: moments of the training rows, if there are any; see ``Dataset``.
         description: the other attributes of a ``Dataset``.
+        gaps: the missing values.
         seen: the distributions of the features.
         fill: writes the Parquet files into the folder it is given.
 
@@ -180,13 +222,13 @@ def assemble(
         FileExistsError: the folder exists; a dataset folder is never overwritten.
     """
     folder = Path(folder)
-    *features, target = map(_encode, columns)
     document = {
         "format_version": FORMAT_VERSION,
         **description,
-        "features": features,
-        "target": target,
-        "moments": moments and json.loads(moments.to_json()),
+        "columns": [column.document() for column in columns],
+        "target": _encode(target),
+        "gaps": asdict(gaps),
+        "moments": mergeable and json.loads(mergeable.to_json()),
         "distributions": {name: asdict(distribution) for name, distribution in seen.items()},
     }
     with new_folder(folder) as staging:
@@ -195,11 +237,6 @@ def assemble(
         document["sha256"] = _digest(_dump(document))
         (staging / DATASET_FILE).write_bytes(_dump(document))
     return _decode(folder, document)
-
-
-def distributions(rows: Rows) -> dict[str, Distribution]:
-    """Describe the features, all columns but the last; nothing is to be said of no rows."""
-    return {name: Distribution.of(rows[name]) for name in [*rows][:-1]} if _length(rows) else {}
 
 
 def read(folder: str | Path) -> Dataset:
@@ -236,7 +273,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
     moments = document["moments"]
     return Dataset(
         folder=folder,
-        features=tuple(map(_column, document["features"])),
+        columns=tuple(map(Summary.of_document, document["columns"])),
         target=_column(document["target"]),
         train_rows=document["train_rows"],
         kept_rows=document["kept_rows"],
@@ -244,6 +281,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
         fingerprint=document["fingerprint"],
         source=document["source"],
         settings=document["settings"],
+        gaps=Gaps(**document["gaps"]),
         distributions={
             name: Distribution(
                 mean=value["mean"],
@@ -253,7 +291,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
             )
             for name, value in document["distributions"].items()
         },
-        moments=moments and Moments.from_json(json.dumps(moments)),
+        mergeable=moments and Moments.from_json(json.dumps(moments)),
     )
 
 
@@ -270,23 +308,14 @@ def _column(document: Mapping[str, Any]) -> Column:
     return Column(**document)
 
 
-def _moments(train: Rows) -> Moments | None:
-    """Take the moments of a few rows at a time: of all of them there need be no second copy."""
-    *features, target = train.values()
-    blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, target.size, BLOCK_ROWS)]
-    if not blocks:
-        return None
-    return merge(
-        Moments.of(np.column_stack([values[block] for values in features]), target[block]) for block in blocks
-    )
-
-
 def _fingerprint(
     train: Rows,
     test: Rows,
+    columns: Sequence[Summary],
     settings: Mapping[str, Any],
 ) -> str:
     digest = hashlib.sha256(_dump(settings))
+    digest.update(_dump({column.name: [column.type, *column.categories] for column in columns}))
     for rows in (train, test):
         digest.update(_dump({"columns": list(rows), "rows": _length(rows)}))
         for values in rows.values():

@@ -124,6 +124,38 @@ class Moments:
             exponent=self.exponent[columns],
         )
 
+    def combined(
+        self, columns: Sequence[int | None], additions: Sequence[tuple[int, int, float]] = ()
+    ) -> "Moments":
+        """Return the moments of columns that are made of these: linear combinations have exact moments.
+
+        Args:
+            columns: of each new column, the present one that it is, the target among them; None for zeros.
+            additions: (i, j, factor): to the new column i, factor times the present column j is added.
+        """
+        sources = sorted({source for _, source, _ in additions})
+        chosen = [*columns, *sources]
+        positions = np.array([0 if column is None else column for column in chosen])
+        there = np.array([column is not None for column in chosen])
+        shift = np.where(there, self.shift[positions], 0.0)
+        offset = np.where(there, self.offset[positions], 0.0)
+        comoment = np.where(np.outer(there, there), self.comoment[np.ix_(positions, positions)], 0.0)
+        exponent = np.where(there, self.exponent[positions], 0)
+        for column, source, factor in additions:
+            added = len(columns) + sources.index(source)
+            unit = float(np.ldexp(factor, int(exponent[added] - exponent[column])))
+            offset[column] += unit * (shift[added] + offset[added])
+            comoment[column] += unit * comoment[added]
+            comoment[:, column] += unit * comoment[:, added]
+        kept = slice(len(columns))
+        return replace(
+            self,
+            shift=shift[kept],
+            offset=offset[kept],
+            comoment=comoment[kept, kept],
+            exponent=exponent[kept],
+        )
+
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments of the rows of both.
 

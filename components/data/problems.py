@@ -13,19 +13,23 @@ class Problem:
     Attributes:
         what: the sentence to show, such as ``feature 'bmi' is not a number``.
         rows: in how many rows; 0 if it isn't about rows.
-        examples: the first of these rows as (where, value), at most ``ROWS_LISTED``.
+        examples: the first of these rows as (where, value), at most ``ROWS_LISTED``; the
+            value is empty where it is missing.
+        remedy: what can be done about it, such as ``add missing=drop``.
     """
 
     what: str
     rows: int = 0
     examples: tuple[tuple[str, str], ...] = ()
+    remedy: str = ""
 
     def __str__(self) -> str:
+        remedy = f"; {self.remedy}" if self.remedy else ""
         if not self.rows:
-            return self.what
-        listed = ", ".join(f"{where}: {value}" for where, value in self.examples)
+            return self.what + remedy
+        listed = ", ".join(f"{where}: {value}" if value else where for where, value in self.examples)
         more = f", and {self.rows - len(self.examples)} more" if self.rows > len(self.examples) else ""
-        return f"{self.what} in {self.rows} row{'s'[: self.rows != 1]} ({listed}{more})"
+        return f"{self.what} in {self.rows} row{'s'[: self.rows != 1]} ({listed}{more}){remedy}"
 
 
 class InvalidDataError(ValueError):

@@ -1,8 +1,9 @@
 """How rows become a dataset: which columns, which rows are held out, what is allowed in them."""
 
+import difflib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,8 +16,14 @@ from predictor.model.artifact import reserved_names
 Mask = NDArray[np.bool_]
 
 DUPLICATES = ("report", "drop", "fail")
+MISSING = ("fail", "drop", "mean")
+UNKNOWN_CATEGORIES = ("fail", "ignore")
+TYPES = ("number", "boolean", "category")
+DECIMALS = (".", ",")
+ALL_COLUMNS = "*"
 MIN_TRAIN_ROWS = 10
 MIN_TEST_ROWS = 2
+MIN_CATEGORIES, MAX_CATEGORIES = 2, 100
 # Random numbers are drawn in blocks of so many, so that a shard begins with the block that it needs.
 BLOCK_DRAWS = 4096
 
@@ -26,7 +33,9 @@ class Settings:
     """The parameters of ingest.
 
     Attributes:
-        features: the columns to learn from, in their order.
+        features: the columns to learn from, in their order; ``*`` alone means all columns of the source but
+            the target, those in ``exclude``, those without a name, and those whose names begin with an
+            underscore, which are reserved for feedback.
         target: the column to predict.
         test_rows: how many of the last rows, in the order of the source, are held out.
         test_share: if positive, hold out this share of the rows at random instead.
@@ -41,6 +50,16 @@ class Settings:
             of all.
         ranges: (lowest, highest) allowed value by column, either may be ``None``.
         units: of the columns that have one.
+        exclude: columns that ``*`` leaves out.
+        types: number, boolean or category, of features; otherwise it is found from the values.
+        missing: what to do with missing values. ``fail`` refuses the data; ``drop`` leaves out the rows that
+            lack one; ``mean`` fills in the mean of a number and the most frequent value of anything else,
+            over the training rows, and the model does the same. With ``drop`` and ``mean``, rows without a
+            target are left out. The other rows are held out or not as if none had been left out.
+        max_categories: of one feature. A text with more different values looks like an identifier.
+        unknown_categories: what to do with a category that no training row has: ``fail`` refuses it, in the
+            held-out rows and when the model serves; ``ignore`` counts it as none of the known ones.
+        decimal: the decimal point of numbers in text, ``.`` or ``,``.
     """
 
     features: Sequence[str] = ("bmi",)
@@ -52,11 +71,29 @@ class Settings:
     kept_rows: int = 1_000_000
     ranges: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    exclude: Sequence[str] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+    missing: str = "fail"
+    max_categories: int = MAX_CATEGORIES
+    unknown_categories: str = "fail"
+    decimal: str = "."
+
+    @property
+    def all_columns(self) -> bool:
+        """Whether all columns are features, so that their names are known from the source alone."""
+        return list(self.features) == [ALL_COLUMNS]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The features in their order, then the target."""
-        return (*self.features, self.target)
+        """The named columns: the features in their order, then the target."""
+        return (self.target,) if self.all_columns else (*self.features, self.target)
+
+    def features_among(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the features, given the names of all columns of a source."""
+        if not self.all_columns:
+            return tuple(self.features)
+        others = {self.target, *self.exclude, *reserved_names(names)}
+        return tuple(name for name in dict.fromkeys(names) if name.strip() and name not in others)
 
     def kept_share(self, total: int) -> float:
         """The share of all rows that is kept: all, or the half, quarter … that is at most ``kept_rows``.
@@ -94,11 +131,24 @@ class Settings:
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
-        return {**asdict(self), "features": list(self.features)}
+        return {**asdict(self), "features": list(self.features), "exclude": list(self.exclude)}
 
     def problems(self) -> list[Problem]:
         """Find everything that makes no sense, before any data is read."""
-        return [Problem(what) for what in (*self._column_problems(), *self._value_problems())]
+        return [
+            Problem(what)
+            for what in (*self._column_problems(), *self._value_problems(), *self._choice_problems())
+        ]
+
+    def name_problems(self, names: Sequence[str]) -> Iterator[Problem]:
+        """Find names of columns that are not there, given all names; where features are named, see above."""
+        if not self.all_columns:
+            return
+        given = {"exclude": self.exclude, "ranges": self.ranges, "units": self.units, "types": self.types}
+        for parameter, columns in given.items():
+            for name in columns:
+                if name not in names:
+                    yield Problem(f"{parameter} names {name!r}, which is not a column{meant(name, names)}")
 
     def _column_problems(self) -> Iterator[str]:
         if isinstance(self.features, str):
@@ -118,9 +168,20 @@ class Settings:
         )
         if self.target in self.features:
             yield f"the target {self.target!r} is among the features"
-        for parameter, names in (("ranges", self.ranges), ("units", self.units)):
-            for name in sorted(set(names) - set(self.columns)):
-                yield f"{parameter} names {name!r}, which is neither a feature nor the target"
+        if not self.all_columns:
+            yield from self._named_column_problems()
+
+    def _named_column_problems(self) -> Iterator[str]:
+        if ALL_COLUMNS in self.features:
+            yield f"the feature {ALL_COLUMNS!r} stands for all columns; name it alone, or name columns"
+        if self.exclude:
+            yield 'exclude is of use only with all columns as features: features=["*"]'
+        for parameter, given in (("ranges", self.ranges), ("units", self.units), ("types", self.types)):
+            for name in sorted(set(given) - set(self.columns)):
+                yield (
+                    f"{parameter} names {name!r}, which is neither a feature nor the target"
+                    f"{meant(name, self.columns)}"
+                )
 
     def _value_problems(self) -> Iterator[str]:
         if not 0 <= self.test_share < 1:
@@ -134,8 +195,33 @@ class Settings:
             yield f"seed must be at least 0 and less than 2**32, not {self.seed}"
         if self.kept_rows < MIN_TRAIN_ROWS:
             yield f"kept_rows must be at least {MIN_TRAIN_ROWS}, not {self.kept_rows}"
-        if self.duplicates not in DUPLICATES:
-            yield f"duplicates must be one of {', '.join(DUPLICATES)}, not {self.duplicates!r}"
+        if self.max_categories < MIN_CATEGORIES:
+            yield f"max_categories must be at least {MIN_CATEGORIES}, not {self.max_categories}"
+
+    def _choice_problems(self) -> Iterator[str]:
+        for parameter, given, known in (
+            ("duplicates", self.duplicates, DUPLICATES),
+            ("missing", self.missing, MISSING),
+            ("unknown_categories", self.unknown_categories, UNKNOWN_CATEGORIES),
+            *((f"the type of {name!r}", type_, TYPES) for name, type_ in self.types.items()),
+        ):
+            if given not in known:
+                listed = ", ".join(known)
+                yield f"{parameter} must be one of {listed}, not {given!r}{meant(str(given), known)}"
+        if self.decimal not in DECIMALS:
+            yield f"decimal must be '.' or ',', not {self.decimal!r}"
+        if self.target in self.types:
+            yield f"types names the target {self.target!r}, which is always a number"
+        for name in self.ranges:
+            if self.types.get(name, "number") != "number":
+                yield f"ranges names {name!r}, which is no number by its type"
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Ask whether a known name is meant, if one is near; otherwise return nothing."""
+    folded = {other.strip().casefold(): other for other in reversed(list(known))}
+    close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.75)
+    return f". Is {folded[close[0]]!r} meant?" if close else ""
 
 
 def too_few(train: int, test: int, features: int) -> str | None:
@@ -144,6 +230,35 @@ def too_few(train: int, test: int, features: int) -> str | None:
     if train >= least and test >= MIN_TEST_ROWS:
         return None
     return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
+
+
+def too_many_categories(
+    name: str, categories: int, rows: int, settings: Mapping[str, Any], *, whole: bool
+) -> Problem | None:
+    """Say so if a feature seems to be an identifier or free text.
+
+    Args:
+        name: of the feature.
+        categories: how many it has in training rows.
+        rows: how many training rows have one.
+        settings: of the dataset.
+        whole: whether these are all training rows; most categories of a shard may be in one row of it.
+    """
+    most = settings.get("max_categories", MAX_CATEGORIES)
+    if categories <= most and not (whole and 2 * categories > rows):
+        return None
+    remedy = excluding(name, settings)
+    if categories > most:
+        remedy += f", or add max_categories={categories}"
+    what = f"feature {name!r} has {categories} different texts in {rows} rows"
+    return Problem(f"{what}: it looks like an identifier or free text", remedy=remedy)
+
+
+def excluding(name: str, settings: Mapping[str, Any]) -> str:
+    """Say how a feature is left out."""
+    if list(settings.get("features", ())) == [ALL_COLUMNS]:
+        return f'leave it out with exclude=["{name}"]'
+    return f"leave {name!r} out of the features"
 
 
 def _chosen(share: float, rows: int, first: int, key: tuple[int, int]) -> Mask:

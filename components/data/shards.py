@@ -1,84 +1,152 @@
 """Shards of one data set: their dataset folders become that of the whole."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data import dataset as datasets
+from components.data import expanded
 from components.data import moments as moment
-from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError, Rows
+from components.data.columns import Gaps, Rows, Summary, distributions
+from components.data.columns import merge as merge_columns
+from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
 from components.data.moments import Moments
 from components.data.problems import InvalidDataError, Problem
-from components.data.settings import too_few
+from components.data.settings import excluding, too_few, too_many_categories
 from predictor.model.inputs import Column
+from predictor.model.one_hot import widths
 
 SOURCES_NAMED = 3
+CATEGORIES_NAMED = 5
 
 
 def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     """Write the dataset folder of the rows of all shards, in their order.
 
-    Numbers of rows, ranges, moments and distributions are those of one piece. The fingerprint of several
-    shards is the SHA-256 of theirs. Rows are copied a row group at a time.
+    Numbers of rows, ranges, categories, moments and distributions are those of one piece, and so is what
+    stands for a missing value. The fingerprint of several shards is the SHA-256 of theirs. Rows are copied a
+    row group at a time.
 
     Raises:
         DatasetError: the shards were made with different settings.
-        InvalidDataError: all rows together are too few, or a column is constant.
+        InvalidDataError: all rows together are too few, a column is constant, or is of different types or
+            missing in some shards.
         FileExistsError: the folder exists.
     """
     for shard in shards:
-        if (_names(shard), shard.settings) != (_names(shards[0]), shards[0].settings):
+        if shard.settings != shards[0].settings:
             raise DatasetError(f"{shard.folder} was made with other settings than {shards[0].folder}")
     source = _named([shard.source for shard in shards])
-    columns = [_joined(parts) for parts in zip(*map(_columns, shards), strict=True)]
-    parts = [shard.moments for shard in shards if shard.moments]
-    moments = moment.merge(parts) if parts else None
-    if problems := list(_problems(shards, columns, moments)):
-        raise InvalidDataError(source, [Problem(what) for what in problems])
+    if problems := list(_absent_columns(shards)):
+        raise InvalidDataError(source, problems)
+    settings = shards[0].settings
+    summaries = [(shard.source, _by_name(shard)) for shard in shards]
+    merged = [
+        merge_columns([(name, known[column.name]) for name, known in summaries])
+        for column in shards[0].columns
+    ]
+    columns = [column for column, _ in merged]
+    if problems := [problem for _, problem in merged if problem]:
+        raise InvalidDataError(source, problems)
+    target = _joined([shard.target for shard in shards])
+    parts = [
+        expanded.as_part_of(columns, shard.columns, shard.mergeable, settings)
+        for shard in shards
+        if shard.mergeable
+    ]
+    mergeable = moment.merge(parts) if parts else None
+    if problems := list(_problems(shards, columns, target, mergeable, settings)):
+        raise InvalidDataError(source, problems)
     description = {
         "train_rows": sum(shard.train_rows for shard in shards),
         "kept_rows": sum(shard.kept_rows for shard in shards),
         "test_rows": sum(shard.test_rows for shard in shards),
         "fingerprint": _fingerprint([shard.fingerprint for shard in shards]),
         "source": source,
-        "settings": shards[0].settings,
+        "settings": settings,
     }
 
     def fill(place: Path) -> None:
         for name in (TRAIN_FILE, TEST_FILE):
-            _copy([shard.folder / name for shard in shards], place / name)
+            _copy(shards, columns, name, place / name)
 
-    seen = datasets.distributions(_kept(shards))
-    return datasets.assemble(folder, columns, moments, description, seen, fill)
+    seen = distributions(_kept(shards, columns), columns, settings)
+    gaps = sum((shard.gaps for shard in shards), Gaps())
+    return datasets.assemble(folder, columns, target, mergeable, description, gaps, seen, fill)
 
 
-def _problems(shards: Sequence[Dataset], columns: Sequence[Column], moments: Moments | None) -> Iterator[str]:
+def _absent_columns(shards: Sequence[Dataset]) -> Iterator[Problem]:
+    """Find columns that some shards have and others have not, where all columns are features."""
+    first = shards[0]
+    for shard in shards[1:]:
+        for one, other in ((first, shard), (shard, first)):
+            names = {column.name for column in other.columns}
+            for column in one.columns:
+                if column.name not in names:
+                    yield Problem(
+                        f"column {column.name!r} is in {one.source} and not in {other.source}",
+                        remedy=f'leave it out with exclude=["{column.name}"]',
+                    )
+
+
+def _by_name(shard: Dataset) -> dict[str, Summary]:
+    return {column.name: column for column in shard.columns}
+
+
+def _problems(
+    shards: Sequence[Dataset],
+    columns: Sequence[Summary],
+    target: Column,
+    mergeable: Moments | None,
+    settings: Mapping[str, Any],
+) -> Iterator[Problem]:
     """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
-    if few := too_few(train, test, features=len(columns) - 1):
-        yield few
+    sizes = widths([column.input(settings) for column in columns])
+    if few := too_few(train, test, features=sum(sizes)):
+        yield Problem(few)
         return
-    variances = np.ldexp(moments.covariance.diagonal(), 2 * moments.exponent) if moments else np.empty(0)
-    for position, (column, variance) in enumerate(zip(columns, variances, strict=True), 1):
-        if not (column.minimum < column.maximum and variance > 0):
-            role = "feature" if position < len(columns) else "target"
-            yield f"{role} {column.name!r} is constant over the training rows"
+    yield from _category_problems(columns, settings)
+    variances = (
+        np.ldexp(mergeable.covariance.diagonal(), 2 * mergeable.exponent) if mergeable else np.zeros(1)
+    )
+    for column, start in zip(columns, accumulate(sizes, initial=0), strict=False):
+        if column.type == "category":
+            varies = len(column.known) > 1
+        else:
+            varies = column.minimum < column.maximum and variances[start] > 0
+        if not varies:
+            yield Problem(
+                f"feature {column.name!r} is constant over the training rows",
+                remedy=excluding(column.name, settings),
+            )
+    if not (target.minimum < target.maximum and variances[-1] > 0):
+        yield Problem(f"target {target.name!r} is constant over the training rows")
     held_out = np.concatenate([shard.test([])[1] for shard in shards])
     if held_out.min() == held_out.max():
         said = "constant over the held-out rows: no score can be told from another"
-        yield f"target {columns[-1].name!r} is {said}"
+        yield Problem(f"target {target.name!r} is {said}")
 
 
-def _columns(shard: Dataset) -> tuple[Column, ...]:
-    return (*shard.features, shard.target)
-
-
-def _names(shard: Dataset) -> list[str]:
-    return [column.name for column in _columns(shard)]
+def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    for column in columns:
+        known = len(column.known)
+        if problem := too_many_categories(column.name, known, column.present, settings, whole=True):
+            yield problem
+        unknown = [repr(category) for category in column.categories[known:]]
+        if unknown and settings.get("unknown_categories") != "ignore":
+            listed = ", ".join(unknown[:CATEGORIES_NAMED]) + (" …" if len(unknown) > CATEGORIES_NAMED else "")
+            yield Problem(
+                f"feature {column.name!r} has categories that only held-out rows have: {listed}",
+                remedy="add unknown_categories=ignore, which counts them as none of the known ones",
+            )
 
 
 def _joined(parts: Sequence[Column]) -> Column:
@@ -97,14 +165,29 @@ def _named(sources: Sequence[str]) -> str:
     return f"{sources[0]} … {sources[-1]} ({len(sources)} sources)"
 
 
-def _kept(shards: Sequence[Dataset]) -> Rows:
-    rows = np.concatenate([np.column_stack(shard.train()) for shard in shards])
-    return dict(zip(_names(shards[0]), rows.T, strict=True))
+def _kept(shards: Sequence[Dataset], columns: Sequence[Summary]) -> Rows:
+    tables = [_recoded(pq.read_table(shard.folder / TRAIN_FILE), shard, columns) for shard in shards]
+    whole = pa.concat_tables(tables)
+    return {name: whole[name].to_numpy() for name in whole.column_names}
 
 
-def _copy(parts: Iterable[Path], path: Path) -> None:
-    with pq.ParquetWriter(path, pq.read_schema(next(iter(parts))), **datasets.PARQUET) as writer:
-        for part in parts:
-            with pq.ParquetFile(part, memory_map=True) as file:
+def _copy(shards: Sequence[Dataset], columns: Sequence[Summary], name: str, path: Path) -> None:
+    names = [*(column.name for column in columns), shards[0].target.name]
+    schema = pa.schema([(column, pa.float64()) for column in names])
+    with pq.ParquetWriter(path, schema, **datasets.PARQUET) as writer:
+        for shard in shards:
+            with pq.ParquetFile(shard.folder / name, memory_map=True) as file:
                 for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group))
+                    writer.write_table(_recoded(file.read_row_group(group), shard, columns))
+
+
+def _recoded(table: pa.Table, shard: Dataset, columns: Sequence[Summary]) -> pa.Table:
+    """Give the categories of a shard their positions among those of all rows."""
+    summaries = _by_name(shard)
+    values = {
+        column.name: summaries[column.name].recode(table[column.name].to_numpy(), column)
+        if column.categories
+        else table[column.name]
+        for column in columns
+    }
+    return pa.table({**values, shard.target.name: table[shard.target.name]})

@@ -1,5 +1,6 @@
 """The report of an evaluation as one HTML page that opens anywhere by itself."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,8 +9,11 @@ from numpy.typing import NDArray
 from components.data.compare import Entry, held_out
 from components.data.dataset import Dataset
 from components.data.report import Contender, Report
+from components.data.scores import Scores, score
 from components.reports.page import page, paragraph, table
 from components.reports.svg import Series, scatter_chart
+
+SCORES = ("root mean squared error", "mean squared error", "mean absolute error", "R²")
 
 
 def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry | None) -> str:
@@ -28,22 +32,25 @@ def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry |
     unit = f" ({dataset.target.unit})" if dataset.target.unit else ""
     return page(
         f"Evaluation on {report.rows} held-out rows",
-        *_scores(report),
+        paragraph(f"Source: {dataset.source}"),
+        *_scores(report, _baseline(dataset, predicted[0][1])),
         *_charts(predicted, dataset.target.name + unit),
         paragraph(f"Data {report.fingerprint}"),
     )
 
 
-def _scores(report: Report) -> list[str]:
+def _baseline(dataset: Dataset, target: NDArray[np.float64]) -> Scores:
+    """Score always answering the mean of the training rows, which any model should beat."""
+    return score(target, np.full(target.shape, dataset.target_mean))
+
+
+def _scores(report: Report, baseline: Scores) -> list[str]:
     contenders = [("candidate", report.candidate)]
     if report.champion:
         contenders.append((_name(report.champion), report.champion))
-    parts = [
-        table(
-            ("", "mean squared error", "mean absolute error", "R²", "digest"),
-            [(name, *_numbers(contender), contender.digest[:12]) for name, contender in contenders],
-        )
-    ]
+    rows = [(name, *_numbers(contender.scores), contender.digest[:12]) for name, contender in contenders]
+    rows.append(("baseline: always the mean", *_numbers(baseline), ""))
+    parts = [table(("", *SCORES, "digest"), rows)]
     if report.champion is None:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
@@ -83,9 +90,8 @@ def _charts(
     return against, residuals
 
 
-def _numbers(contender: Contender) -> tuple[float, float, float] | tuple[None, None, None]:
-    scores = contender.scores
-    return (scores.mse, scores.mae, scores.r2) if scores else (None, None, None)
+def _numbers(scores: Scores | None) -> tuple[float | None, ...]:
+    return (math.sqrt(scores.mse), scores.mse, scores.mae, scores.r2) if scores else (None,) * len(SCORES)
 
 
 def _name(champion: Contender) -> str:

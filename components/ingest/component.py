@@ -20,6 +20,12 @@ def ingest(
     kept_rows: int = 1000000,
     ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
     units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    exclude: list = [],  # type: ignore[type-arg]  # noqa: B006
+    types: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    missing: str = "fail",
+    max_categories: int = 100,
+    unknown_categories: str = "fail",
+    decimal: str = ".",
 ) -> None:
     """Read the rows of a shard, check them, split them into training and held-out rows, take the moments.
 
@@ -27,7 +33,8 @@ def ingest(
         dataset: the dataset folder.
         report: what the dataset is, or which rows were refused and why.
         shard: one of those that plan lists, as JSON.
-        features: the columns to learn from.
+        features: the columns to learn from; ["*"] for all columns with a name, but the target and those
+            whose names begin with an underscore.
         target: the column to predict.
         test_rows: how many of the last rows of all shards are held out.
         test_share: if positive, this share of the rows is held out at random instead.
@@ -37,6 +44,13 @@ def ingest(
             distributions; the fit itself is to all.
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.
+        exclude: with "*" for features, the columns that are not among them.
+        types: number, boolean or category, of features whose type is not taken from the values.
+        missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
+            value, of the training rows).
+        max_categories: the largest number of categories of a feature.
+        unknown_categories: fail or ignore, for categories that no training row has.
+        decimal: the decimal point of numbers in text, "." or ",".
     """
     from components.runtime import step
 
@@ -46,7 +60,23 @@ def ingest(
     from components.data.shard import Shard
     from components.ingest.ingestion import ingest
 
-    settings = Settings(features, target, test_rows, test_share, seed, duplicates, kept_rows, ranges, units)
+    settings = Settings(
+        features,
+        target,
+        test_rows,
+        test_share,
+        seed,
+        duplicates,
+        kept_rows,
+        ranges,
+        units,
+        exclude,
+        types,
+        missing,
+        max_categories,
+        unknown_categories,
+        decimal,
+    )
     done = ingest(Shard.from_json(shard), dataset.path, settings, report.path)
     # As text: KFP would return integers as floats.
     dataset.metadata.update(

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data import dataset as datasets
+from components.data.columns import Gaps
 from components.data.dataset import Dataset
 from components.data.problems import InvalidDataError
 from components.data.settings import Settings
@@ -51,30 +52,52 @@ def ingest(
 def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
     if problems := settings.problems():
         raise InvalidDataError("the settings", problems)
-    rows = sources.read(shard.source, settings.columns)
-    frame = pd.DataFrame({name: column.values for name, column in rows.columns.items()}, copy=False)
+    rows = sources.read(shard.source, settings)
+    frame = pd.DataFrame({name: column.numbers for name, column in rows.columns.items()}, copy=False)
     repeated = frame.duplicated().to_numpy()
     if settings.duplicates == "drop":
         frame = frame[~repeated]
     held_out, kept = settings.split(len(frame), shard.first, shard.after, shard.kept_share)
     problems = [*rows.problems, *shard.problems(len(frame))]
+    used, gaps = _gaps(frame, settings)
     if rows.columns:
         # pandera takes half a second to import, which a misspelt column need not wait for.
         from components.ingest.validation import validate
 
-        problems += validate(rows, frame, held_out, settings, whole=shard.whole)
+        problems += validate(rows, frame, held_out, used, settings, whole=shard.whole)
     if problems:
         raise InvalidDataError(rows.source, problems)
+    columns = {name: frame[name].to_numpy() for name in (*rows.features, settings.target)}
+    learning, testing = used & ~held_out, used & held_out
     dataset = datasets.write(
         folder,
-        {name: frame[name].to_numpy()[~held_out] for name in settings.columns},
-        {name: frame[name].to_numpy()[held_out] for name in settings.columns},
+        {name: values[learning] for name, values in columns.items()},
+        {name: values[testing] for name, values in columns.items()},
         source=rows.source,
         settings=settings.document(),
         units=settings.units,
-        kept=kept[~held_out],
+        kept=kept[learning],
+        types={name: rows.columns[name].type for name in rows.features},
+        categories={name: rows.columns[name].categories for name in rows.features},
+        gaps=gaps,
     )
     return dataset, _about_repeats(repeated, held_out, settings)
+
+
+def _gaps(frame: pd.DataFrame, settings: Settings) -> tuple[NDArray[np.bool_], Gaps]:
+    """Find which rows are used, shape (n,), and count the missing values.
+
+    The rows that are left out are found after the split, so that they move no other row to its other side.
+    """
+    missing = frame.isna()
+    lacking = missing.any(axis=1).to_numpy()
+    left_out = np.zeros(len(frame), dtype=np.bool_)
+    if settings.missing == "drop":
+        left_out = lacking
+    elif settings.missing == "mean" and settings.target in frame:
+        left_out = missing[settings.target].to_numpy()
+    counts = {str(name): int(count) for name, count in missing.sum().items() if count}
+    return ~left_out, Gaps(counts, int(lacking.sum()), int(left_out.sum()))
 
 
 def _about_repeats(repeated: NDArray[np.bool_], held_out: NDArray[np.bool_], settings: Settings) -> str:

@@ -1,83 +1,122 @@
-"""Checking columns of numbers: all problems at once, with the rows that have them."""
+"""Checking columns: all problems at once, with the rows that have them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
-from numpy.typing import NDArray
 
 from components.data.problems import ROWS_LISTED, Problem
-from components.data.settings import Settings, too_few
+from components.data.settings import Mask, Settings, excluding, too_few, too_many_categories
 from components.data.sources.source import Rows
+from components.data.sources.values import Values
 
 # The squares of larger numbers overflow, and the loss is a sum of squares.
 LARGEST = 1e150
 
 
 def validate(
-    rows: Rows, frame: pd.DataFrame, held_out: NDArray[np.bool_], settings: Settings, *, whole: bool = True
+    rows: Rows, frame: pd.DataFrame, held_out: Mask, used: Mask, settings: Settings, *, whole: bool = True
 ) -> list[Problem]:
-    """Find what is wrong with the numbers.
+    """Find what is wrong with the values.
 
     Args:
         rows: the columns as they were read, to tell what stands where.
-        frame: their numbers; the index is the row of ``rows``.
+        frame: the numbers that stand for their values; the index is the row of ``rows``.
         held_out: which rows of the frame are held out, shape (n,).
+        used: which rows are not left out, shape (n,).
         settings: what is allowed.
         whole: whether these are all rows; in a shard there may be few, and a column may be constant.
     """
+    learning, testing = used & ~held_out, used & held_out
+    remedies: dict[str, str] = {}
 
     def checks(name: str) -> list[pa.Check]:
-        called = f"{'target' if name == settings.target else 'feature'} {name!r}"
-        found = _value_checks(called, name, rows, frame, settings)
-        return found + _variation_checks(called, name, held_out, settings) if whole else found
+        role = "target" if name == settings.target else "feature"
+        column = _Column(f"{role} {name!r}", name, rows.columns[name], settings, remedies)
+        found = column.value_checks(frame, learning)
+        return found + column.variation_checks(learning, testing) if whole else found
 
     schema = pa.DataFrameSchema(
         # What is missing is told from what is no number by a check of ours.
         {name: pa.Column(float, checks(name), nullable=True) for name in rows.columns},
-        checks=_frame_checks(held_out, settings, whole=whole),
+        checks=_frame_checks(learning, testing, rows, settings, whole=whole),
     )
     try:
         schema.validate(frame, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as errors:
-        return [_problem(error, rows) for error in errors.schema_errors]
+        return [_problem(error, rows, remedies) for error in errors.schema_errors]
     return []
 
 
-def _value_checks(
-    called: str, name: str, rows: Rows, frame: pd.DataFrame, settings: Settings
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Makes the checks of a column."""
+
+    called: str
+    name: str
+    values: Values
+    settings: Settings
+    remedies: dict[str, str]
+
+    def value_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
+        there = pd.Series(~frame.index.isin(self.values.rejected), index=frame.index)
+        checks = (
+            [self._check(self.values.reason, lambda _: there, self.values.remedy)]
+            if self.values.reason
+            else []
+        )
+        if self.settings.missing == "fail":
+            remedy = "add missing=mean to fill it in, or missing=drop to leave such rows out"
+            if self.name == self.settings.target:
+                remedy = "add missing=mean or missing=drop, which both leave such rows out"
+            checks.append(self._check("is missing", lambda values: values.notna() | ~there, remedy))
+        if self.values.type == "category":
+            return [*checks, *self._category_checks(frame, learning)]
+        checks.append(
+            self._check(f"is infinite or beyond ±{LARGEST:g}", lambda values: ~(values.abs() > LARGEST))
+        )
+        if self.name in self.settings.ranges:
+            low, high = self.settings.ranges[self.name]
+            low, high = -math.inf if low is None else low, math.inf if high is None else high
+            text = f"is outside the range {low:g} to {high:g}"
+            checks.append(self._check(text, lambda values: ~((values < low) | (values > high))))
+        return checks
+
+    def variation_checks(self, learning: Mask, testing: Mask) -> list[pa.Check]:
+        remedy = "" if self.name == self.settings.target else excluding(self.name, self.settings.document())
+        checks = [
+            self._check(
+                "is constant over the training rows", lambda values: _varies(values[learning]), remedy
+            )
+        ]
+        if self.name == self.settings.target:
+            text = "is constant over the held-out rows: no score can be told from another"
+            checks.append(self._check(text, lambda values: _varies(values[testing])))
+        return checks
+
+    def _category_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
+        there = frame[self.name][learning].dropna()
+        problem = too_many_categories(
+            self.name, there.nunique(), len(there), self.settings.document(), whole=False
+        )
+        if problem is None:
+            return []
+        self.remedies[problem.what] = problem.remedy
+        return [_check(problem.what, lambda _: False)]
+
+    def _check(self, what: str, passes: Callable[[Any], Any], remedy: str = "") -> pa.Check:
+        text = f"{self.called} {what}"
+        self.remedies[text] = remedy
+        return _check(text, passes)
+
+
+def _frame_checks(
+    learning: Mask, testing: Mask, rows: Rows, settings: Settings, *, whole: bool
 ) -> list[pa.Check]:
-    number = pd.Series(~frame.index.isin(rows.columns[name].not_numbers), index=frame.index)
-    checks = [
-        _check(f"{called} is not a number", lambda _: number),
-        _check(f"{called} is missing", lambda values: values.notna() | ~number),
-        _check(f"{called} is infinite or beyond ±{LARGEST:g}", lambda values: ~(values.abs() > LARGEST)),
-    ]
-    if name in settings.ranges:
-        low, high = settings.ranges[name]
-        low, high = -math.inf if low is None else low, math.inf if high is None else high
-        text = f"{called} is outside the range {low:g} to {high:g}"
-        checks.append(_check(text, lambda values: ~((values < low) | (values > high))))
-    return checks
-
-
-def _variation_checks(
-    called: str, name: str, held_out: NDArray[np.bool_], settings: Settings
-) -> list[pa.Check]:
-    checks = [
-        _check(f"{called} is constant over the training rows", lambda values: _varies(values[~held_out]))
-    ]
-    if name == settings.target:
-        text = f"{called} is constant over the held-out rows: no score can be told from another"
-        checks.append(_check(text, lambda values: _varies(values[held_out])))
-    return checks
-
-
-def _frame_checks(held_out: NDArray[np.bool_], settings: Settings, *, whole: bool) -> list[pa.Check]:
-    few = too_few(int((~held_out).sum()), int(held_out.sum()), len(settings.features))
+    few = too_few(int(learning.sum()), int(testing.sum()), len(rows.features))
     checks = [_check(few, lambda _: False)] if few and whole else []
     if settings.duplicates == "fail":
         text = "features and target repeat those of an earlier row"
@@ -95,14 +134,14 @@ def _check(text: str, passes: Callable[[Any], Any]) -> pa.Check:
     return pa.Check(passes, error=text, ignore_na=False, n_failure_cases=ROWS_LISTED)
 
 
-def _problem(error: pa.errors.SchemaError, rows: Rows) -> Problem:
-    passed = error.check_output
+def _problem(error: pa.errors.SchemaError, rows: Rows, remedies: Mapping[str, str]) -> Problem:
+    passed, remedy = error.check_output, remedies.get(error.check.error, "")
     if not isinstance(passed, pd.Series):
-        return Problem(error.check.error)
+        return Problem(error.check.error, remedy=remedy)
     failed = passed.index[~passed]
     names = [error.schema.name] if error.schema.name in rows.columns else list(rows.columns)
     examples = tuple(
         (rows.where(row), ", ".join(rows.columns[name].show(row) for name in names))
         for row in failed[:ROWS_LISTED].tolist()
     )
-    return Problem(error.check.error, rows=len(failed), examples=examples)
+    return Problem(error.check.error, rows=len(failed), examples=examples, remedy=remedy)

@@ -7,6 +7,10 @@ from components.runtime.image import PIPELINE_IMAGE
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
 def plan(
+    registry_root: str,
+    tracking_uri: str = "",
+    model_name: str = "linear-regressor",
+    incomparable: str = "fail",
     source: str = "sklearn://diabetes",
     features: list = ["bmi"],  # type: ignore[type-arg]  # noqa: B006 - KFP knows no tuples
     target: str = "target",
@@ -14,18 +18,40 @@ def plan(
     test_share: float = 0.0,
     duplicates: str = "report",
     kept_rows: int = 1000000,
+    ranges: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    units: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    exclude: list = [],  # type: ignore[type-arg]  # noqa: B006
+    types: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    missing: str = "fail",
+    max_categories: int = 100,
+    unknown_categories: str = "fail",
+    decimal: str = ".",
 ) -> list:  # type: ignore[type-arg]
     """List the shards of the source, each to be ingested by itself.
 
     Args:
+        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
+        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
+        model_name: of the registered model.
+        incomparable: fail, keep or replace, when the champion can't be scored on this data. With fail, a
+            champion that predicts another target is found here.
         source: sklearn://NAME; or the path or URI (http, https, s3, gs ...) of a CSV or Parquet file; or a
             pattern such as s3://bucket/2024-*.parquet; or a JSON list of these.
-        features: the columns to learn from.
+        features: the columns to learn from; ["*"] for all.
         target: the column to predict.
         test_rows: how many of the last rows of all shards are held out.
         test_share: if positive, this share of the rows is held out at random instead.
         duplicates: report, drop or fail; to drop or refuse them all files are read as one shard.
         kept_rows: of more rows than this, at most so many at random go on to train.
+        ranges: as for ingest, which reads the values; here they are only checked.
+        units: as for ingest, and so are the following.
+        exclude: with "*" for features, the columns that are not among them.
+        types: number, boolean or category, of features whose type is not taken from the values.
+        missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
+            value, of the training rows).
+        max_categories: the largest number of categories of a feature.
+        unknown_categories: fail or ignore, for categories that no training row has.
+        decimal: the decimal point of numbers in text, "." or ",".
 
     Returns:
         Of each shard, as JSON, its source, which rows it has, and what its split depends on of the others.
@@ -38,8 +64,27 @@ def plan(
 
     from components.data.settings import Settings
     from components.data.sources.state import state
+    from components.plan.champion import check_target
     from components.plan.plan import plan
+    from components.registry.registry import open_registry
 
-    settings = Settings(features, target, test_rows, test_share, duplicates=duplicates, kept_rows=kept_rows)
+    if incomparable == "fail":
+        check_target(open_registry(registry_root, tracking_uri, model_name), model_name, target)
+    settings = Settings(
+        features,
+        target,
+        test_rows,
+        test_share,
+        duplicates=duplicates,
+        kept_rows=kept_rows,
+        ranges=ranges,
+        units=units,
+        exclude=exclude,
+        types=types,
+        missing=missing,
+        max_categories=max_categories,
+        unknown_categories=unknown_categories,
+        decimal=decimal,
+    )
     shards = plan(source, settings)
     return [replace(shard, state=state(shard.source)).to_json() for shard in shards]

@@ -37,7 +37,7 @@ def plan(source: str, settings: Settings) -> list[Shard]:
     if settings.duplicates != "report":
         return [Shard(uris if len(uris) > 1 else uris[0])]
     with ThreadPoolExecutor(COUNTED_AT_ONCE) as pool:
-        counts = list(pool.map(lambda uri: sources.count(uri, settings.columns), uris))
+        counts = list(pool.map(lambda uri: sources.count(uri, settings), uris))
     total, kept_share = sum(counts), settings.kept_share(sum(counts))
     mattering = 0 if settings.test_share else settings.test_rows
     return [

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from kfp import dsl
-from kfp.dsl import Artifact, Dataset, Input, Markdown, Model, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
 
 from components.runtime.image import PIPELINE_IMAGE
 
@@ -13,6 +13,9 @@ def register(
     dataset: Input[Dataset],
     model: Input[Model],
     report: Input[Artifact],
+    training: Input[Metrics],
+    train_page: Input[HTML],
+    evaluation_page: Input[HTML],
     decision: Output[Markdown],
     registry_root: str,
     job_id: str,
@@ -45,6 +48,9 @@ def register(
         dataset: what ingest wrote.
         model: the candidate; its metadata go into the lineage.
         report: the scores of candidate and champion.
+        training: the metrics of the training, for MLflow's run.
+        train_page: the report of the training, for MLflow's run.
+        evaluation_page: the report of the evaluation, for MLflow's run.
         decision: the gate's decision and its reasons.
         registry_root: where the versions stand: a folder, or an object store such as s3://bucket/prefix.
         job_id: the pipeline's own id of this run.
@@ -74,14 +80,20 @@ def register(
 
     from components.register.gate import Policy
     from components.register.register import Run, describe, register
+    from components.register.track import track
+    from components.registry.index import TRACKED
     from components.registry.registry import open_registry
 
     registry = open_registry(registry_root, tracking_uri, model_name)
     run = Run(run_id or job_id, job_name, os.environ.get("NAMESPACE", "local"), git_commit, reason, answers)
     policy = Policy(floor_r2, minimum_improvement, incomparable, evidence, reused_rows)
     details = {"data_source": dataset.metadata.get("source", ""), **model.metadata}
-    done = register(dataset.path, model.path, report.path, registry, run, policy, details)
+    tracked = registry.begin_run(run.id, run.name)
+    linked = {**details, TRACKED: tracked}
+    done = register(dataset.path, model.path, report.path, registry, run, policy, linked)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
+    pages = {"train": train_page.path, "evaluate": evaluation_page.path}
+    track(registry, tracked, done, run, details, training.metadata, report.path, pages)
     reasons = list(done.decision.reasons)
     warning = str(model.metadata.get("warning", ""))
     return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

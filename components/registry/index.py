@@ -7,11 +7,15 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from components.registry import tracking
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 WITHDRAWN = "withdrawn"
+TRACKED = "mlflow_run"
+"""The tag of a version that names the MLflow run which made it."""
+REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
+SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
 RUN = "run/"
 PROBES = "probes"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -126,9 +134,28 @@ class Index:
                 raise
 
     def create(self, source: str, tags: Mapping[str, str]) -> Version:
-        """Make the next version."""
-        created = self._client.create_model_version(self._name, source, tags=dict(tags), await_creation_for=0)
+        """Make the next version, linked with the MLflow run that its tags name."""
+        created = self._client.create_model_version(
+            self._name, source, run_id=tags.get(TRACKED), tags=dict(tags), await_creation_for=0
+        )
         return _version(created)
+
+    def begin_run(self, run_id: str, name: str) -> str:
+        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        with self.exclusive():
+            folder = (self._database.parent / "mlruns").as_uri() if self._database else None
+            return tracking.begin(self._client, self._name, folder, run_id, name)
+
+    def end_run(
+        self,
+        tracked: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        reports: Iterable[Path],
+    ) -> None:
+        """Write what is known of a pipeline run that ended."""
+        tracking.end(self._client, tracked, parameters, metrics, tags, reports)
 
     def delete(self, number: int) -> None:
         """Take a version out; its number is not used again."""
@@ -184,15 +211,42 @@ def _connect(uri: str) -> "MlflowClient":
     # patience would be more than four.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    from mlflow.store.db import utils
     from mlflow.tracking import MlflowClient
 
+    # MLflow compiles all its migrations to learn the name of the newest, two seconds of each step.
+    utils._get_latest_schema_revision = _newest_migration  # noqa: SLF001
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+@cache
+def _newest_migration() -> str:
+    """Read the name of MLflow's newest migration off the files: the one that no other follows."""
+    from mlflow.store import db_migrations
+
+    (folder,) = db_migrations.__path__
+    names: set[str] = set()
+    followed: set[str] = set()
+    for file in Path(folder, "versions").glob("*.py"):
+        found = dict(REVISION.findall(file.read_text(encoding="utf-8")))
+        names.add(found.get("revision", ""))
+        followed.add(found.get("down_revision", ""))
+    (newest,) = names - followed - {""}
+    return newest
+
+
 def _create_database(path: Path) -> None:
-    """Make MLflow's tables beside their place: half of them would be refused by every later run."""
+    """Make MLflow's tables beside their place: half of them would be refused by every later run.
+
+    They are read from ``mlflow.sql``, unless that is of another release; MLflow itself gets there by all its
+    migrations, one by one, which takes three seconds.
+    """
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
+    schema = SCHEMA_FILE.read_text(encoding="utf-8")
+    if f"'{_newest_migration()}'" in schema:
+        with closing(sqlite3.connect(unfinished)) as database:
+            database.executescript(schema)
     _connect(_sqlite_uri(unfinished))
     unfinished.rename(path)
 

@@ -6,10 +6,12 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 """
 
 import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from components.data.compare import Entry
 from components.data.rows import RowSketch
@@ -85,6 +87,29 @@ class Registry:
     def has(self, number: int) -> bool:
         """Whether there is a version with this number."""
         return self._index.find(number) is not None
+
+    def begin_run(self, run_id: str, name: str) -> str:
+        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        return self._index.begin_run(run_id, name)
+
+    def end_run(
+        self,
+        tracked: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        reports: Iterable[Path],
+    ) -> None:
+        """Write what is known of a pipeline run that ended.
+
+        Args:
+            tracked: MLflow's id of the run.
+            parameters: by name.
+            metrics: by name; those that are not finite are left out.
+            tags: by name.
+            reports: files for people. A store that does not take them is no error.
+        """
+        self._index.end_run(tracked, parameters, metrics, tags, reports)
 
     def note(self, number: int, key: str, value: str) -> None:
         """Set a tag of a version."""
@@ -273,6 +298,30 @@ class Registry:
         )
 
 
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def check_places(root: str | Path, tracking_uri: str, name: str) -> Index:
+    """Return the index for a root, a tracking URI and a name that go together; nothing is opened yet.
+
+    Raises:
+        ValueError: they do not go together, or the name is no name of a folder.
+    """
+    if not MODEL_NAME.fullmatch(name):
+        raise ValueError(
+            f"a model's name has letters, digits, '.', '_' and '-', at most 200, and begins with a letter or "
+            f"a digit; not {name!r}"
+        )
+    path = local_path(root)
+    index = open_index(tracking_uri, name, default=path / "mlflow.db" if path else None)
+    if path and index.shared:
+        raise ValueError(
+            f"a tracking server can't reach folders on this machine ({path}): "
+            "name an object store as root, such as s3://bucket/prefix"
+        )
+    return index
+
+
 def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-regressor") -> Registry:
     """The registry with its folders under ``root`` and its index where ``tracking_uri`` says.
 
@@ -282,16 +331,10 @@ def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-
         name: of the registered model.
 
     Raises:
-        ValueError: no index is named for an object store, or a server is asked to index local folders.
+        ValueError: no index is named for an object store, a server is asked to index local folders, or the
+            name is no name of a folder.
     """
-    path = local_path(root)
-    index = open_index(tracking_uri, name, default=path / "mlflow.db" if path else None)
-    if path and index.shared:
-        raise ValueError(
-            f"a tracking server can't reach folders on this machine ({path}): "
-            "name an object store as root, such as s3://bucket/prefix"
-        )
-    return Registry(index, open_folders(root, name))
+    return Registry(check_places(root, tracking_uri, name), open_folders(root, name))
 
 
 def _last_day(days: str) -> str:

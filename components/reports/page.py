@@ -1,22 +1,36 @@
-"""A self-contained HTML page for a step's report: it loads nothing, so it opens wherever it lies."""
+"""A self-contained HTML page for a report: it loads nothing, so it opens wherever it lies."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
+DOCTYPE = "<!DOCTYPE html>"
+ABOUT = "<!-- about the run -->"
+"""Where a page has room for what is known of the run once it has ended."""
+
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem;
-       margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; --text: #222; --page: #fff; --line: #ccc; --grid: #ddd; --link: #0060a8; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #ddd; --page: #16181b; --line: #444; --grid: #333; --link: #7ab8f0; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); max-width: 60rem;
+       margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+a { color: var(--link); }
+.scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; }
-th, td { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; vertical-align: top; }
+th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top;
+         overflow-wrap: normal; }
 svg { max-width: 100%; height: auto; }
 """
 
 
 def page(title: str, *parts: str) -> str:
     """Put parts of HTML under a heading into one document."""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-    body = "\n".join((f"<h1>{escape(title)}</h1>", *parts))
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    )
+    body = "\n".join((f"<h1>{escape(title)}</h1>", ABOUT, *parts))
+    return f'{DOCTYPE}\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
 def heading(text: str) -> str:
@@ -29,14 +43,28 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def link(address: str, text: str) -> str:
+    """Write a link."""
+    return f'<a href="{escape(address)}">{escape(text)}</a>'
+
+
+def listing(items: Iterable[str]) -> str:
+    """Write a list of parts of HTML."""
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table; floats are shown with six significant digits, ``None`` as nothing."""
+    """Write a table, without a header if all its names are empty; see `cell` for the values."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "\n".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows)
-    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+    lines = [f"<tr>{head}</tr>"] if any(header) else []
+    lines += [f"<tr>{''.join(f'<td>{escape(cell(value))}</td>' for value in row)}</tr>" for row in rows]
+    return "\n".join(['<div class="scroll"><table>', *lines, "</table></div>"])
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Write a value as text: floats with six significant digits, ``None`` as nothing, lists with commas."""
     if value is None:
         return ""
-    return escape(f"{value:.6g}" if isinstance(value, float) else str(value))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ def train(
     metrics: Output[Metrics],
     report: Output[HTML],
     kind: str = "linear",
-    parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
+    model_parameters: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP has no other way to say an empty one
     iterations: int = 0,
     lr: float = 0.0,
     learning_rate: str = "constant",
@@ -32,7 +32,7 @@ def train(
         metrics: losses, training time and peak memory.
         report: the loss by step, the model and the search.
         kind: of model: linear, trees, or another module of components/train/kinds.
-        parameters: of the kind, by name, such as {"max_depth": 4} of trees; the following are of linear.
+        model_parameters: of the kind, by name, such as {"max_depth": 4}; those that follow are of linear.
         iterations: the number of steps of gradient descent; 0 for as many as lead to the minimum.
         lr: the learning rate of the first step; 0 for the inverse of the largest eigenvalue.
         learning_rate: constant, invscaling or auto.
@@ -62,7 +62,7 @@ def train(
         "alpha": alpha,
         "l1_ratio": l1_ratio,
     }
-    given = kinds.of_pipeline(kind, parameters, descent, searched=search)
+    given = kinds.of_pipeline(kind, model_parameters, descent, searched=search)
     tried = Search.of(search, kinds.parameters(kind, given)) if search else None
     whole = merge([datasets.read(shard.path) for shard in shards], dataset.path)
     dataset.metadata.update(source=whole.source, fingerprint=whole.fingerprint)

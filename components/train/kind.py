@@ -1,7 +1,7 @@
 """The interface of how a kind of model is fitted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -48,9 +48,8 @@ class TrainingData:
     def of(cls, dataset: Dataset) -> "TrainingData":
         """Read the training rows of a dataset."""
         X, y = dataset.train()
-        inputs = tuple(Input(**asdict(feature)) for feature in dataset.features)
         rows, moments = dataset.train_rows, dataset.moments
-        return cls(inputs, dataset.target, X, y, rows, moments, dataset.distributions)
+        return cls(dataset.inputs, dataset.target, X, y, rows, moments, dataset.distributions)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class TrainingResult:
         model: as it was written.
         digest: of the model folder.
         fingerprint: of the dataset.
+        source: where the dataset came from.
         candidate: the features and the parameters it was fitted with.
         fit: what came of the fit.
         metrics: by name: those of the fit; rows; training_seconds of the fit alone; peak_memory_mib of the
@@ -33,6 +34,7 @@ class TrainingResult:
     model: Model
     digest: str
     fingerprint: str
+    source: str
     candidate: Candidate
     fit: Fit
     metrics: dict[str, float]
@@ -98,7 +100,9 @@ def train(
     if search:
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
-    return TrainingResult(model, digest, dataset.fingerprint, chosen, fit, metrics, tuple(trials))
+    return TrainingResult(
+        model, digest, dataset.fingerprint, dataset.source, chosen, fit, metrics, tuple(trials)
+    )
 
 
 def _peak_memory() -> float:

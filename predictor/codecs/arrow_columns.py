@@ -120,11 +120,8 @@ def _by_offsets(part: Part, start: int, stop: int) -> _Found:
     ].astype(np.int64)
     base, size = part.buffers[2]
     part.buffer(2, 0)
-    return (
-        base + offsets[:-1],
-        np.diff(offsets),
-        (offsets[:-1] >= 0) & (np.diff(offsets) >= 0) & (offsets[1:] <= size),
-    )
+    starts, ends = offsets[:-1], offsets[1:]  # compared, as a difference could overflow
+    return base + starts, ends - starts, (starts >= 0) & (starts <= ends) & (ends <= size)
 
 
 def _in_views(part: Part, start: int, stop: int) -> _Found:

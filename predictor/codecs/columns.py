@@ -26,10 +26,10 @@ class Values(dict[Any, float]):
     """The numbers of an input's values, as JSON has them: those that are known, and by a call any other."""
 
     def __init__(self, one: Input) -> None:
-        known: dict[Any, float] = _positions(one)
-        if one.type == "boolean":
-            known = {True: 1.0, False: 0.0}
+        known: dict[Any, float] = {True: 1.0, False: 0.0} if one.type == "boolean" else _positions(one)
         super().__init__(known)
+        if one.missing is not None:
+            self[None] = one.missing
         self._one = one
 
     def __missing__(self, value: Any) -> float:
@@ -41,6 +41,8 @@ class Cells(dict[str, float]):
 
     def __init__(self, one: Input) -> None:
         super().__init__(BOOLEANS if one.type == "boolean" else _positions(one))
+        if one.missing is not None:
+            self[""] = one.missing
         self._one = one
 
     def __missing__(self, text: str) -> float:
@@ -48,7 +50,9 @@ class Cells(dict[str, float]):
 
 
 def _positions(one: Input) -> dict[Any, float]:
-    return {text: float(position) for position, text in enumerate(one.categories) if text}
+    known: dict[Any, float] = {text: float(position) for position, text in enumerate(one.categories)}
+    known.pop("", None)
+    return known if one.missing is None or one.type == "number" else {**known, "": one.missing}
 
 
 values_of = lru_cache(_CACHED)(Values)

@@ -226,7 +226,7 @@ def _column(one: Input, texts: Sequence[str]) -> NDArray[np.float64]:
     if one.type == "number":
         text = ",".join(texts)
         found = None if "[" in text else json_bulk.numbers(f"[{text}]".encode())
-        if found is not None:
+        if found is not None and len(found) == len(texts):
             return found
     return columns.of_cells(one, texts)
 

@@ -154,13 +154,13 @@ class _Endpoint:
             forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
             call = call._replace(fields=fields, client=_address(context.peer()), forwarded=forwarded)
         exchange = Exchange(service, call)
-        exchange.reservation.hold(_CALL_BYTES)
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.
         if task := asyncio.current_task():
             task.add_done_callback(lambda _task: exchange.finish())
         response = await exchange.answer(partial(self._read, context))
-        exchange.reservation.hold(_CALL_BYTES + len(response.body))  # gRPC copies it
+        # gRPC copies the response. From here on the client decides how long the call lasts.
+        exchange.reservation.hold(_CALL_BYTES + len(response.body))
         if response.headers or response.error:
             _write_trailers(context, response)
         return response.body

@@ -230,10 +230,15 @@ def _distribution(value: dict[str, Any]) -> Distribution:
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
+    """Return JSON with a line for each member, in alphabetical order; not for each of very many numbers."""
     try:
-        return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+        members = [
+            f"  {json.dumps(name)}: {json.dumps(value, sort_keys=True, allow_nan=False)}"
+            for name, value in sorted(document.items())
+        ]
     except ValueError as error:
         raise ArtifactError(f"a model may have only finite numbers: {error}") from error
+    return ("{\n" + ",\n".join(members) + "\n}\n").encode()
 
 
 def _load(content: bytes) -> dict[str, Any]:

@@ -118,13 +118,9 @@ def _body_words(media: str, content: Json) -> Iterator[str]:
 
 def _value(parameter: Json) -> str:
     """Return an example of a path parameter."""
-    schema = parameter.get("schema", {})
-    if "enum" in schema:
-        return str(schema["enum"][0])
-    example = next(
-        _examples(next(iter(parameter.get("content", {}).values()), {})), parameter["name"].upper()
-    )
-    return example if isinstance(example, str) else json.dumps(example, separators=(",", ":"))
+    if values := parameter["schema"].get("enum"):
+        return str(values[0])
+    return str(next(_examples(parameter), parameter["name"].upper()))
 
 
 def _examples(content: Json) -> Iterator[Any]:

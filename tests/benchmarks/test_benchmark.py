@@ -9,7 +9,7 @@ import pytest
 
 import benchmark
 from components.train.regression import SimpleLinearRegression
-from tests.benchmarks import accuracy, rest, timing, training
+from tests.benchmarks import accuracy, model, rest, timing, training
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.table import Table
 from tests.benchmarks.timing import Row
@@ -199,3 +199,20 @@ def test_runs_are_alternated_and_short_ones_count_by_their_minimum() -> None:
     assert order == ["ours", "theirs"] * 3
     assert timing.typical([0.03, 0.01, 9.0]) == 0.01
     assert timing.typical([0.3, 0.1, 9.0]) == 0.3
+
+
+def test_model_prints_a_row_and_very_many_and_fails_for_other_numbers_of_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(model, "MOST_MICROSECONDS", 1e6)
+    monkeypatch.setattr(model, "MOST_TIMES", 1e6)
+    monkeypatch.setattr(model, "TRAINING_ROWS", 500)
+    assert benchmark.main(["model", "--rows", "100"]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[-1] for line in printed[:3]] == ["ok"] * 3
+    assert printed[3:] == ["failed: these are not the rows of the table"]
+    monkeypatch.setattr(model, "ROWS", 100)
+    assert benchmark.main(["model"]) == 0
+    monkeypatch.setattr(model, "MOST_TIMES", 0.0)
+    assert benchmark.main(["model"]) == 1
+    assert capsys.readouterr().out.endswith("failed: 1 missed\n")

@@ -24,6 +24,12 @@ class Row:
     threshold: str
     holds: bool
 
+    def __str__(self) -> str:
+        """Write the row with its verdict."""
+        verdict = "ok" if self.holds else "MISSED"
+        cells = (self.work, self.ours, self.reference, self.theirs, self.measured, self.threshold, verdict)
+        return " | ".join(cells)
+
 
 def alternate(ours: Work, theirs: Work, rounds: int) -> tuple[float, float]:
     """Run both in turn, so that both meet the same disturbances; returns seconds of each."""

@@ -106,7 +106,7 @@ def arrow_tables(draw: st.DrawFn, width: int) -> Request:
             case "text":
                 table = table.set_column(0, names[order[0]], pa.array(["1"] * count))
             case "name":
-                table = table.append_column("age", pa.array([1.0] * count))
+                table = table.rename_columns(["age", *table.column_names[1:]])
             case _:
                 compression = "zstd"
     out = io.BytesIO()

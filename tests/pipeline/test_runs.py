@@ -16,6 +16,7 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 import pipeline
+from components.operations.cli import local
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.model import artifact
@@ -84,6 +85,38 @@ def check_first_reports(place: Path) -> None:
     assert decision.read_text().startswith(
         "# Version 1 is the champion now\n\n- R² 0.47258 is above the floor 0"
     )
+
+
+def test_lists_and_shows_the_runs(first_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pipeline.main(["runs", "--local", str(first_run)]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        "started", "(UTC)", "run", "version", "source", "features", "R²", "RMSE", "decision",
+    ]  # fmt: skip
+    assert row.split()[2:] == ["first", "1", "sklearn://diabetes", "bmi", "0.472575", "50.4784", "promoted"]
+    assert pipeline.main(["show", "1", "--local", str(first_run)]) == 0
+    shown = capsys.readouterr().out
+    assert "there is no champion yet" in shown
+    assert shown.splitlines()[-1].endswith("/runs/first/index.html")
+
+
+def test_serves_the_champion_without_training(place: Path, served: list[list[str]]) -> None:
+    assert pipeline.main(["serve", "--local", str(place)]) == 0
+    assert pipeline.main(["serve", "1", "--local", str(place)]) == 0
+    assert [command[command.index("--model_dir") + 1] for command in served] == [
+        str(place / "models" / "linear-regressor" / "1")
+    ] * 2
+
+
+def test_reports_are_html_files_that_name_the_run(first_run: Path) -> None:
+    folder = first_run / "runs" / "first"
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    for name in ("ingest.html", "train.html", "evaluate.html", "log.txt"):
+        assert f'href="{name}"' in index
+        assert (folder / name).is_file()
+    page = (folder / "evaluate.html").read_text(encoding="utf-8")
+    for text in ("Run first, ", "sklearn://diabetes", "root mean squared error", "baseline: always the mean"):
+        assert text in page
 
 
 def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Path) -> None:
@@ -194,6 +227,9 @@ def test_names_a_shard_that_is_refused(run: Run, tmp_path: Path, empty_place: Pa
     assert "error: ingest failed." in done.stderr
     assert f"{tmp_path}/b.csv was refused" in done.stderr
     assert "feature 'bmi' is not a number in 1 row (row 2: 'many')" in done.stderr
+    index = Path(done.stderr.split("Report: file://")[1].split()[0])
+    assert "ingest failed" in index.read_text(encoding="utf-8")
+    assert "was refused" in (index.parent / "ingest-2.html").read_text(encoding="utf-8")
 
 
 def test_reports_why_a_step_failed(run: Run, tmp_path: Path, empty_place: Path) -> None:
@@ -214,7 +250,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would have replaced the process; whether a port is free does not matter."""
     commands: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, words: commands.append(words))
-    monkeypatch.setattr(pipeline, "check_ports", lambda **ports: None)
+    monkeypatch.setattr(local, "check_ports", lambda **ports: None)
     return commands
 
 
@@ -238,7 +274,7 @@ def test_reports_that_there_is_no_champion_to_serve(empty_place: Path, served: l
 
 
 def test_trees_replace_a_linear_champion_that_they_beat(empty_place: Path, run: Run) -> None:
-    x = np.linspace(-1, 1, 400)
+    x = np.random.default_rng(0).uniform(-1, 1, 400)
     target = 8 * x + np.where(np.abs(x) < 0.5, 10.0, 0.0) + np.sin(50 * x)
     source = empty_place / "steps.csv"
     np.savetxt(source, np.column_stack([x, target]), delimiter=",", header="x,y", comments="")

@@ -6,8 +6,9 @@ import pytest
 
 from predictor.model.inputs import Input
 from predictor.model.kinds.linear import LinearModel
+from predictor.model.kinds.trees import TreeModel
 from predictor.web.html import Page
-from tests.support.models import linear_model
+from tests.support.models import linear_model, mixed_model, tree_model
 
 BMI = Input("bmi", -0.09, 0.17)
 
@@ -23,6 +24,18 @@ def three_features() -> LinearModel:
     """A model of three features, one of them with a unit."""
     columns = [BMI, Input("pressure", 60.0, 140.0, unit="mmHg"), Input("sex", 1.0, 2.0)]
     return linear_model((938.25, -0.5, 12.0), 152.5, features=columns, target="progression")
+
+
+@pytest.fixture
+def mixed() -> LinearModel:
+    """A model of numbers, a boolean and categories, some of which may be missing or unknown."""
+    return mixed_model()
+
+
+@pytest.fixture
+def trees() -> TreeModel:
+    """A model of trees, which has no exact explanation."""
+    return tree_model(3, [BMI, Input("pressure", 60.0, 140.0, unit="mmHg")])
 
 
 HOSTILE = (

@@ -13,7 +13,7 @@ from tests.support.http import Connection
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_INITIAL_WINDOW = 4
+_TABLE_SIZE, _INITIAL_WINDOW = 1, 4
 
 
 class Frame(NamedTuple):
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
 
 class Http2Connection:
-    """A connection to a gRPC server on this machine.
+    """A connection to a gRPC server on this machine. The server writes all fields as plain text.
 
     Args:
         port: where the server listens.
@@ -37,7 +37,7 @@ class Http2Connection:
         self._connection = Connection(port)
         self._last_stream = -1
         self._connection.send(_PREFACE)
-        self.send(SETTINGS, struct.pack(">HI", _INITIAL_WINDOW, window))
+        self.send(SETTINGS, struct.pack(">HIHI", _TABLE_SIZE, 0, _INITIAL_WINDOW, window))
         self.read(SETTINGS)
         self.send(SETTINGS, flags=ACK)
 

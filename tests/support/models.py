@@ -1,6 +1,7 @@
 """Models whose predictions are easy to compute, and folders to serve them from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from predictor.model import artifact
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.inputs import Column, Input, Inputs
 from predictor.model.kinds.linear import LinearModel, Weight
+from predictor.model.kinds.trees import TreeModel
 
 FEATURES = ("bmi", "bp", "s1")
 TARGET = Column("target", 25.0, 346.0)
@@ -40,6 +42,18 @@ def linear_model(
         target = Column(target, TARGET.minimum, TARGET.maximum)
     reference = reference or even_reference(inputs, target)
     return LinearModel(tuple(weights), intercept, inputs, target, reference)
+
+
+def tree_model(trees: int = 1, inputs: Sequence[Input] = (Input("bmi", -0.1, 0.2),)) -> TreeModel:
+    """Build trees that each predict 1, or 3 where the first input is above 2."""
+    nodes = {
+        "baseline": 1.0 - trees,
+        "sizes": [3] * trees,
+        "columns": [0, -1, -1] * trees,
+        "left": [1, 0, 0] * trees,
+        "values": [2.0, 1.0, 3.0] * trees,
+    }
+    return TreeModel.of(nodes, inputs, TARGET, even_reference(inputs, TARGET))
 
 
 def even_reference(inputs: Sequence[Input], target: Column, rows: int = 101) -> Reference:
@@ -85,6 +99,7 @@ def mixed_model() -> LinearModel:
     return linear_model((0.5, 2.0, -3.0, (1.0, 2.0, 4.0), (10.0, 20.0)), 100.0, features=MIXED)
 
 
+@lru_cache
 def numbers(*names: str) -> Inputs:
     """Build inputs that are numbers between -0.1 and 0.2."""
     return Inputs(Input(name, -0.1, 0.2) for name in names)

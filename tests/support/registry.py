@@ -1,13 +1,29 @@
 """Empty model registries: MLflow takes seconds to create a database, so one is created and then copied."""
 
-import functools
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from components.registry.index import Index
+
+
+def dump_schema(database: Path) -> str:
+    """Return what ``components/registry/mlflow.sql`` has to hold for a database that MLflow made itself."""
+    with closing(sqlite3.connect(database)) as connection:
+        tables = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY type != 'table', type, name"
+        ).fetchall()
+        (release,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    workspace = "'default', 'Default workspace for legacy resources', NULL, NULL, NULL"
+    stamps = (
+        f"INSERT INTO alembic_version VALUES ('{release}')",
+        f"INSERT INTO workspaces VALUES ({workspace})",
+    )
+    return "".join(f"{line};\n" for line in (*(sql for (sql,) in tables), *stamps))
 
 
 def empty_registry(factory: pytest.TempPathFactory, root: Path) -> Path:
@@ -21,13 +37,4 @@ def empty_registry(factory: pytest.TempPathFactory, root: Path) -> Path:
     with Index("linear-regressor", database=database).exclusive():
         root.mkdir(parents=True, exist_ok=True)
         shutil.copy(database, root)
-    _read_migrations_once()
     return root
-
-
-def _read_migrations_once() -> None:
-    """Have MLflow load its migrations once in this process, and not whenever it opens a database."""
-    from mlflow.store.db import utils
-
-    if not hasattr(utils._get_latest_schema_revision, "cache_info"):
-        utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)

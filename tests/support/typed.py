@@ -33,6 +33,14 @@ class Form(NamedTuple):
     json_length: bytes | None = None
 
 
+MIXED_ROWS: list[Row] = [
+    (30.5, None, True, "Zürich", "7"),
+    (18, 2.25, None, None, "x"),
+    (90.0, 0, False, "Genf, Nord", "other"),
+    (41.125, 1e-3, True, "Bern", "ß"),
+]
+
+
 def prediction(row: Row) -> float:
     """Predict a row as ``mixed_model`` does, without the predictor."""
     age, income, member, city, code = row
@@ -169,3 +177,23 @@ def _messages(columns: dict[str, list[Any]]) -> Iterator[Form]:
             contents.fp64_contents.extend(np.array(values, np.float64).tolist())
     yield Form("gRPC, typed", GRPC, typed.SerializeToString())
     yield Form("gRPC, raw", GRPC, raw.SerializeToString())
+
+
+def predictions(form: Form, body: bytes) -> list[float]:
+    """Read the predictions in the body of the response to a form."""
+    if form.path == GRPC:
+        message = pb.ModelInferResponse.FromString(body)
+        raw = message.raw_output_contents
+        return np.frombuffer(raw[0]).tolist() if raw else list(message.outputs[0].contents.fp64_contents)
+    if form.media == CSV:
+        return [float(line) for line in body.split()[1:]]
+    if form.media == NDJSON:
+        return [json.loads(line)["prediction"] for line in body.splitlines()]
+    if form.media == ARROW:
+        column: list[float] = pa.ipc.open_stream(body).read_all()["prediction"].to_pylist()
+        return column
+    document = json.loads(body)
+    found: list[float] = (
+        document["predictions"] if "predictions" in document else document["outputs"][0]["data"]
+    )
+    return found

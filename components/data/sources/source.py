@@ -1,24 +1,25 @@
 """Reading columns of rows from where a URI says."""
 
-import difflib
 import inspect
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pyarrow as pa
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from components.data.problems import InvalidDataError, Problem, SourceError
+from components.data.settings import Settings, meant
 from components.data.sources import files
-from components.data.sources.numbers import Numbers
+from components.data.sources.layout import Lines
+from components.data.sources.values import Values, join
 
 SCIKIT_LEARN = "sklearn://"
 WEB = ("http://", "https://")
@@ -28,53 +29,59 @@ NAME_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The wanted columns of a source.
+    """The features and the target of a source.
 
     Attributes:
         source: its name, without credentials.
-        columns: those of the wanted columns that were found, of equal length.
-        files: the name and number of rows of each file it is made of.
-        problems: the wanted columns that weren't found, and what stands there instead.
+        features: their names, in their order.
+        columns: those of them that were found, of equal length.
+        problems: the columns that weren't found, and what stands there instead.
+        files: where the rows are from.
     """
 
     source: str
-    columns: Mapping[str, Numbers]
-    files: Sequence[tuple[str, int]]
+    features: Sequence[str]
+    columns: Mapping[str, Values]
     problems: Sequence[Problem]
+    files: Sequence["_Part"]
 
     def where(self, row: int) -> str:
-        """Say where a row (from 0) is found: rows count from 1 in each file, and the header is none."""
-        ends = np.cumsum([rows for _, rows in self.files])
-        file = int(np.searchsorted(ends, row, side="right"))
-        name, rows = self.files[file]
-        number = f"row {row - int(ends[file]) + rows + 1}"
-        return f"{name} {number}" if len(self.files) > 1 else number
+        """Say where a row (from 0) is found: its line in a CSV file, else its number, from 1."""
+        for part in self.files:
+            if row < part.rows:
+                break
+            row -= part.rows
+        place = f"line {part.lines.of_row(row)}" if part.lines else f"row {row + 1}"
+        return f"{part.name} {place}" if len(self.files) > 1 else place
 
 
-def read(source: str | Sequence[str], wanted: Sequence[str]) -> Rows:
-    """Read the ``wanted`` columns of one source, or of several, one after the other.
+def read(source: str | Sequence[str], settings: Settings) -> Rows:
+    """Read the features and the target of one source, or of several, one after the other.
 
     Args:
         source: ``sklearn://NAME`` (what ``sklearn.datasets.load_NAME`` gives), or the path or URI of a CSV
             or Parquet file, in any file system that fsspec knows (``file``, ``http``, ``https``, ``s3``,
             ``gs`` …). A pattern such as ``data/*.parquet`` stands for all it matches, by name.
-        wanted: the names of the columns.
+        settings: which columns, and how their values are read.
 
     Raises:
         SourceError: it can't be reached, or isn't what it should be.
-        InvalidDataError: lines of a CSV file aren't rows.
+        InvalidDataError: lines of a CSV file aren't rows, or a column has different types in different files.
     """
     uris = [source] if isinstance(source, str) else list(source)
-    parts = [part for uri in uris for part in _read(uri, wanted)]
+    parts = [part for uri in uris for part in _read(uri, settings)]
     if not parts:
         raise SourceError("no source is named")
-    found = [name for name in wanted if all(name in part.columns for part in parts)]
-    return Rows(
-        source=", ".join(map(without_credentials, uris)),
-        columns={name: Numbers.joined([part.columns[name] for part in parts]) for name in found},
-        files=[(part.name, part.rows) for part in parts],
-        problems=[problem for part in parts for problem in part.problems(wanted, named=len(parts) > 1)],
-    )
+    features = settings.features_among(parts[0].names)
+    wanted = [*features, settings.target]
+    named = len(parts) > 1
+    problems = [problem for part in parts for problem in part.problems(wanted, settings, named=named)]
+    columns = {}
+    for name in wanted:
+        if all(name in part.columns for part in parts):
+            columns[name], conflict = join(name, [(part.name, part.columns[name]) for part in parts])
+            problems += [conflict] if conflict else []
+    return Rows(", ".join(map(without_credentials, uris)), features, columns, problems, parts)
 
 
 def expand(uri: str) -> list[str]:
@@ -106,7 +113,7 @@ def is_pattern(uri: str) -> bool:
         return _is_pattern(*url_to_fs(uri))
 
 
-def count(uri: str, wanted: Sequence[str]) -> int:
+def count(uri: str, settings: Settings) -> int:
     """Count the rows of one file as ``read`` does; of a Parquet file only the end is read.
 
     Raises:
@@ -120,7 +127,8 @@ def count(uri: str, wanted: Sequence[str]) -> int:
                 with system.open(path) as file:
                     if (rows := files.parquet_rows(file)) is not None:
                         return rows
-    return sum(part.rows for part in _read(uri, wanted))
+    only_counted = replace(settings, features=(), exclude=())
+    return sum(part.rows for part in _read(uri, only_counted))
 
 
 def without_credentials(uri: str) -> str:
@@ -133,26 +141,34 @@ def without_credentials(uri: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One file: the names of all its columns, and those of the wanted ones that it has."""
+    """One file: the names of all its columns, the wanted ones that it has, and the lines of a CSV file."""
 
     name: str
-    rows: int
     names: Sequence[str]
-    columns: Mapping[str, Numbers]
+    rows: int
+    columns: Mapping[str, Values]
+    lines: Lines | None = None
 
     @classmethod
-    def of(cls, name: str, names: Sequence[str], table: pa.Table) -> "_Part":
-        columns = {column: Numbers.of(table[column]) for column in table.column_names}
-        return cls(name, table.num_rows, names, columns)
+    def of(
+        cls, name: str, settings: Settings, names: Sequence[str], table: pa.Table, lines: Lines | None = None
+    ) -> "_Part":
+        types = {**settings.types, settings.target: "number"}
+        columns = {
+            column: Values.of(column, table[column], types.get(column), settings.decimal)
+            for column in table.column_names
+        }
+        return cls(name, names, table.num_rows, columns, lines)
 
-    def problems(self, wanted: Sequence[str], *, named: bool) -> Iterator[Problem]:
+    def problems(self, wanted: Sequence[str], settings: Settings, *, named: bool) -> Iterator[Problem]:
         prefix = f"{self.name}: " if named else ""
+        counts = Counter(self.names)
+        for problem in settings.name_problems(self.names):
+            yield replace(problem, what=prefix + problem.what)
         for column in wanted:
-            if self.names.count(column) > 1:
-                yield Problem(
-                    f"{prefix}column {column!r} stands {self.names.count(column)} times in the header"
-                )
-            elif column not in self.names:
+            if counts[column] > 1:
+                yield Problem(f"{prefix}column {column!r} stands {counts[column]} times in the header")
+            elif column not in counts:
                 yield Problem(f"{prefix}column {column!r} is missing; {self._instead(column)}")
 
     def _instead(self, column: str) -> str:
@@ -162,18 +178,16 @@ class _Part:
             return f"the file seems to be a web page: it begins with {self.names[0][:NAME_CHARACTERS]!r}"
         more = " …" if len(self.names) > NAMES_LISTED else ""
         listed = ", ".join(repr(name[:NAME_CHARACTERS]) for name in self.names[:NAMES_LISTED])
-        folded = {name.strip().casefold(): name for name in reversed(self.names)}
-        close = difflib.get_close_matches(column.strip().casefold(), folded, n=1, cutoff=0.75)
-        return f"there are {listed}{more}" + (f". Is {folded[close[0]]!r} meant?" if close else "")
+        return f"there are {listed}{more}{meant(column, self.names)}"
 
 
-def _read(uri: str, wanted: Sequence[str]) -> Iterator[_Part]:
+def _read(uri: str, settings: Settings) -> Iterator[_Part]:
     with _named_in_errors(uri):
         if uri.startswith(SCIKIT_LEARN):
-            yield _read_scikit_learn(uri, wanted)
+            yield _read_scikit_learn(uri, settings)
             return
         for name, path in _local_files(uri):
-            yield _Part.of(name, *files.read(name, path, wanted))
+            yield _Part.of(name, settings, *files.read(name, path, settings))
 
 
 @contextmanager
@@ -233,7 +247,7 @@ def _http_options() -> dict[str, Any]:
     return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=30, sock_read=60)}}
 
 
-def _read_scikit_learn(uri: str, wanted: Sequence[str]) -> _Part:
+def _read_scikit_learn(uri: str, settings: Settings) -> _Part:
     from sklearn import datasets
 
     loaders = {
@@ -245,8 +259,10 @@ def _read_scikit_learn(uri: str, wanted: Sequence[str]) -> _Part:
     if name not in loaders:
         raise SourceError(f"{uri} is not known; there are {', '.join(sorted(loaders))}")
     frame = loaders[name](as_frame=True).frame
-    columns = [column for column in wanted if column in frame]
-    return _Part.of(uri, list(frame), pa.table({column: frame[column].to_numpy() for column in columns}))
+    names = list(frame)
+    wanted = (*settings.features_among(names), settings.target)
+    table = pa.table({column: pa.array(frame[column]) for column in wanted if column in names})
+    return _Part.of(uri, settings, names, table)
 
 
 def _is_number(text: str) -> bool:

@@ -3,7 +3,7 @@
 import argparse
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ class Project:
         compile_to: writes the pipeline to a file, for steps that run in an image, with caching or without.
         connect: opens a client for a host and a namespace.
         commit: of the code.
+        check: raises CommandError if parameters make no sense, before anything runs.
     """
 
     name: str
@@ -37,15 +38,24 @@ class Project:
     compile_to: Callable[..., None]
     connect: Callable[[str, str | None], Any]
     commit: Callable[[], str]
+    check: Callable[[Mapping[str, Any]], None]
 
 
-def add(commands: Any, project: Project, started: argparse.ArgumentParser) -> None:
-    """Add the commands to a parser's subcommands; ``started`` has the options of those that start runs."""
+def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilog: str) -> None:
+    """Add the commands to a parser's subcommands.
+
+    Args:
+        commands: the subcommands.
+        project: whose pipeline is run.
+        started: has the options of the commands that start runs.
+        epilog: describes the parameters of the pipeline.
+    """
 
     def command(work: Callable[..., int], parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
         return add_command(commands, work, lambda options: _carry_out(work, options, project), parent)
 
     parser = command(submit, started)
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
     parser.add_argument("--reason", default="by hand", help="for the model's lineage (%(default)s)")
     parser.add_argument(
         "--at-most-every",
@@ -181,7 +191,7 @@ def duration(text: str) -> timedelta:
 def _job(client: Any, options: argparse.Namespace, project: Project, name: str) -> dict[str, Any]:
     """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
     kinds = project.kinds()
-    given = parse(options.param, kinds)
+    given = parse(options.param, kinds, options.params)
     if "registry_root" not in given:
         raise CommandError(
             "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
@@ -191,6 +201,7 @@ def _job(client: Any, options: argparse.Namespace, project: Project, name: str) 
             "--param tracking_uri=URL is needed: the address of MLflow, such as "
             "http://linear-regressor-mlflow.linear-regressor:5000"
         )
+    project.check(given)
     parameters = {"git_commit": project.commit(), "reason": options.reason, **given}
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"

@@ -7,10 +7,13 @@ import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from components.operations.cli.errors import CommandError
 from predictor.model import artifact
+from predictor.model.base import Model
+
+DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}
 
 
 def port(text: str) -> int:
@@ -48,21 +51,40 @@ def check_ports(**ports: int) -> None:
 
 
 def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
-    """The lines for curl with which to call the predictor of a model folder."""
+    """Return the lines for curl with which to call the predictor of a model folder."""
     model, _ = artifact.read(champion)
-    seen = [model.reference.features[feature.name] for feature in model.inputs]
-    low = [float(f"{column.mean:.3g}") for column in seen]
-    high = [float(f"{column.mean + column.deviation:.3g}") for column in seen]
-    tensor = {"name": "instances", "shape": [2, len(seen)], "datatype": "FP64", "data": [low, high]}
+    low, high = _example_rows(model)
+    if model.plain:
+        tensors = [{"name": "instances", "shape": [2, model.width], "datatype": "FP64", "data": [low, high]}]
+    else:
+        tensors = [
+            {"name": one.name, "shape": [2], "datatype": DATATYPES[one.type], "data": list(values)}
+            for one, values in zip(model.inputs, zip(low, high, strict=True), strict=True)
+        ]
     base = f"http://localhost:{http_port}"
     calls = [
         ("/stream", {"instance": high}),
         ("/batch", {"instances": [low, high]}),
         (f"/v1/models/{name}:predict", {"instances": [low, high]}),
-        (f"/v2/models/{name}/infer", {"inputs": [tensor]}),
+        (f"/v2/models/{name}/infer", {"inputs": tensors}),
     ]
     posts = [f"curl {base}{path} -d {shlex.quote(json.dumps(body))}" for path, body in calls]
     return [*posts, f"curl {base}/v1/models/{name}"]
+
+
+def _example_rows(model: Model) -> tuple[list[Any], list[Any]]:
+    """Return a typical row of the training data and another one, as a client sends them."""
+    low: list[Any] = []
+    high: list[Any] = []
+    for one, typical in zip(model.inputs, model.typical, strict=True):
+        if one.type == "number":
+            deviation = model.reference.features[one.name].deviation
+            low.append(float(f"{typical:.3g}"))
+            high.append(float(f"{typical + deviation:.3g}"))
+        else:
+            low.append(one.value(typical))
+            high.append(one.value(one.minimum if typical == one.maximum else one.maximum))
+    return low, high
 
 
 def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:

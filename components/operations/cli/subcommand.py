@@ -20,6 +20,8 @@ def add_command(
         parents: hold the options that it shares with others.
     """
     summary = str(work.__doc__).splitlines()[0]
-    parser: argparse.ArgumentParser = commands.add_parser(work.__name__, parents=parents, help=summary)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        work.__name__.removesuffix("_command"), parents=parents, help=summary
+    )
     parser.set_defaults(command=call)
     return parser

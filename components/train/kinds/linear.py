@@ -88,7 +88,7 @@ def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
             "no prediction for rows in which these features go together as they do in training."
         )
     return Fit(
-        {"weights": _weights(estimator, data), "intercept": float(estimator.intercept_)},
+        _parameters(estimator, data),
         type(estimator).__name__,
         metrics,
         _curve(estimator),
@@ -97,13 +97,24 @@ def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
     )
 
 
-def _weights(estimator: SimpleLinearRegression, data: TrainingData) -> list[float | list[float]]:
-    """Return the weight of each input; for a category those of its columns."""
+def _parameters(estimator: SimpleLinearRegression, data: TrainingData) -> dict[str, Any]:
+    """Return the weight of each input, for a category those of its columns, and the intercept.
+
+    To raise all effects of a category and lower the intercept changes no prediction. The mean effect over the
+    training rows is made 0, which is the effect of an unknown category.
+    """
     parts = np.split(np.asarray(estimator.coef_, dtype=np.float64), np.cumsum(widths(data.inputs))[:-1])
-    return [
-        part.tolist() if one.categories else float(part[0])
-        for one, part in zip(data.inputs, parts, strict=True)
-    ]
+    weights: list[float | list[float]] = []
+    intercept = float(estimator.intercept_)
+    for one, part in zip(data.inputs, parts, strict=True):
+        if not one.categories:
+            weights.append(float(part[0]))
+            continue
+        # The first of the shares is that of unknown categories.
+        mean = float(part @ np.array(data.distributions[one.name].proportions[1:]))
+        weights.append((part - mean).tolist())
+        intercept += mean
+    return {"weights": weights, "intercept": intercept}
 
 
 def _curve(estimator: SimpleLinearRegression) -> Curve:

@@ -10,7 +10,7 @@ metadata:
   labels:
     {{- include "linear-regressor.objectLabels" (list .root "predictor") | nindent 4 }}
     {{- if $standard }}
-    # The routes are ours: KServe's own would show /metrics and the repository to the world.
+    # The routes are written here: KServe's own would expose /metrics and the repository.
     networking.kserve.io/visibility: cluster-local
     {{- end }}
   annotations:
@@ -56,7 +56,7 @@ spec:
     {{- else }}
     maxReplicas: {{ .max }}
     {{- end }}
-    # For the storage initialiser too, which brings no seccomp profile of its own.
+    # Also for the storage initializer, which has no seccomp profile of its own.
     securityContext:
       {{- include "linear-regressor.securityContext" (list .root "" "podSecurityContext") | nindent 6 }}
     {{- if $standard }}

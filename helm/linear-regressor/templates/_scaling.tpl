@@ -8,7 +8,7 @@ metadata:
     {{- include "linear-regressor.labels" .root | nindent 4 }}
 spec:
   maxUnavailable: 1
-  # A pod that serves nothing holds up no drain.
+  # A pod that is not ready does not block a drain.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

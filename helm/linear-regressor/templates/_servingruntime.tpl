@@ -32,7 +32,7 @@ spec:
         - --http_port=8080
         - --grpc_port=8081
       env:
-        # A map's entry, and so a promotion can change it alone; the version is part of no list.
+        # An annotation is an entry of a map, so a promotion can change it alone.
         - name: PREDICTOR_MODEL_VERSION
           valueFrom:
             fieldRef:
@@ -91,7 +91,7 @@ spec:
           sleep:
             seconds: {{ $values.drain.preStopSeconds }}
       {{- end }}
-      # The end of its log, where it wrote no message of its own: `make status` tells it.
+      # `make status` shows the end of the log if the container wrote no message of its own.
       terminationMessagePolicy: FallbackToLogsOnError
       resources:
         {{- toYaml $values.resources | nindent 8 }}

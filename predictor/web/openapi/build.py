@@ -122,5 +122,5 @@ def interval_parameters(rows: int) -> list[Json]:
 
 
 def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """Return a parameter in the path; ``more`` is its schema or its content, with examples."""
+    """Return a parameter in the path; ``more`` is its schema and examples."""
     return {"name": name, "in": "path", "required": True, "description": description, **more}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 
 from predictor.web.openapi.build import (
     ARROW,
@@ -24,7 +25,7 @@ from predictor.web.openapi.build import (
     ref,
     response,
 )
-from predictor.web.openapi.shapes import Subject
+from predictor.web.openapi.shapes import Subject, Value
 
 TAG = "Predict"
 
@@ -59,7 +60,8 @@ def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
     records = "".join(json.dumps({"instance": row}) + "\n" for row in subject.rows)
     predictions = "".join(f'{{"prediction":{value!r}}}\n' for value in subject.predictions)
     width = len(subject.names)
-    form = f"a list of {width} numbers" if width > 1 else "a number, or a list of one"
+    noun = "number" if subject.model.plain else "value"
+    form = f"a list of {width} {noun}s" if width > 1 else f"a {noun}, or a list of one"
     return {
         "/stream": {
             "post": operation(
@@ -96,7 +98,8 @@ def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                     path_parameter(
                         "instance",
                         f"A row as JSON: {form}, or an object by feature name.",
-                        content={JSON: media(ref("Instance"), row=subject.instance)},
+                        schema=STRING,
+                        examples={"row": {"value": _compact(subject.instance)}},
                     ),
                     *intervals,
                 ],
@@ -147,7 +150,8 @@ def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
                     path_parameter(
                         "instances",
                         "Rows as a JSON list.",
-                        content={JSON: media(ref("Instances"), rows=by_path)},
+                        schema=STRING,
+                        examples={"rows": {"value": _compact(by_path)}},
                     ),
                     *intervals,
                 ],
@@ -156,7 +160,12 @@ def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
     }
 
 
-def _csv(header: list[str], rows: list[list[float]], line_end: str = "\n") -> str:
+def _compact(value: object) -> str:
+    """Return JSON for a path."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _csv(header: list[str], rows: Sequence[Sequence[Value]], line_end: str = "\n") -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator=line_end).writerows([header, *rows])
     return file.getvalue()

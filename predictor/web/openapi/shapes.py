@@ -1,6 +1,8 @@
 """The described model: schemas of its rows and predictions, and examples that it computes itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -9,6 +11,10 @@ from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
 from predictor.web.openapi.build import NUMBER, Json, array, path_parameter, record, ref
 
+Value = float | bool | str | None
+"""A value of an input, as clients send it."""
+
+_LISTED = 10
 _NO_DATA = Distribution(mean=0.0, deviation=1.0, edges=(), proportions=(1.0,))
 PLACEHOLDER = LinearModel(
     weights=(1.0,),
@@ -28,7 +34,7 @@ class Subject:
         model: the model.
         name: its name in the paths.
         version: its version, if it has one.
-        rows: example rows, of few digits.
+        rows: example rows as clients send them, of few digits.
         predictions: the predictions for them.
         contributions: the contribution of each feature to each of these; None if the model does not explain.
     """
@@ -36,21 +42,18 @@ class Subject:
     model: Model
     name: str
     version: str | None
-    rows: list[list[float]]
+    rows: list[list[Value]]
     predictions: list[float]
     contributions: list[list[float]] | None
 
     @classmethod
     def of(cls, model: Model, name: str, version: str | None) -> "Subject":
         """Choose rows in the middle, below and above the middle of every feature's range."""
+        X = np.array([[_example(one, share) for one in model.inputs] for share in (0.5, 0.25, 0.75)])
         rows = [
-            [
-                _short(feature.minimum + share * (feature.maximum - feature.minimum))
-                for feature in model.inputs
-            ]
-            for share in (0.5, 0.25, 0.75)
+            [one.value(number) for one, number in zip(model.inputs, numbers, strict=True)]
+            for numbers in X.tolist()
         ]
-        X = np.array(rows)
         contributions = model.contributions(X).tolist() if model.explains else None
         return cls(model, name, version, rows, model.rows(X).tolist(), contributions)
 
@@ -60,13 +63,13 @@ class Subject:
         return list(self.model.names)
 
     @property
-    def instance(self) -> float | list[float]:
-        """The first row; a plain number for a single feature."""
+    def instance(self) -> Value | list[Value]:
+        """The first row; a plain value for a single feature."""
         return self.rows[0][0] if len(self.names) == 1 else self.rows[0]
 
     @property
-    def values(self) -> list[float]:
-        """All numbers of the rows, in row-major order."""
+    def values(self) -> list[Value]:
+        """All values of the rows, in row-major order."""
         return [value for row in self.rows for value in row]
 
     @property
@@ -78,29 +81,63 @@ class Subject:
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of a row in its forms, of several, and of a prediction."""
     features, target = subject.model.inputs, subject.model.target
-    numbers = {
-        feature.name: {**NUMBER, "title": feature.name, "description": _describe(feature)}
-        for feature in features
+    values = {
+        one.name: {**value(one), "title": one.name, "description": _describe_input(one)} for one in features
     }
-    forms = [ref("Row"), ref("NamedRow"), *([NUMBER] if len(features) == 1 else [])]
+    forms = [ref("Row"), ref("NamedRow"), *([value(features[0])] if len(features) == 1 else [])]
     return {
         "Row": array(
-            NUMBER,
+            values_of(features),
             length=len(features),
             title="Row",
-            description=f"The features in this order: {'; '.join(map(_describe, features))}.",
-            prefixItems=list(numbers.values()),
+            description=f"The features in this order: {'; '.join(map(_describe_input, features))}.",
+            prefixItems=list(values.values()),
         ),
         "NamedRow": record(
-            numbers,
+            values,
             title="NamedRow",
-            description="The features by name, in any order.",
-            additionalProperties=False,
+            description="The features by name, in any order. Other members are ignored.",
         ),
-        "Instance": {"anyOf": forms},
+        "Instance": {"oneOf": forms},
         "Instances": array(ref("Instance"), minItems=1),
         "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
     }
+
+
+def value(one: Input) -> Json:
+    """Return the schema of an input's values; null is among them where it can be missing."""
+    if one.plain:
+        return NUMBER
+    kind = {"number": "number", "boolean": "boolean", "category": "string"}[one.type]
+    null = [] if one.missing is None else [None]
+    known = {"enum": [*one.categories, *null]} if one.categories and not one.accepts_unknown else {}
+    return {"type": [kind, "null"] if null else kind, **known}
+
+
+def values_of(features: Sequence[Input]) -> Json:
+    """Return the schema of the values of any of several inputs."""
+    if all(one.plain for one in features):
+        return NUMBER
+    kinds = (value(one)["type"] for one in features)
+    every = chain.from_iterable([kind] if isinstance(kind, str) else kind for kind in kinds)
+    return {"type": list(dict.fromkeys(every))}
+
+
+def _describe_input(one: Input) -> str:
+    if one.type == "number":
+        description = _describe(one)
+    elif one.type == "boolean":
+        description = f"{one.name}, true or false"
+    else:
+        known = ", ".join(one.categories[:_LISTED]) + ", …" * (len(one.categories) > _LISTED)
+        description = f"{one.name}, {'such as' if one.accepts_unknown else 'one of'} {known}"
+    return description if one.missing is None else f"{description}; null if unknown"
+
+
+def _example(one: Input, share: float) -> float:
+    """Return the number of a value at a share of the input's range."""
+    number = one.minimum + share * (one.maximum - one.minimum)
+    return _short(number) if one.type == "number" else float(round(number))
 
 
 def _describe(column: Column) -> str:

@@ -34,7 +34,7 @@ def schemas() -> dict[str, Json]:
         "digest": {**NULLABLE_STRING, "description": "SHA-256 of the model folder."},
         "ready": {"type": "boolean"},
         "features": array(ref("Column")),
-        "target": {"anyOf": [ref("Column"), {"type": "null"}]},
+        "target": {"oneOf": [ref("Column"), {"type": "null"}]},
         "links": {"type": "object", "additionalProperties": STRING},
     }
     return {"Column": column, "Index": record(index)}

@@ -13,7 +13,7 @@ from predictor.web.openapi.build import (
     ref,
     response,
 )
-from predictor.web.openapi.shapes import Subject
+from predictor.web.openapi.shapes import Subject, value
 
 TAG = "KServe V1"
 
@@ -21,9 +21,8 @@ TAG = "KServe V1"
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of this protocol; those of explanations only for a model that explains."""
     columns = record(
-        {name: array(NUMBER, minItems=1) for name in subject.names},
-        description="A list of numbers for each feature, all of the same length.",
-        additionalProperties=False,
+        {one.name: array(value(one), minItems=1) for one in subject.model.inputs},
+        description="A list of values for each feature, all of the same length. Other members are ignored.",
     )
     return {
         "V1Request": {
@@ -31,7 +30,7 @@ def schemas(subject: Subject) -> dict[str, Json]:
             "description": "Other members are ignored.",
         },
         "V1Instances": record({"instances": ref("Instances")}),
-        "V1Inputs": record({"inputs": {"anyOf": [ref("Instances"), ref("V1Columns")]}}),
+        "V1Inputs": record({"inputs": {"oneOf": [ref("Instances"), ref("V1Columns")]}}),
         "V1Columns": columns,
         **(_explanation_schemas(subject) if subject.contributions else {}),
     }
@@ -50,7 +49,7 @@ def paths(subject: Subject) -> dict[str, Json]:
                 "Predict rows",
                 response("A prediction for each row, in order.", {JSON: predictions}),
                 *(404, *BODY_ERRORS),
-                description="A row is a list of numbers, or an object by feature name.",
+                description="A row is a list of values, or an object by feature name.",
                 scope="predict",
                 requestBody=request,
             ),

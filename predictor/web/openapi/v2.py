@@ -7,7 +7,6 @@ from predictor.web.openapi.build import (
     BYTES,
     INTEGER,
     JSON,
-    NUMBER,
     STRING,
     Json,
     array,
@@ -19,7 +18,7 @@ from predictor.web.openapi.build import (
     ref,
     response,
 )
-from predictor.web.openapi.shapes import Subject
+from predictor.web.openapi.shapes import Subject, values_of
 
 TAG = "Open Inference Protocol"
 _SHAPE = array(INTEGER)
@@ -35,21 +34,31 @@ _LENGTH: Json = {
 
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of this protocol."""
-    width = len(subject.names)
+    width, inputs = len(subject.names), subject.model.inputs
     sizes = array({**INTEGER, "minimum": 0}, minItems=1, maxItems=2)
-    data = array(NUMBER) if width == 1 else {"anyOf": [array(NUMBER), array(ref("Row"))]}
+    element = values_of(inputs)
+    data = (
+        array(element, minItems=1)
+        if width == 1
+        else {"oneOf": [array(element, minItems=1), array(ref("Row"), minItems=1)]}
+    )
+    each = "a tensor of shape [n] or [n, 1] for each feature, with its name"
+    whole = (
+        f"Either a single tensor of shape [n, {width}] with any name, such as `{tensors.INPUT}`, or {each}."
+    )
+    if any(one.type == "category" for one in inputs):
+        whole = f"{each.capitalize()}. Categories are of the type {tensors.BYTES}, or whole numbers."
     return {
         "InputTensor": record(
             {
                 "name": STRING,
                 "shape": sizes,
-                "datatype": {"enum": list(tensors.TYPES)},
+                "datatype": {"enum": [*tensors.TYPES, *([] if inputs.plain else [tensors.BYTES])]},
                 "parameters": _PARAMETERS,
                 "data": data,
             },
             optional=["parameters", "data"],
-            description=f"Either a single tensor of shape [n, {width}] with any name, such as"
-            f" `{tensors.INPUT}`, or a tensor of shape [n] or [n, 1] for each feature, with its name.",
+            description=whole,
         ),
         "RequestedOutput": record({"name": STRING, "parameters": _PARAMETERS}, optional=["parameters"]),
         "InferRequest": record(
@@ -107,12 +116,16 @@ def version_parameter(subject: Subject) -> Json:
 
 
 def _infer(subject: Subject, operation_id: str, summary: str) -> Json:
-    rows, width = len(subject.rows), len(subject.names)
-    tensor = {"name": tensors.INPUT, "shape": [rows, width], "datatype": "FP64", "data": subject.values}
+    rows, described = len(subject.rows), tensors.metadata(subject.model.inputs)
+    each = [subject.values] if subject.model.plain else list(zip(*subject.rows, strict=True))
+    sent = [
+        {**one, "shape": [rows, *one["shape"][1:]], "data": list(data)}
+        for one, data in zip(described, each, strict=True)
+    ]
     output = {"name": tensors.OUTPUT, "shape": [rows], "datatype": "FP64", "data": subject.predictions}
     version = {"model_version": subject.version} if subject.version else {}
     answer = {"model_name": subject.name, **version, "outputs": [output]}
-    request = {JSON: media(ref("InferRequest"), tensor={"inputs": [tensor]}), BINARY: media(BYTES)}
+    request = {JSON: media(ref("InferRequest"), tensor={"inputs": sent}), BINARY: media(BYTES)}
     return operation(
         operation_id,
         TAG,

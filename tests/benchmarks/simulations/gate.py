@@ -49,7 +49,7 @@ def promotions(
 
 
 def any_of_many(random: np.random.Generator, rows: int, variants: int = 50) -> bool:
-    """Whether one of many variants replaces the champion, although each is truly a little worse than it.
+    """Whether one of many variants replaces the champion, although each is truly 1 % worse.
 
     Each is judged on the same rows as all before, as in the search for a better model.
     """
@@ -57,7 +57,7 @@ def any_of_many(random: np.random.Generator, rows: int, variants: int = 50) -> b
     for look in range(variants):
         own = random.normal(size=rows)
         candidate = CORRELATION * champion + np.sqrt(1 - CORRELATION**2) * own
-        if _promoted(random, champion, np.sqrt(1.001) * candidate, look):
+        if _promoted(random, champion, np.sqrt(1.01) * candidate, look):
             return True
     return False
 

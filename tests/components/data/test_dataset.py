@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from components.data import dataset as datasets
 from components.data.dataset import Dataset, DatasetError
 from predictor.model.base import Distribution
-from predictor.model.inputs import Column
+from predictor.model.inputs import UNKNOWN, Column, Input
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -21,11 +21,13 @@ def columns(rows: int, start: int = 0) -> Columns:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Dataset]:
-    def make(name: str = "dataset", train: Columns | None = None, **settings: object) -> Dataset:
+    def make(
+        name: str = "dataset", train: Columns | None = None, test: Columns | None = None, **settings: object
+    ) -> Dataset:
         return datasets.write(
             tmp_path / name,
             train or columns(30),
-            columns(5, start=30),
+            test or columns(5, start=30),
             source="memory://rows.csv",
             settings={"seed": 0} | settings,
             units={"bmi": "kg/m²"},
@@ -37,7 +39,7 @@ def make(tmp_path: Path) -> Callable[..., Dataset]:
 def test_reads_back_what_was_written(make: Callable[..., Dataset]) -> None:
     written = make()
     assert datasets.read(written.folder) == written
-    assert written.features == (Column("age", 0.0, 29.0), Column("bmi", 0.0, 2.9, "kg/m²"))
+    assert written.inputs == (Input("age", 0.0, 29.0), Input("bmi", 0.0, 2.9, "kg/m²"))
     assert written.target == Column("target", 0.0, 87.0)
     assert (written.train_rows, written.kept_rows, written.test_rows) == (30, 30, 5)
     assert written.distributions["bmi"] == Distribution.of(columns(30)["bmi"])
@@ -54,20 +56,73 @@ def test_returns_rows_as_a_matrix_in_the_order_of_the_features(make: Callable[..
     assert X.dtype == y.dtype == np.float64
 
 
-def test_selects_features_in_the_order_asked_for(make: Callable[..., Dataset]) -> None:
+def test_selects_inputs_in_the_order_asked_for(make: Callable[..., Dataset]) -> None:
     dataset = make()
-    X, _ = dataset.test(["bmi", "age"])
+    age, bmi = dataset.inputs
+    X, _ = dataset.test([bmi, age])
     np.testing.assert_array_equal(X[:, 1], columns(5, start=30)["age"])
-    assert dataset.test(["bmi"])[0].shape == (5, 1)
-    with pytest.raises(DatasetError, match=r"test\.parquet has no feature 'height', only age, bmi"):
-        dataset.test(["height"])
+    assert dataset.test([bmi])[0].shape == (5, 1)
+    with pytest.raises(DatasetError, match=r"test\.parquet .*: it needs height; the data set has age, bmi"):
+        dataset.test([Input("height", 0.0, 1.0)])
 
 
 def test_distinguishes_names_with_dots_and_blanks(make: Callable[..., Dataset]) -> None:
     values = columns(30)["age"]
-    train = {"a": values, "a.b": values + 1, "a b": values + 2, "target": values}
-    X, _ = make(train=train).train()
+    rows = {"a": values, "a.b": values + 1, "a b": values + 2, "target": values}
+    X, _ = make(train=rows, test=rows).train()
     np.testing.assert_array_equal(X[0], [0, 1, 2])
+
+
+class TestTypes:
+    """A column of each type that lacks a value; a held-out row has a category of its own."""
+
+    @pytest.fixture
+    def typed(self, tmp_path: Path) -> Dataset:
+        train = {
+            "city": np.array([2.0, 0, 2, np.nan]),
+            "sunny": np.array([1.0, np.nan, 0, 1]),
+            "age": np.array([np.nan, 1.0, 2, 6]),
+            "target": np.arange(4.0),
+        }
+        test = {"city": np.array([1.0]), "sunny": np.array([1.0]), "age": np.array([5.0])}
+        return datasets.write(
+            tmp_path / "typed",
+            train,
+            {**test, "target": np.array([7.0])},
+            source="here",
+            settings={"missing": "mean", "unknown_categories": "ignore"},
+            types={"city": "category", "sunny": "boolean"},
+            categories={"city": ("Bergen", "Moss", "Oslo", "Vik")},
+        )
+
+    def test_become_the_inputs_of_a_model(self, typed: Dataset) -> None:
+        assert datasets.read(typed.folder) == typed
+        assert typed.inputs == (
+            Input("city", 0.0, 1.0, None, "category", ("Bergen", "Oslo"), 1.0, accepts_unknown=True),
+            Input("sunny", 0.0, 1.0, None, "boolean", (), 1.0),
+            Input("age", 1.0, 6.0, None, "number", (), 3.0),
+        )
+
+    def test_missing_values_are_filled_in(self, typed: Dataset) -> None:
+        X, _ = typed.train()
+        np.testing.assert_array_equal(X, [[1, 1, 3], [0, 1, 1], [1, 0, 2], [1, 1, 6]])
+        assert typed.test()[0][0, 0] == UNKNOWN
+        assert typed.distributions["city"].proportions == (0, 0.25, 0.75)
+
+    def test_rows_can_be_read_for_a_model_with_other_categories(self, typed: Dataset) -> None:
+        theirs = Input("city", 0.0, 2.0, None, "category", ("Moss", "Oslo", "Bergen"), 0.0)
+        assert typed.train([theirs])[0].ravel().tolist() == [1, 2, 1, 0]
+        assert typed.test([theirs])[0].ravel().tolist() == [0]
+
+    def test_a_model_with_another_type_does_not_match(self, typed: Dataset) -> None:
+        number = Input("city", 0.0, 1.0)
+        assert typed.mismatch([number]) == "its input 'city' is a number, in the data set it is a category"
+        assert typed.mismatch([Input("sunny", 0.0, 1.0)]) is None
+
+    def test_moments_are_of_one_hot_columns(self, typed: Dataset) -> None:
+        moments = typed.moments
+        assert moments is not None
+        np.testing.assert_allclose(moments.mean, [0.25, 0.75, 0.75, 3, 1.5])
 
 
 def test_same_data_gives_the_same_bytes(make: Callable[..., Dataset]) -> None:
@@ -81,8 +136,11 @@ def test_fingerprint_covers_numbers_order_and_settings(make: Callable[..., Datas
     assert make("same").fingerprint == one
     changed = columns(30)
     changed["age"][7] = np.nextafter(7.0, 8.0)
-    swapped = dict(zip(["bmi", "age", "target"], columns(30).values(), strict=True))
-    others = [make("a", train=changed), make("b", seed=1), make("c", train=swapped)]
+    swapped = [
+        dict(zip(["bmi", "age", "target"], rows.values(), strict=True))
+        for rows in (columns(30), columns(5, 30))
+    ]
+    others = [make("a", train=changed), make("b", seed=1), make("c", *swapped)]
     assert len({one, *(other.fingerprint for other in others)}) == 4
 
 
@@ -123,9 +181,9 @@ def test_refuses_a_changed_description(make: Callable[..., Dataset]) -> None:
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ('{"format_version": NaN}', "is not JSON: JSON knows no NaN"),
-        ("[]", "is not of format version 2"),
-        ('{"format_version": 3}', "is not of format version 2"),
-        ('{"format_version": 2}', "was changed"),
+        ("[]", "is not of format version 3"),
+        ('{"format_version": 4}', "is not of format version 3"),
+        ('{"format_version": 3}', "was changed"),
     ],
 )
 def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: str, reason: str) -> None:
@@ -137,7 +195,7 @@ def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: 
 
 def test_refuses_an_incomplete_description(make: Callable[..., Dataset]) -> None:
     path = make().folder / datasets.DATASET_FILE
-    document = {"format_version": 2}
+    document = {"format_version": 3}
     document["sha256"] = datasets._digest(datasets._dump(document))  # type: ignore[assignment]
     path.write_text(json.dumps(document))
     with pytest.raises(DatasetError, match=r"dataset\.json: missing or malformed value 'files'"):

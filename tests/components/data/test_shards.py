@@ -3,6 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,8 +16,9 @@ from components.data.settings import Settings
 from components.data.shards import merge
 from components.ingest.ingestion import ingest
 from components.plan.plan import plan
+from components.train.kind import TrainingError
 from components.train.search import Search
-from components.train.training import TrainingError, TrainingResult, train
+from components.train.training import TrainingResult, train
 from tests.support.models import weights_of
 
 Columns = dict[str, NDArray[np.float64]]
@@ -91,7 +93,7 @@ def test_shards_split_sample_and_describe_rows_like_one_file(experiment: Experim
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
     assert many.distributions == one.distributions
-    assert (many.features, many.target) == (one.features, one.target)
+    assert (many.inputs, many.target) == (one.inputs, one.target)
     assert datasets.read(many.folder) == many
 
 
@@ -124,6 +126,77 @@ def test_retraining_on_more_files_reads_only_the_new_ones(experiment: Experiment
     assert (new.train_rows, new.test_rows) == (one.train_rows, one.test_rows)
     X, _ = one.train()
     assert_equal_weights(experiment.train(one), grown, float(np.linalg.cond(np.corrcoef(X.T))))
+
+
+def test_a_new_file_may_bring_new_categories_and_gaps(tmp_path: Path) -> None:
+    """The old file is planned and read as before; what is filled in are the means of all rows."""
+    settings = Settings(["*"], "y", test_share=0.2, missing="mean")
+    old = pd.DataFrame({"city": ["Oslo", "Moss"] * 20, "age": np.arange(40.0), "sunny": [1, 0] * 20})
+    new = pd.DataFrame(
+        {"city": [None, *["Vik"] * 29], "age": [*range(90, 119), None], "sunny": [True, False, None] * 10}
+    )
+    old["y"], new["y"] = np.arange(40.0), np.arange(30.0)
+    both = pd.concat([old.assign(sunny=old["sunny"] == 1), new])
+    for name, frame in {"a.csv": old, "b.parquet": new, "both.csv": both}.items():
+        path = tmp_path / name
+        frame.to_csv(path, index=False) if name.endswith("csv") else frame.to_parquet(path, index=False)
+    (before,) = plan(f"{tmp_path}/a*", settings)
+    first, second = plan(f"{tmp_path}/[ab].*", settings)
+    assert first == before
+    shards = [ingest(shard, tmp_path / str(n), settings) for n, shard in enumerate((before, second))]
+    many = merge(shards, tmp_path / "many")
+    one = merge([ingest(f"{tmp_path}/both.csv", tmp_path / "one", settings)], tmp_path / "whole")
+    assert [(column.name, column.type) for column in many.columns] == [
+        ("city", "category"), ("age", "number"), ("sunny", "boolean"),
+    ]  # fmt: skip
+    assert many.gaps == one.gaps
+    assert [column.categories for column in many.columns] == [column.categories for column in one.columns]
+    assert [column.counts for column in many.columns] == [column.counts for column in one.columns]
+    for found, expected in zip(many.inputs, one.inputs, strict=True):
+        assert found.missing == pytest.approx(expected.missing, rel=1e-15)
+    np.testing.assert_allclose(many.train()[0], one.train()[0], rtol=1e-15)
+    assert many.moments
+    assert one.moments
+    np.testing.assert_allclose(many.moments.mean, one.moments.mean, rtol=1e-14)
+    np.testing.assert_allclose(many.moments.comoment, one.moments.comoment, rtol=1e-12, atol=1e-12)
+
+
+class TestConflicts:
+    @pytest.fixture
+    def merged(self, tmp_path: Path) -> Callable[..., str]:
+        """Merge shards of files of some columns and a target; return why that is refused."""
+
+        def merged(*files: dict[str, list[object]], **parameters: object) -> str:
+            settings = Settings(["*"], "y", test_rows=2, **parameters)  # type: ignore[arg-type]
+            for number, columns in enumerate(files):
+                rows = len(next(iter(columns.values())))
+                target = {"y": [row + 10.0 * number for row in range(rows)]}
+                pd.DataFrame(columns | target).to_csv(tmp_path / f"{number}.csv", index=False)
+            planned = plan(f"{tmp_path}/*.csv", settings)
+            shards = [ingest(shard, tmp_path / f"s{n}", settings) for n, shard in enumerate(planned)]
+            with pytest.raises(InvalidDataError) as caught:
+                merge(shards, tmp_path / "whole")
+            return str(caught.value).replace(f"{tmp_path}/", "")
+
+        return merged
+
+    def test_of_types_name_the_files(self, merged: Callable[..., str]) -> None:
+        said = merged({"x": [1, 2, 3]}, {"x": ["a", "b", "a"]})
+        assert "- column 'x' is a number in 0.csv and a category in 1.csv; say what it is, such as" in said
+
+    def test_of_columns_name_the_files(self, merged: Callable[..., str]) -> None:
+        said = merged({"x": [1, 2, 3]}, {"x": [1, 2, 3], "z": [1, 2, 3]})
+        assert "- column 'z' is in 1.csv and not in 0.csv; leave it out with exclude=[\"z\"]" in said
+
+    def test_many_categories_of_all_files_look_like_an_identifier(self, merged: Callable[..., str]) -> None:
+        files = [{"x": [f"{name}{row}" for row in range(9)] * 2} for name in "abc"]
+        said = merged(*files, max_categories=20)
+        assert "feature 'x' has 27 different texts in 52 rows: it looks like an identifier" in said
+        assert 'leave it out with exclude=["x"], or add max_categories=27' in said
+
+    def test_categories_of_held_out_rows_alone_are_refused(self, merged: Callable[..., str]) -> None:
+        said = merged({"x": ["a", "b"] * 10}, {"x": ["a", "b", "new"]})
+        assert "feature 'x' has categories that only held-out rows have: 'new'; add unknown_cat" in said
 
 
 def test_a_single_shard_equals_the_whole(experiment: Experiment) -> None:
@@ -167,10 +240,10 @@ def test_a_shard_may_have_no_training_rows_or_a_constant_column(tmp_path: Path) 
     rows = {"month": month, "target": month * np.arange(60.0)}
     dataset = Experiment(tmp_path, rows).dataset((20, 40))
     assert (dataset.train_rows, dataset.test_rows) == (40, 20)
-    assert (dataset.features[0].minimum, dataset.features[0].maximum) == (1.0, 2.0)
+    assert (dataset.inputs[0].minimum, dataset.inputs[0].maximum) == (1.0, 2.0)
     last = datasets.read(tmp_path / "in-3" / "shard-2")
     assert (last.train_rows, last.moments, last.distributions) == (0, None, {})
-    assert last.features[0].minimum == np.inf
+    assert last.inputs[0].minimum == np.inf
 
 
 def test_reports_problems_of_the_merged_data_set(tmp_path: Path) -> None:
@@ -178,7 +251,7 @@ def test_reports_problems_of_the_merged_data_set(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError) as caught:
         Experiment(tmp_path, same).dataset((30,))
     assert [str(problem) for problem in caught.value.problems] == [
-        "feature 'same' is constant over the training rows",
+        "feature 'same' is constant over the training rows; leave 'same' out of the features",
         "target 'target' is constant over the held-out rows: no score can be told from another",
     ]
     few = {"x": np.arange(25.0), "target": np.arange(25.0)}

@@ -44,6 +44,12 @@ def test_passes_every_parameter_to_the_step(dataset: dsl.Dataset, report: dsl.HT
         "kept_rows": 400,
         "ranges": {"bmi": [-1.0, None]},
         "units": {"target": "points"},
+        "exclude": [],
+        "types": {"s5": "number"},
+        "missing": "mean",
+        "max_categories": 7,
+        "unknown_categories": "ignore",
+        "decimal": ",",
     }
     ingest.python_func(dataset=dataset, report=report, shard=DIABETES, **parameters)
     assert datasets.read(dataset.path).settings == parameters

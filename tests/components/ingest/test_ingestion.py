@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,9 @@ from components.data.settings import Settings, too_few
 from components.ingest.ingestion import ingest
 
 FEW_HELD_OUT = Settings(test_rows=5)
+CATEGORY = 'if its values are categories, add types={"bmi": "category"}'
+NO_TARGET = "add missing=mean or missing=drop, which both leave such rows out"
+MISSING = "add missing=mean to fill it in, or missing=drop to leave such rows out"
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_defaults_hold_out_the_last_twenty_rows_of_the_diabetes_data(tmp_path: P
     X, y = dataset.test()
     np.testing.assert_array_equal(X[:, 0], data.data[-20:, 2])
     np.testing.assert_array_equal(y, data.target[-20:])
-    assert dataset.features[0].unit is None
+    assert dataset.inputs[0].unit is None
     assert datasets.read(tmp_path / "dataset") == dataset
 
 
@@ -69,7 +72,7 @@ def test_random_split_keeps_every_row_in_order(tmp_path: Path, write_csv: Callab
 def test_units_stay_with_their_columns(tmp_path: Path, write_csv: Callable[..., str]) -> None:
     settings = Settings(test_rows=5, units={"bmi": "kg/m²", "target": "mg"})
     dataset = ingest(write_csv(), tmp_path / "dataset", settings)
-    assert (dataset.features[0].unit, dataset.target.unit) == ("kg/m²", "mg")
+    assert (dataset.inputs[0].unit, dataset.target.unit) == ("kg/m²", "mg")
 
 
 def test_report_describes_accepted_data(tmp_path: Path) -> None:
@@ -86,13 +89,13 @@ def test_reports_all_problems_together_with_their_rows(
 ) -> None:
     path = write_csv("x,1", ",2", "3,", "inf,4", "5,1e200", "1e9,6")
     assert problems_of(path, Settings(test_rows=5, ranges={"bmi": [0, 1000], "target": [None, 90]})) == [
-        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
-        "feature 'bmi' is missing in 1 row (row 32: nan)",
-        "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (row 34: inf)",
-        "feature 'bmi' is outside the range 0 to 1000 in 2 rows (row 34: inf, row 36: 1e+09)",
-        "target 'target' is missing in 1 row (row 33: nan)",
-        "target 'target' is infinite or beyond ±1e+150 in 1 row (row 35: 1e+200)",
-        "target 'target' is outside the range -inf to 90 in 1 row (row 35: 1e+200)",
+        f"feature 'bmi' is not a number in 1 row (line 32: 'x'); {CATEGORY}",
+        f"feature 'bmi' is missing in 1 row (line 33); {MISSING}",
+        "feature 'bmi' is infinite or beyond ±1e+150 in 1 row (line 35: inf)",
+        "feature 'bmi' is outside the range 0 to 1000 in 2 rows (line 35: inf, line 37: 1e+09)",
+        f"target 'target' is missing in 1 row (line 34); {NO_TARGET}",
+        "target 'target' is infinite or beyond ±1e+150 in 1 row (line 36: 1e+200)",
+        "target 'target' is outside the range -inf to 90 in 1 row (line 36: 1e+200)",
     ]
 
 
@@ -105,7 +108,7 @@ def test_refuses_large_negative_values(
     write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
 ) -> None:
     assert problems_of(write_csv("-1e200,1", "-inf,2")) == [
-        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (row 31: -1e+200, row 32: -inf)"
+        "feature 'bmi' is infinite or beyond ±1e+150 in 2 rows (line 32: -1e+200, line 33: -inf)"
     ]
 
 
@@ -115,7 +118,7 @@ def test_reports_a_missing_column_and_bad_rows_together(
     problems = problems_of(write_csv("x,1"), Settings(features=["bmi", "age"], test_rows=5))
     assert problems == [
         "column 'age' is missing; there are 'bmi', 'target'",
-        "feature 'bmi' is not a number in 1 row (row 31: 'x')",
+        f"feature 'bmi' is not a number in 1 row (line 32: 'x'); {CATEGORY}",
     ]
 
 
@@ -129,8 +132,8 @@ def test_reports_decimal_commas(tmp_path: Path, problems_of: Callable[..., list[
     path = tmp_path / "rows.csv"
     path.write_text("bmi;target\n" + "".join(f"{row},5;{row % 7}\n" for row in range(30)))
     (problem,) = problems_of(str(path))
-    assert problem.startswith("feature 'bmi' is not a number in 30 rows (row 1: '0,5', row 2: '1,5'")
-    assert problem.endswith("and 20 more)")
+    assert problem.startswith("feature 'bmi' is not a number in 30 rows (line 2: '0,5', line 3: '1,5'")
+    assert problem.endswith("and 20 more); if its numbers have decimal commas, add decimal=,")
 
 
 def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callable[..., list[str]]) -> None:
@@ -159,7 +162,7 @@ def test_refuses_columns_that_are_constant_within_a_split(
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "0.1,7\n" * 20 + "1,2\n2,2\n3,2\n4,2\n5,2\n")
     assert problems_of(str(path)) == [
-        "feature 'bmi' is constant over the training rows",
+        "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features",
         "target 'target' is constant over the training rows",
         "target 'target' is constant over the held-out rows: no score can be told from another",
     ]
@@ -176,7 +179,9 @@ def test_treats_a_deviation_that_underflows_as_constant(
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("bmi,target\n" + "".join(f"{row}e-200,{row}\n" for row in range(30)))
-    assert problems_of(str(path)) == ["feature 'bmi' is constant over the training rows"]
+    assert problems_of(str(path)) == [
+        "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features"
+    ]
 
 
 def test_checks_settings_before_reading_the_source(problems_of: Callable[..., list[str]]) -> None:
@@ -226,11 +231,84 @@ class TestDuplicates:
         (problem,) = problems_of(repeating, Settings(test_rows=5, duplicates="fail"))
         message, rows = problem.split(" in ")
         assert message == "features and target repeat those of an earlier row"
-        assert rows == "3 rows (row 31: 0.5, 0, row 33: 1.5, 4, row 34: 0.5, 0)"
+        assert rows == "3 rows (line 32: 0.5, 0, line 34: 1.5, 4, line 35: 0.5, 0)"
 
     def test_that_are_dropped_do_not_shift_later_row_numbers(
         self, write_csv: Callable[..., str], problems_of: Callable[..., list[str]]
     ) -> None:
         path = write_csv("0.5,0", "x,1")
         (problem,) = problems_of(path, Settings(test_rows=5, duplicates="drop"))
-        assert problem == "feature 'bmi' is not a number in 1 row (row 32: 'x')"
+        assert problem.startswith("feature 'bmi' is not a number in 1 row (line 33: 'x')")
+
+
+class TestTypedColumns:
+    HEADER = "name,city,sunny,joined,age,target"
+
+    @pytest.fixture
+    def people(self, tmp_path: Path) -> Callable[..., str]:
+        """Write a table of fifty people, some lines of it replaced, by number."""
+
+        def people(replaced: Mapping[int, str] = {}) -> str:
+            lines = [self.HEADER]
+            for row in range(50):
+                city, sunny = ("Oslo", "Bergen", "Moss")[row % 3], ("true", "false")[row % 2]
+                lines.append(f"person {row},{city},{sunny},2020-01-{row % 28 + 1:02},{row},{row + row % 7}")
+            for number, line in replaced.items():
+                lines[number] = line
+            path = tmp_path / "people.csv"
+            path.write_text("\n".join(lines))
+            return str(path)
+
+        return people
+
+    def test_identifiers_and_dates_are_refused_with_what_can_be_done(
+        self, people: Callable[..., str], problems_of: Callable[..., list[str]]
+    ) -> None:
+        names, dates = problems_of(people(), Settings(["*"], max_categories=20))
+        assert names == (
+            "feature 'name' has 30 different texts in 30 rows: it looks like an identifier or free text; "
+            'leave it out with exclude=["name"], or add max_categories=30'
+        )
+        assert dates.startswith("feature 'joined' holds dates in 50 rows (line 2: '2020-01-01'")
+        assert dates.endswith(
+            'leave it out with exclude=["joined"], '
+            'or add types={"joined": "category"} if there are only a few'
+        )
+
+    def test_other_columns_become_the_inputs(self, people: Callable[..., str], tmp_path: Path) -> None:
+        settings = Settings(["*"], exclude=["name", "joined"])
+        dataset = ingest(people(), tmp_path / "dataset", settings, tmp_path / "report.html")
+        assert [(one.name, one.type) for one in dataset.inputs] == [
+            ("city", "category"), ("sunny", "boolean"), ("age", "number"),
+        ]  # fmt: skip
+        assert "Bergen (10), Moss (10), Oslo (10)" in (tmp_path / "report.html").read_text()
+
+    def test_missing_values_are_counted_and_filled_in(
+        self, people: Callable[..., str], tmp_path: Path
+    ) -> None:
+        path = people({1: "a,,true,,1,1", 2: "b,Oslo,,,,2", 3: "c,Oslo,true,,3,"})
+        settings = Settings(["city", "sunny", "age"], missing="mean")
+        dataset = ingest(path, tmp_path / "dataset", settings, tmp_path / "report.html")
+        said = (
+            "3 rows lack values (1 of city, 1 of sunny, 1 of age, 1 of target); 1 of them were left out and "
+        )
+        assert said + "2 were filled in." in (tmp_path / "report.html").read_text()
+        assert (dataset.train_rows, dataset.test_rows) == (29, 20)
+
+    def test_leaving_rows_out_moves_no_other_row(self, people: Callable[..., str], tmp_path: Path) -> None:
+        whole = ingest(people(), tmp_path / "whole", Settings(["age"], test_share=0.4))
+        holes = {number: f"x,Oslo,true,,,{number}" for number in (1, 2, 7, 20, 21, 40)}
+        fewer = ingest(people(holes), tmp_path / "fewer", Settings(["age"], test_share=0.4, missing="drop"))
+        assert fewer.gaps.left_out == 6
+        for read in ("train", "test"):
+            ages = [set(getattr(dataset, read)()[0].ravel()) for dataset in (whole, fewer)]
+            assert ages[1] == ages[0] - {0, 1, 6, 19, 20, 39}
+
+    def test_misspelt_columns_are_found_before_anything_is_checked(
+        self, people: Callable[..., str], problems_of: Callable[..., list[str]]
+    ) -> None:
+        settings = Settings(["*"], exclude=["nmae", "name", "joined"], types={"sity": "category"})
+        assert problems_of(people(), settings) == [
+            "exclude names 'nmae', which is not a column. Is 'name' meant?",
+            "types names 'sity', which is not a column. Is 'city' meant?",
+        ]

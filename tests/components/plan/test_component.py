@@ -4,11 +4,14 @@ from pathlib import Path
 from components.data.shard import Shard
 from components.plan.component import plan
 
+EMPTY = "/nowhere"
+"""The root of a registry without a champion."""
+
 
 def test_lists_the_shards_that_ingest_reads(tmp_path: Path) -> None:
     for name, rows in (("a", 2), ("b", 3)):
         (tmp_path / f"{name}.csv").write_text("size,price\n" + "1,2\n" * rows)
-    planned = plan.python_func(source=f"{tmp_path}/*.csv", features=["size"], target="price")
+    planned = plan.python_func(EMPTY, source=f"{tmp_path}/*.csv", features=["size"], target="price")
     shards = [Shard.from_json(text) for text in planned]
     assert len({shard.state for shard in shards} - {None}) == 2
     assert [replace(shard, state=None) for shard in shards] == [
@@ -18,21 +21,21 @@ def test_lists_the_shards_that_ingest_reads(tmp_path: Path) -> None:
 
 
 def test_lists_one_shard_by_default() -> None:
-    (text,) = plan.python_func()
+    (text,) = plan.python_func(EMPTY)
     assert replace(Shard.from_json(text), state=None) == Shard("sklearn://diabetes")
 
 
 def test_an_unchanged_source_gives_the_same_shards(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("bmi,target\n1,2\n")
     source = str(tmp_path / "rows.csv")
-    before = plan.python_func(source=source)
-    assert plan.python_func(source=source) == before
+    before = plan.python_func(EMPTY, source=source)
+    assert plan.python_func(EMPTY, source=source) == before
     (tmp_path / "rows.csv").write_text("bmi,target\n1,2\n3,4\n")
-    assert plan.python_func(source=source) != before
+    assert plan.python_func(EMPTY, source=source) != before
 
 
 def test_dropping_duplicates_makes_one_shard_of_all_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("bmi,target\n1,2\n")
-    (text,) = plan.python_func(source=f"{tmp_path}/*.csv", duplicates="drop")
+    (text,) = plan.python_func(EMPTY, source=f"{tmp_path}/*.csv", duplicates="drop")
     assert Shard.from_json(text).source == [f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"]

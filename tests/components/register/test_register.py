@@ -3,8 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kfp.dsl import Artifact, Markdown, Model
+from kfp.dsl import HTML, Artifact, Markdown, Metrics, Model
 from kfp.dsl import Dataset as DatasetArtifact
+from mlflow import MlflowClient
 
 from components.data import report as reports
 from components.data.compare import Entry, compare
@@ -158,6 +159,16 @@ def test_describes_the_decision_in_markdown(steps: Steps, make_model: MakeModel)
     assert describe(replace(done, champion=None, champion_uri=None)).endswith("Champion: none\n")
 
 
+def tracked_artifacts(folder: Path) -> dict[str, Artifact]:
+    """What the component writes to MLflow's run: metrics and pages."""
+    (folder / "train").write_text("<!DOCTYPE html>trained")
+    return {
+        "training": Metrics(name="t", uri=str(folder / "metrics"), metadata={"final_loss": 2.5}),
+        "train_page": HTML(name="p", uri=str(folder / "train")),
+        "evaluation_page": HTML(name="e", uri=str(folder / "nowhere")),
+    }
+
+
 def test_the_component_returns_version_decision_and_champion(
     steps: Steps, make_model: MakeModel, root: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +177,7 @@ def test_the_component_returns_version_decision_and_champion(
         dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder), metadata={"source": "made up"}),
         model=Model(name="m", uri=str(model), metadata={"lr": "0.1", "warning": "stopped short"}),
         report=Artifact(name="r", uri=str(steps.evaluate(model))),
+        **tracked_artifacts(tmp_path),
         decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
         registry_root=str(root),
         job_id="job-1",
@@ -179,6 +191,15 @@ def test_the_component_returns_version_decision_and_champion(
     tags = index_of(root).version(1).tags
     assert json.loads(tags["run/job-1"])["reasons"] == reasons
     assert warning == "stopped short"
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    tracked = client.get_run(client.get_model_version("linear-regressor", "1").run_id)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["lr"] == "0.1"
+    assert set(tracked.data.metrics) == {"final_loss", "mse", "mae", "r2"}
+    assert tracked.data.tags["pipeline_run_id"] == "job-1"
+    assert tracked.data.tags["model_version"] == "1"
+    (page,) = root.glob("mlruns/**/reports/train.html")
+    assert page.read_text() == "<!DOCTYPE html>trained"
     assert (tags["data_source"], tags["model_source_name"]) == ("made up", "linear-regressor-1")
 
 
@@ -190,6 +211,7 @@ def test_the_component_returns_no_champion_when_the_first_model_is_below_the_flo
         dataset=DatasetArtifact(name="d", uri=str(steps.dataset.folder)),
         model=Model(name="m", uri=str(model)),
         report=Artifact(name="r", uri=str(steps.evaluate(model))),
+        **tracked_artifacts(tmp_path),
         decision=Markdown(name="decision", uri=str(tmp_path / "decision.md")),
         registry_root=str(root),
         job_id="job-1",

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,13 +9,13 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.kind import TrainingError
 from components.train.kinds.linear import PIPELINE, of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
-from components.train.training import TrainingError, train
+from components.train.training import train
 from predictor.model import artifact
 from predictor.model.base import Distribution
-from predictor.model.inputs import Input
 from tests.support.models import weights_of
 
 MakeDataset = Callable[..., Dataset]
@@ -37,7 +36,7 @@ def test_model_describes_its_training_data(make_dataset: MakeDataset, tmp_path: 
     dataset = make_dataset()
     model = train(dataset, tmp_path / "model").model
     X, _ = dataset.train()
-    assert model.inputs == tuple(Input(**asdict(feature)) for feature in dataset.features)
+    assert model.inputs == dataset.inputs
     assert model.target == dataset.target
     assert model.reference.rows == 50
     assert model.reference.features == dataset.distributions
@@ -154,7 +153,7 @@ def test_search_refits_the_best_candidate_on_all_training_rows(
     dataset = make_dataset()
     search = Search({"features": [["other"], ["signal"]], "lr": [0.1, 50.0]})
     result = train(dataset, tmp_path / "model", search=search)
-    X, y = dataset.train(["signal"])
+    X, y = dataset.train([one for one in dataset.inputs if one.name == "signal"])
     exact = LinearRegression().fit(X, y)
     assert weights_of(result.model) == pytest.approx(exact.coef_)
     assert result.model.intercept == pytest.approx(exact.intercept_)
@@ -168,7 +167,7 @@ def test_search_may_reorder_the_features(make_dataset: MakeDataset, tmp_path: Pa
     dataset = make_dataset()
     result = train(dataset, tmp_path / "model", search=Search({"features": [["signal", "other"]]}))
     assert [feature.unit for feature in result.model.inputs] == ["V", None]
-    X, y = dataset.test(["signal", "other"])
+    X, y = dataset.test(result.model.inputs)
     assert np.corrcoef(result.model.predict(X), y)[0, 1] > 0.95
 
 

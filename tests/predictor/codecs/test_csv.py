@@ -12,6 +12,7 @@ from predictor.codecs import csv as csv_codec
 from predictor.codecs.cost import TooCostly
 from predictor.errors import DeadlineExceeded, InvalidInput
 from predictor.messages import Request
+from predictor.model.inputs import Input, Inputs
 from tests.support.models import numbers
 
 PIECES = [4, 16, 2**20]
@@ -59,6 +60,38 @@ def test_accepts_common_variants_of_csv(text: str) -> None:
 )
 def test_reads_columns_by_name_after_any_line_end(text: str) -> None:
     assert read(text.encode(), ["a", "b"]).tolist() == [[2.0, 1.0], [4.0, 3.0]]
+
+
+@pytest.mark.parametrize("id_", ["7", "row 7", '"a,b"', ""])
+@pytest.mark.parametrize("name", ["id", "2024", "", '"x,y"'])
+def test_passes_over_further_columns_where_every_feature_is_there(name: str, id_: str) -> None:
+    text = f"b,{name},a,{name}\n2,{id_},1,\n4,{id_},3,\n"
+    assert read(text.encode(), ["a", "b"]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_a_first_line_of_valid_categories_is_a_row_and_any_other_a_header() -> None:
+    kinds = Input("kind", 0, 1, type="category", categories=("a", "b"))
+    sizes = Input("size", 0, 1, type="category", categories=("a", "kind"))
+    inputs = Inputs([kinds, sizes])
+
+    def codes(text: str) -> list[list[float]]:
+        return csv_codec.read(Request(body=text.encode()), inputs).tolist()
+
+    assert codes("a,a\nb,kind\n") == [[0, 0], [1, 1]]
+    assert codes("size,kind\na,b\n") == [[1, 0]]
+    for text in ("kind,x\na,a\n", "type,x\na,a\n"):
+        with pytest.raises(InvalidInput, match="line 1: missing feature"):
+            codes(text)
+
+
+@pytest.mark.parametrize(
+    "cell", ['""', '"1,2"', '"1],[2"', "1 2", '"\n"', "[1]", "1;2", "0x10", "1_0", "nan"]
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_cell_is_one_number_or_refused(cell: str, rows: int) -> None:
+    text = "b,id,a\n" + f"{cell},x,1\n" * rows
+    with pytest.raises(InvalidInput, match="line 2, b: "):
+        read(text.encode(), ["a", "b"])
 
 
 def test_brackets_cannot_smuggle_in_rows() -> None:

@@ -10,6 +10,13 @@ def test_finds_features_in_any_order() -> None:
     assert features.order(["b", "a"], ["a", "b"], "x") == [1, 0]
 
 
+def test_passes_over_further_names_where_every_feature_is_there() -> None:
+    assert features.order(["id", "b", "id", "a"], ["a", "b"], "x", further=True) == [3, 1]
+    for found in (["id", "b"], ["a", "b", "id", "a"]):
+        with pytest.raises(InvalidInput):
+            features.order(found, ["a", "b"], "x", further=True)
+
+
 @pytest.mark.parametrize(
     ("found", "names", "message"),
     [

@@ -149,6 +149,31 @@ def test_v1_says_what_is_wrong(body: str, message: str) -> None:
         assert str(raised.value) == message
 
 
+@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize("more", ["1", '"a, [b]"', '{"a": [1, {"b": null}]}', '"\\u00e9é"'])
+def test_objects_may_have_further_members(count: int, more: str) -> None:
+    row = f'{{"id": {more}, "b": 2, "a": 1}}'
+    body = f'{{"instances": [{", ".join([row] * count)}]}}'.encode()
+    assert read(body, 2).tolist() == [[1.0, 2.0]] * count
+    columns = f'{{"inputs": {{"id": {more}, "b": [2], "a": [1]}}}}'.encode()
+    assert read_v1(columns, 2).tolist() == [[1.0, 2.0]]
+    one = f'{{"instance": {row}}}'.encode()
+    assert list(json_rows.instance(one, numbers("a", "b"))) == [1.0, 2.0]
+
+
+def test_an_object_with_very_many_further_members_is_a_row() -> None:
+    more = ",".join(f'"x{i}":"y"' for i in range(3000))
+    body = f'{{"instance": {{{more}, "b": 2, "a": 1}}}}'.encode()
+    assert list(json_rows.instance(body, numbers("a", "b"))) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("padding", [0, 1100])
+def test_further_members_have_to_be_valid(padding: int) -> None:
+    for wrong in (b'"\xff"', b"tru", b"[1,]"):
+        with pytest.raises(InvalidInput, match="the body is not"):
+            read(b'{"instances": [{"id": %b, "b": 2, "a": 1}]}%b' % (wrong, b" " * padding), 2)
+
+
 def test_refuses_a_row_longer_than_a_piece() -> None:
     body = b'{"instances":[[1],[%b1]]}' % (b"1," * 2**20)
     with pytest.raises(InvalidInput, match=r"instances\[1\]: longer than 1048576 bytes"):

@@ -16,7 +16,10 @@ from predictor.endpoints import native, v1, v2
 from predictor.endpoints.ndjson import Records
 from predictor.errors import PredictorError
 from predictor.messages import ARROW, BINARY, CSV, Request, RequestHeaders
+from predictor.model.inputs import Input
 from predictor.settings import Settings
+from tests.support.arrow import arrow_stream
+from tests.support.models import linear_model, mixed_model
 from tests.support.service import Endpoint, make_service
 
 pytestmark = pytest.mark.slow
@@ -39,9 +42,9 @@ def frozen() -> Iterator[None]:
     gc.unfreeze()
 
 
-def fill(start: str, unit: str, end: str, between: str = ",") -> bytes:
+def fill(start: str, unit: str, end: str, between: str = ",", size: int = SIZE) -> bytes:
     """Repeat a unit until the body is as long as the event loop takes it."""
-    count = (SIZE - len(start) - len(end)) // len(unit + between)
+    count = (size - len(start) - len(end)) // len(unit + between)
     return f"{start}{between.join([unit] * count)}{end}".encode()
 
 
@@ -111,6 +114,61 @@ def cases() -> Iterator[tuple[int, Endpoint, RequestHeaders, bytes]]:
         for media, bodies in ((CSV, tables(width)), (ARROW, streams(width))):
             for body in bodies:
                 yield width, native.batch, RequestHeaders(media), body
+
+
+CATEGORY = Input("city", 0, 1, type="category", categories=("a", "bb"), missing=1.0)
+TYPED = {
+    "category": make_service(model=linear_model(((1.0, 2.0),), features=[CATEGORY])),
+    "mixed": make_service(model=mixed_model()),
+}
+VALUES = {"category": ['"a"', "null", "7", '"\\u0061"'], "mixed": ['1,null,null,"Bern","x"', '1,1,0,"",""']}
+
+
+def typed_cases(kind: str, size: int) -> Iterator[tuple[Endpoint, RequestHeaders, bytes]]:
+    """Bodies for a model of one category, or of mixed inputs."""
+    key = '{"instances":['
+    for values in VALUES[kind]:
+        for unit in (f"[{values}]", f'{{"city":{values}}}', f'{{"x":"","city":{values}}}', values):
+            for end in ("]}", ",{}]}", ""):
+                yield native.batch, RequestHeaders(), fill(key, unit, end, size=size)
+        yield v1.predict, RequestHeaders(), fill('{"inputs":{"city":[', values, "]}}", size=size)
+        for unit in (values, f"[{values}]"):
+            head = '{"inputs":[{"name":"city","shape":[9],"datatype":"BYTES","data":['
+            yield v2.infer, RequestHeaders(), fill(head, unit, "]}]}", size=size)
+    for line in ("a", '"a"', "", "1,,true,Bern,x", '1,,true,"Bern",x', "1,,,,", ",", "x,city"):
+        yield native.batch, RequestHeaders(CSV), fill("", line, "\n", between="\n", size=size)
+    raw = b"\1\0\0\0a" * (size // 5 - 60)
+    head = f'{{"inputs":[{{"name":"city","shape":[{len(raw) // 5}],"datatype":"BYTES","parameters":{{"binary_data_size":{len(raw)}}}}}]}}'
+    yield v2.infer, RequestHeaders(BINARY, json_length=str(len(head)).encode()), head.encode() + raw
+    for count, column in (
+        (size // 5, pa.array(["a"] * (size // 5))),
+        (size, pa.array(["a"] * size).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))),
+        (900_000, pa.nulls(900_000)),
+        (size // 16, pa.array(["a"] * (size // 16), pa.string_view())),
+        (8 * size, pa.array([True] * (8 * size))),
+    ):
+        more = (
+            {}
+            if kind == "category"
+            else {name: pa.array([1] * count, pa.uint8()) for name in ("age", "code")}
+        )
+        yield (
+            native.batch,
+            RequestHeaders(ARROW),
+            arrow_stream({"city": column, "member": column, "income": column, **more}),
+        )
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize("size", [2**15 - 100, SIZE])  # what is decoded there, and what is left to a thread
+def test_no_body_of_typed_inputs_takes_long_on_the_event_loop(kind: str, size: int) -> None:
+    slow = {}
+    for endpoint, headers, body in typed_cases(kind, size):
+        request = Request(headers, body, inline=True)
+        took = seconds(lambda: endpoint(TYPED[kind], request))  # noqa: B023  it is called at once
+        if took > LIMIT:
+            slow[f"{endpoint.__name__} {body[:60]!r} {len(body)}"] = took
+    assert not slow
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,11 +1,14 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from predictor.codecs.cost import TooCostly
 from predictor.endpoints import v1
-from predictor.messages import Request
+from predictor.errors import DeadlineExceeded
+from predictor.messages import Request, RequestHeaders
+from tests.support.models import tree_model
 from tests.support.service import answer, make_service
 
 ONE, TWO = make_service(), make_service((1.0, 10.0))
@@ -28,6 +31,30 @@ def test_takes_rows_and_columns(document: Any) -> None:
     explained = json.loads(answer(TWO, v1.explain, json.dumps(document).encode()).body)["explanations"]
     assert [item["prediction"] for item in explained] == [162.5, 184.0]
     assert explained[1]["contributions"] == {"bmi": 2.0, "bp": 30.0}
+
+
+def test_a_kind_without_exact_explanations_answers_501() -> None:
+    service = make_service(model=tree_model())
+    response = answer(service, v1.explain, b'{"instances":[[0.5]]}')
+    assert (response.status, json.loads(response.body)) == (
+        501,
+        {"error": "a model of the kind trees has no exact explanation of its predictions"},
+    )
+    assert response.error is not None
+    assert response.error.grpc_code == "UNIMPLEMENTED"
+    assert json.loads(answer(service, v1.predict, b'{"instances":[[0.5]]}').body) == {"predictions": [1.0]}
+
+
+def test_predictions_that_take_longer_than_reading_leave_the_event_loop() -> None:
+    service = make_service(model=tree_model(trees=100))
+    request = Request(RequestHeaders(), b'{"instances":[' + b",".join([b"[1]"] * 20_000) + b"]}", inline=True)
+    with pytest.raises(TooCostly):
+        v1.predict(service, request)
+    request.inline = False
+    assert v1.predict(service, request).rows == 20_000
+    request.abandoned = True
+    with pytest.raises(DeadlineExceeded):
+        service.predict(request, np.ones((20_000, 1)))
 
 
 @pytest.mark.parametrize("count", [3, 100_000])

@@ -13,7 +13,8 @@ from predictor.errors import InvalidInput
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.messages import request_id
-from tests.support.models import numbers
+from predictor.model.inputs import UNKNOWN
+from tests.support.models import MIXED, numbers
 
 
 def read_table(folder: Path, kind: str) -> pa.Table:
@@ -53,6 +54,20 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
     }
     assert kept.schema.field("_time").type == pa.timestamp("us", tz="UTC")
     assert len(list(tmp_path.rglob("*"))) == 3, "the folder of predictions, the folder of a day, one file"
+
+
+def test_stores_categories_by_their_names(recorder: Recorder, tmp_path: Path) -> None:
+    rows = ((30.0, 0.5, 1.0, 2.0, 1.0), (31.0, 2.0, 0.0, 0.0, UNKNOWN))
+    recorder.record_predictions(Predicted("a", "", 0.0, MIXED, "3", rows, (1.0, 2.0)))
+    recorder.close()
+    table = read_table(tmp_path, "predictions").select(list(MIXED.names)).to_pydict()
+    assert table == {
+        "age": [30.0, 31.0],
+        "income": [0.5, 2.0],
+        "member": [True, False],
+        "city": ["Genf, Nord", "Bern"],
+        "code": ["7", None],
+    }
 
 
 def test_stores_arrays_and_sequences_in_order(recorder: Recorder, tmp_path: Path) -> None:

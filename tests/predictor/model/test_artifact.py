@@ -118,7 +118,9 @@ def test_error_names_a_file_over_the_size_limit(folder: Path, monkeypatch: pytes
 
 def test_refuses_to_write_a_file_over_the_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "MAX_FILE_BYTES", 1000)
-    with pytest.raises(ArtifactError, match=r"model\.json would have 1,\d{3} bytes.* 1,000: train a smaller"):
+    with pytest.raises(
+        ArtifactError, match=r"reference\.json would have \d,\d{3} bytes.* 1,000: train a smaller"
+    ):
         artifact.write(make_model((1.0,) * 9), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 

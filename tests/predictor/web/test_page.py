@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.model.base import Distribution, Reference
+from predictor.model.base import Distribution, Model, Reference
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
+from predictor.model.kinds.trees import TreeModel
 from predictor.web.html import Page
 from predictor.web.page import index, page
+from tests.support.models import linear_model
 
 Read = Callable[[Page], Any]
 
 
-def render(model: LinearModel, name: str = "linear-regressor", version: str | None = "3") -> Page:
+def render(model: Model, name: str = "linear-regressor", version: str | None = "3") -> Page:
     return page(model, name=name, version=version, digest="ab12" * 16)
 
 
@@ -134,6 +136,24 @@ def test_script_gets_the_data_it_draws(one_feature: LinearModel, read: Read) -> 
     assert feature["curve"][0] == [-0.09, 938.25 * -0.09 + 152.5]
     assert feature["curve"][-1] == [0.17, 938.25 * 0.17 + 152.5]
     assert len(feature["proportions"]) == len(feature["edges"]) + 1
+
+
+def test_a_kind_without_weights_is_drawn_by_asking_it(trees: TreeModel, read: Read) -> None:
+    html = render(trees).html.decode()
+    assert "3 regression trees of depth 1 at most, for target." in html
+    assert '<th scope="col">Splits</th>' in html
+    assert 'class="formula"' not in html
+    assert '<section id="sums" class="sums" hidden' in html
+    model = script_data(read(render(trees)))
+    assert model["explain"] is None
+    values, predictions = zip(*model["features"][1]["curve"], strict=True)
+    assert (values[0], values[-1]) == (60.0, 140.0)
+    assert set(predictions) == {trees.row(trees.typical)}
+
+
+def test_a_model_of_very_many_inputs_has_a_short_page() -> None:
+    model = linear_model([1.0] * 300, features=[f"x{i}" for i in range(300)])
+    assert len(render(model).html) < 2_000_000
 
 
 def test_every_input_has_a_label(three_features: LinearModel, read: Read) -> None:

@@ -1,11 +1,15 @@
+"""Parameters of the pipeline on the command line and in files."""
+
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.operations.cli.errors import CommandError
-from components.operations.cli.parameters import WANTED, parse
+from components.operations.cli.parameters import WANTED, describe, parse
 
 KINDS = {kind.lower(): kind for kind in WANTED}
 
@@ -31,11 +35,11 @@ def test_reads_every_type() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["integer=1.5", "float=one", "boolean=1", "list=a,b", "list={}", "dict=[]", "dict={"],
+    ["integer=1.5", "float=one", "boolean=1", "list=[a,b", "list={}", "dict=[]", "dict={"],
 )
 def test_names_a_parameter_whose_value_has_another_type(text: str) -> None:
     name = text.partition("=")[0]
-    with pytest.raises(CommandError, match=f"--param .*: {name} is {WANTED[KINDS[name]]}"):
+    with pytest.raises(CommandError, match=re.escape(f": {name} is {WANTED[KINDS[name]]}")):
         parse([text], KINDS)
 
 
@@ -43,3 +47,70 @@ def test_names_a_parameter_whose_value_has_another_type(text: str) -> None:
 def test_any_text_is_read_or_refused(value: str, name: str) -> None:
     with suppress(CommandError):
         assert list(parse([f"{name}={value}"], KINDS)) == [name]
+
+
+@pytest.mark.parametrize(("value", "names"), [("a", ["a"]), ("a, b,c d", ["a", "b", "c d"]), ("", [])])
+def test_reads_a_list_without_json(value: str, names: list[str]) -> None:
+    assert parse([f"list={value}"], KINDS) == {"list": names}
+
+
+def test_reads_a_file_that_the_command_line_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "parameters.yaml"
+    file.write_text("integer: 7\nlist: [a, b]\nfloat: 1\nboolean: true\n")
+    assert parse(["integer=8"], KINDS, file) == {
+        "integer": 8,
+        "list": ["a", "b"],
+        "float": 1,
+        "boolean": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("integer: many", "integer is an integer, not 'many'"),
+        ("integer: true", "integer is an integer, not True"),
+        ("intger: 1", "there is no parameter 'intger'. Did you mean integer?"),
+        ("- 1", "expected a mapping of names to values"),
+        ("a: [", "is not valid YAML"),
+        (None, "can't be read"),
+    ],
+)
+def test_names_what_is_wrong_with_a_file(tmp_path: Path, text: str | None, message: str) -> None:
+    file = tmp_path / "parameters.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(CommandError, match=re.escape(message)):
+        parse([], KINDS, file)
+
+
+def test_suggests_the_name_that_was_meant() -> None:
+    with pytest.raises(CommandError, match=r"no parameter 'bolean'\. Did you mean boolean\?"):
+        parse(["bolean=true"], KINDS)
+
+
+def test_refuses_text_that_kfp_would_replace() -> None:
+    with pytest.raises(CommandError, match="KFP would replace"):
+        parse(["string={{$.pipeline_job_uuid}}"], KINDS)
+
+
+def test_describes_type_default_and_meaning() -> None:
+    def step(size: int, name: str) -> None:
+        """Do it.
+
+        Args:
+            size: how large it is,
+                in metres.
+            name: what it is called.
+
+        Returns:
+            Nothing.
+        """
+
+    lines = describe({"size": "Integer", "name": "String"}, {"size": 3}, [step]).splitlines()
+    assert lines[1:] == [
+        "  size (integer, 3)",
+        "      how large it is, in metres.",
+        "  name (string, required)",
+        "      what it is called.",
+    ]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.operations.cli import serving
-from tests.support.models import linear_model, write_model
+from predictor.model.inputs import Input
+from tests.support.models import linear_model, tree_model, write_model
 
 
 @pytest.fixture
@@ -23,6 +24,21 @@ def test_usage_prints_curl_commands_with_json_of_the_right_width(champion: Path)
     }
     assert len(posts[f"{base}/stream"]["instance"]) == 2
     assert posts[f"{base}/v2/models/m/infer"]["inputs"][0]["shape"] == [2, 2]
+
+
+def test_usage_prints_values_as_clients_send_them(tmp_path: Path) -> None:
+    city = Input("city", 0, 1, type="category", categories=("Bern", "Genf"))
+    inputs = [Input("age", 0.0, 90.0), Input("member", 0, 1, type="boolean"), city]
+    folder = write_model(tmp_path / "1", tree_model(1, inputs))
+    posts = [
+        json.loads(words[3]) for words in map(shlex.split, serving.usage(folder, "m", 1)) if "-d" in words
+    ]
+    assert posts[1] == {"instances": [[45.0, True, "Genf"], [71.2, False, "Bern"]]}
+    assert [(one["name"], one["datatype"], one["data"]) for one in posts[3]["inputs"]] == [
+        ("age", "FP64", [45.0, 71.2]),
+        ("member", "BOOL", [True, False]),
+        ("city", "BYTES", ["Genf", "Bern"]),
+    ]
 
 
 def test_replaces_the_process_by_a_predictor_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.utils import Bunch
 
 from components.data.dataset import Dataset
-from components.train.kind import TrainingData, model_of
+from components.train.kind import TrainingData, TrainingError, model_of
 from components.train.kinds import parameters, trees
 from components.train.report import report
 from components.train.search import Search
-from components.train.training import TrainingError, train
+from components.train.training import train
 from predictor.model import artifact
 from predictor.model.base import Distribution
 from predictor.model.inputs import UNKNOWN, Column, Input

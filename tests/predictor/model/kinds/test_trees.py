@@ -197,6 +197,28 @@ def test_refuses_nodes_that_are_no_trees(spoil: Callable[[dict[str, Any]], None]
         make(parameters)
 
 
+small = st.lists(st.integers(-2, 6), min_size=1, max_size=7)
+
+
+@given(sizes=small, columns=small, left=small, row=rows)
+def test_whatever_is_not_refused_can_be_computed(
+    sizes: list[int], columns: list[int], left: list[int], row: tuple[float, ...]
+) -> None:
+    parameters = {
+        "baseline": 0.0,
+        "sizes": sizes,
+        "columns": columns,
+        "left": left,
+        "values": [1.0] * len(left),
+    }
+    try:
+        model = make(parameters)
+    except ValueError:
+        return
+    assert model.row(row) == len(sizes)
+    assert model.rows(np.array([row] * 3)).tolist() == [len(sizes)] * 3
+
+
 def test_takes_a_tree_of_the_greatest_depth() -> None:
     model = make({"baseline": 0.0, **chain(MAX_DEPTH)})
     assert f"depth {MAX_DEPTH} " in model.summary()

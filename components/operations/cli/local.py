@@ -1,0 +1,201 @@
+"""The commands for this machine: run, runs, show and serve."""
+
+import argparse
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kfp import local
+
+from components.operations.cli import history, parameters
+from components.operations.cli.errors import CommandError, during
+from components.operations.cli.history import RunRecord
+from components.operations.cli.progress import shown
+from components.operations.cli.serving import become_predictor, check_ports, port, usage
+from components.operations.cli.subcommand import add_command
+from components.registry.folders import local_path
+from components.registry.registry import open_registry
+from components.runtime import pods
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProject:
+    """What the commands need to know of a pipeline.
+
+    Attributes:
+        name: of the pipeline, and by default of its model.
+        pipeline: as KFP compiled it.
+        defaults: of its parameters.
+        kinds: KFP's type of each parameter.
+        check: raises CommandError if parameters make no sense, before anything runs.
+        commit: of the code.
+    """
+
+    name: str
+    pipeline: Any
+    defaults: Callable[[], Mapping[str, Any]]
+    kinds: Callable[[], dict[str, str]]
+    check: Callable[[Mapping[str, Any]], None]
+    commit: Callable[[], str]
+
+
+def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParser, epilog: str) -> None:
+    """Add the commands to a parser's subcommands; ``parametric`` has the options that give parameters."""
+    place, ports = _place(), _ports()
+    parser = add_command(commands, run, lambda options: run(options, project), parametric, place, ports)
+    parser.add_argument("--serve", action="store_true", help="serve the champion afterwards")
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
+    add_command(commands, runs, runs, place)
+    parser = add_command(commands, show, show, place)
+    parser.add_argument("run", nargs="?", help="its id, or the number of the version; the newest, by default")
+    parser = add_command(commands, serve, serve, place, ports)
+    parser.add_argument("version", nargs="?", type=int, help="its number; the champion, by default")
+    parser.add_argument("--model-name", default=project.name, help="of the registered model (%(default)s)")
+
+
+def run(options: argparse.Namespace, project: LocalProject) -> int:
+    """Run the pipeline on this machine; with --serve, become the predictor of its champion."""
+    place = options.local.expanduser().absolute()
+    given = _parameters(options, project, place)
+    if options.serve:
+        check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
+        if local_path(given["registry_root"]) is None:
+            raise CommandError("--serve needs a registry_root on this machine")
+    done = run_locally(given, place / "runs" / given["run_id"], project)
+    state = "is the champion now" if done["promoted"] else "is registered, and not promoted"
+    print(f"\nVersion {int(done['version'])} {state}:", *done["reasons"], sep="\n  ")
+    if done["warning"]:
+        print(f"Warning: {done['warning']}.")
+    print(f"Champion: {done['champion_uri'] or 'none'}")
+    print(f"Report:   {history.index_uri(place / 'runs' / given['run_id'])}")
+    if options.serve:
+        if not done["champion_uri"]:
+            raise CommandError("there is no champion to serve")
+        _serve(done["champion_uri"], given["model_name"], options)
+    return 0
+
+
+def runs(options: argparse.Namespace) -> int:
+    """List the runs on this machine, newest first: source, features, scores, decision."""
+    found = history.read_all(_runs(options))
+    if not found:
+        print(f"there are no runs below {options.local}")
+        return 0
+    print(history.table(found))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show one run on this machine: its parameters, scores, decision and report."""
+    found = history.read_all(_runs(options))
+    chosen = [one for one in found if options.run in (None, one.run_id, str(one.version))]
+    if not chosen:
+        raise CommandError(f"there is no run {options.run or ''} below {options.local}".replace("  ", " "))
+    print(history.details(chosen[0], _runs(options) / chosen[0].run_id))
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve the champion, or a version, without training."""
+    root = options.local.expanduser().absolute()
+    with during(f"the registry in {root}"):
+        registry = open_registry(root, name=options.model_name)
+        version = registry.champion()
+        if version is None:
+            raise CommandError(f"{options.model_name} has no champion in {root}: train one with run")
+        if options.version:
+            version = registry.version(options.version)
+    check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
+    _serve(registry.uri(version), options.model_name, options)
+    return 0
+
+
+def run_locally(given: Mapping[str, Any], folder: Path, project: LocalProject) -> dict[str, Any]:
+    """Run the pipeline with kfp.local; returns its outputs.
+
+    Args:
+        given: the parameters.
+        folder: where the artifacts, the log of the steps and the report go.
+        project: whose pipeline runs.
+
+    Raises:
+        CommandError: a step failed; the message says which and why.
+    """
+    if odd := [text for text in (str(folder), *map(str, given.values())) if "python3" in text]:
+        raise CommandError(
+            f"kfp's local runner takes 'python3' for its interpreter, even in {odd[0]}: rename it"
+        )
+    _make(folder)
+    # The steps import what is installed, whatever lies in the current directory.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
+    record = RunRecord.begun({**project.defaults(), **given}, project.commit())
+    started = time.monotonic()
+    with (folder / "log.txt").open("w", encoding="utf-8") as log, shown(sys.stdout, log) as progress:
+        try:
+            with contextlib.redirect_stdout(log), pods.tried_once(project.pipeline):
+                outputs = dict(project.pipeline(**given).outputs)
+        except RuntimeError as error:
+            why = f"{progress.step} failed. {progress.reason()}"
+            history.write(record.failed(why, time.monotonic() - started), folder)
+            raise CommandError(
+                f"{why}\nReport: {history.index_uri(folder)}\nThe whole log: {log.name}"
+            ) from error
+    history.write(record.ended(outputs, time.monotonic() - started), folder)
+    return outputs
+
+
+def _parameters(options: argparse.Namespace, project: LocalProject, place: Path) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    defaults = {
+        "registry_root": str(place),
+        "model_name": project.name,
+        "run_id": f"local-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        "git_commit": project.commit(),
+    }
+    given = defaults | parameters.parse(options.param, project.kinds(), options.params)
+    if path := local_path(given["registry_root"]):
+        given["registry_root"] = str(path)
+    project.check(given)
+    return given
+
+
+def _serve(champion: str, name: str, options: argparse.Namespace) -> None:
+    print(
+        f"\nServing on http://localhost:{options.port}, gRPC on {options.grpc_port}, until Ctrl-C. Call it:\n"
+    )
+    print(*usage(champion, name, options.port), "", sep="\n")
+    become_predictor(champion, name, options.port, options.grpc_port)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise CommandError(f"{folder} can't be made: {error.strerror}") from error
+
+
+def _runs(options: argparse.Namespace) -> Path:
+    return Path(options.local).expanduser().absolute() / "runs"
+
+
+def _place() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--local", type=Path, default=Path(".local"), metavar="DIR", help="registry and runs (%(default)s)"
+    )
+    return parser
+
+
+def _ports() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
+    parser.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
+    return parser

@@ -1,0 +1,56 @@
+"""Records pipeline runs in MLflow: parameters, metrics and reports, linked with the version a run makes."""
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RUN_ID_TAG = "pipeline_run_id"
+# MLflow's own limit.
+PARAMETER_CHARACTERS = 6000
+
+
+def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name: str) -> str:
+    """Return MLflow's id of a pipeline run, which is made unless it is there.
+
+    Args:
+        client: of MLflow.
+        experiment: its name; it is made if it is not there.
+        artifacts: where the experiment keeps files; None for where the server keeps them.
+        run_id: of the pipeline run.
+        name: of the pipeline run, for people.
+    """
+    known = client.get_experiment_by_name(experiment)
+    number = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+    found = client.search_runs([number], f"tags.{RUN_ID_TAG} = '{run_id}'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    return str(client.create_run(number, tags={RUN_ID_TAG: run_id}, run_name=name or run_id).info.run_id)
+
+
+def end(
+    client: Any,
+    tracked: str,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    reports: Iterable[Path],
+) -> None:
+    """Write what is known of a run that ended. Reports that can't be stored are left out, and it says so."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    client.log_batch(
+        tracked,
+        [Metric(name, value, now, 0) for name, value in metrics.items() if math.isfinite(value)],
+        [Param(name, str(value)[:PARAMETER_CHARACTERS]) for name, value in parameters.items()],
+        [RunTag(name, value) for name, value in tags.items()],
+    )
+    try:
+        for report in reports:
+            client.log_artifact(tracked, str(report), "reports")
+    except Exception as error:  # noqa: BLE001 - each kind of store has its own; the model is registered all the same
+        print(f"MLflow did not take the reports: {type(error).__name__}: {error}", file=sys.stderr)
+    client.set_terminated(tracked)
