@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data.dataset import Dataset
+from components.data.dataset import TEST_FILE, Dataset
 from components.data.probes import record
 from components.data.report import Contender, Report
-from components.data.rows import RowSketch
+from components.data.rows import RowSketch, text_number
 from components.data.scores import pair, score
 from predictor.model.base import Model
 
@@ -58,10 +59,19 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
 
 
 def sketch(dataset: Dataset) -> RowSketch:
-    """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
-    X, target = dataset.test()
-    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.inputs)}
-    return RowSketch.of({**columns, dataset.target.name: target})
+    """Sketch the held-out rows, so that a later comparison on the same rows is recognised.
+
+    Of the values as they were read: what stands for a missing one, and the number of a category, depend on
+    the training rows.
+    """
+    table = pq.read_table(dataset.folder / TEST_FILE)
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    for column in dataset.columns:
+        if column.type == "category":
+            names = np.array([*map(text_number, column.categories), np.nan])
+            places = np.nan_to_num(columns[column.name], nan=len(column.categories)).astype(np.intp)
+            columns[column.name] = names[places]
+    return RowSketch.of(columns)
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:

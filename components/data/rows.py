@@ -1,5 +1,6 @@
 """Fingerprints of held-out rows: how many rows of one set have judged models before."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,11 +53,17 @@ class RowSketch:
         return len(mine.intersection(other.fingerprints)) / len(mine) if mine else 1.0
 
 
+def text_number(text: str) -> float:
+    """Return a number that stands for a text in a column to be hashed."""
+    return float(int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]))
+
+
 def _hash(columns: list[NDArray[np.float64]]) -> NDArray[np.uint64]:
     """Hash each row of the columns, in their order, to 48 bits."""
     state = np.full(columns[0].shape, _GAMMA, dtype=np.uint64)
     for values in columns:
-        bits = (values + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0: equal numbers have equal bits
+        # -0.0 + 0.0 is 0.0, and there is one NaN: equal values have equal bits.
+        bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
         state = _mix((state ^ bits) * _FIRST + _GAMMA)
     return state >> np.uint64(64 - _BITS)
 

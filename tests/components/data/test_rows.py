@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.data.rows import SKETCH_SIZE, RowSketch
+from components.data.rows import SKETCH_SIZE, RowSketch, text_number
 
 
 def sketch(first: int, last: int) -> RowSketch:
@@ -55,6 +55,15 @@ def test_swapped_values_are_another_row() -> None:
 
 def test_both_zeros_are_one_value() -> None:
     assert RowSketch.of({"x": np.array([0.0])}) == RowSketch.of({"x": np.array([-0.0])})
+
+
+def test_a_missing_value_is_one_value() -> None:
+    other = np.array([0x7FF8000000000001], np.uint64).view(np.float64)
+    assert RowSketch.of({"x": other}) == RowSketch.of({"x": np.array([np.nan])})
+
+
+def test_texts_stand_for_different_numbers() -> None:
+    assert text_number("Bern") == text_number("Bern") != text_number("Wien")
 
 
 def test_rows_with_other_columns_count_as_the_same_rows() -> None:
