@@ -35,6 +35,8 @@ from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
 
 NAME = "linear-regressor"
+# What train calls otherwise: its output is the model.
+RENAMED = {"model": "kind", "model_parameters": "parameters"}
 
 
 class Registered(NamedTuple):
@@ -277,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
     steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
-    epilog = parameters.describe(kinds(), defaults(), steps).replace("%", "%%")
+    epilog = parameters.describe(kinds(), defaults(), steps, RENAMED).replace("%", "%%")
     here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)

@@ -1,5 +1,6 @@
 """The step: read the models, score them on the held-out rows, write the report and its page."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,8 +51,13 @@ def evaluation_of(dataset: Dataset, entry: Entry) -> Evaluation | None:
             predicted,
             mean=dataset.target_mean,
             digest=entry.digest,
-            source=dataset.source,
+            source=_without_folders(dataset.source),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     except ValueError:
         return None
+
+
+def _without_folders(source: str) -> str:
+    """Leave the folders of local paths out: the page shows the source to everybody."""
+    return re.sub(r"(?<![\w:/])/(?:[^\s/]+/)+", "", source)

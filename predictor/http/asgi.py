@@ -55,6 +55,7 @@ class RequestContext:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.fields: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.announced = int(self.fields.get(b"content-length", b"0"))
         self.receive = receive
         self.send = send
         self.complete = False
@@ -95,7 +96,9 @@ class RequestContext:
     async def _read(self, reservation: Reservation) -> bytes:
         """Read the body within the limits of size, memory and time."""
         settings = self.service.settings
-        self._check_announced_length()
+        if self.announced > settings.max_body_bytes:
+            raise TooLarge(f"the body is longer than {settings.max_body_bytes} bytes")
+        self.service.check_room(self.announced)
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(settings.read_seconds):
@@ -108,14 +111,6 @@ class RequestContext:
             raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
         # Joined once: a buffer that grows would be copied again and again.
         return b"".join(parts)
-
-    def _check_announced_length(self) -> None:
-        """Refuse a body by its announced length, before any of it is read."""
-        limit = self.service.settings.max_body_bytes
-        announced = int(self.fields.get(b"content-length", b"0"))
-        if announced > limit:
-            raise TooLarge(f"the body is longer than {limit} bytes")
-        self.service.check_room(announced)
 
     def _check_received_length(self, before: int, size: int) -> None:
         """Refuse a body of unknown length as soon as it is too long, or would have to wait for a thread."""
@@ -153,8 +148,7 @@ class RequestContext:
 
     def _leaves_much_unread(self, response: Response) -> bool:
         """Return whether so much of a body is still to come that it is better to close the connection."""
-        announced = int(self.fields.get(b"content-length", b"0"))
-        much = response.status in _CUT_SHORT or announced > self.service.settings.inline_bytes
+        much = response.status in _CUT_SHORT or self.announced > self.service.settings.inline_bytes
         return not self.complete and much
 
     async def _stream(self, exchange: Exchange) -> None:

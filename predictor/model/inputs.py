@@ -63,6 +63,11 @@ class Input(Column):
         """Whether its values are numbers and nothing else, so that the fastest readers can be used."""
         return self.type == "number" and self.missing is None
 
+    @property
+    def about(self) -> tuple[str, float | str, float | str]:
+        """Unit, minimum and maximum for people; nothing for what is no number."""
+        return (self.unit or "none", self.minimum, self.maximum) if self.type == "number" else ("", "", "")
+
     def number(self, value: object, where: str) -> float:
         """Return the number of a value from a JSON document or an Arrow column.
 

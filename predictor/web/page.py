@@ -86,7 +86,7 @@ def index(model: Model | None, *, name: str, version: str | None, digest: str | 
         "version": version,
         "digest": digest,
         "ready": model is not None,
-        "features": [_column(feature) for feature in model.inputs] if model else [],
+        "features": [_input(one) for one in model.inputs] if model else [],
         "target": _column(model.target) if model else None,
         "links": {relation: path.format(name=quote(name, safe="")) for relation, path in LINKS.items()},
     }
@@ -94,6 +94,14 @@ def index(model: Model | None, *, name: str, version: str | None, digest: str | 
 
 def _column(column: Column) -> dict[str, Any]:
     return {"name": column.name, "unit": column.unit, "minimum": column.minimum, "maximum": column.maximum}
+
+
+def _input(one: Input) -> dict[str, Any]:
+    """Describe an input for clients: its type, and the range or the categories of its values."""
+    described = {"name": one.name, "type": one.type, "unit": one.unit, "optional": one.missing is not None}
+    if one.type == "number":
+        return {**described, "minimum": one.minimum, "maximum": one.maximum}
+    return {**described, "categories": list(one.categories)} if one.type == "category" else described
 
 
 def _script_data(model: Model, name: str, evaluation: Evaluation | None) -> dict[str, Any]:

@@ -115,7 +115,12 @@ def test_reports_are_html_files_that_name_the_run(first_run: Path) -> None:
         assert f'href="{name}"' in index
         assert (folder / name).is_file()
     page = (folder / "evaluate.html").read_text(encoding="utf-8")
-    for text in ("Run first, ", "sklearn://diabetes", "root mean squared error", "baseline: always the mean"):
+    for text in (
+        "Run first, ",
+        "Source: sklearn://diabetes",
+        "root mean squared error",
+        "baseline: always the mean",
+    ):
         assert text in page
 
 

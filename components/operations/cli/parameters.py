@@ -76,7 +76,10 @@ def parse(given: Iterable[str], kinds: Mapping[str, str], file: Path | None = No
 
 
 def describe(
-    kinds: Mapping[str, str], defaults: Mapping[str, Any], steps: Iterable[Callable[..., Any]]
+    kinds: Mapping[str, str],
+    defaults: Mapping[str, Any],
+    steps: Iterable[Callable[..., Any]],
+    renamed: Mapping[str, str],
 ) -> str:
     """Describe each parameter: its type, its default, and its meaning.
 
@@ -84,6 +87,7 @@ def describe(
         kinds: KFP's type of each parameter.
         defaults: of those that have one.
         steps: the functions of the steps, whose docstrings say what a parameter means.
+        renamed: the name in the step of each parameter that is called otherwise in the pipeline.
     """
     meanings: dict[str, str] = {}
     for step in steps:
@@ -93,7 +97,10 @@ def describe(
         default = f", {json.dumps(defaults[name])}" if name in defaults else ", required"
         lines.append(f"  {name} ({kind.lower()}{default})")
         lines += textwrap.wrap(
-            meanings.get(name, ""), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+            meanings.get(renamed.get(name, name), ""),
+            WIDTH,
+            initial_indent=" " * 6,
+            subsequent_indent=" " * 6,
         )
     return "\n".join(["parameters of the pipeline:", *lines])
 

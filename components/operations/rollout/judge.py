@@ -120,7 +120,8 @@ def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, ove
 
     A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of
     the whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
-    once, when the window is over.
+    once, when the window is over. Probes that get no answer at all end the window too, but the version is not
+    at fault.
 
     Args:
         policy: what the canary has to show.
@@ -132,6 +133,9 @@ def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, ove
     faults = tuple(_faults(policy, window, planned))
     if faults:
         return Verdict(Outcome.ROLL_BACK, faults)
+    if window.unreached > policy.error_ratio * planned:
+        # Its pods or their network are gone: the users' requests fail too.
+        return Verdict(Outcome.AGAIN, (f"{window.unreached} probes were not answered",))
     if not over:
         return Verdict(Outcome.WAIT, ())
     # A fault that shows in the little that was seen is a fault all the same.

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 VERSION = "linear-regressor/model-version"
+# With it KServe makes no pods: the chart sets it where no version is chosen yet.
+STOP = "serving.kserve.io/stop"
 DIGEST = "linear-regressor/model-digest"
 
 
@@ -24,8 +26,8 @@ class Release:
         return f"version {self.version}"
 
     def patch(self) -> dict[str, object]:
-        """One change of the InferenceService that says it all, and nothing else."""
+        """One change of the InferenceService that says it all, and has KServe make pods if it made none."""
         return {
-            "metadata": {"annotations": {VERSION: self.version, DIGEST: self.digest}},
+            "metadata": {"annotations": {VERSION: self.version, DIGEST: self.digest, STOP: None}},
             "spec": {"predictor": {"model": {"storageUri": self.uri}}},
         }

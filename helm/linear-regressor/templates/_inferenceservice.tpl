@@ -20,6 +20,9 @@ metadata:
     {{- end }}
     {{- if .model.storageUri }}
     linear-regressor/model-version: {{ include "linear-regressor.version" .model | quote }}
+    {{- else if lookup "v1" "ServiceAccount" .root.Release.Namespace "default" }}
+    # The cluster has no version either: no pod is made until a promotion removes this.
+    serving.kserve.io/stop: "true"
     {{- end }}
 spec:
   predictor:

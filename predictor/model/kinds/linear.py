@@ -113,7 +113,7 @@ class LinearModel(Model):
                     (f"{one.name}: {c}", w, "", "", "") for c, w in zip(one.categories, weight, strict=True)
                 ]
             else:
-                rows.append((one.name, weight, one.unit or "none", one.minimum, one.maximum))
+                rows.append((one.name, weight, *one.about))
         header = ("Input", "Weight", "Unit", "Minimum", "Maximum")
         return (
             Table("Weights and training ranges", header, (*rows, ("Intercept", self.intercept, "", "", ""))),

@@ -121,7 +121,7 @@ class TreeModel(Model):
         splits = np.bincount(self.columns[self.columns != LEAF], minlength=sum(self._widths))
         ends = np.cumsum(self._widths)
         rows = tuple(
-            (one.name, int(splits[end - width : end].sum()), one.unit or "none", one.minimum, one.maximum)
+            (one.name, int(splits[end - width : end].sum()), *one.about)
             for one, width, end in zip(self.inputs, self._widths, ends, strict=True)
         )
         return (Table("Splits and training ranges", ("Input", "Splits", "Unit", "Minimum", "Maximum"), rows),)

@@ -115,7 +115,7 @@ def interval_parameters(rows: int) -> list[Json]:
             "name": "interval",
             "in": "query",
             "description": description,
-            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": largest},
+            "schema": {**NUMBER, "exclusiveMinimum": 0, "maximum": largest},
             "example": min(0.9, largest),
         }
     ]

@@ -27,17 +27,30 @@ def schemas() -> dict[str, Json]:
         {"name": STRING, "unit": NULLABLE_STRING, "minimum": NUMBER, "maximum": NUMBER},
         description="A column, with its unit if it has one, and its range in the training data.",
     )
+    described = record(
+        {
+            "name": STRING,
+            "type": {"enum": ["number", "boolean", "category"]},
+            "unit": NULLABLE_STRING,
+            "optional": {"type": "boolean", "description": "Whether null is accepted for it."},
+            "minimum": NUMBER,
+            "maximum": NUMBER,
+            "categories": array(STRING, minItems=1),
+        },
+        optional=["minimum", "maximum", "categories"],
+        description="An input: a number with its range in the training data, a boolean or a category.",
+    )
     index = {
         "status": {"const": "alive"},
         "name": STRING,
         "version": NULLABLE_STRING,
         "digest": {**NULLABLE_STRING, "description": "SHA-256 of the model folder."},
         "ready": {"type": "boolean"},
-        "features": array(ref("Column")),
+        "features": array(ref("Input")),
         "target": {"oneOf": [ref("Column"), {"type": "null"}]},
         "links": {"type": "object", "additionalProperties": STRING},
     }
-    return {"Column": column, "Index": record(index)}
+    return {"Column": column, "Input": described, "Index": record(index)}
 
 
 def paths(index: Mapping[str, object]) -> dict[str, Json]:

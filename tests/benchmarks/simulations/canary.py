@@ -18,7 +18,6 @@ from tests.support.models import linear_model, scaled
 
 POLICY = Policy()
 PROBES_SENT = 1200
-USERS_OF_STABLE = 4000
 Latency = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
 
@@ -50,7 +49,7 @@ class Version:
 def simulate(shrink: int) -> Iterator[Found]:
     """Yield the rows of the table."""
     random = np.random.default_rng(19)
-    runs = 500 // shrink
+    runs = max(500 // shrink, 1)
     sound = Version()
     slower = Version(latency=lognormal(0.021))
     for words, canary, load in (
@@ -59,7 +58,7 @@ def simulate(shrink: int) -> Iterator[Found]:
     ):
         found = sum(rolled_back(random, sound, canary, load=load) for _ in range(runs))
         yield f"as sound as the stable one, {words}: rolled back over all steps", found, runs, 0.01, 0.0
-    runs = 200 // shrink
+    runs = max(200 // shrink, 1)
     for words, answering, least, most in (
         ("as sound as the stable one, ten correlated features", lambda model: model, 0.0, 0.01),
         ("answers the mean", _mean_of, 1.0, 1.0),
@@ -69,13 +68,21 @@ def simulate(shrink: int) -> Iterator[Found]:
         found = sum(answers_roll_back(random, answering) for _ in range(runs))
         yield f"{words}: rolled back in the first window", found, runs, most, least
     failing = Version(errors=0.05, burst=1.0)
-    for words, canary, least in (
-        ("fails 5 % where the stable one fails 0.5 %", failing, 0.95),
-        ("fails 5 % in bursts of 8", Version(errors=0.05), 0.0),
-        ("twice the latency, lognormal", Version(latency=lognormal(0.04)), 0.95),
+    for words, canary, weight, least in (
+        ("fails 5 % where the stable one fails 0.5 %", failing, 5, 0.95),
+        ("the same", failing, 20, 0.0),
+        ("the same", failing, 50, 0.0),
+        ("fails 5 % in bursts of 8", Version(errors=0.05), 5, 0.0),
+        ("twice the latency, lognormal", Version(latency=lognormal(0.04)), 5, 0.95),
     ):
-        found = sum(window_rolls_back(random, sound, canary) for _ in range(runs))
-        yield f"{words}, 1,000 users' requests: rolled back at that step", found, runs, 1.0, least
+        found = sum(window_rolls_back(random, sound, canary, weight=weight) for _ in range(runs))
+        yield (
+            f"{words}, 1,000 users' requests at {weight} %: rolled back at that step",
+            found,
+            runs,
+            1.0,
+            least,
+        )
     quick, double = Version(latency=within(0.0252, 0.0254)), Version(latency=within(0.0496, 0.0499))
     found = sum(window_rolls_back(random, quick, double) for _ in range(runs))
     yield (
@@ -88,19 +95,38 @@ def simulate(shrink: int) -> Iterator[Found]:
 
 
 def rolled_back(random: np.random.Generator, stable: Version, canary: Version, *, load: float) -> bool:
-    """Whether any step of a rollout rolls back."""
-    return any(window_rolls_back(random, stable, canary, load=load) for _ in POLICY.steps)
+    """Whether any step of a rollout rolls back, of users who send 5,000 requests in each."""
+    return any(
+        window_rolls_back(random, stable, canary, weight=step.weight, users=50 * step.weight, load=load)
+        for step in POLICY.steps
+    )
 
 
 def window_rolls_back(
-    random: np.random.Generator, stable: Version, canary: Version, *, users: int = 1000, load: float = 0.0
+    random: np.random.Generator,
+    stable: Version,
+    canary: Version,
+    *,
+    weight: int = 5,
+    users: int = 1000,
+    load: float = 0.0,
 ) -> bool:
-    """Whether one window rolls back; ``load`` is how much slower some blocks are, for both versions."""
+    """Whether one window rolls back.
+
+    Args:
+        random: source of chance.
+        stable: how the stable version behaves.
+        canary: how the canary does.
+        weight: percent of the users' requests that the canary is given.
+        users: how many these are.
+        load: how much slower some blocks are, for both versions.
+    """
+    others = users * (100 - weight) // weight
     slow = 1 + load * random.exponential(size=BLOCKS) * (random.random(BLOCKS) < 0.3)
     blocks = [
         Block(ours, theirs)
         for ours, theirs in zip(
-            _counts(random, stable, USERS_OF_STABLE, slow), _counts(random, canary, users, slow), strict=True
+            _counts(random, stable, others, slow), _counts(random, canary, users, slow), strict=True
         )
     ]
     probes = Probes(rows=((0.0,),), answers=(1.0,), deviation=1.0)
@@ -111,9 +137,8 @@ def window_rolls_back(
 
 def random_model(random: np.random.Generator) -> Model:
     """A linear model of ten features with weights of any size."""
-    return linear_model(
-        random.normal(size=10) * 10 ** random.uniform(-2, 2, 10), features=[f"x{i}" for i in range(10)]
-    )
+    weights: list[float] = (random.normal(size=10) * 10 ** random.uniform(-1, 2, 10)).tolist()
+    return linear_model(weights, features=[f"x{i}" for i in range(10)])
 
 
 def answers_roll_back(random: np.random.Generator, answering: Callable[[Model], Model]) -> bool:
@@ -137,8 +162,8 @@ def _mean_of(model: Model) -> Model:
 
 
 def _one_weight_changed(model: Model) -> Model:
-    weights = list(model.parameters()["weights"])
-    weights[int(np.argmin(np.abs(weights)))] *= 1.01
+    weights = [*model.parameters()["weights"]]
+    weights[3] *= 1.01
     return linear_model(weights, model.intercept, features=model.names)
 
 

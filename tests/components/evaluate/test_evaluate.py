@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,7 @@ from components.data import report as reports
 from components.data.compare import compare
 from components.data.dataset import Dataset
 from components.evaluate.component import evaluate as evaluate_component
-from components.evaluate.evaluate import evaluate
+from components.evaluate.evaluate import evaluate, evaluation_of
 from components.evaluate.page import render
 from components.registry.decision import Decision
 from components.registry.registry import open_registry
@@ -79,3 +80,20 @@ def test_component_logs_the_scores_as_metrics(
     scores = json.loads((tmp_path / "report").read_text())["candidate"]["scores"]
     assert metrics.metadata == pytest.approx(scores)
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("/home/me/data/houses.csv", "houses.csv"),
+        ("/data/a.csv … /data/b.csv (2 sources)", "a.csv … b.csv (2 sources)"),
+        ("s3://bucket/data/houses.csv", "s3://bucket/data/houses.csv"),
+        ("sklearn://diabetes", "sklearn://diabetes"),
+    ],
+)
+def test_the_evaluation_names_local_files_without_their_folders(
+    source: str, shown: str, dataset: Dataset, make_entry: MakeEntry
+) -> None:
+    found = evaluation_of(replace(dataset, source=source), make_entry(2.0))
+    assert found is not None
+    assert found.source == shown

@@ -195,7 +195,7 @@ def test_the_component_returns_version_decision_and_champion(
     tracked = client.get_run(client.get_model_version("linear-regressor", "1").run_id)
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["lr"] == "0.1"
-    assert set(tracked.data.metrics) == {"final_loss", "mse", "mae", "r2"}
+    assert set(tracked.data.metrics) == {"final_loss", "mse", "mae", "r2", "mse_error"}
     assert tracked.data.tags["pipeline_run_id"] == "job-1"
     assert tracked.data.tags["model_version"] == "1"
     (page,) = root.glob("mlruns/**/reports/train.html")

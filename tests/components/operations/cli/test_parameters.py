@@ -107,7 +107,7 @@ def test_describes_type_default_and_meaning() -> None:
             Nothing.
         """
 
-    lines = describe({"size": "Integer", "name": "String"}, {"size": 3}, [step]).splitlines()
+    lines = describe({"size": "Integer", "name": "String"}, {"size": 3}, [step], {}).splitlines()
     assert lines[1:] == [
         "  size (integer, 3)",
         "      how large it is, in metres.",

@@ -41,8 +41,9 @@ def case(name: str, outcome: Outcome, reason: str, **changes: object) -> object:
         case("wrong", Outcome.ROLL_BACK, "1 answers differ", wrong_count=1, wrong=("probe 0",)),
         case("a short outage", Outcome.PASS, "200 answers", failed=42),
         case("an outage", Outcome.ROLL_BACK, "43 probes failed that the stable", failed=43),
-        case("enough answered", Outcome.PASS, "200 answers", unreached=100),
-        case("unreached", Outcome.AGAIN, "101 were not answered", compared=99, unreached=101),
+        case("two lost", Outcome.PASS, "200 answers", unreached=2),
+        case("unreached", Outcome.AGAIN, "3 probes were not answered", unreached=3),
+        case("too few answered", Outcome.AGAIN, "2 were not answered", compared=99, unreached=2),
         case("both failed", Outcome.AGAIN, "101 by neither version", compared=99, shared=101),
         case("not all asked", Outcome.AGAIN, "1 of 2 recorded probes were asked", rows=1),
         case("no counts", Outcome.AGAIN, "in 0 blocks, 8 are needed", blocks=()),
@@ -80,11 +81,10 @@ def test_judges_a_complete_window(changes: dict[str, object], outcome: Outcome, 
         ({"failed": 100}, Outcome.ROLL_BACK),
         ({"blocks": blocks(counts(errors=20))}, Outcome.WAIT),
         ({"compared": 0}, Outcome.WAIT),
+        ({"unreached": 3}, Outcome.AGAIN),
     ],
 )
-def test_only_wrong_answers_and_failed_probes_end_a_window_early(
-    changes: dict[str, object], outcome: Outcome
-) -> None:
+def test_only_probes_end_a_window_early(changes: dict[str, object], outcome: Outcome) -> None:
     assert decide(replace(SOUND, **changes), over=False).outcome is outcome  # type: ignore[arg-type]
 
 

@@ -1,14 +1,16 @@
 """Pod status from Kubernetes and from the pod, probes of pods, and the weights of routes."""
 
 import json
-import math
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
 import pytest
 
+from components.data.probes import Value
 from components.operations.rollout import pods
 from components.operations.rollout.errors import ApiError
+from components.operations.rollout.judge import Answer
 from components.operations.rollout.pods import Pod
 from components.operations.rollout.probes import Prober
 from components.operations.rollout.release import Release
@@ -65,11 +67,11 @@ def test_reports_a_pod_that_does_not_say_what_it_serves(status: int, content: by
     ("status", "content", "value"),
     [
         (200, b'{"prediction": 1.5}', 1.5),
-        (200, b'{"prediction": NaN}', math.nan),
+        (200, b'{"prediction": NaN}', None),
         (200, b'{"prediction": null}', None),
         (200, b'{"prediction": "1.5"}', None),
         (200, b'{"prediction": true}', None),
-        (200, b'{"prediction": -1' + 400 * b"0" + b"}", -math.inf),
+        (200, b'{"prediction": -1' + 400 * b"0" + b"}", None),
         (200, b"oops", None),
         (200, b'{"predictions": [1]}', None),
         (500, b'{"prediction": 1.5}', None),
@@ -77,7 +79,7 @@ def test_reports_a_pod_that_does_not_say_what_it_serves(status: int, content: by
     ],
 )
 def test_probes_read_the_prediction_of_an_answer(status: int, content: bytes, value: float | None) -> None:
-    with Prober(Reach(status, content), rate=1000).running([(0.0, 1.0)]) as probes:
+    with Prober(Reach(status, content), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [POD])
         wait_until(lambda: len(probes.seen()) >= 20)
     for exchange in probes.seen():
@@ -94,7 +96,7 @@ def test_missing_answers_delay_neither_other_probes_nor_the_end() -> None:
             answered.wait()
             return self.answer
 
-    with Prober(Silent(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
+    with Prober(Silent(200, b'{"prediction": 1}'), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [POD])
         wait_until(lambda: len(asked) >= 40)
         assert not probes.seen()
@@ -102,25 +104,30 @@ def test_missing_answers_delay_neither_other_probes_nor_the_end() -> None:
 
 
 def test_a_probe_without_pods_fails() -> None:
-    with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([(0.0, 1.0)]) as probes:
+    with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [])
         wait_until(probes.seen)
-    assert probes.seen()[0].canary.value is None
+    assert probes.seen()[0].canary == Answer(0)
 
 
-def test_probes_ask_for_instances_within_the_training_ranges() -> None:
-    asked: list[list[float]] = []
+def test_probes_ask_each_version_its_own_rows_in_turn() -> None:
+    asked: dict[str, list[object]] = {"stable": [], "canary": []}
 
     class Listening(Reach):
         def ask(self, *arguments: Any) -> tuple[int, bytes]:
-            asked.append(json.loads(arguments[3])["instance"])
-            return self.answer
+            pod, row = arguments[0], json.loads(arguments[3])["instance"]
+            asked[pod.name].append(row)
+            return 200, json.dumps({"prediction": row[0]}).encode()
 
-    reach = Listening(200, b'{"prediction": 1}')
-    with Prober(reach, rate=1000).running([(0.0, 1.0), (5.0, 6.0)]) as probes:
-        probes.aim([POD], [POD])
-        wait_until(lambda: len(probes.seen()) >= 20)
-    assert all(0 <= first <= 1 and 5 <= second <= 6 for first, second in asked)
+    stable, canary = (replace(POD, name=name) for name in asked)
+    rows: list[list[Value]] = [[float(number), "Bern", True] for number in range(3)]
+    reach = Listening(200, b"")
+    with Prober(reach, rate=1000).running([[7.0]], rows) as probes:
+        probes.aim([stable], [canary])
+        wait_until(lambda: len(probes.seen()) >= 40)
+    assert {str(row) for row in asked["stable"]} == {"[7.0]"}
+    assert {str(row) for row in asked["canary"]} == {str(row) for row in rows}
+    assert all(exchange.canary.value == exchange.row for exchange in probes.seen())
 
 
 def test_routes_return_the_weight_and_progress_they_were_given(world: World) -> None:
