@@ -57,7 +57,8 @@ def strict(schema: Any) -> Any:
 
 def of_kubernetes(swagger: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schemas of the built-in kinds, and the definitions that they refer to."""
-    kinds, definitions = {}, {}
+    kinds: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     for name, schema in swagger["definitions"].items():
         for kind in schema.get("x-kubernetes-group-version-kind", []):
             version = "/".join(filter(None, (kind["group"], kind["version"])))
