@@ -231,7 +231,7 @@ def test_names_a_shard_that_is_refused(run: Run, tmp_path: Path, empty_place: Pa
     assert done.returncode == 1
     assert "error: ingest failed." in done.stderr
     assert f"{tmp_path}/b.csv was refused" in done.stderr
-    assert "feature 'bmi' is not a number in 1 row (row 2: 'many')" in done.stderr
+    assert "feature 'bmi' is not a number in 1 row (line 3: 'many')" in done.stderr
     index = Path(done.stderr.split("Report: file://")[1].split()[0])
     assert "ingest failed" in index.read_text(encoding="utf-8")
     assert "was refused" in (index.parent / "ingest-2.html").read_text(encoding="utf-8")
