@@ -54,7 +54,12 @@ def _is_example(case: Any) -> bool:
 def _is_ragged(body: Any) -> bool:
     """Whether a V1 request has columns of different lengths."""
     columns = body.get("inputs") if isinstance(body, dict) else None
-    return isinstance(columns, dict) and len(set(map(len, columns.values()))) > 1
+    lists = (
+        [column for column in columns.values() if isinstance(column, list)]
+        if isinstance(columns, dict)
+        else []
+    )
+    return len(set(map(len, lists))) > 1
 
 
 def _has_large(value: Any) -> bool:
