@@ -287,7 +287,7 @@ def _parser() -> argparse.ArgumentParser:
     remote.add(commands, project, started, epilog)
     rollout.add(commands)
     monitor.add(commands)
-    retraining.add(commands, project, started)
+    retraining.add(commands, project, started, epilog)
     return parser
 
 

@@ -65,6 +65,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
     )
     parser.add_argument("--no-wait", action="store_true", help="leave once the run is started")
     parser = command(schedule, started)
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
     parser.add_argument("--cron", required=True, help="five fields, or six with seconds first")
     parser.add_argument("--name", default=project.name, help="of the schedule (%(default)s)")
     parser.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")

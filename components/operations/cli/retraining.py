@@ -16,10 +16,18 @@ from components.operations.cli.subcommand import add_command
 APART = "6h"
 
 
-def add(commands: Any, project: Project, started: argparse.ArgumentParser) -> None:
-    """Add the command to a parser's subcommands; ``started`` has the options of those that start runs."""
+def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilog: str) -> None:
+    """Add the command to a parser's subcommands.
+
+    Args:
+        commands: the subcommands.
+        project: whose pipeline is run.
+        started: has the options of the commands that start runs.
+        epilog: describes the parameters of the pipeline.
+    """
     parents = (monitor.kept(), monitor.policy(), monitor.joined(), started)
     parser = add_command(commands, retrain, lambda options: retrain(options, project), *parents)
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
     parser.add_argument(
         "--at-most-every",
         type=remote.duration,
