@@ -44,12 +44,13 @@ def ingest(
             distributions; the fit itself is to all.
         ranges: [lowest, highest] allowed value by column, null for none.
         units: of the columns that have one, by column.
-        exclude: with "*" for features, the columns that are not among them.
-        types: number, boolean or category, of features whose type is not taken from the values.
+        exclude: with features=["*"], the columns to leave out.
+        types: number, boolean or category, by column, where the type found from the values is not meant.
         missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
             value, of the training rows).
-        max_categories: the largest number of categories of a feature.
-        unknown_categories: fail or ignore, for categories that no training row has.
+        max_categories: a text column with more different values is refused as an identifier.
+        unknown_categories: fail, or ignore (count as none of the known ones), for categories that no training
+            row has.
         decimal: the decimal point of numbers in text, "." or ",".
     """
     from components.runtime import step

@@ -99,13 +99,18 @@ class _Column:
 
     def _category_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
         there = frame[self.name][learning].dropna()
+        found = []
+        if self.name in self.settings.ranges:
+            found.append(
+                self._check("has a range, but holds text", lambda _: False, "leave it out of ranges")
+            )
         problem = too_many_categories(
             self.name, there.nunique(), len(there), self.settings.document(), whole=False
         )
-        if problem is None:
-            return []
-        self.remedies[problem.what] = problem.remedy
-        return [_check(problem.what, lambda _: False)]
+        if problem:
+            self.remedies[problem.what] = problem.remedy
+            found.append(_check(problem.what, lambda _: False))
+        return found
 
     def _check(self, what: str, passes: Callable[[Any], Any], remedy: str = "") -> pa.Check:
         text = f"{self.called} {what}"

@@ -37,20 +37,22 @@ def plan(
             champion that predicts another target is found here.
         source: sklearn://NAME; or the path or URI (http, https, s3, gs ...) of a CSV or Parquet file; or a
             pattern such as s3://bucket/2024-*.parquet; or a JSON list of these.
-        features: the columns to learn from; ["*"] for all.
+        features: the columns to learn from; ["*"] for all columns with a name, but the target and those
+            whose names begin with an underscore.
         target: the column to predict.
         test_rows: how many of the last rows of all shards are held out.
         test_share: if positive, this share of the rows is held out at random instead.
         duplicates: report, drop or fail; to drop or refuse them all files are read as one shard.
         kept_rows: of more rows than this, at most so many at random go on to train.
-        ranges: as for ingest, which reads the values; here they are only checked.
-        units: as for ingest, and so are the following.
-        exclude: with "*" for features, the columns that are not among them.
-        types: number, boolean or category, of features whose type is not taken from the values.
+        ranges: [lowest, highest] allowed value by column, null for none.
+        units: of the columns that have one, by column.
+        exclude: with features=["*"], the columns to leave out.
+        types: number, boolean or category, by column, where the type found from the values is not meant.
         missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
             value, of the training rows).
-        max_categories: the largest number of categories of a feature.
-        unknown_categories: fail or ignore, for categories that no training row has.
+        max_categories: a text column with more different values is refused as an identifier.
+        unknown_categories: fail, or ignore (count as none of the known ones), for categories that no training
+            row has.
         decimal: the decimal point of numbers in text, "." or ",".
 
     Returns:

@@ -304,6 +304,13 @@ class TestTypedColumns:
             ages = [set(getattr(dataset, read)()[0].ravel()) for dataset in (whole, fewer)]
             assert ages[1] == ages[0] - {0, 1, 6, 19, 20, 39}
 
+    def test_text_has_no_range(
+        self, people: Callable[..., str], problems_of: Callable[..., list[str]]
+    ) -> None:
+        settings = Settings(["city"], ranges={"city": [0, 1]})
+        (problem,) = problems_of(people(), settings)
+        assert problem == "feature 'city' has a range, but holds text; leave it out of ranges"
+
     def test_misspelt_columns_are_found_before_anything_is_checked(
         self, people: Callable[..., str], problems_of: Callable[..., list[str]]
     ) -> None:
