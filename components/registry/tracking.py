@@ -27,6 +27,7 @@ def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name
         run_id: of the pipeline run.
         name: of the pipeline run, for people.
     """
+    tracked = ""
     with _reported("the run"):
         known = client.get_experiment_by_name(experiment)
         number = known.experiment_id if known else client.create_experiment(experiment, artifacts)
@@ -36,8 +37,8 @@ def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name
             if found
             else client.create_run(number, tags={RUN_ID_TAG: run_id}, run_name=name or run_id)
         )
-        return str(run.info.run_id)
-    return ""
+        tracked = str(run.info.run_id)
+    return tracked
 
 
 def end(
