@@ -15,8 +15,8 @@ from predictor.model.base import Model
 from predictor.model.inputs import Input
 
 MOST_ROWS = 96
-# A tag of MLflow holds 100,000 characters.
-MOST_CHARACTERS = 80_000
+# A tag of MLflow holds 100,000 characters, of which MySQL keeps 65,535.
+MOST_CHARACTERS = 60_000
 
 Value = float | bool | str | None
 

@@ -29,7 +29,7 @@ POLICY: dict[str, Any] = {
     # The whole test cluster may share two cores, so only a very slow version counts as slow.
     "latencyRatio": 4,
     "latencyFloor": 0.2,
-    "rate": 20,
+    "rate": 40,
     "readySeconds": 120,
 }
 NEVER = "0 0 29 2 *"

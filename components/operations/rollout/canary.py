@@ -23,6 +23,8 @@ from components.operations.rollout.routes import Progress
 from components.operations.rollout.site import Site
 
 POLL_SECONDS = 0.5
+# Rows for a version without recorded probes.
+EXAMPLES = 4
 # The name of the probes' counts, among the names of pods.
 PROBES = "(probes)"
 # A weight may outlive its window by what another needs to find that this job is gone, and to write.
@@ -136,7 +138,7 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
 
 
 def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
-    """The probes recorded for the release; by policy, its pods' ranges for one that has none."""
+    """The probes recorded for the release; by policy, examples from its pods for one that has none."""
     recorded = site.probes(progress.release)
     if recorded is not None:
         return recorded
@@ -147,7 +149,7 @@ def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
             "no probes were recorded for it, so its answers can't be checked; the policy unrecorded=accept "
             "does without, and promote serves it without a canary",
         )
-    rows = _over_ranges(site.canary)
+    rows = _examples(site.canary)
     # Any finite answer is within an infinite tolerance.
     return Probes(rows, (0.0,) * len(rows), deviation=1.0, tolerance=math.inf)
 
@@ -156,13 +158,13 @@ def _stable_rows(site: Site) -> Sequence[Sequence[Value]]:
     """Rows that the stable version can answer. Its model may have other inputs than the canary's."""
     standing = site.stable.wanted()
     recorded = site.probes(standing) if standing else None
-    return recorded.rows if recorded else _over_ranges(site.stable)
+    return recorded.rows if recorded else _examples(site.stable)
 
 
-def _over_ranges(predictor: Predictor) -> tuple[tuple[float, ...], ...]:
-    """Rows from the lower to the upper end of the inputs' ranges, as a pod tells them."""
-    ranges = predictor.report(_first(predictor)).features
-    return tuple(tuple(low + share * (high - low) for low, high in ranges) for share in (0.0, 0.25, 0.5, 1.0))
+def _examples(predictor: Predictor) -> tuple[tuple[Value, ...], ...]:
+    """Rows of the inputs' example values, as a pod tells them."""
+    inputs = predictor.report(_first(predictor)).examples
+    return tuple(tuple(values[row % len(values)] for values in inputs) for row in range(EXAMPLES))
 
 
 def _observe(

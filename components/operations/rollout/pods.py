@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from components.data.probes import Value
 from components.operations.rollout.api import Api, Object
 from components.operations.rollout.errors import ApiError
 from components.operations.rollout.release import DIGEST, VERSION, Release
@@ -40,12 +41,12 @@ class Report:
     Attributes:
         version: that it serves.
         digest: of the model that it read.
-        features: the range in which each feature lay in training, in order.
+        examples: some values of each input, in order: from its range in training, or its categories.
     """
 
     version: str
     digest: str
-    features: tuple[tuple[float, float], ...]
+    examples: tuple[tuple[Value, ...], ...]
 
     def is_of(self, release: Release) -> bool:
         """Whether this is the release."""
@@ -140,12 +141,21 @@ def report(reach: Reach, pod: Pod) -> Report:
     status, content = reach.ask(pod, "GET", "/")
     try:
         told: Any = json.loads(content)
-        ranges = tuple((float(entry["minimum"]), float(entry["maximum"])) for entry in told["features"])
-        return Report(told["version"] or "", told["digest"] or "", ranges)
+        examples = tuple(map(_examples, told["features"]))
+        return Report(told["version"] or "", told["digest"] or "", examples)
     except (ValueError, TypeError, KeyError) as error:
         raise ApiError(
             status, f"{pod.name} does not say what it serves: {status} {content[:200]!r}"
         ) from error
+
+
+def _examples(entry: Object) -> tuple[Value, ...]:
+    if entry.get("type") == "category":
+        return tuple(entry["categories"])
+    if entry.get("type") == "boolean":
+        return (False, True)
+    low, high = float(entry["minimum"]), float(entry["maximum"])
+    return tuple(low + share * (high - low) for share in (0.0, 0.25, 0.5, 1.0))
 
 
 def _trouble(status: Object) -> str:

@@ -27,7 +27,8 @@ def simulate(shrink: int) -> Iterator[Found]:
         yield f"truly 10 % better, 1,000 rows, look {looks + 1}", found, runs, 1.0, least
     runs = max(1000 // shrink, 1)
     for rows in (20, 88, 200):
-        found = sum(any_of_many(random, rows) for _ in range(runs))
+        own = np.random.default_rng((16, rows))
+        found = sum(any_of_many(own, rows) for _ in range(runs))
         yield f"50 noisy variants, {rows} rows: one promoted that is worse", found, runs, 0.05, 0.0
     runs = max(20_000 // shrink, 1)
     for rows in (20, 88, 200):

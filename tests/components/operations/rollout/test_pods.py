@@ -15,7 +15,10 @@ from components.operations.rollout.pods import Pod
 from components.operations.rollout.probes import Prober
 from components.operations.rollout.release import Release
 from components.operations.rollout.routes import Progress
+from predictor.model.inputs import Input
+from predictor.web.page import index
 from tests.components.operations.rollout.conftest import World
+from tests.support.models import linear_model
 from tests.support.processes import wait_until
 
 POD = Pod("p", "10.0.0.1", Release("1", "d", "s3://b/1/"), serving=True, ending=False, trouble="")
@@ -61,6 +64,19 @@ def test_reports_a_crashing_container_and_no_starting_one(group: str) -> None:
 def test_reports_a_pod_that_does_not_say_what_it_serves(status: int, content: bytes) -> None:
     with pytest.raises(ApiError, match="p does not say what it serves"):
         pods.report(Reach(status, content), POD)
+
+
+def test_a_pod_of_a_model_with_typed_inputs_says_what_it_serves() -> None:
+    inputs = [
+        Input("age", 20.0, 60.0),
+        Input("member", 0.0, 1.0, type="boolean"),
+        Input("city", 0.0, 1.0, type="category", categories=("Bern", "Wien")),
+    ]
+    model = linear_model((1.0, 2.0, (3.0, 4.0)), features=inputs)
+    about = index(model, name="lr", version="7", digest="d")
+    found = pods.report(Reach(200, json.dumps(about).encode()), POD)
+    assert (found.version, found.digest) == ("7", "d")
+    assert found.examples == ((20.0, 30.0, 40.0, 60.0), (False, True), ("Bern", "Wien"))
 
 
 @pytest.mark.parametrize(
