@@ -4,6 +4,7 @@ A shard knows its own rows only. The summaries of shards merge into that of all 
 categories become part of the model.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -153,6 +154,14 @@ class Summary:
         if for_input.missing is None:
             return values
         return np.where(np.isnan(values), for_input.missing, values)
+
+    def hashed(self, values: Floats) -> Floats:
+        """Return values with a hash of its text for each category, which no other row changes."""
+        if self.type != "category":
+            return values
+        digests = [hashlib.sha256(category.encode()).digest() for category in self.categories]
+        codes = np.array([*(float(int.from_bytes(digest[:6])) for digest in digests), np.nan])
+        return codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
 
     def recode(self, values: Floats, other: "Summary") -> Floats:
         """Return values of this column as the dataset of another summary holds them."""

@@ -59,9 +59,7 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
 
 def sketch(dataset: Dataset) -> RowSketch:
     """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
-    X, target = dataset.test()
-    columns = {feature.name: X[:, position] for position, feature in enumerate(dataset.inputs)}
-    return RowSketch.of({**columns, dataset.target.name: target})
+    return RowSketch.of(dataset.test_values())
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:

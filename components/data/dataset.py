@@ -113,6 +113,16 @@ class Dataset:
         """Read the held-out rows, as ``train`` does the others."""
         return self._rows(TEST_FILE, inputs)
 
+    def test_values(self) -> Rows:
+        """Read the held-out rows as numbers that depend on each value alone, not on the other rows.
+
+        Returns:
+            The features and the target by name; a category is a hash of its text, and a missing value NaN.
+        """
+        table = pq.read_table(self.folder / TEST_FILE)
+        columns = {one.name: one.hashed(table[one.name].to_numpy()) for one in self.columns}
+        return {**columns, self.target.name: table[self.target.name].to_numpy()}
+
     def mismatch(self, inputs: Sequence[Input]) -> str | None:
         """Say why rows can't be read as numbers of these inputs, if they can't."""
         return mismatch(self.columns, inputs)

@@ -17,7 +17,6 @@ from predictor.model.inputs import Input
 MOST_ROWS = 96
 # A tag of MLflow holds 100,000 characters.
 MOST_CHARACTERS = 80_000
-TOLERANCE = 1e-9
 
 Value = float | bool | str | None
 
@@ -36,7 +35,7 @@ class Probes:
     rows: tuple[tuple[Value, ...], ...]
     answers: tuple[float, ...]
     deviation: float
-    tolerance: float = TOLERANCE
+    tolerance: float = 1e-9
 
     def agrees(self, row: int, value: float | None) -> bool:
         """Whether a value is the recorded answer to a row."""
@@ -99,8 +98,7 @@ def record(model: Model, deviation: float) -> Probes | None:
             rows.append(row)
             answers.append(answer)
     spread = deviation if math.isfinite(deviation) else 0.0
-    tolerance = getattr(model, "tolerance", TOLERANCE)
-    return Probes(tuple(rows), tuple(answers), spread, tolerance) if rows else None
+    return Probes(tuple(rows), tuple(answers), spread, model.tolerance) if rows else None
 
 
 def _values(one: Input, typical: float, count: int, chance: np.random.Generator) -> list[Value]:

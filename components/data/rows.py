@@ -56,7 +56,8 @@ def _hash(columns: list[NDArray[np.float64]]) -> NDArray[np.uint64]:
     """Hash each row of the columns, in their order, to 48 bits."""
     state = np.full(columns[0].shape, _GAMMA, dtype=np.uint64)
     for values in columns:
-        bits = (values + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0: equal numbers have equal bits
+        # -0.0 + 0.0 is 0.0, and there is one NaN: equal values have equal bits.
+        bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
         state = _mix((state ^ bits) * _FIRST + _GAMMA)
     return state >> np.uint64(64 - _BITS)
 

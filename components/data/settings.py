@@ -1,6 +1,7 @@
 """How rows become a dataset: which columns, which rows are held out, what is allowed in them."""
 
 import difflib
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ UNKNOWN_CATEGORIES = ("fail", "ignore")
 TYPES = ("number", "boolean", "category")
 DECIMALS = (".", ",")
 ALL_COLUMNS = "*"
+# As JSON. Linux refuses a longer argument than 128 KiB, and a step gets its parameters as one.
+LARGEST_PARAMETERS = 2**16
 MIN_TRAIN_ROWS = 10
 MIN_TEST_ROWS = 2
 MIN_CATEGORIES, MAX_CATEGORIES = 2, 100
@@ -138,7 +141,7 @@ class Settings:
         return [
             Problem(what)
             for what in (*self._column_problems(), *self._value_problems(), *self._choice_problems())
-        ]
+        ] + self._size_problems()
 
     def name_problems(self, names: Sequence[str]) -> Iterator[Problem]:
         """Find names of columns that are not there, given all names; where features are named, see above."""
@@ -197,6 +200,14 @@ class Settings:
             yield f"kept_rows must be at least {MIN_TRAIN_ROWS}, not {self.kept_rows}"
         if self.max_categories < MIN_CATEGORIES:
             yield f"max_categories must be at least {MIN_CATEGORIES}, not {self.max_categories}"
+
+    def _size_problems(self) -> list[Problem]:
+        """Find parameters that a step can't be started with."""
+        size = len(json.dumps(self.document(), default=str))
+        if size <= LARGEST_PARAMETERS:
+            return []
+        what = f"features and the other parameters take {size:,} bytes; a step takes {LARGEST_PARAMETERS:,}"
+        return [Problem(what, remedy=f'add features=["{ALL_COLUMNS}"], and exclude for the rest')]
 
     def _choice_problems(self) -> Iterator[str]:
         for parameter, given, known in (

@@ -93,7 +93,8 @@ def register(
     done = register(dataset.path, model.path, report.path, registry, run, policy, linked)
     Path(decision.path).write_text(describe(done), encoding="utf-8")
     pages = {"train": train_page.path, "evaluate": evaluation_page.path}
-    track(registry, tracked, done, run, details, training.metadata, report.path, pages)
+    if tracked:
+        track(registry, tracked, done, run, details, training.metadata, report.path, pages)
     reasons = list(done.decision.reasons)
     warning = str(model.metadata.get("warning", ""))
     return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

@@ -141,7 +141,7 @@ class Index:
         return _version(created)
 
     def begin_run(self, run_id: str, name: str) -> str:
-        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        """Return MLflow's id of a pipeline run, which is made unless it is there; empty if it refuses."""
         with self.exclusive():
             folder = (self._database.parent / "mlruns").as_uri() if self._database else None
             return tracking.begin(self._client, self._name, folder, run_id, name)

@@ -89,7 +89,7 @@ class Registry:
         return self._index.find(number) is not None
 
     def begin_run(self, run_id: str, name: str) -> str:
-        """Return MLflow's id of a pipeline run, which is made unless it is there."""
+        """Return MLflow's id of a pipeline run, which is made unless it is there; empty if it refuses."""
         return self._index.begin_run(run_id, name)
 
     def end_run(

@@ -1,9 +1,14 @@
-"""Records pipeline runs in MLflow: parameters, metrics and reports, linked with the version a run makes."""
+"""Records pipeline runs in MLflow: parameters, metrics and reports, linked with the version a run makes.
+
+A registration does not depend on it: what MLflow refuses is printed and left out. A user may be allowed to
+register versions but not to make experiments, and the store of the artifacts may be out of a step's reach.
+"""
 
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ PARAMETER_CHARACTERS = 6000
 
 
 def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name: str) -> str:
-    """Return MLflow's id of a pipeline run, which is made unless it is there.
+    """Return MLflow's id of a pipeline run, which is made unless it is there; empty if MLflow refuses.
 
     Args:
         client: of MLflow.
@@ -22,12 +27,18 @@ def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name
         run_id: of the pipeline run.
         name: of the pipeline run, for people.
     """
-    known = client.get_experiment_by_name(experiment)
-    number = known.experiment_id if known else client.create_experiment(experiment, artifacts)
-    found = client.search_runs([number], f"tags.{RUN_ID_TAG} = '{run_id}'", max_results=1)
-    if found:
-        return str(found[0].info.run_id)
-    return str(client.create_run(number, tags={RUN_ID_TAG: run_id}, run_name=name or run_id).info.run_id)
+    tracked = ""
+    with _reported("the run"):
+        known = client.get_experiment_by_name(experiment)
+        number = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+        found = client.search_runs([number], f"tags.{RUN_ID_TAG} = '{run_id}'", max_results=1)
+        run = (
+            found[0]
+            if found
+            else client.create_run(number, tags={RUN_ID_TAG: run_id}, run_name=name or run_id)
+        )
+        tracked = str(run.info.run_id)
+    return tracked
 
 
 def end(
@@ -38,19 +49,27 @@ def end(
     tags: Mapping[str, str],
     reports: Iterable[Path],
 ) -> None:
-    """Write what is known of a run that ended. Reports that can't be stored are left out, and it says so."""
+    """Write what is known of a run that ended."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
-    client.log_batch(
-        tracked,
-        [Metric(name, value, now, 0) for name, value in metrics.items() if math.isfinite(value)],
-        [Param(name, str(value)[:PARAMETER_CHARACTERS]) for name, value in parameters.items()],
-        [RunTag(name, value) for name, value in tags.items()],
-    )
-    try:
+    with _reported("parameters and metrics"):
+        client.log_batch(
+            tracked,
+            [Metric(name, value, now, 0) for name, value in metrics.items() if math.isfinite(value)],
+            [Param(name, str(value)[:PARAMETER_CHARACTERS]) for name, value in parameters.items()],
+            [RunTag(name, value) for name, value in tags.items()],
+        )
+    with _reported("the reports"):
         for report in reports:
             client.log_artifact(tracked, str(report), "reports")
-    except Exception as error:  # noqa: BLE001 - each kind of store has its own; the model is registered all the same
-        print(f"MLflow did not take the reports: {type(error).__name__}: {error}", file=sys.stderr)
-    client.set_terminated(tracked)
+    with _reported("the end of the run"):
+        client.set_terminated(tracked)
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - each kind of store has errors of its own
+        print(f"MLflow did not take {what}: {type(error).__name__}: {error}", file=sys.stderr)

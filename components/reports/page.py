@@ -19,6 +19,7 @@ a { color: var(--link); }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top;
          overflow-wrap: normal; }
+td:last-child { overflow-wrap: anywhere; }
 svg { max-width: 100%; height: auto; }
 """
 

@@ -10,7 +10,7 @@ def report(result: TrainingResult) -> str:
     """Write the report as one document that loads nothing."""
     model = result.model
     parts = [
-        paragraph(f"Source: {result.source}"),
+        paragraph(f"Source: {result.source}. {result.gaps}"),
         *([paragraph(f"Warning: {result.fit.warning}.")] if result.fit.warning else []),
         paragraph(model.summary()),
         *map(paragraph, result.fit.notes),

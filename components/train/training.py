@@ -24,6 +24,7 @@ class TrainingResult:
         digest: of the model folder.
         fingerprint: of the dataset.
         source: where the dataset came from.
+        gaps: what its missing values are, and what became of them, in a sentence.
         candidate: the features and the parameters it was fitted with.
         fit: what came of the fit.
         metrics: by name: those of the fit; rows; training_seconds of the fit alone; peak_memory_mib of the
@@ -35,6 +36,7 @@ class TrainingResult:
     digest: str
     fingerprint: str
     source: str
+    gaps: str
     candidate: Candidate
     fit: Fit
     metrics: dict[str, float]
@@ -101,7 +103,15 @@ def train(
         metrics["search_seconds"] = searched - started
     digest = artifact.write(model, model_folder)
     return TrainingResult(
-        model, digest, dataset.fingerprint, dataset.source, chosen, fit, metrics, tuple(trials)
+        model,
+        digest,
+        dataset.fingerprint,
+        dataset.source,
+        str(dataset.gaps),
+        chosen,
+        fit,
+        metrics,
+        tuple(trials),
     )
 
 

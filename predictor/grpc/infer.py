@@ -131,7 +131,7 @@ def _values(
 
     if raw is None:
         return contents.numbers(item, runs, one, where, request, check_rows)
-    if item.HasField("contents"):
+    if runs or item.contents.ListFields():  # empty contents come from MLServer's client
         raise InvalidInput(f"{where}.contents: not allowed together with raw_input_contents")
     dtype = tensors.datatype(item.datatype, f"{where}.datatype", one)
     if one is None:

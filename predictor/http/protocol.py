@@ -6,8 +6,8 @@ until it is answered: so responses keep their order, and a request that waits co
 
 import asyncio
 import time
-from collections.abc import Callable
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -51,15 +51,6 @@ def make_protocol(service: InferenceService, routes: Routes) -> type[HttpToolsPr
     return type("BoundProtocol", (FastProtocol,), {"fast_path": FastPath(service, routes)})
 
 
-class _ResponseTransport:
-    """The transport as responses see it: to close it leaves the client time to read the response."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
-
-
 class FastProtocol(RequestParser):
     """One connection."""
 
@@ -81,7 +72,10 @@ class FastProtocol(RequestParser):
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
         self._unread = Unread(self._service.memory, transport)
-        self._response_transport = _ResponseTransport(transport, self._close)
+        # To close it leaves the client time to read the response.
+        self._response_transport = SimpleNamespace(
+            write=transport.write, is_closing=transport.is_closing, close=self._close
+        )
         if len(self.connections) > self.settings.max_connections:
             self._service.metrics.rejected["connections"] += 1
             self.refuse(Unavailable("too many connections", retry_after=1), _LAST_SECONDS)

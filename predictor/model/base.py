@@ -62,6 +62,7 @@ class Model(ABC):
         width: their number, d.
         plain: whether all are numbers that may not be missing.
         intercept: what contributions are added to.
+        tolerance: by how much a prediction may differ from one machine to another, as a share of its size.
     """
 
     kind: ClassVar[str]
@@ -69,6 +70,7 @@ class Model(ABC):
     passes_non_finite: bool = False
     cost: float = 0.0
     intercept: float = 0.0
+    tolerance: float = 1e-9
 
     def __init_subclass__(cls) -> None:
         cls.kind = cls.__module__.rpartition(".")[2]

@@ -78,7 +78,9 @@ class Drift:
     Attributes:
         index: the population stability index, the sum over the bins of (p - q) ln(p / q), p the shares of the
             sample and q those of the reference; NaN of no rows.
-        chi_square: Pearson's statistic of homogeneity. Of ``degrees`` degrees of freedom while nothing moves.
+        chi_square: the likelihood ratio statistic of homogeneity (Wilks, 1938), chi-square distributed with
+            ``degrees`` degrees of freedom while nothing moves. Pearson's has too heavy a tail in bins of few
+            rows.
         degrees: occupied bins less one.
         rows: the sample's effective size. Rows of one request that resemble each other count less.
     """
@@ -116,14 +118,18 @@ def measure(
     q = np.asarray(reference.proportions)
     rows = float(values.size) if requests is None else effective_rows(bins, requests, count)
     pooled = (rows * p + reference_rows * q) / (rows + reference_rows)
-    occupied = pooled > 0
-    squares = (p - q)[occupied] ** 2 / pooled[occupied]
     return Drift(
         index=_stability_index(p, q),
-        chi_square=float(squares.sum() / (1 / rows + 1 / reference_rows)),
-        degrees=int(occupied.sum()) - 1,
+        chi_square=2 * (rows * _divergence(p, pooled) + reference_rows * _divergence(q, pooled)),
+        degrees=int((pooled > 0).sum()) - 1,
         rows=rows,
     )
+
+
+def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+    """Compute the relative entropy of shares p against q, which are above 0 where p are."""
+    occupied = p > 0
+    return float(np.sum(p[occupied] * np.log(p[occupied] / q[occupied])))
 
 
 def effective_rows(bins: NDArray[np.intp], requests: NDArray[np.intp], count: int) -> float:

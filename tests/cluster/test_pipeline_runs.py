@@ -142,7 +142,7 @@ def test_concurrent_runs_are_both_recorded_and_the_better_becomes_champion(
     pipelines: Pipelines, first_run: str
 ) -> None:
     with verified_champion(pipelines) as problems:
-        processes = [pipelines.start(BETTER), pipelines.start("iterations=9", "lr=0.1")]
+        processes = [pipelines.start(BETTER, "evidence=point"), pipelines.start("iterations=9", "lr=0.1")]
         outputs = [process.communicate(timeout=1500)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert not problems

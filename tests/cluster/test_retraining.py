@@ -190,7 +190,7 @@ def test_no_retraining_is_due_without_drift(loop: FeedbackLoop) -> None:
     def judgment() -> str:
         status, output = loop.run_command("due")
         assert status == NOT_DUE, output
-        return output if "quality holds" in output else ""
+        return output if "not beyond chance above" in output else ""
 
     assert "no drift" in wait_for("the recorded feedback", judgment, 60, pause=2)
     output = loop.run_cronjob("calm")

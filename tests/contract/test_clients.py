@@ -83,6 +83,18 @@ def tensor(**changes: Any) -> pb.ModelInferRequest:
     return pb.ModelInferRequest(model_name=NAME, inputs=[whole])
 
 
+def test_grpc_takes_raw_numbers_beside_empty_contents(server: Server) -> None:
+    """As MLServer's client sends them."""
+    message = tensor(contents={})
+    assert message.inputs[0].HasField("contents")
+    message.raw_input_contents.append(np.array([0.5]).tobytes())
+    answer = stub(server).ModelInfer(message)
+    assert np.frombuffer(answer.raw_output_contents[0]).tolist() == [621.125]
+    message.inputs[0].contents.fp64_contents.append(0.5)
+    with pytest.raises(grpc.RpcError, match="not allowed together with raw_input_contents"):
+        stub(server).ModelInfer(message)
+
+
 def numbers(*values: float) -> dict[str, list[float]]:
     return {"fp64_contents": list(values)}
 

@@ -5,13 +5,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import httpx
+import pytest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from predictor.model import artifact
 from tests.support.models import write_model
 from tests.support.server import NAME, start_predictor
 
 ADMIN = {"Authorization": "Bearer secret"}
+GRPC_ADMIN = (("authorization", "Bearer secret"),)
 LOAD = f"/v2/repository/models/{NAME}/load"
 V1, V2 = f"/v1/models/{NAME}", f"/v2/models/{NAME}"
 
@@ -92,6 +97,18 @@ def test_says_why_the_model_folder_is_invalid_until_an_administrator_loads_a_val
         write_model(folder)
         assert client.post(LOAD).status_code == 401
         assert client.post(LOAD, headers=ADMIN).json() == {"name": NAME, "load": True}
+        assert client.get("/v2/health/ready").json() == {"ready": True}
+        assert client.get("/stream/0").json() == {"prediction": 152.0}
+
+        change_model(folder)  # a reload that fails keeps the model that serves
+        answer = client.post(LOAD, headers=ADMIN)
+        assert (answer.status_code, "model.json was changed" in answer.text) == (503, True)
+        load = pb.RepositoryModelLoadRequest(model_name=NAME)
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
+            pytest.raises(grpc.RpcError, match=r"model\.json was changed"),
+        ):
+            GRPCInferenceServiceStub(channel).RepositoryModelLoad(load, metadata=GRPC_ADMIN)
         assert client.get("/v2/health/ready").json() == {"ready": True}
         assert client.get("/stream/0").json() == {"prediction": 152.0}
 

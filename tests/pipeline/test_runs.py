@@ -115,7 +115,12 @@ def test_reports_are_html_files_that_name_the_run(first_run: Path) -> None:
         assert f'href="{name}"' in index
         assert (folder / name).is_file()
     page = (folder / "evaluate.html").read_text(encoding="utf-8")
-    for text in ("Run first, ", "sklearn://diabetes", "root mean squared error", "baseline: always the mean"):
+    for text in (
+        "Run first, ",
+        "Source: sklearn://diabetes",
+        "root mean squared error",
+        "baseline: always the mean",
+    ):
         assert text in page
 
 
@@ -226,7 +231,7 @@ def test_names_a_shard_that_is_refused(run: Run, tmp_path: Path, empty_place: Pa
     assert done.returncode == 1
     assert "error: ingest failed." in done.stderr
     assert f"{tmp_path}/b.csv was refused" in done.stderr
-    assert "feature 'bmi' is not a number in 1 row (row 2: 'many')" in done.stderr
+    assert "feature 'bmi' is not a number in 1 row (line 3: 'many')" in done.stderr
     index = Path(done.stderr.split("Report: file://")[1].split()[0])
     assert "ingest failed" in index.read_text(encoding="utf-8")
     assert "was refused" in (index.parent / "ingest-2.html").read_text(encoding="utf-8")

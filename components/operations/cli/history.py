@@ -181,7 +181,10 @@ def _scores(scores: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
 
 def _read_scores(folder: Path) -> dict[str, float | None]:
     for path in folder.glob("*/evaluate/report"):
-        found: Scores | None = evaluations.read(path).candidate.scores
+        try:
+            found: Scores | None = evaluations.read(path).candidate.scores
+        except evaluations.ReportError:
+            continue
         if found:
             return {name: value if value == value else None for name, value in asdict(found).items()}
     return {}
@@ -190,7 +193,7 @@ def _read_scores(folder: Path) -> dict[str, float | None]:
 def _collect(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     """Copy the pages of the steps into files that a browser opens; yields the name and the step of each."""
     counts: dict[str, int] = {}
-    about = html.paragraph(f"Run {record.run_id}, {record.when} UTC, {record.parameters.get('source', '')}")
+    about = html.paragraph(f"Run {record.run_id}, {record.when} UTC")
     for path in sorted(path for name in PAGES for path in folder.glob(f"*/**/{name}")):
         text = path.read_text(encoding="utf-8")
         if not text.startswith(html.DOCTYPE):

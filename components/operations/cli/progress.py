@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 ROUND_OFF = 10
+INDENT = "    "
+EXCEPTION = re.compile(r" *[\w.]*(Error|Exception)\b(: |$)")
 
 
 @contextmanager
@@ -75,11 +77,13 @@ class Progress(logging.Filter):
         self._log.flush()
         with Path(self._log.name).open(encoding="utf-8") as log:
             log.seek(self._start)
-            lines = [line.removeprefix("    ").rstrip() for line in log]
-        lines = [line for line in lines if line.strip("-")]
-        traces = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+            lines = [line.rstrip() for line in log]
+        lines = [line for line in lines if line.strip(" -")]
+        traces = [number for number, line in enumerate(lines) if line.lstrip().startswith("Traceback ")]
         if not traces:
-            return "\n".join(lines[-ROUND_OFF:])
+            return "\n".join(line.removeprefix(INDENT) for line in lines[-ROUND_OFF:])
+        # kfp.local indents what a step prints, and more than once what shards print side by side.
         frames = lines[traces[-1] + 1 :]
-        message = next((number for number, line in enumerate(frames) if not line.startswith(" ")), 0)
-        return "\n".join(frames[message:])
+        message = next((number for number, line in enumerate(frames) if EXCEPTION.match(line)), 0)
+        indent = " " * (len(frames[message]) - len(frames[message].lstrip()))
+        return "\n".join(line.removeprefix(indent) for line in frames[message:])

@@ -18,8 +18,9 @@ from predictor.model.inputs import Input
 
 PREDICTION = "(prediction)"
 """The column of predictions, among the inputs."""
-# Longer requests and streams count as several: only rows near each other are taken to resemble each other.
-ROWS_TOGETHER = 100
+# Longer requests and streams count as several. Otherwise the seven requests of a job that predicts once a day
+# would never tell drift: days differ, and there are few of them.
+ROWS_TOGETHER = 10
 
 
 def look(

@@ -55,11 +55,14 @@ class Site:
         """The probes that were recorded for a release; None for one without.
 
         Raises:
-            ValueError: what the registry holds can't be read.
+            RolloutError: what the registry holds can't be read.
         """
         version = self.registered(release)
         text = version.tags.get(PROBES, "") if version else ""
-        return RecordedProbes.from_json(text) if text else None
+        try:
+            return RecordedProbes.from_json(text) if text else None
+        except ValueError as error:
+            raise RolloutError(f"the probes recorded for {release} can't be read: {error}") from error
 
     def champion(self) -> Release:
         """The registry's champion.

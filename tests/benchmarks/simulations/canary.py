@@ -49,7 +49,7 @@ class Version:
 def simulate(shrink: int) -> Iterator[Found]:
     """Yield the rows of the table."""
     random = np.random.default_rng(19)
-    runs = 500 // shrink
+    runs = max(500 // shrink, 1)
     sound = Version()
     slower = Version(latency=lognormal(0.021))
     for words, canary, load in (
@@ -58,7 +58,7 @@ def simulate(shrink: int) -> Iterator[Found]:
     ):
         found = sum(rolled_back(random, sound, canary, load=load) for _ in range(runs))
         yield f"as sound as the stable one, {words}: rolled back over all steps", found, runs, 0.01, 0.0
-    runs = 200 // shrink
+    runs = max(200 // shrink, 1)
     for words, answering, least, most in (
         ("as sound as the stable one, ten correlated features", lambda model: model, 0.0, 0.01),
         ("answers the mean", _mean_of, 1.0, 1.0),

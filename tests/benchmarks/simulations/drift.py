@@ -46,7 +46,7 @@ def simulate(shrink: int) -> Iterator[Found]:
             runs_now = max(runs // shrink, 1)
             found = sum(unmoved(random, features, rows) for _ in range(runs_now))
             yield f"nothing changed, {features} features, {rows} rows", found, runs_now, 0.002, 0.0
-    runs = 2000 // shrink
+    runs = max(2000 // shrink, 1)
     found = sum(in_batches(random, 20, 10) for _ in range(runs))
     yield "nothing changed, 200 rows in 20 batches of near-equal rows", found, runs, 0.002, 0.0
     found = sum(in_batches(random, 300, 10) for _ in range(runs))
@@ -57,7 +57,7 @@ def simulate(shrink: int) -> Iterator[Found]:
     ):
         found = sum(moved(random, before, after) for _ in range(runs))
         yield f"{words}, 1,000 rows, 2,000 reference rows", found, runs, 1.0, 0.99
-    runs = 1000 // shrink
+    runs = max(1000 // shrink, 1)
     for words, refused in (("promoted", False), ("the gate refused", True)):
         found = sum(answered(random, refused=refused) > 1 for _ in range(runs))
         yield f"drift that was answered ({words}), ten more weeks: due again", found, runs, 0.02, 0.0

@@ -16,20 +16,20 @@ Found = tuple[str, int, int, float, float]
 def simulate(shrink: int) -> Iterator[Found]:
     """Yield the rows of the table."""
     random = np.random.default_rng(16)
-    runs = 20_000 // shrink
+    runs = max(20_000 // shrink, 1)
     for rows in (20, 88, 200):
         yield f"equal model, {rows} rows", promotions(random, rows, 1.0, runs), runs, 0.03, 0.0
     for rows, most in ((20, 0.02), (88, 0.01), (200, 0.01)):
         yield f"truly 5 % worse, {rows} rows", promotions(random, rows, 1.05, runs), runs, most, 0.0
-    runs = 2000 // shrink
+    runs = max(2000 // shrink, 1)
     for looks, least in ((0, 0.9), (1, 0.0), (9, 0.0), (49, 0.0)):
         found = promotions(random, 1000, 0.9, runs, looks=looks)
         yield f"truly 10 % better, 1,000 rows, look {looks + 1}", found, runs, 1.0, least
-    runs = 1000 // shrink
+    runs = max(1000 // shrink, 1)
     for rows in (20, 88, 200):
         found = sum(any_of_many(random, rows) for _ in range(runs))
         yield f"50 noisy variants, {rows} rows: one promoted that is worse", found, runs, 0.05, 0.0
-    runs = 20_000 // shrink
+    runs = max(20_000 // shrink, 1)
     for rows in (20, 88, 200):
         found = promotions(random, rows, 1.0, runs, rare=0.05)
         yield (
@@ -49,7 +49,7 @@ def promotions(
 
 
 def any_of_many(random: np.random.Generator, rows: int, variants: int = 50) -> bool:
-    """Whether one of many variants replaces the champion, although each is truly a little worse than it.
+    """Whether one of many variants replaces the champion, although each is truly 1 % worse.
 
     Each is judged on the same rows as all before, as in the search for a better model.
     """
@@ -57,7 +57,7 @@ def any_of_many(random: np.random.Generator, rows: int, variants: int = 50) -> b
     for look in range(variants):
         own = random.normal(size=rows)
         candidate = CORRELATION * champion + np.sqrt(1 - CORRELATION**2) * own
-        if _promoted(random, champion, np.sqrt(1.001) * candidate, look):
+        if _promoted(random, champion, np.sqrt(1.01) * candidate, look):
             return True
     return False
 

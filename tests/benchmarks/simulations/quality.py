@@ -12,14 +12,14 @@ from tests.benchmarks.simulations.gate import Found
 def simulate(shrink: int) -> Iterator[Found]:
     """Yield the rows of the table."""
     random = np.random.default_rng(17)
-    runs = 10_000 // shrink
+    runs = max(10_000 // shrink, 1)
     for tails in ("normal", "t5"):
         for held_out in (88, 150, 300, 1000):
             for labels in (200, 1000):
                 found = sum(is_due(random, tails, held_out, labels) for _ in range(runs))
                 words = f"nothing changed, {tails} errors, {held_out} held-out rows, {labels} labels"
                 yield words, found, runs, 0.01, 0.0
-    runs = 2000 // shrink
+    runs = max(2000 // shrink, 1)
     for tails, least in (("normal", 0.9), ("t5", 0.0)):
         found = sum(is_due(random, tails, 300, 1000, growth=1.5) for _ in range(runs))
         yield f"RMSE 1.5 times, {tails} errors, 300 held-out rows, 1,000 labels", found, runs, 1.0, least

@@ -119,6 +119,22 @@ class TestTypes:
         assert typed.mismatch([number]) == "its input 'city' is a number, in the data set it is a category"
         assert typed.mismatch([Input("sunny", 0.0, 1.0)]) is None
 
+    def test_values_do_not_depend_on_the_categories_of_other_rows(
+        self, typed: Dataset, tmp_path: Path
+    ) -> None:
+        rows = {"city": np.array([0.0, 1.0]), "target": np.array([7.0, 8.0])}
+        other = datasets.write(
+            tmp_path / "other",
+            rows,
+            rows,
+            source="here",
+            settings={},
+            types={"city": "category"},
+            categories={"city": ("Moss", "Vik")},
+        )
+        assert other.test_values()["city"][0] == typed.test_values()["city"][0]
+        assert other.test_values()["city"][1] != typed.test_values()["city"][0]
+
     def test_moments_are_of_one_hot_columns(self, typed: Dataset) -> None:
         moments = typed.moments
         assert moments is not None

@@ -57,6 +57,11 @@ def test_both_zeros_are_one_value() -> None:
     assert RowSketch.of({"x": np.array([0.0])}) == RowSketch.of({"x": np.array([-0.0])})
 
 
+def test_a_missing_value_is_one_value() -> None:
+    other = np.array([0x7FF8000000000001], np.uint64).view(np.float64)
+    assert RowSketch.of({"x": other}) == RowSketch.of({"x": np.array([np.nan])})
+
+
 def test_rows_with_other_columns_count_as_the_same_rows() -> None:
     rows = np.arange(5.0)
     assert RowSketch.of({"x": rows}).share_in(RowSketch.of({"x": rows, "z": rows})) == 1.0

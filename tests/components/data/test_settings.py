@@ -117,6 +117,26 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"test_rows": 1}, "test_rows must be at least 2, not 1"),
         ({"kept_rows": 9}, "kept_rows must be at least 10, not 9"),
         ({"seed": -1}, "seed must be at least 0"),
+        (
+            {"features": ["*", "bmi"]},
+            "the feature '*' stands for all columns; name it alone, or name columns",
+        ),
+        ({"exclude": ["id"]}, 'exclude is of use only with all columns as features: features=["*"]'),
+        (
+            {"types": {"bmmi": "category"}},
+            "types names 'bmmi', which is neither a feature nor the target. Is 'bmi'",
+        ),
+        (
+            {"types": {"bmi": "categry"}},
+            "the type of 'bmi' must be one of number, boolean, category, not 'categry'",
+        ),
+        ({"types": {"target": "number"}}, "types names the target 'target', which is always a number"),
+        ({"types": {"bmi": "boolean"}, "ranges": {"bmi": [0, 1]}}, "ranges names 'bmi', which is no number"),
+        ({"missing": "median"}, "missing must be one of fail, drop, mean, not 'median'. Is 'mean' meant?"),
+        ({"unknown_categories": "x"}, "unknown_categories must be one of fail, ignore, not 'x'"),
+        ({"max_categories": 1}, "max_categories must be at least 2, not 1"),
+        ({"decimal": ";"}, "decimal must be '.' or ',', not ';'"),
+        ({"features": [f"a long name {n}" for n in range(5000)]}, 'a step takes 65,536; add features=["*"]'),
         ({"duplicates": "ignore"}, "duplicates must be one of report, drop, fail, not 'ignore'"),
     ],
 )

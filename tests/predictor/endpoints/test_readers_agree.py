@@ -223,4 +223,5 @@ def test_the_small_reader_of_an_instance_answers_as_the_endpoint(width: int, bod
     found = SmallJson(SERVICES[width].handle).stream(body)
     full = answer(SERVICES[width], native.stream, body)
     assert found is None or (found[0], len(found[1]), 200) == (full.body, full.rows, full.status)
-    assert found is not None or full.status == 400 or b"null" in body
+    further = b'"x"' in body or (width == 1 and b'"bp"' in body)  # members that the endpoint passes over
+    assert found is not None or full.status == 400 or b"null" in body or further

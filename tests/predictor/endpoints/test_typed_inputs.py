@@ -77,6 +77,29 @@ def test_rows_have_one_answer_whatever_the_size_of_a_piece(
         assert predictions(form, send(form)) == pytest.approx(expected, rel=1e-15), form.name
 
 
+ODD_ROWS = [
+    '[1, null, 1, "B\\u0065rn", 7]', '[1, 2, 1.0, "", 18446744073709551617]', '[1, 1e999, true, "Bern", "x"]', "[1, 2, true, NaN, 7]",
+    '{"age": 1, "income": 2, "member": true, "city": "Bern", "code": "x", "age": 3}', '{"age": 1, "income": 2}', "{}", "null", "7",
+    '{"\\u0061ge": 1, "income": null, "member": null, "city": null, "code": 1e3}', '[1, 2, true, "\\ud800", "x"]', '[1, 2, true, "Bern", "x", 6]',
+    '{"age": 1, "income": 2, "member": true, "city": "Bern", "code": "x", "id": {"a": [1, "}, ["]}}', '[1, 2, true, "Bern", "]}, {"]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ODD_ROWS)
+def test_an_odd_row_has_one_answer_at_every_size(row: str) -> None:
+    for endpoint, start, end in (
+        (native.stream, '{"instance": ', "}"),
+        (native.batch, '{"instances": [[1, 2, true, "Bern", 7], ', "]}"),
+    ):
+        first = answer(SERVICE, endpoint, f"{start}{row}{end}".encode())
+        for space in (1000, 2**15, 2**20):
+            for body in (f"{start}{' ' * space}{row}{end}", f"{start}{row}{' ' * space}{end}"):
+                found = answer(SERVICE, endpoint, body.encode())
+                assert found.status == first.status, (space, found.body)
+                if b" byte " not in first.body:
+                    assert found.body == first.body, space
+
+
 @pytest.mark.parametrize(
     "row", [[30, 1, True, "Bern", "x"], [30, 1, 1, "Bern", 7], [30, 1, 0.0, "Bern", "7"]]
 )

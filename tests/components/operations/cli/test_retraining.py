@@ -149,11 +149,9 @@ def test_exit_status_is_that_of_the_run_when_waiting(
 
 @pytest.mark.usefixtures("drifted")
 def test_parameters_override_what_was_derived(client: Mock, arguments: list[str]) -> None:
-    assert (
-        main([*arguments, "--param", "source=s3://all/*.parquet", "--param", "tracking_uri=http://in"]) == 0
-    )
+    assert main([*arguments, "--param", "source=s3://all/*.parquet", "--param", "model_name=other"]) == 0
     run = client.run_pipeline.call_args.kwargs["params"]
-    assert (run["source"], run["tracking_uri"]) == ("s3://all/*.parquet", "http://in")
+    assert (run["source"], run["model_name"]) == ("s3://all/*.parquet", "other")
 
 
 def test_asks_for_a_first_run_without_a_champion(

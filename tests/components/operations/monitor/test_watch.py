@@ -107,11 +107,11 @@ def test_a_drift_that_a_retraining_answered_is_due_again_only_when_the_data_move
 def test_rows_of_one_request_that_are_alike_are_no_evidence_of_drift(tmp_path: Path) -> None:
     centres = np.random.default_rng(1).normal(size=20)
     day = "2026-01-10"
-    bmi = centres.repeat(20)
+    bmi = centres.repeat(10)
     columns: dict[str, Iterable[object]] = {
-        "_id": [f"{row // 20}" for row in range(400)],
-        "_row": [row % 20 for row in range(400)],
-        "_version": ["3"] * 400,
+        "_id": [f"{row // 10}" for row in range(200)],
+        "_row": [row % 10 for row in range(200)],
+        "_version": ["3"] * 200,
         "bmi": bmi,
         "_prediction": 2 * bmi + 1,
     }
@@ -123,6 +123,20 @@ def test_rows_of_one_request_that_are_alike_are_no_evidence_of_drift(tmp_path: P
     assert "too few independent predictions to judge drift of (prediction), bmi" in "; ".join(
         decision.reasons
     )
+
+
+def test_drift_within_the_window_is_found_in_a_few_large_requests(tmp_path: Path) -> None:
+    day = "2026-01-10"
+    bmi = np.concatenate([TRAINED[:400], TRAINED[400:1000] + 4])
+    columns: dict[str, Iterable[object]] = {
+        "_id": ["usual"] * 400 + ["moved"] * 600,
+        "_row": [*range(400), *range(600)],
+        "_version": ["3"] * 1000,
+        "bmi": bmi,
+        "_prediction": 2 * bmi + 1,
+    }
+    record(tmp_path, "predictions", day, columns)
+    assert decide(look(str(tmp_path), MODEL, "3", now=now(day)), Policy()).due
 
 
 def test_the_standard_error_of_the_live_error_is_that_of_requests(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.data.probes import Value
 from components.operations.rollout import pods
 from components.operations.rollout.errors import ApiError
 from components.operations.rollout.judge import Answer
@@ -119,7 +120,7 @@ def test_probes_ask_each_version_its_own_rows_in_turn() -> None:
             return 200, json.dumps({"prediction": row[0]}).encode()
 
     stable, canary = (replace(POD, name=name) for name in asked)
-    rows: list[list[float | bool | str | None]] = [[float(number), "Bern", True] for number in range(3)]
+    rows: list[list[Value]] = [[float(number), "Bern", True] for number in range(3)]
     reach = Listening(200, b"")
     with Prober(reach, rate=1000).running([[7.0]], rows) as probes:
         probes.aim([stable], [canary])
