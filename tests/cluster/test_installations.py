@@ -126,7 +126,9 @@ def releases(
 def promote(name: str, version: str) -> None:
     """Say which version is served, as manifests/version.yaml does."""
     change = {
-        "metadata": {"annotations": {"linear-regressor/model-version": version}},
+        "metadata": {
+            "annotations": {"linear-regressor/model-version": version, "serving.kserve.io/stop": None}
+        },
         "spec": {"predictor": {"model": {"storageUri": model_uri(version)}}},
     }
     kubectl("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", json.dumps(change))
@@ -213,6 +215,25 @@ def test_no_hidden_request_passes_the_ingress_and_the_change_restarts_no_pod(
     assert not get("-n", NAMESPACE, "httproutes", "-l", f"app.kubernetes.io/instance={PRICES}")["items"]
     assert smuggled(service) == []
     assert [item["metadata"]["uid"] for item in predictor_pods(NAMESPACE, PRICES)] == [pod["metadata"]["uid"]]
+
+
+def test_release_without_a_version_has_no_pods_until_one_is_promoted(
+    releases: dict[str, Service], image: str
+) -> None:
+    name = f"empty-{NAME}"
+    values = {**chart_values(image), "model": {"promoted": True}}
+    helm("install", "empty", CHART, values=values)
+    try:
+        wait_for("KServe", lambda: get("-n", NAMESPACE, "inferenceservice", name)["status"]["conditions"])
+        assert not predictor_pods(NAMESPACE, name)
+        promote(name, "1")
+        wait_for("version 1", partial(serves, name, "1"), 180)
+        (pod,) = predictor_pods(NAMESPACE, name)
+        helm("upgrade", "empty", CHART, values={**values, "replicas": {"min": 1, "max": 2}})
+        assert serves(name, "1")
+        assert predictor_pods(NAMESPACE, name)[0]["metadata"]["uid"] == pod["metadata"]["uid"]
+    finally:
+        helm("uninstall", "empty", "--wait")
 
 
 def test_upgrade_that_lost_its_values_is_refused_and_changes_nothing(releases: dict[str, Service]) -> None:

@@ -10,6 +10,7 @@ from helm import readme
 from tests.manifests.rendering import CHART, MANIFESTS, ROOT
 
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), CHART / "README.md"]
+FILES = "py|json|db|csv|yaml|parquet|html"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
@@ -20,7 +21,8 @@ def test_values_that_a_guide_sets_exist(guide: Path) -> None:
         readme.default(VALUES, name)
     sections = "|".join(key for key in VALUES if isinstance(VALUES[key], dict))
     for name in re.findall(
-        rf"`((?:{sections})\.(?!(?:py|json)\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`", text
+        rf"`((?:{sections})\.(?!(?:{FILES})\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`",
+        text,
     ):
         try:
             readme.default(VALUES, name)
