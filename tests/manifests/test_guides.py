@@ -20,7 +20,7 @@ def test_values_that_a_guide_sets_exist(guide: Path) -> None:
         readme.default(VALUES, name)
     sections = "|".join(key for key in VALUES if isinstance(VALUES[key], dict))
     for name in re.findall(
-        rf"`((?:{sections})\.(?!(?:py|json)\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`", text
+        rf"`((?:{sections})\.(?!(?:py|json|db)\b)[a-zA-Z.]*[a-zA-Z])(?:=[^`]*|: [^`]*)?`", text
     ):
         try:
             readme.default(VALUES, name)
