@@ -76,7 +76,7 @@ hold: $(READY) ## Twenty replacements under load, 10,000 connections, the larges
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-lint: $(READY) ## Formatting, lint, types, the arrows between the rooms, the Dockerfile and the workflows
+lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -90,8 +90,8 @@ format: $(READY) ## Put the code into its form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-benchmark: $(READY) ## Accuracy, training and serving, each against its references
-	$(VENV)/bin/python benchmark.py
+benchmark: $(READY) ## Accuracy against scikit-learn (BENCHMARK: another one, such as training or serving)
+	$(VENV)/bin/python benchmark.py $(BENCHMARK)
 
 # One resolution for all: the two smaller locks are held to the versions of the largest.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
