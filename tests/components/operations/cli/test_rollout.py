@@ -1,9 +1,9 @@
 """The commands of a rollout, over HTTP to a cluster in memory, through the official client's connection."""
 
 import json
-import time
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
