@@ -190,7 +190,8 @@ def test_refuses_a_call_without_a_message(server: Server, path: str) -> None:
         stream = connection.call(path)
         connection.send(DATA, flags=END_STREAM, stream=stream)
         assert "the call has no message" in status_of(connection, stream)
-    assert [code for _, code in observed.requests] == ["400"]
+    # A call of another test may end, and be counted, meanwhile.
+    assert [code for _, code in observed.requests if code != "200"] == ["400"]
 
 
 def test_unknown_methods_are_unimplemented(server: Server) -> None:

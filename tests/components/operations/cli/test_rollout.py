@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,9 +19,10 @@ from components.operations.cli import rollout
 from components.operations.rollout import api, canary, pods, promote
 from components.operations.rollout.errors import ApiError
 from components.registry import registry as registries
-from tests.components.operations.rollout.conftest import World
+from tests.components.operations.rollout.conftest import PROBES, World
 
 Run = Callable[..., SimpleNamespace]
+ANSWERS = {row[0]: answer for row, answer in zip(PROBES.rows, PROBES.answers, strict=True)}
 POLICY = {"steps": [{"weight": 10, "seconds": 1}], "requests": 3, "rate": 20, "latencyFloor": 10}
 
 
@@ -44,10 +46,10 @@ class Handler(BaseHTTPRequestHandler):
         self.tokens.add(self.headers["Authorization"])
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = unquote(self.path)
-        status, item = 200, {}
+        status, item, content = 200, {}, b""
         try:
             if "/proxy/" in path:
-                item = self._pod(path, body)
+                content = self._pod(path, body)
             elif self.command == "GET":
                 item = self.world.cluster.get(path)
             else:
@@ -55,26 +57,27 @@ class Handler(BaseHTTPRequestHandler):
                 item = act(path, json.loads(body))
         except ApiError as error:
             status, item = error.status, {"message": str(error)}
-        content = json.dumps(item).encode()
+        content = content or json.dumps(item).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
-    def _pod(self, path: str, body: bytes) -> dict[str, object]:
-        if path.endswith("/stream"):
-            return {"prediction": json.loads(body)["instance"][0]}
-        name = path.split("/pods/")[1].partition(":")[0]
+    def _pod(self, path: str, body: bytes) -> bytes:
+        place, _, asked = path.partition("/proxy")
+        if asked == "/stream":
+            return json.dumps({"prediction": ANSWERS[json.loads(body)["instance"][0]]}).encode()
+        name = place.split("/pods/")[1].partition(":")[0]
         items = [item for found in self.world.cluster.pods.values() for item in found]
         found = next(item for item in items if item["metadata"]["name"] == name)
-        told: dict[str, object] = json.loads(self.world.ask(pods.read(found), "GET", "/")[1])
-        return told
+        return self.world.ask(pods.read(found), "GET", asked)[1]
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     """A kubeconfig that leads to the cluster in memory, whose registry is the one in memory."""
     world = World()
+    world.clock.now = time.monotonic  # type: ignore[method-assign]  # counters go on
     Handler.world, Handler.tokens = world, set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
