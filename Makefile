@@ -69,7 +69,7 @@ test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a re
 
 test-all: test test-slow ## Both
 
-fuzz: $(READY) ## 100,000 malformed and odd requests, none of which may hurt (FUZZ: options, such as --seed 7)
+fuzz: $(READY) ## Send 100,000 malformed and odd requests; none may get a 5xx (FUZZ: options, such as --seed 7)
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
 hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest and the worst bodies (HOLD: one part)
@@ -86,7 +86,7 @@ lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Docke
 	@PATH="$(VENV)/bin:$$PATH"; command -v actionlint >/dev/null || GOBIN=$(CURDIR)/$(VENV)/bin go install $(ACTIONLINT) 2>/dev/null || true; \
 	if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is neither there nor to be built by go"; fi
 
-format: $(READY) ## Put the code into its form
+format: $(READY) ## Format the code, and fix what ruff can fix
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 

@@ -1,1 +1,1 @@
-"""What KServe's own clients and runtimes expect beyond the inference protocols."""
+"""What KServe expects beyond the inference protocols: its flags and CloudEvents."""
