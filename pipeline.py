@@ -1,6 +1,7 @@
 """The pipeline ingest, train, evaluate, register on Kubeflow Pipelines, and the commands around it.
 
-``python pipeline.py COMMAND``; each knows ``--help``. What runs on this machine and on a cluster is the same.
+``python pipeline.py COMMAND --help`` describes a command. The same steps run on this machine and on a
+cluster.
 """
 
 import argparse

@@ -25,21 +25,31 @@ def add(commands: Any) -> None:
 
 
 def kept() -> argparse.ArgumentParser:
-    """The options that say where the predictor keeps what it saw, and whose champion it is."""
+    """The options of the store of feedback, and of the model."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--feedback", required=True, metavar="URL", help="where the predictor keeps what it saw"
+        "--feedback",
+        required=True,
+        metavar="URL",
+        help="the folder or bucket in which the predictor records predictions and labels",
     )
     add_options(parser)
     return parser
 
 
 def joined() -> argparse.ArgumentParser:
-    """The options that say what is made of what came true."""
+    """The options of the joined rows."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--to", required=True, metavar="URL", help="a folder; a Parquet file for each day")
-    parser.add_argument("--first-day", default="", metavar="DAY", help="of the truths: 2026-01-31")
-    parser.add_argument("--last-day", default="9999", metavar="DAY", help="of the truths")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="URL",
+        help="a folder or bucket for the joined rows, one Parquet file per day",
+    )
+    parser.add_argument(
+        "--first-day", default="", metavar="DAY", help="the first day of labels, such as 2026-01-31"
+    )
+    parser.add_argument("--last-day", default="9999", metavar="DAY", help="the last day of labels")
     return parser
 
 
@@ -47,49 +57,49 @@ def policy() -> argparse.ArgumentParser:
     """The options that say what makes a retraining due."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--days", type=int, default=7, help="that are looked at, today included (%(default)s)"
+        "--days", type=int, default=7, help="how many days are examined, today included (%(default)s)"
     )
     parser.add_argument(
         "--drift",
         type=float,
         default=0.05,
-        help="a stability index above it is drift, if chance does not explain it (%(default)s)",
+        help="drift counts if its stability index is above this and beyond chance (%(default)s)",
     )
     parser.add_argument(
         "--quality",
         type=float,
         default=1.25,
-        help="lost if the error on labels is more than so many times the held-out error (%(default)s)",
+        help="quality is lost if the error exceeds the held-out error by this factor (%(default)s)",
     )
     parser.add_argument(
-        "--rows", type=int, default=200, help="fewest independent rows to judge from (%(default)s)"
+        "--rows", type=int, default=200, help="the fewest independent rows for a verdict (%(default)s)"
     )
     parser.add_argument(
         "--news",
         type=int,
         default=0,
         metavar="LABELS",
-        help="so many since the champion was registered are a reason by themselves (none are)",
+        help="this many new labels are a reason by themselves (off)",
     )
     parser.add_argument(
         "--age",
         type=float,
         default=0.0,
         metavar="DAYS",
-        help="so many since the champion was registered are a reason by themselves (none are)",
+        help="a champion of this age is a reason by itself (off)",
     )
     return parser
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Join what was predicted with what came true, as sources for the next training."""
+    """Join recorded predictions with their labels, as sources for the next training."""
     model, _ = champion(options)
     join(options, model)
     return 0
 
 
 def join(options: argparse.Namespace, model: "Model") -> None:
-    """Join what was predicted with what came true, as a source for a model; prints what was written."""
+    """Join recorded predictions with their labels, as sources for the next training."""
     from components.operations.monitor import feedback
 
     features = [feature.name for feature in model.inputs]
@@ -104,7 +114,7 @@ def join(options: argparse.Namespace, model: "Model") -> None:
 
 
 def due(options: argparse.Namespace) -> int:
-    """Tell whether a retraining is due, and why; exits with 4 where it is not."""
+    """Decide whether a retraining is due, with the reasons; the exit status is 4 if it is not."""
     decision = judge(options, *champion(options))
     print(*decision.reasons, sep="\n")
     return 0 if decision.due else NOT_DUE

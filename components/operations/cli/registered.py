@@ -14,7 +14,9 @@ NAME = "linear-regressor"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which registry and which model."""
     parser.add_argument(
-        "--registry-root", required=True, help="where the models are kept: s3://bucket/prefix"
+        "--registry-root",
+        required=True,
+        help="the folder or bucket of the models, such as s3://bucket/prefix",
     )
     parser.add_argument("--tracking-uri", default="", help="of the MLflow server")
     parser.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")

@@ -63,7 +63,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         metavar="TIME",
         help=f"start none, and exit with {TOO_SOON}, if one ran or runs since then: 90m, 6h, 1d",
     )
-    parser.add_argument("--no-wait", action="store_true", help="leave once the run is started")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for the end of the run")
     parser = command(schedule, started)
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
     parser.add_argument("--cron", required=True, help="five fields, or six with seconds first")
@@ -75,7 +75,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         known.add_argument("--namespace", help="the namespace")
         parser = command(work, known)
         parser.add_argument("run", nargs="?", help="its id; the newest, by default")
-    parser.add_argument("--step", help="one step; those that failed, by default")
+    parser.add_argument("--step", help="the step; by default the failed ones")
 
 
 def starting(
@@ -85,14 +85,14 @@ def starting(
     parser = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, _host()])
     parser.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
     parser.add_argument("--service-account", help="of the pods")
-    parser.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
+    parser.add_argument("--no-cache", action="store_true", help="run every step, without the cache")
     return parser
 
 
 def _host() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--host", required=True, help="the address of Kubeflow Pipelines (a token may stand in KFP_TOKEN)"
+        "--host", required=True, help="the address of Kubeflow Pipelines; a token is read from KFP_TOKEN"
     )
     return parser
 
@@ -157,7 +157,7 @@ def status(options: argparse.Namespace, project: Project) -> int:
 
 
 def logs_of(options: argparse.Namespace, project: Project) -> int:
-    """Print what the steps of a run that failed said."""
+    """Print the logs of a run's failed steps."""
     client = project.connect(options.host, options.namespace)
     run_id = options.run
     if not run_id:

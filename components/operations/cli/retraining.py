@@ -33,7 +33,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         type=remote.duration,
         default=APART,
         metavar="TIME",
-        help="start none if one ran or runs since then (%(default)s)",
+        help="start no run if another one started within this time (%(default)s)",
     )
     parser.add_argument(
         "--wait",
@@ -44,7 +44,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
 
 
 def retrain(options: argparse.Namespace, project: Project) -> int:
-    """Start a run if a retraining is due, on what came true and for the reason that was found.
+    """Start a run on the labelled rows if a retraining is due; its reason is recorded.
 
     Nothing due, or a run not long ago, is no failure: the status is 0, and the reason is printed. Data and
     registry of the run are those that were judged, unless a parameter says otherwise.
@@ -67,7 +67,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
     )
     if not decision.due:
         return 0
-    with during("joining what came true"):
+    with during("joining predictions with labels"):
         monitor.join(options, model)
     with cluster.asking(options.host):
         status = remote.submit(_of(options, "\n".join(decision.reasons)), project)

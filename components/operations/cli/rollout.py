@@ -58,14 +58,14 @@ def add(commands: Any) -> None:
 
 
 def promote(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
-    """Have the registry's champion served by every pod, without a canary."""
+    """Serve the registry's champion from every pod, without a canary."""
     from components.operations.rollout.promote import promote as do
 
     return do(site, policy.ready_seconds)
 
 
 def canary(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
-    """Give the registry's champion a growing share of the requests, watched; roll it back, or promote it."""
+    """Send the registry's champion a growing share of the requests; promote it, or roll it back."""
     from components.operations.rollout.canary import canary as do
 
     return do(site, policy)
