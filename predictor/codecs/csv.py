@@ -30,8 +30,10 @@ _MORE_COLUMNS = 1024
 _NOT_STRUCTURE = b"0123456789+-.eE \t"
 _LINE_END_TO_COMMA = bytes.maketrans(b"\n", b",")
 _FIELDS_AT_ONCE = 2**14
-_SPLIT = 4
-"""Splitting a byte takes a quarter of the time of reading it carefully."""
+_SPLIT = 2
+"""Splitting a byte takes half the time of reading it carefully."""
+_COST = 2
+"""A byte that is read field by field takes as long as so many bytes of JSON."""
 
 
 class _Layout(NamedTuple):
@@ -82,7 +84,7 @@ def read(
         if found is None:
             if b'"' in piece:  # a quoted field may go on in the next piece
                 end, piece = len(body), body[start:].rstrip()
-            require_cheap(len(piece), inline=request.inline)
+            require_cheap(_COST * len(piece), inline=request.inline)
             found = _by_field(piece, inputs, layout, 1 + _count_lines(body[:start]), request)
         X[size : size + len(found)] = found
         size, start = size + len(found), end

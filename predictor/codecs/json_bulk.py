@@ -57,6 +57,10 @@ class Elements(Protocol):
         """
 
 
+_ELEMENT_COST = 3
+"""An element of one character takes as long as so many bytes of longer ones."""
+
+
 class _Parsers(local):
     """A parser for each thread: it owns the buffer that it parses into."""
 
@@ -158,7 +162,9 @@ def _strict(array: Array, start: int, index: int, elements: Elements, request: R
     """Read the elements that begin within a piece one by one; ``index`` is the number of the first."""
     if not array.checked:
         raise InvalidInput(f"{where}: not plain")
-    require_cheap(array.stop - start, inline=request.inline)
+    if request.inline:
+        require_cheap(array.stop - start, inline=True)
+        require_cheap(_ELEMENT_COST * count(array.text, b",", start, array.stop), inline=True)
     stop = min(start + 2 * PIECE, array.stop)
     # Only the last character can be cut off: the whole is valid.
     text = array.text[start:stop].decode(errors="ignore")
