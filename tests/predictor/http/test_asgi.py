@@ -119,3 +119,29 @@ def test_a_preflight_request_needs_no_credential(make_service: MakeService) -> N
     assert answer.headers["access-control-allow-methods"] == "POST"
     assert answer.headers["access-control-allow-headers"] == fields["access-control-request-headers"]
     assert send("POST", "/stream", headers={"origin": PAGE}).status_code == 401
+
+
+def test_a_client_that_closes_before_it_is_told_to_continue_is_gone(
+    make_service: MakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = make_service()
+    application = Application(service, Routes(service, Site(service.handle, "off", feedback=False)))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise RuntimeError("Cannot call write() after write_eof()")
+
+    async def send_message(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/stream",
+        "query_string": b"",
+        "headers": [(b"content-length", b"16"), (b"expect", b"100-continue")],
+        "client": ("127.0.0.1", 1),
+    }
+    asyncio.run(application(scope, receive, send_message))
+    assert sent[0]["status"] == 499
+    assert not caplog.records
