@@ -121,10 +121,7 @@ class RequestContext:
             self.service.executor.check(size)
 
     async def _more(self) -> bytes:
-        try:
-            message = await self.receive()
-        except RuntimeError:  # "100 Continue" can't be sent any more: the connection is being closed
-            raise ClientGone from None
+        message = await self.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         self.complete = not message.get("more_body", False)

@@ -324,10 +324,10 @@ class FastProtocol(RequestParser):
         return done
 
     def _abandon(self) -> None:
-        """Tell the application that nobody waits for its response any more."""
+        """Tell the application that nobody waits for its response, nor for being told to continue."""
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
             cycle.message_event.set()
 
     def shutdown(self) -> None:

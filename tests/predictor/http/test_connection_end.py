@@ -1,5 +1,7 @@
 """How a connection ends: by its client, by the server, and by timers."""
 
+from typing import Any
+
 import pytest
 
 from tests.predictor.http.conftest import (
@@ -12,6 +14,7 @@ from tests.predictor.http.conftest import (
     large_head,
     never,
 )
+from tests.support.http import head
 
 
 def test_closes_when_a_client_that_sends_no_more_is_answered(
@@ -112,3 +115,19 @@ def test_aborts_a_client_that_stops_reading_but_not_a_slow_one(connection: Conne
         assert connection.closed_at(now) == ""
     assert connection.closed_at(131) == ""
     assert connection.closed_at(131.1) == "aborted"
+
+
+def test_a_refused_client_is_not_told_to_continue(connect: Connect) -> None:
+    received: list[str] = []
+
+    async def receive_once(_scope: Any, receive: Any, _send: Any) -> None:
+        received.append((await receive())["type"])
+
+    connection = connect()
+    connection.application = receive_once
+    fields = {"transfer-encoding": "chunked", "expect": "100-continue"}
+    answer = connection.send(head("/batch", fields) + b"no chunk\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert received == ["http.disconnect"]
+    assert b"100 Continue" not in answer
+    assert connection.transport.finished
