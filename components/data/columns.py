@@ -68,7 +68,7 @@ class Summary:
         Args:
             name: of the column.
             type_: of the values.
-            train: the numbers that stand for them; NaN where there is none.
+            train: of the training rows, as numbers; NaN for a missing value.
             test: of the held-out rows.
             categories: in the order of their numbers here, which need not be that of the summary.
             unit: of the column.
@@ -114,7 +114,7 @@ class Summary:
 
     @property
     def fill(self) -> float:
-        """What stands for a missing value: the mean of a number, else the most frequent value.
+        """The number that replaces a missing value: the mean of a number, else the most frequent value.
 
         Of equally frequent ones it is the first: false, or the first in the alphabet.
         """
@@ -141,16 +141,14 @@ class Summary:
         )
 
     def numbers(self, values: Floats, for_input: Input) -> Floats:
-        """Return the numbers of the inputs of a model that stand for values of this column.
+        """Return values of this column as numbers of a model's input.
 
         Args:
             values: as the dataset holds them, shape (n,); NaN where there is none.
             for_input: its categories may be others, or in another order.
         """
         if self.type == "category":
-            places = {category: float(place) for place, category in enumerate(for_input.categories)}
-            codes = np.array([*(places.get(category, UNKNOWN) for category in self.categories), np.nan])
-            values = codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+            values = self._recoded(values, for_input.categories, UNKNOWN)
         if for_input.missing is None:
             return values
         return np.where(np.isnan(values), for_input.missing, values)
@@ -160,16 +158,18 @@ class Summary:
         if self.type != "category":
             return values
         digests = [hashlib.sha256(category.encode()).digest() for category in self.categories]
-        codes = np.array([*(float(int.from_bytes(digest[:6])) for digest in digests), np.nan])
-        return codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+        return _looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
 
     def recode(self, values: Floats, other: "Summary") -> Floats:
         """Return values of this column as the dataset of another summary holds them."""
         if self.categories == other.categories:
             return values
-        places = {category: float(place) for place, category in enumerate(other.categories)}
-        codes = np.array([*(places.get(category, np.nan) for category in self.categories), np.nan])
-        return codes[np.nan_to_num(values, nan=len(self.categories)).astype(np.intp)]
+        return self._recoded(values, other.categories, math.nan)
+
+    def _recoded(self, values: Floats, categories: Sequence[str], unknown: float) -> Floats:
+        """Return the positions of the values of this column among other categories."""
+        places = {category: float(place) for place, category in enumerate(categories)}
+        return _looked_up(values, [places.get(category, unknown) for category in self.categories])
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +287,11 @@ def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None
 def _with_counts(summary: Summary, counts: Mapping[str, int]) -> Summary:
     order = sorted(counts, key=lambda category: (not counts[category], category))
     return replace(summary, categories=tuple(order), counts=tuple(counts[category] for category in order))
+
+
+def _looked_up(codes: Floats, numbers: Sequence[float]) -> Floats:
+    """Return the number at each code, shape (n,); a NaN, which is a missing value, stays one."""
+    return np.array([*numbers, math.nan])[np.nan_to_num(codes, nan=len(numbers)).astype(np.intp)]
 
 
 def _counts(codes: Floats, categories: int) -> list[int]:
