@@ -58,14 +58,11 @@ class Tensor:
     values: NDArray[np.float64]
 
 
-_DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": BYTES}
-
-
 def metadata(inputs: Inputs) -> list[dict[str, Any]]:
     """Return the metadata of the input tensors: one for all plain inputs, else one for each."""
     if inputs.plain:
         return [{"name": INPUT, "datatype": "FP64", "shape": [-1, inputs.width]}]
-    return [{"name": one.name, "datatype": _DATATYPES[one.type], "shape": [-1]} for one in inputs]
+    return [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in inputs]
 
 
 def outputs() -> list[dict[str, Any]]:

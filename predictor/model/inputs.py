@@ -49,7 +49,7 @@ class Input(Column):
     Attributes:
         type: what its values are.
         categories: of a category, in the order of their numbers.
-        missing: the number that stands for a missing value; None if a missing value is refused.
+        missing: the number that replaces a missing value; None if a missing value is refused.
         accepts_unknown: whether a category that is not known counts as none of them.
     """
 
@@ -62,6 +62,11 @@ class Input(Column):
     def plain(self) -> bool:
         """Whether its values are numbers and nothing else, so that the fastest readers can be used."""
         return self.type == "number" and self.missing is None
+
+    @property
+    def datatype(self) -> str:
+        """The datatype of its tensor in the Open Inference Protocol."""
+        return {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}[self.type]
 
     @property
     def about(self) -> tuple[str, float | str, float | str]:

@@ -13,8 +13,6 @@ from components.operations.cli.errors import CommandError
 from predictor.model import artifact
 from predictor.model.base import Model
 
-DATATYPES = {"number": "FP64", "boolean": "BOOL", "category": "BYTES"}
-
 
 def port(text: str) -> int:
     """Read a port on the command line.
@@ -58,7 +56,7 @@ def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
         tensors = [{"name": "instances", "shape": [2, model.width], "datatype": "FP64", "data": [low, high]}]
     else:
         tensors = [
-            {"name": one.name, "shape": [2], "datatype": DATATYPES[one.type], "data": list(values)}
+            {"name": one.name, "shape": [2], "datatype": one.datatype, "data": list(values)}
             for one, values in zip(model.inputs, zip(low, high, strict=True), strict=True)
         ]
     base = f"http://localhost:{http_port}"
