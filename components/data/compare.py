@@ -1,6 +1,8 @@
 """Candidate and champion on the same held-out rows."""
 
+import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from components.data.report import Contender, Report
 from components.data.rows import RowSketch
 from components.data.scores import pair, score
 from predictor.model.base import Model
+from predictor.model.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         contender,
         held_out=sketch(dataset),
         probes=record(candidate.model, deviation),
+        evaluation=_evaluation(dataset, candidate, target, predicted),
     )
     if champion is None:
         return report
@@ -55,6 +59,28 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         champion=Contender(champion.digest, champion.version, score(target, opposed)),
         paired=pair(target, predicted, opposed),
     )
+
+
+def _evaluation(
+    dataset: Dataset, entry: Entry, actual: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> Evaluation | None:
+    """Evaluate a model for its folder; None if its errors are beyond the range of a double."""
+    try:
+        return Evaluation.of(
+            actual,
+            predicted,
+            mean=dataset.target_mean,
+            digest=entry.digest,
+            source=_without_folders(dataset.source),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    except ValueError:
+        return None
+
+
+def _without_folders(source: str) -> str:
+    """Leave the folders of local paths out: the page shows the source to everybody."""
+    return re.sub(r"(?<![\w:/])/(?:[^\s/]+/)+", "", source)
 
 
 def sketch(dataset: Dataset) -> RowSketch:

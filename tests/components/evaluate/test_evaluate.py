@@ -12,7 +12,7 @@ from components.data import report as reports
 from components.data.compare import compare
 from components.data.dataset import Dataset
 from components.evaluate.component import evaluate as evaluate_component
-from components.evaluate.evaluate import evaluate, evaluation_of
+from components.evaluate.evaluate import evaluate
 from components.evaluate.page import render
 from components.registry.decision import Decision
 from components.registry.registry import open_registry
@@ -94,6 +94,6 @@ def test_component_logs_the_scores_as_metrics(
 def test_the_evaluation_names_local_files_without_their_folders(
     source: str, shown: str, dataset: Dataset, make_entry: MakeEntry
 ) -> None:
-    found = evaluation_of(replace(dataset, source=source), make_entry(2.0))
+    found = compare(replace(dataset, source=source), make_entry(2.0), None).evaluation
     assert found is not None
     assert found.source == shown
