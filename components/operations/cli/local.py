@@ -49,9 +49,10 @@ class LocalProject:
 def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParser, epilog: str) -> None:
     """Add the commands to a parser's subcommands; ``parametric`` has the options that give parameters."""
     place, ports = _place(), _ports()
-    parser = add_command(commands, run, lambda options: run(options, project), parametric, place, ports)
+    parser = add_command(
+        commands, run, lambda options: run(options, project), parametric, place, ports, epilog=epilog
+    )
     parser.add_argument("--serve", action="store_true", help="serve the champion afterwards")
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
     add_command(commands, runs, runs, place)
     parser = add_command(commands, show, show, place)
     parser.add_argument("run", nargs="?", help="its id, or the number of the version; the newest, by default")

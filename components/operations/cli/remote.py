@@ -51,21 +51,23 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         epilog: describes the parameters of the pipeline.
     """
 
-    def command(work: Callable[..., int], parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return add_command(commands, work, lambda options: _carry_out(work, options, project), parent)
+    def command(
+        work: Callable[..., int], parent: argparse.ArgumentParser, epilog: str | None = None
+    ) -> argparse.ArgumentParser:
+        return add_command(
+            commands, work, lambda options: _carry_out(work, options, project), parent, epilog=epilog
+        )
 
-    parser = command(submit, started)
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
+    parser = command(submit, started, epilog)
     parser.add_argument("--reason", default="by hand", help="for the model's lineage (%(default)s)")
     parser.add_argument(
         "--at-most-every",
         type=duration,
         metavar="TIME",
-        help=f"start none, and exit with {TOO_SOON}, if one ran or runs since then: 90m, 6h, 1d",
+        help=f"start no run, and exit with {TOO_SOON}, if one started within this time: 90m, 6h, 1d",
     )
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the end of the run")
-    parser = command(schedule, started)
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
+    parser = command(schedule, started, epilog)
     parser.add_argument("--cron", required=True, help="five fields, or six with seconds first")
     parser.add_argument("--name", default=project.name, help="of the schedule (%(default)s)")
     parser.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")

@@ -26,8 +26,9 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         epilog: describes the parameters of the pipeline.
     """
     parents = (monitor.kept(), monitor.policy(), monitor.joined(), started)
-    parser = add_command(commands, retrain, lambda options: retrain(options, project), *parents)
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, epilog
+    parser = add_command(
+        commands, retrain, lambda options: retrain(options, project), *parents, epilog=epilog
+    )
     parser.add_argument(
         "--at-most-every",
         type=remote.duration,
