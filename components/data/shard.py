@@ -1,4 +1,4 @@
-"""A shard: a part of the rows of a source, which is read by itself."""
+"""A shard: a part of the rows of a source. Each shard is read independently of the others."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -30,9 +30,9 @@ CATEGORIES_NAMED = 5
 def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     """Write the dataset folder of the rows of all shards, in their order.
 
-    Numbers of rows, ranges, categories, moments and distributions are those of one piece, and so is what
-    stands for a missing value. The fingerprint of several shards is the SHA-256 of theirs. Rows are copied a
-    row group at a time.
+    Numbers of rows, ranges, categories, moments, distributions and the replacements of missing values are
+    those of one piece. The fingerprint of several shards is the SHA-256 of their fingerprints. Rows are
+    copied one row group at a time.
 
     Raises:
         DatasetError: the shards were made with different settings.

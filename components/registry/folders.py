@@ -32,7 +32,7 @@ class Folders(Protocol):
         """Copy a model folder to its version's place, with how good it is; nothing changes if it is there.
 
         Raises:
-            FolderError: another model stands there.
+            FolderError: there is another model.
         """
 
     def load(self, number: int) -> tuple[Model, str]:

@@ -1,4 +1,4 @@
-"""Reading columns of one local file, CSV or Parquet, as they stand there."""
+"""Reads columns of one local file, CSV or Parquet, with the values that are in it."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,7 +15,7 @@ PARQUET_MAGIC = b"PAR1"
 def read(name: str, path: Path, settings: Settings) -> tuple[list[str], pa.Table, Lines | None]:
     """Return the names of all columns of a file, its features and target, and the lines of a CSV file.
 
-    A column that is missing or stands there more than once is left out.
+    A column that is missing, or is in the file more than once, is left out.
 
     Args:
         name: to call it by in an error.

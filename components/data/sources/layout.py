@@ -18,7 +18,7 @@ SEPARATORS = ",;\t|"
 HEAD_BYTES = 2**20
 CHUNK_BYTES = 2**24
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# So many lines are searched for a header that does not stand in the first one.
+# How many lines are searched for a header that is not the first line.
 LINES_SEARCHED = 30
 SHOWN_CHARACTERS = 80
 

@@ -35,7 +35,7 @@ class Rows:
         source: its name, without credentials.
         features: their names, in their order.
         columns: those of them that were found, of equal length.
-        problems: the columns that weren't found, and what stands there instead.
+        problems: the columns that weren't found, and what the file has instead.
         files: where the rows are from.
     """
 
