@@ -42,13 +42,18 @@ class Observation:
 
 
 @contextmanager
-def observe(server: Server) -> Iterator[Observation]:
+def observe(server: Server, *, alone: bool = False) -> Iterator[Observation]:
     """Observe a server while something is asked of it; the observation itself is left out.
 
     A call is counted when its response is sent, which the client may know before the server does.
+
+    Args:
+        server: the server.
+        alone: whether no request is in progress when the observation begins; those that end are waited for.
     """
     observation = Observation()
-    before, position = scrape(server), server.log.stat().st_size
+    before = wait_until(lambda: _when_alone(server), what="earlier calls to end") if alone else scrape(server)
+    position = server.log.stat().st_size
     yield observation
     after = wait_until(lambda: _when_idle(server, before), what="the calls to be counted")
     counted = _changes(before, after, "inference_requests_total", "endpoint", "code")
@@ -67,6 +72,12 @@ def observe(server: Server) -> Iterator[Observation]:
         if line["logger"] == "predictor.audit"
     ]
     observation.errors = [line for line in lines if line["level"] == "error"]
+
+
+def _when_alone(server: Server) -> Samples | None:
+    """Return the samples if the scrape is the only request in progress."""
+    samples = scrape(server)
+    return samples if samples["inference_in_progress"][()] == 1 else None
 
 
 def _when_idle(server: Server, before: Samples) -> Samples | None:

@@ -42,15 +42,15 @@ def start_slow(place: Path) -> AbstractContextManager[Server]:
 
 
 @contextmanager
-def waiting(slow: Server) -> Iterator[None]:
-    """Have the thread of the slow server wait."""
+def waiting(slow: Server) -> Iterator[Path]:
+    """Have the thread of a slow server wait until the end or the removal of the yielded file."""
     file = slow.log.parent / "thread"
     file.with_suffix(".waits").unlink(missing_ok=True)
     file.touch()
     try:
-        yield
+        yield file
     finally:
-        file.unlink()
+        file.unlink(missing_ok=True)
         wait_until(lambda: _answers_large(slow), what="the thread to be free")
 
 

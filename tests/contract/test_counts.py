@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract import slow_predictor
 from tests.contract.observations import observe
+from tests.contract.rule_servers import waiting
 from tests.contract.streams import RecordStream
 from tests.contract.test_grpc import CANCEL, INFER, infer_request
 from tests.support.http import head, post
@@ -30,11 +31,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def thread(slow: Server) -> Iterator[Path]:
     """The file whose removal lets the thread go on; ``thread.waits`` is there while it waits."""
-    file = slow.log.parent / "thread"
-    file.with_suffix(".waits").unlink(missing_ok=True)
-    file.touch()
-    yield file
-    file.unlink(missing_ok=True)
+    with waiting(slow) as file:
+        yield file
 
 
 def wait_for(thread: Path) -> None:
