@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,14 +15,36 @@ import pytest
 from kubernetes.config import kube_config
 
 from components.operations.cli import rollout
-from components.operations.rollout import api, canary, pods, promote
+from components.operations.rollout import api, canary, clock, pods
 from components.operations.rollout.errors import ApiError
 from components.registry import registry as registries
 from tests.components.operations.rollout.conftest import PROBES, World
+from tests.support.processes import wait_until
 
 Run = Callable[..., SimpleNamespace]
 ANSWERS = {row[0]: answer for row, answer in zip(PROBES.rows, PROBES.answers, strict=True)}
 POLICY = {"steps": [{"weight": 10, "seconds": 1}], "requests": 3, "rate": 20, "latencyFloor": 10}
+
+
+class PacedClock(clock.Clock):
+    """A clock that advances by sleeping, and waits for a probe meanwhile.
+
+    A loaded machine then takes longer, and decides alike.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def now(self) -> float:
+        return self._world.clock.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self._world.clock.seconds += seconds
+        if self._world.cluster.weights() == {10}:
+            wanted = Handler.answered + 2  # one by each version
+            wait_until(lambda: Handler.answered >= wanted, what="a probe")
+        super().sleep(0)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # a delayed ACK would add 40 ms to each answer
     world: World
     tokens: set[str]
+    answered = 0  # probes
 
     def do_GET(self) -> None:
         self._answer()
@@ -66,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     def _pod(self, path: str, body: bytes) -> bytes:
         place, _, asked = path.partition("/proxy")
         if asked == "/stream":
+            Handler.answered += 1
             return json.dumps({"prediction": ANSWERS[json.loads(body)["instance"][0]]}).encode()
         name = place.split("/pods/")[1].partition(":")[0]
         items = [item for found in self.world.cluster.pods.values() for item in found]
@@ -77,7 +100,8 @@ class Handler(BaseHTTPRequestHandler):
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     """A kubeconfig that leads to the cluster in memory, whose registry is the one in memory."""
     world = World()
-    world.clock.now = time.monotonic  # type: ignore[method-assign]  # counters go on
+    monkeypatch.setattr(clock, "Clock", lambda: PacedClock(world))
+    monkeypatch.setattr(canary, "POLL_SECONDS", 0.1)
     Handler.world, Handler.tokens = world, set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
@@ -91,8 +115,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(registries, "open_registry", lambda *_: world.registry)
-    for module in (promote, canary):
-        monkeypatch.setattr(module, "POLL_SECONDS", 0.1)
     (tmp_path / "policy.json").write_text(json.dumps(POLICY))
     yield world
     assert Handler.tokens == {"Bearer secret"}
