@@ -18,8 +18,11 @@ class Shard:
         source: see ``components.data.sources.source.read``.
         first: how many rows stand before them, in the shards before.
         rows: how many they are; None if that isn't known, where they are all.
-        after: how many stand after them, as far as it matters; see ``Settings.split``.
+        after: how many rows come after them, as far as it matters: at most ``test_rows``, or none if others
+            than the last rows are held out.
         kept_share: of the rows of all shards; None where these are all.
+        cut: the value of the column ``order`` from which rows are held out; None if none of these rows are,
+            or if these are all rows.
         state: of the source, see ``components.data.sources.state``; nothing is read by it.
     """
 
@@ -28,6 +31,7 @@ class Shard:
     rows: int | None = None
     after: int = 0
     kept_share: float | None = None
+    cut: float | None = None
     state: str | None = None
 
     @property

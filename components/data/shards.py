@@ -19,9 +19,9 @@ from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
 from components.data.dataset import OTHERS_FILE, TEST_FILE, TRAIN_FILE, Dataset
 from components.data.description import DatasetError
+from components.data.limits import excluding, too_few, too_many_categories, too_many_columns
 from components.data.moments import Moments
 from components.data.problems import InvalidDataError, Problem
-from components.data.settings import excluding, too_few, too_many_categories
 from predictor.model.inputs import Column
 from predictor.model.one_hot import widths
 
@@ -57,6 +57,8 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     columns = [column for column, _ in merged]
     if problems := [problem for _, problem in merged if problem]:
         raise InvalidDataError(source, problems)
+    if many := too_many_columns(sum(len(column.known) or 1 for column in columns), len(columns), settings):
+        raise InvalidDataError(source, [many])
     target = _joined([shard.target for shard in shards])
     parts = [
         expanded.as_part_of(columns, shard.columns, shard.mergeable, settings)
@@ -114,8 +116,8 @@ def _problems(
     """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
     sizes = widths([column.input(settings) for column in columns])
-    if few := too_few(train, test, features=sum(sizes)):
-        yield Problem(few)
+    if few := too_few(train, test, sum(sizes), settings):
+        yield few
         return
     yield from _category_problems(columns, settings)
     variances = (

@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 
+from components.data.limits import excluding, too_few, too_many_categories
 from components.data.problems import ROWS_LISTED, Problem
-from components.data.settings import Mask, Settings, excluding, too_few, too_many_categories
+from components.data.settings import Settings
 from components.data.sources.source import Rows
 from components.data.sources.values import Values
+from components.data.split import Mask
 
 # The squares of larger numbers overflow, and the loss is a sum of squares.
 LARGEST = 1e150
@@ -42,13 +46,35 @@ def validate(
     schema = pa.DataFrameSchema(
         # What is missing is told from what is no number by a check of ours.
         {name: pa.Column(float, checks(name), nullable=True) for name in rows.columns},
-        checks=_frame_checks(learning, testing, rows, settings, whole=whole),
+        checks=_frame_checks(learning, testing, rows, settings, remedies, whole=whole),
     )
     try:
         schema.validate(frame, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as errors:
         return [_problem(error, rows, remedies) for error in errors.schema_errors]
     return []
+
+
+def key_problems(rows: Rows, settings: Settings) -> list[Problem]:
+    """Find rows of which the column ``order`` or ``group`` does not say whether they are held out."""
+    if rows.key is None:
+        return []
+    values = rows.key.values
+    missing = np.isnan(values.numbers)
+    missing[values.rejected] = False
+    called = f"{'order' if settings.order else 'group'} {settings.key!r}"
+    found = [
+        Problem(f"{called} {values.reason}", values.rejected.size, _examples(rows, values, values.rejected))
+    ]
+    if settings.missing != "drop":
+        where = np.flatnonzero(missing)
+        remedy = "add missing=drop to leave such rows out"
+        found.append(Problem(f"{called} is missing", where.size, _examples(rows, values, where), remedy))
+    return [problem for problem in found if problem.rows]
+
+
+def _examples(rows: Rows, values: Values, where: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
+    return tuple((rows.where(row), values.samples.get(row, "")) for row in where[:ROWS_LISTED].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +145,19 @@ class _Column:
 
 
 def _frame_checks(
-    learning: Mask, testing: Mask, rows: Rows, settings: Settings, *, whole: bool
+    learning: Mask,
+    testing: Mask,
+    rows: Rows,
+    settings: Settings,
+    remedies: dict[str, str],
+    *,
+    whole: bool,
 ) -> list[pa.Check]:
-    few = too_few(int(learning.sum()), int(testing.sum()), len(rows.features))
-    checks = [_check(few, lambda _: False)] if few and whole else []
+    few = too_few(int(learning.sum()), int(testing.sum()), len(rows.features), settings.document())
+    checks = []
+    if few and whole:
+        remedies[few.what] = few.remedy
+        checks.append(_check(few.what, lambda _: False))
     if settings.duplicates == "fail":
         text = "features and target repeat those of an earlier row"
         checks.append(_check(text, lambda frame: ~frame.duplicated()))

@@ -1,13 +1,18 @@
 """Planning: one source may be many files, each a shard that is read by itself, in a pod of its own."""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
+
+import numpy as np
 
 from components.data.problems import InvalidDataError, SourceError
 from components.data.settings import Settings
 from components.data.shard import Shard
 from components.data.sources import source as sources
+from components.data.sources.keys import Key, conflict
+from components.data.split import first_held_out, kept_share
 
 COUNTED_AT_ONCE = 8
 
@@ -37,13 +42,28 @@ def plan(source: str, settings: Settings) -> list[Shard]:
     if settings.duplicates != "report":
         return [Shard(uris if len(uris) > 1 else uris[0])]
     with ThreadPoolExecutor(COUNTED_AT_ONCE) as pool:
-        counts = list(pool.map(lambda uri: sources.count(uri, settings), uris))
-    total, kept_share = sum(counts), settings.kept_share(sum(counts))
-    mattering = 0 if settings.test_share else settings.test_rows
+        counted = list(pool.map(lambda uri: sources.count(uri, settings), uris))
+    counts = [rows for rows, _ in counted]
+    cuts = _cuts(uris, [key for _, key in counted], settings) if settings.order else [None] * len(uris)
+    total, share = sum(counts), kept_share(sum(counts), settings)
+    mattering = 0 if settings.test_share or settings.order else settings.test_rows
     return [
-        Shard(uri, end - rows, rows, min(total - end, mattering), kept_share)
-        for uri, rows, end in zip(uris, counts, accumulate(counts), strict=True)
+        Shard(uri, end - rows, rows, min(total - end, mattering), share, cut)
+        for uri, rows, end, cut in zip(uris, counts, accumulate(counts), cuts, strict=True)
     ]
+
+
+def _cuts(uris: Sequence[str], keys: Sequence[Key | None], settings: Settings) -> list[float | None]:
+    """Return the value of ``order`` from which the rows of each file are held out; None where none are.
+
+    A file that was wholly before this value stays so when later ones come, and need not be read again.
+    """
+    known = {uri: key for uri, key in zip(uris, keys, strict=True) if key}
+    if problem := conflict(settings.order, [(uri, key.kind) for uri, key in known.items()]):
+        raise InvalidDataError("the sources", [problem])
+    orders = [key.numbers for key in known.values()]
+    cut = first_held_out(np.concatenate(orders), settings) if orders else None
+    return [cut if cut is not None and key and (key.numbers >= cut).any() else None for key in keys]
 
 
 def listed(source: str) -> list[str]:

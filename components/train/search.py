@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.train import kinds
 from components.train.kind import TrainingData, model_of
 from components.train.kinds import find, whole
 
@@ -123,6 +124,29 @@ class Search:
         # Numpy promises the same stream in all releases for this generator, not for default_rng.
         mask[np.random.RandomState(self.seed).permutation(rows)[:kept]] = True
         return mask
+
+
+def check(
+    document: Mapping[str, Any], kind: str, given: Mapping[str, Any], features: Sequence[str] | None
+) -> None:
+    """Check a search without any data.
+
+    Args:
+        document: as ``Search.of`` reads it; empty for no search.
+        kind: of model.
+        given: the parameters that are given beside it.
+        features: of the dataset; None if they are not known.
+
+    Raises:
+        ValueError: the search makes no sense, or one of its values.
+    """
+    search = Search.of(document, kinds.parameters(kind, given))
+    for name, values in search.grid.items():
+        for value in values:
+            if name != FEATURES:
+                kinds.check(kind, {**given, name: value})
+            elif features is not None and (unknown := [one for one in value if one not in features]):
+                raise SearchError(f"the dataset has no feature {unknown[0]!r}, only {', '.join(features)}")
 
 
 def best(trials: Sequence[Trial]) -> Candidate:

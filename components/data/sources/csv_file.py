@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from components.data.problems import ROWS_LISTED, InvalidDataError, Problem, SourceError
-from components.data.settings import Mask, Settings
+from components.data.settings import Settings
 from components.data.sources.files import Content, found_once
 from components.data.sources.layout import (
     BYTE_ORDER_MARK,
@@ -22,6 +22,7 @@ from components.data.sources.layout import (
     check_quotes,
     find_header,
 )
+from components.data.split import Mask
 
 # A row must fit into a block; larger blocks are read more slowly, so they are tried when a row does not.
 BLOCK_BYTES = (2**20, 2**26, 2**31 - 1)
@@ -43,7 +44,7 @@ def read(name: str, path: Path, settings: Settings) -> Content:
     header = _header(name, path, settings.columns)
     with _opened(path) as stream:
         lines = check_quotes(name, stream, header, settings.target)
-    found = found_once(header.names, settings)
+    found = found_once(name, header.names, settings)
     table, broken = _read(path, header, found)
     if broken:
         broken = _read(path, header, found, threads=False)[1]  # only then Arrow numbers the rows

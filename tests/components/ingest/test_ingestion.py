@@ -8,8 +8,9 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from components.data import dataset as datasets
+from components.data.limits import too_few
 from components.data.problems import InvalidDataError, SourceError
-from components.data.settings import Settings, too_few
+from components.data.settings import Settings
 from components.ingest.ingestion import ingest
 
 FEW_HELD_OUT = Settings(test_rows=5)
@@ -151,9 +152,9 @@ def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callab
 
 
 def test_more_features_need_more_rows() -> None:
-    assert too_few(train=22, test=2, features=20) is None
+    assert too_few(train=22, test=2, features=20, settings={}) is None
     message = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
-    assert too_few(train=21, test=2, features=20) == message
+    assert str(too_few(train=21, test=2, features=20, settings={})) == message
 
 
 def test_refuses_columns_that_are_constant_within_a_split(
