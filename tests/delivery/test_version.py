@@ -48,11 +48,11 @@ def test_a_release_changes_every_place_and_the_changelog(
     assert capsys.readouterr().out == "1.2.0-rc.1\n"
 
 
-@pytest.mark.parametrize("wrong", ["1.2", "v1.2.3", "1.2.3.4", "1.2.3-beta", "1.2.3+build", "latest", ""])
-def test_what_is_no_version_is_refused_and_nothing_is_written(wrong: str, repository: Path) -> None:
+def test_what_is_no_version_is_refused_and_nothing_is_written(repository: Path) -> None:
     text = (repository / "CHANGELOG.md").read_text()
-    with pytest.raises(SystemExit):
-        main(["--root", str(repository), "set-version", wrong])
+    for wrong in ("1.2", "v1.2.3", "1.2.3.4", "1.2.3-beta", "1.2.3+build", "latest", ""):
+        with pytest.raises(SystemExit):
+            main(["--root", str(repository), "set-version", wrong])
     assert (repository / "CHANGELOG.md").read_text() == text
     version.check(version.current(version.ROOT), repository)
 
