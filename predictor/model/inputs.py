@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import InvalidInput
+from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
 from predictor.wording import shown
 
 InputType = Literal["number", "boolean", "category"]
@@ -101,7 +101,7 @@ class Input(Column):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             return self._finite(value, where)
-        raise InvalidInput(f"{where}: expected {self._expected}, got {_describe(value)}")
+        raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
         """Return the number of a cell of text, such as a field of CSV; an empty cell is a missing value.
@@ -125,7 +125,7 @@ class Input(Column):
                 value = math.nan
             if math.isfinite(value):
                 return value
-        raise InvalidInput(f"{where}: expected {self._expected}, got {shown(text)}")
+        raise WrongType(f"{where}: expected {self._expected}, got {shown(text)}")
 
     def value(self, number: float) -> float | bool | str | None:
         """Return what a client sends for a number; None for an unknown category."""
@@ -141,7 +141,7 @@ class Input(Column):
 
     def _missing(self, where: str) -> float:
         if self.missing is None:
-            raise InvalidInput(
+            raise MissingValue(
                 f"{where}: the value is missing, and the model was trained without missing values"
             )
         return self.missing
@@ -154,7 +154,7 @@ class Input(Column):
                 return UNKNOWN
         known = ", ".join(shown(category) for category in self.categories[:_LISTED])
         more = f" and {len(self.categories) - _LISTED} more" if len(self.categories) > _LISTED else ""
-        raise InvalidInput(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
+        raise UnknownCategory(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
 
     def _finite(self, value: float, where: str) -> float:
         try:
@@ -162,7 +162,7 @@ class Input(Column):
                 return number
         except OverflowError:  # an integer beyond the range of a double
             pass
-        raise InvalidInput(f"{where}: {str(value)[:40]} is not a finite number")
+        raise NotFinite(f"{where}: {str(value)[:40]} is not a finite number")
 
 
 class Inputs(tuple[Input, ...]):
