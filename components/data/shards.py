@@ -116,10 +116,12 @@ def _problems(
     """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
     sizes = widths([column.input(settings) for column in columns])
-    if few := too_few(train, test, sum(sizes), settings):
-        yield few
+    unusable = [*_category_problems(columns, settings), *_empty_problems(columns, settings)]
+    if few := too_few(train, test, len(columns) if unusable else sum(sizes), settings):
+        unusable.append(few)
+    if unusable:
+        yield from unusable
         return
-    yield from _category_problems(columns, settings)
     variances = (
         np.ldexp(mergeable.covariance.diagonal(), 2 * mergeable.exponent) if mergeable else np.zeros(1)
     )
@@ -139,6 +141,15 @@ def _problems(
     if held_out.min() == held_out.max():
         said = "constant over the held-out rows: no score can be told from another"
         yield Problem(f"target {target.name!r} is {said}")
+
+
+def _empty_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    for column in columns:
+        if not column.present and column.missing:
+            yield Problem(
+                f"feature {column.name!r} has no value in the training rows",
+                remedy=excluding(column.name, settings),
+            )
 
 
 def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:

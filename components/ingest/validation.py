@@ -113,6 +113,8 @@ class _Column:
 
     def variation_checks(self, learning: Mask, testing: Mask) -> list[pa.Check]:
         remedy = "" if self.name == self.settings.target else excluding(self.name, self.settings.document())
+        if not self.values.rejected.size and np.isnan(self.values.numbers).all() and learning.size:
+            return [self._check("has no value", lambda _: False, remedy)]
         checks = [
             self._check(
                 "is constant over the training rows", lambda values: _varies(values[learning]), remedy

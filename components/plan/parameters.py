@@ -28,6 +28,8 @@ def checked(given: Mapping[str, Any]) -> Settings:
 
 
 def _other_problems(given: Mapping[str, Any]) -> Iterator[str]:
+    if not given["source"].strip():
+        yield "source is empty"
     try:
         check_places(given["registry_root"], given["tracking_uri"], given["model_name"])
     except ValueError as error:

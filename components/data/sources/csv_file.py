@@ -27,6 +27,13 @@ from components.data.split import Mask
 # A row must fit into a block; larger blocks are read more slowly, so they are tried when a row does not.
 BLOCK_BYTES = (2**20, 2**26, 2**31 - 1)
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".br")
+SEEMS = {
+    b"PK\x03\x04": "an Excel workbook or a ZIP archive; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "compressed by gzip; let its name end in .gz",
+    b'{"': "JSON; save the table as CSV or Parquet",
+    b"[{": "JSON; save the table as CSV or Parquet",
+}
 
 
 def read(name: str, path: Path, settings: Settings) -> Content:
@@ -78,6 +85,9 @@ def _header(name: str, path: Path, wanted: Sequence[str]) -> Header:
 def _decoded(name: str, head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(f"{name} is UTF-16; save it as UTF-8")
+    for magic, seems in SEEMS.items():
+        if head.startswith(magic):
+            raise SourceError(f"{name} seems to be {seems}")
     if b"\0" in head:
         raise SourceError(f"{name} is neither CSV nor Parquet: it holds binary data")
     # Only the names of wanted columns must be right, and the end may cut a character.

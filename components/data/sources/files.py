@@ -84,7 +84,7 @@ def found_once(name: str, names: list[str], settings: Settings) -> list[str]:
     if problem := too_many_columns(len(features), len(features), settings.document()):
         raise InvalidDataError(name, [problem])
     counts = Counter(names)
-    wanted = dict.fromkeys([*features, settings.target, settings.key])
+    wanted = dict.fromkeys([*features, settings.target, *filter(None, [settings.key])])
     return [column for column in wanted if counts[column] == 1]
 
 

@@ -191,7 +191,8 @@ class _Part:
             for column in table.column_names
             if column in wanted
         }
-        key = keys.read(table[settings.key], settings) if settings.key in table.column_names else None
+        has_key = settings.key and settings.key in table.column_names
+        key = keys.read(table[settings.key], settings) if has_key else None
         return cls(name, content.names, table.num_rows, columns, key, content.some_rows, content.lines)
 
     def others(self, chosen: Mask, wanted: Collection[str], settings: Settings) -> pa.Table:
@@ -258,6 +259,8 @@ def _named_in_errors(uri: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - every file system raises kinds of its own
         shown = without_credentials(uri)
         said = str(error).replace(uri, shown) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            said = error.strerror
         # The cause would show the address with its credentials.
         raise SourceError(f"{shown} can't be read: {said}") from None
 

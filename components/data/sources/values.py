@@ -5,6 +5,7 @@ of the column, and a missing value is NaN.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,10 +23,14 @@ BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0":
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 # What a person takes for a number, whether it can be read or not: 1,5 and 1 000 and € 5 and 7 %.
 _LIKE_NUMBER = r"^[+-]?[$€£¥]?\s?[+-]?[\d.,'\s\x{a0}\x{202f}]*\d[\d.,]*([eE][+-]?\d+)?\s?[%$€£¥]?$"
+_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
+# What people write for a missing value.
+_MARKS = ("?", "-", "--", ".", "..", "none", "None", "NONE", "missing", "unknown", "n.a.", "NaT")
 _DECIMAL_COMMA = r"^[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?$"
 _DATE = (
-    r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[- ]?[A-Za-z]{3}[- ]?\d{2,4})"
-    r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?)?$"
+    r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[-. ]*[A-Za-z]{3,9}[-. ]*\d{2,4}|"
+    r"[A-Za-z]{3,9}\.? \d{1,2}(,? \d{2,4})?)?"
+    r"([T ]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?)?$"
 )
 
 Floats = NDArray[np.float64]
@@ -92,6 +97,10 @@ class Values:
         if pa.types.is_dictionary(kind):
             column = column.cast(kind.value_type)
             kind = kind.value_type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+            with suppress(pa.ArrowInvalid):  # some writers of Parquet do not mark text as such
+                column = column.cast(pa.large_string())
+                kind = column.type
         if pa.types.is_null(kind):
             return cls("empty", np.full(len(column), np.nan))
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -191,11 +200,12 @@ def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) 
         return Values("number", _doubles(pointed.cast(pa.float64())))
     except pa.ArrowInvalid:  # it stops at the first value that is no number, and doesn't say where
         pass
-    if type_ == "number":
-        return _parse_numbers(text, pointed, "")
     different = text.unique().drop_null()
     if len(different) <= len(BOOLEANS) and set(different.to_pylist()) <= set(BOOLEANS):
-        return _parse_booleans(text)
+        found = _parse_booleans(text)
+        return replace(found, type="number") if type_ == "number" else found
+    if type_ == "number":
+        return _parse_numbers(text, pointed, "")
     if 2 * _matches(text, _DATE) >= len(text) - text.null_count:
         return _reject(text, np.full(len(text), np.nan), "category", *_about_dates(name))
     if 2 * _matches(text, _LIKE_NUMBER) >= len(text) - text.null_count:
@@ -206,8 +216,12 @@ def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) 
 
 def _parse_numbers(text: pa.ChunkedArray, pointed: pa.ChunkedArray, remedy: str) -> Values:
     numbers = pc.if_else(pc.match_substring_regex(pointed, _NUMBER), pointed, pa.scalar(None, pointed.type))
-    commas = pc.match_substring_regex(text, _DECIMAL_COMMA)
-    if pc.any(commas).as_py() and not pc.any(pc.match_substring_regex(text, r"\.")).as_py():
+    rejected = text.filter(pc.and_(pc.is_valid(text), pc.is_null(numbers)))
+    if pc.all(pc.is_in(rejected, value_set=pa.array(_MARKS, rejected.type))).as_py():
+        remedy = "if that stands for a missing value, leave the cell empty"
+    elif _matches(rejected, _THOUSANDS) == len(rejected):
+        remedy = "write numbers without thousands separators; for decimal commas add decimal=,"
+    elif _matches(rejected, _DECIMAL_COMMA) and not _matches(text, r"\."):
         remedy = "if its numbers have decimal commas, add decimal=,"
     return _reject(text, _doubles(numbers.cast(pa.float64())), "number", "is not a number", remedy)
 
@@ -245,13 +259,17 @@ def _reject(
     elif type_ == "number" and pa.types.is_large_string(column.type):
         nan = pc.match_substring_regex(column, r"^[+-]?(?i:nan)$").to_numpy(zero_copy_only=False)
         rows = rows[nan[rows] != True]  # noqa: E712 - the array holds None as well
-    samples = {int(row): repr(column[int(row)].as_py()) for row in rows[:ROWS_LISTED]}
+    shown = [column[int(row)].as_py() for row in rows[:ROWS_LISTED]]
+    samples = {
+        int(row): repr(value) if isinstance(value, str) else str(value)
+        for row, value in zip(rows, shown, strict=False)
+    }
     return Values(type_, numbers, (), rows, samples, reason, remedy)
 
 
 def _about_dates(name: str) -> tuple[str, str]:
     category = f'add types={{"{name}": "category"}} if there are only a few'
-    return "holds dates", f"leave it out with exclude={_listed(name)}, or {category}"
+    return "holds dates or times", f"leave it out with exclude={_listed(name)}, or {category}"
 
 
 def _listed(name: str) -> str:

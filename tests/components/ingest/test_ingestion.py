@@ -270,7 +270,7 @@ class TestTypedColumns:
             "feature 'name' has 30 different texts in 30 rows: it looks like an identifier or free text; "
             'leave it out with exclude=["name"], or add max_categories=30'
         )
-        assert dates.startswith("feature 'joined' holds dates in 50 rows (line 2: '2020-01-01'")
+        assert dates.startswith("feature 'joined' holds dates or times in 50 rows (line 2: '2020-01-01'")
         assert dates.endswith(
             'leave it out with exclude=["joined"], '
             'or add types={"joined": "category"} if there are only a few'

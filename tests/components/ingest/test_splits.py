@@ -137,7 +137,11 @@ ORDER = "order needs numbers, or dates and times as in 2026-01-31 and 2026-01-31
             "20 of 40 rows would be held out, which is far from test_share=0.2: the groups of 'key' are too",
         ),
         (["a"] * 40, {"group": "key", "test_share": 0.2, "seed": 1}, "try another seed or test_share"),
-        (["1"] * 40, {"order": "kye"}, "column 'kye' is missing; there are 'key', 'x', 'y'. Is 'key' meant?"),
+        (
+            ["1"] * 40,
+            {"order": "keys"},
+            "column 'keys' is missing; there are 'key', 'x', 'y'. Is 'key' meant?",
+        ),
     ],
 )
 def test_refuses_what_does_not_say_which_rows_are_held_out(

@@ -204,8 +204,8 @@ def test_removes_credentials_from_an_address(uri: str, shown: str) -> None:
         ("bmii,target\n1,2\n", "there are 'bmii', 'target'. Is 'bmii' meant?"),
         ("1.5,2\n2.5,3\n", "the first line holds numbers (1.5, 2 …): the file has no header"),
         ("<!DOCTYPE html>\n<p>Not found\n", "the file seems to be a web page: it begins with '<!DOCTYPE"),
-        ("bmi,bmi,target\n1,1,2\n", "column 'bmi' stands 2 times in the header"),
-        ("bmi,target,target\n1,1,2\n", "column 'target' stands 2 times in the header"),
+        ("bmi,bmi,target\n1,1,2\n", "column 'bmi' is 2 times in the header"),
+        ("bmi,target,target\n1,1,2\n", "column 'target' is 2 times in the header"),
         (",".join(f"c{n}" for n in range(30)) + "\n", "'c19' …"),
     ],
 )

@@ -89,7 +89,7 @@ def test_text_that_looks_like_numbers_is_no_category() -> None:
 )
 def test_dates_are_refused_with_what_can_be_done(values: list[object]) -> None:
     found = convert(values)
-    assert found.reason == "holds dates"
+    assert found.reason == "holds dates or times"
     assert found.rejected.size == sum(value is not None for value in values)
     assert found.remedy.startswith('leave it out with exclude=["x"], or add types={"x": "category"}')
 
