@@ -157,6 +157,7 @@ def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) 
         known = len(column.known)
         if problem := too_many_categories(column.name, known, column.present, settings, whole=True):
             yield problem
+            continue
         unknown = [repr(category) for category in column.categories[known:]]
         if unknown and settings.get("unknown_categories") != "ignore":
             listed = ", ".join(unknown[:CATEGORIES_NAMED]) + (" …" if len(unknown) > CATEGORIES_NAMED else "")

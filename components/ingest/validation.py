@@ -89,11 +89,9 @@ class _Column:
 
     def value_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
         there = pd.Series(~frame.index.isin(self.values.rejected), index=frame.index)
-        checks = (
-            [self._check(self.values.reason, lambda _: there, self.values.remedy)]
-            if self.values.reason
-            else []
-        )
+        checks = []
+        if self.values.reason:
+            checks.append(self._check(self.values.reason, lambda _: there, self._remedy()))
         if self.settings.missing == "fail":
             remedy = "add missing=mean to fill it in, or missing=drop to leave such rows out"
             if self.name == self.settings.target:
@@ -110,6 +108,14 @@ class _Column:
             text = f"is outside the range {low:g} to {high:g}"
             checks.append(self._check(text, lambda values: ~((values < low) | (values > high))))
         return checks
+
+    def _remedy(self) -> str:
+        if not self.values.unusable:
+            return self.values.remedy
+        if self.name == self.settings.target:
+            return "a target has to be a number"
+        leave_out = excluding(self.name, self.settings.document())
+        return f"{leave_out}, or {self.values.remedy}" if self.values.remedy else leave_out
 
     def variation_checks(self, learning: Mask, testing: Mask) -> list[pa.Check]:
         remedy = "" if self.name == self.settings.target else excluding(self.name, self.settings.document())

@@ -111,7 +111,8 @@ def _read(
         broken.clear()
         return csv.read_csv(_opened(path), **_options(header, found, block_bytes, note, threads=threads))
 
-    return _with_any_block(whole), broken
+    table = _with_any_block(whole)
+    return _no_rows(found) if table is None else table, broken
 
 
 def _some_rows(path: Path, header: Header, names: Sequence[str], chosen: Mask) -> pa.Table:
@@ -133,11 +134,17 @@ def _some_rows(path: Path, header: Header, names: Sequence[str], chosen: Mask) -
     if not names:
         return pa.table({})
     table = _with_any_block(some)
+    if table is None:
+        table = _no_rows(names)
     texts = {}
     for name in names:
         with suppress(pa.ArrowInvalid):
             texts[name] = table[name].cast(pa.large_string())
     return pa.table(texts)
+
+
+def _no_rows(names: Sequence[str]) -> pa.Table:
+    return pa.table({name: pa.chunked_array([], pa.binary()) for name in names})
 
 
 def _options(
@@ -166,12 +173,18 @@ def _options(
     }
 
 
-def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table:
-    """Read with small blocks, and with larger ones if a row does not fit into them."""
+def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table | None:
+    """Read with small blocks, and with larger ones if a row does not fit into them.
+
+    Returns:
+        None if the file ends with its header, without a line end.
+    """
     for block_bytes in BLOCK_BYTES:
         try:
             return read(block_bytes)
         except pa.ArrowInvalid as error:
+            if "Could not skip" in str(error):
+                return None
             if "block size" not in str(error) or block_bytes == BLOCK_BYTES[-1]:
                 raise
     raise AssertionError  # the last block size either succeeds or raises

@@ -27,11 +27,13 @@ _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 # What people write for a missing value.
 _MARKS = ("?", "-", "--", ".", "..", "none", "None", "NONE", "missing", "unknown", "n.a.", "NaT")
 _DECIMAL_COMMA = r"^[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?$"
-_DATE = (
-    r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[-. ]*[A-Za-z]{3,9}[-. ]*\d{2,4}|"
-    r"[A-Za-z]{3,9}\.? \d{1,2}(,? \d{2,4})?)?"
-    r"([T ]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?)?$"
+_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?"
+_DAY = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(19|20)\d\d-(0[1-9]|1[0-2])|"
+    rf"\d{{1,2}}[-. ]*{_MONTH}[-. ]*\d{{2,4}}|{_MONTH}[- ]\d{{1,2}}(, ?| )\d{{2,4}}"
 )
+_DATE = rf"^(({_DAY})([T ]{_TIME})?|{_TIME})$"
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +50,7 @@ class Values:
         samples: the first of these as they were read, by row.
         reason: why they are rejected, such as ``is not a number``.
         remedy: what can be done about them.
+        unusable: whether no model can use such values.
     """
 
     type: ColumnType
@@ -57,6 +60,7 @@ class Values:
     samples: Mapping[int, str] = field(default_factory=dict)
     reason: str = ""
     remedy: str = ""
+    unusable: bool = False
 
     def show(self, row: int) -> str:
         """Write the value of a row as it was read; nothing where it is missing."""
@@ -114,9 +118,9 @@ class Values:
             found = cls("number", _doubles(column.cast(pa.float64(), safe=False)))
             return _as_boolean(found, column) if type_ == "boolean" else found
         if pa.types.is_temporal(kind):
-            return _reject(column, np.full(len(column), np.nan), "number", *_about_dates(name))
-        remedy = f"leave it out with exclude={_listed(name)}"
-        return _reject(column, np.full(len(column), np.nan), "number", f"is of the type {kind}", remedy)
+            return _dates(name, column)
+        found = _reject(column, np.full(len(column), np.nan), "number", f"is of the type {kind}")
+        return replace(found, unusable=True)
 
 
 def common_type(
@@ -169,6 +173,7 @@ def join(name: str, parts: Sequence[tuple[str, Values]]) -> tuple[Values, Proble
         {start + row: sample for start, values in placed for row, sample in values.samples.items()},
         rejecting.reason,
         rejecting.remedy,
+        rejecting.unusable,
     ), problem
 
 
@@ -207,7 +212,7 @@ def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) 
     if type_ == "number":
         return _parse_numbers(text, pointed, "")
     if 2 * _matches(text, _DATE) >= len(text) - text.null_count:
-        return _reject(text, np.full(len(text), np.nan), "category", *_about_dates(name))
+        return _dates(name, text)
     if 2 * _matches(text, _LIKE_NUMBER) >= len(text) - text.null_count:
         remedy = f'if its values are categories, add types={{"{name}": "category"}}'
         return _parse_numbers(text, pointed, remedy)
@@ -267,13 +272,10 @@ def _reject(
     return Values(type_, numbers, (), rows, samples, reason, remedy)
 
 
-def _about_dates(name: str) -> tuple[str, str]:
-    category = f'add types={{"{name}": "category"}} if there are only a few'
-    return "holds dates or times", f"leave it out with exclude={_listed(name)}, or {category}"
-
-
-def _listed(name: str) -> str:
-    return f'["{name}"]'
+def _dates(name: str, column: pa.ChunkedArray) -> Values:
+    remedy = f'add types={{"{name}": "category"}} if there are only a few'
+    found = _reject(column, np.full(len(column), np.nan), "number", "holds dates or times", remedy)
+    return replace(found, unusable=True)
 
 
 def _matches(text: pa.ChunkedArray, pattern: str) -> int:

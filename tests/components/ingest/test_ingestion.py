@@ -151,6 +151,16 @@ def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callab
     ]
 
 
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+def test_refuses_a_column_without_any_value(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]], missing: str
+) -> None:
+    source = write_csv(*[f",{n % 7}" for n in range(40)], good=0)
+    assert "feature 'bmi' has no value; leave 'bmi' out of the features" in problems_of(
+        source, Settings(missing=missing)
+    )
+
+
 def test_more_features_need_more_rows() -> None:
     assert too_few(train=22, test=2, features=20, settings={}) is None
     message = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
