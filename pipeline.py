@@ -269,7 +269,7 @@ def defaults() -> dict[str, Any]:
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Refuse parameters that make no sense, before anything runs.
+    """Check parameters before anything runs.
 
     Raises:
         CommandError: it lists every problem.
@@ -277,9 +277,8 @@ def check(given: Mapping[str, Any]) -> None:
     try:
         checked({**defaults(), **given})
     except InvalidDataError as error:
-        raise CommandError(
-            "\n- ".join(("the parameters make no sense:", *map(str, error.problems)))
-        ) from error
+        listed = "\n- ".join(map(str, error.problems))
+        raise CommandError(f"invalid parameters:\n- {listed}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

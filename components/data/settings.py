@@ -43,8 +43,8 @@ class Settings:
         duplicates: what to do with a row whose features and target all equal those of an earlier one:
             ``report`` counts it, ``drop`` leaves it out, ``fail`` refuses the data. With few or rounded
             columns equal rows are to be expected of honest measurements (the diabetes data has two by bmi and
-            target, from different people), and leaving them out would bias the fit. So they are only
-            reported unless told otherwise.
+            target, from different people), and leaving them out would bias the fit. So the default only
+            reports them.
         kept_rows: of more rows than this, at most so many at random, and at least half as many, are what a
             search compares candidates on and what the distributions are of. The fit itself is to the moments
             of all.
@@ -109,7 +109,7 @@ class Settings:
         return {**asdict(self), "features": list(self.features), "exclude": list(self.exclude)}
 
     def problems(self) -> list[Problem]:
-        """Find everything that makes no sense, before any data is read."""
+        """Find invalid settings, before any data is read."""
         return [
             Problem(what)
             for what in (
@@ -153,7 +153,7 @@ class Settings:
 
     def _named_column_problems(self) -> Iterator[str]:
         if ALL_COLUMNS in self.features:
-            yield f"the feature {ALL_COLUMNS!r} stands for all columns; name it alone, or name columns"
+            yield f"the feature {ALL_COLUMNS!r} means all columns; give it alone, or name columns"
         if self.exclude:
             yield 'exclude is of use only with all columns as features: features=["*"]'
         for parameter, given in (("ranges", self.ranges), ("units", self.units), ("types", self.types)):
@@ -213,7 +213,7 @@ class Settings:
             yield f"types names the target {self.target!r}, which is always a number"
         for name in self.ranges:
             if self.types.get(name, "number") != "number":
-                yield f"ranges names {name!r}, which is no number by its type"
+                yield f"ranges names {name!r}, which types says is not a number"
 
 
 def meant(name: str, known: Iterable[str]) -> str:

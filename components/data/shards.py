@@ -1,4 +1,4 @@
-"""Shards of one data set: their dataset folders become that of the whole."""
+"""Merges the dataset folders of shards into the dataset folder of all rows."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ def _problems(
     mergeable: Moments | None,
     settings: Mapping[str, Any],
 ) -> Iterator[Problem]:
-    """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
+    """Find problems of all rows together; a single shard may be short, or have constant columns."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
     sizes = widths([column.input(settings) for column in columns])
     unusable = [*_category_problems(columns, settings), *_empty_problems(columns, settings)]
@@ -139,7 +139,7 @@ def _problems(
         yield Problem(f"target {target.name!r} is constant over the training rows")
     held_out = np.concatenate([shard.test([])[1] for shard in shards])
     if held_out.min() == held_out.max():
-        said = "constant over the held-out rows: no score can be told from another"
+        said = "constant over the held-out rows, which cannot show how good a model is"
         yield Problem(f"target {target.name!r} is {said}")
 
 

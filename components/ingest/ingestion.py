@@ -35,7 +35,7 @@ def ingest(
 
     Raises:
         SourceError: the source can't be read.
-        InvalidDataError: the settings or the data are no good; it lists every problem and its first rows.
+        InvalidDataError: the settings or the data are invalid; it lists every problem with its first rows.
         FileExistsError: the folder exists.
     """
     settings = settings or Settings()

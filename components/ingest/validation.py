@@ -24,11 +24,11 @@ LARGEST = 1e150
 def validate(
     rows: Rows, frame: pd.DataFrame, held_out: Mask, used: Mask, settings: Settings, *, whole: bool = True
 ) -> list[Problem]:
-    """Find what is wrong with the values.
+    """Find the problems of the values.
 
     Args:
-        rows: the columns as they were read, to tell what stands where.
-        frame: the numbers that stand for their values; the index is the row of ``rows``.
+        rows: the columns as they were read, for the examples.
+        frame: their values as numbers; the index is the row of ``rows``.
         held_out: which rows of the frame are held out, shape (n,).
         used: which rows are not left out, shape (n,).
         settings: what is allowed.
@@ -44,7 +44,7 @@ def validate(
         return found + column.variation_checks(learning, testing) if whole else found
 
     schema = pa.DataFrameSchema(
-        # What is missing is told from what is no number by a check of ours.
+        # Checks of our own distinguish missing values from text that is not a number.
         {name: pa.Column(float, checks(name), nullable=True) for name in rows.columns},
         checks=_frame_checks(learning, testing, rows, settings, remedies, whole=whole),
     )
@@ -127,7 +127,7 @@ class _Column:
             )
         ]
         if self.name == self.settings.target:
-            text = "is constant over the held-out rows: no score can be told from another"
+            text = "is constant over the held-out rows, which cannot show how good a model is"
             checks.append(self._check(text, lambda values: _varies(values[testing])))
         return checks
 

@@ -105,7 +105,7 @@ def plan(
     from components.plan.plan import plan
     from components.registry.registry import open_registry
 
-    settings = checked({**locals(), "model": kind})  # the arguments, and imports that it passes over
+    settings = checked({**locals(), "model": kind})  # the arguments; it ignores the imports
     if incomparable == "fail":
         check_target(open_registry(registry_root, tracking_uri, model_name), model_name, target)
     shards = plan(source, settings)

@@ -15,10 +15,10 @@ def checked(given: Mapping[str, Any]) -> Settings:
     """Return the settings of ingest.
 
     Args:
-        given: the parameters of the pipeline, by name; others are passed over.
+        given: the parameters of the pipeline, by name; others are ignored.
 
     Raises:
-        InvalidDataError: parameters make no sense; it lists every problem.
+        InvalidDataError: parameters are invalid; it lists every problem.
     """
     settings = Settings(**_members(Settings, given))
     problems = [*map(Problem, _other_problems(given)), *settings.problems()]

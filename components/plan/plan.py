@@ -1,4 +1,4 @@
-"""Planning: one source may be many files, each a shard that is read by itself, in a pod of its own."""
+"""Lists the shards of a source: each file of a pattern or a list is read in a pod of its own."""
 
 import json
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ COUNTED_AT_ONCE = 8
 def plan(source: str, settings: Settings) -> list[Shard]:
     """List the shards of a source, in their order.
 
-    The rows of several are counted, so that the same rows are held out as if they stood in one file. So are
-    those of a single file that a pattern or a list names, for there may be more of them the next time. To
-    drop or refuse duplicates all rows must be seen at once: then there is one shard, of all files.
+    The rows of several files are counted, so that the same rows are held out as if they were in one file. The
+    same is done for a single file of a pattern or a list, because there may be more files in the next run.
+    Dropping or refusing duplicates needs all rows at once: then there is one shard, of all files.
 
     Args:
         source: one as ``components.data.sources.source.read`` takes it, or a JSON list of such. A pattern
-            such as ``data/*.parquet`` stands for a shard for each file it matches, by name.
+            such as ``data/*.parquet`` gives a shard for each file it matches, by name.
         settings: with which the shards will be read.
 
     Raises:
         SourceError: a source can't be read, or there is none.
-        InvalidDataError: the settings make no sense.
+        InvalidDataError: the settings are invalid.
     """
     if problems := settings.problems():
         raise InvalidDataError("the settings", problems)
@@ -67,7 +67,7 @@ def _cuts(uris: Sequence[str], keys: Sequence[Key | None], settings: Settings) -
 
 
 def listed(source: str) -> list[str]:
-    """Read a source that may be a JSON list of several; a file may really be called ``[1].csv``."""
+    """Return the sources of a parameter that may be a JSON list; a file may have the name ``[1].csv``."""
     if not source.lstrip().startswith("["):
         return [source]
     try:

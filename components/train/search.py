@@ -18,7 +18,7 @@ OPTIONS = ("validation_share", "seed")
 
 
 class SearchError(ValueError):
-    """A search that makes no sense, or that no candidate survived; the message says why."""
+    """An invalid search, or one of which no candidate could be fitted; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Search:
                     f"{FEATURES} of a search must be lists of different names, not {features!r}"
                 )
         if not 0 < self.validation_share < 1:
-            raise SearchError(f"validation_share must lie between 0 and 1, not be {self.validation_share}")
+            raise SearchError(f"validation_share must be between 0 and 1, not {self.validation_share}")
 
     @classmethod
     def of(cls, document: Mapping[str, Any], parameters: Mapping[str, Any]) -> "Search":
@@ -73,13 +73,15 @@ class Search:
             parameters: of the kind of model, with their defaults.
 
         Raises:
-            SearchError: the search makes no sense.
+            SearchError: the search is invalid.
         """
         grid = {name: values for name, values in document.items() if name not in OPTIONS}
         known = (*parameters, FEATURES)
         for name, values in grid.items():
             if name not in known:
-                raise SearchError(f"a search knows {', '.join((*known, *OPTIONS))}, not {name!r}")
+                raise SearchError(
+                    f"unknown parameter {name!r} in search; there are {', '.join((*known, *OPTIONS))}"
+                )
             if isinstance(values, list):
                 grid[name] = [whole(value, parameters.get(name)) for value in values]
         options = {name: whole(document[name], None) for name in OPTIONS if name in document}
@@ -138,7 +140,7 @@ def check(
         features: of the dataset; None if they are not known.
 
     Raises:
-        ValueError: the search makes no sense, or one of its values.
+        ValueError: the search is invalid, or one of its values.
     """
     search = Search.of(document, kinds.parameters(kind, given))
     for name, values in search.grid.items():

@@ -37,7 +37,7 @@ from pipeline import main
             ["run", "--param", "model=trees", "--param", 'model_parameters={"max_iter": -1}'],
             "The 'max_iter' parameter of HistGradientBoostingRegressor must be",
         ),
-        (["run", "--param", 'search={"lrr": [1]}'], "features, validation_share, seed, not 'lrr'"),
+        (["run", "--param", 'search={"lrr": [1]}'], "unknown parameter 'lrr' in search; there are"),
         (["run", "--param", 'search={"lr": [0.1, -1]}'], "The 'lr' parameter of SimpleLinearRegression"),
         (["run", "--param", 'search={"features": [["bp"]]}'], "the dataset has no feature 'bp', only bmi"),
         (["run", "--param", "learning_rate=invscaling"], "needs iterations and lr above 0"),

@@ -46,7 +46,7 @@ def check(name: str, given: Mapping[str, Any]) -> None:
 
     Raises:
         TrainingError: there is no such kind or parameter.
-        ValueError: a value makes no sense.
+        ValueError: a value is invalid.
     """
     values = parameters(name, given)
     if found := getattr(find(name), "check", None):

@@ -49,7 +49,7 @@ def check(parameters: Mapping[str, Any]) -> None:
     """Check values of parameters without any data.
 
     Raises:
-        ValueError: one makes no sense.
+        ValueError: a value is invalid.
     """
     SimpleLinearRegression(**parameters)._validate_params()  # noqa: SLF001 - scikit-learn offers no other way
 
@@ -60,7 +60,7 @@ def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
     From the moments alone, so that there may be more rows than the memory holds; mini-batches need all rows.
 
     Raises:
-        ValueError: a parameter makes no sense, descent diverges, or not all rows were kept for mini-batches.
+        ValueError: a parameter is invalid, descent diverges, or not all rows were kept for mini-batches.
     """
     estimator = SimpleLinearRegression(**parameters)
     if parameters["batch_size"] is None and data.moments:

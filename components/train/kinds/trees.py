@@ -32,7 +32,7 @@ def check(parameters: Mapping[str, Any]) -> None:
     """Check values of parameters without any data.
 
     Raises:
-        ValueError: one makes no sense.
+        ValueError: a value is invalid.
     """
     HistGradientBoostingRegressor(**parameters)._validate_params()  # noqa: SLF001 - there is no other way
 

@@ -44,7 +44,7 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"seed": -1}, "seed must be at least 0"),
         (
             {"features": ["*", "bmi"]},
-            "the feature '*' stands for all columns; name it alone, or name columns",
+            "the feature '*' means all columns; give it alone, or name columns",
         ),
         ({"exclude": ["id"]}, 'exclude is of use only with all columns as features: features=["*"]'),
         (
@@ -56,7 +56,10 @@ def test_defaults_and_open_ranges_are_valid() -> None:
             "the type of 'bmi' must be one of number, boolean, category, not 'categry'",
         ),
         ({"types": {"target": "number"}}, "types names the target 'target', which is always a number"),
-        ({"types": {"bmi": "boolean"}, "ranges": {"bmi": [0, 1]}}, "ranges names 'bmi', which is no number"),
+        (
+            {"types": {"bmi": "boolean"}, "ranges": {"bmi": [0, 1]}},
+            "ranges names 'bmi', which types says is not a number",
+        ),
         ({"missing": "median"}, "missing must be one of fail, drop, mean, not 'median'. Is 'mean' meant?"),
         ({"unknown_categories": "x"}, "unknown_categories must be one of fail, ignore, not 'x'"),
         ({"max_categories": 1}, "max_categories must be at least 2, not 1"),

@@ -175,11 +175,11 @@ def test_refuses_columns_that_are_constant_within_a_split(
     assert problems_of(str(path)) == [
         "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features",
         "target 'target' is constant over the training rows",
-        "target 'target' is constant over the held-out rows: no score can be told from another",
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is",
     ]
     path.write_text("bmi,target\n" + "".join(f"{row},{min(row, 25)}\n" for row in range(30)))
     assert problems_of(str(path)) == [
-        "target 'target' is constant over the held-out rows: no score can be told from another"
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is"
     ]
     path.write_text("bmi,target\n" + "".join(f"{row},{max(row, 25)}\n" for row in range(30)))
     assert problems_of(str(path)) == ["target 'target' is constant over the training rows"]
