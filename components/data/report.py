@@ -80,9 +80,8 @@ def read(path: str | Path) -> Report:
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if document["format_version"] != FORMAT_VERSION:
-            raise ReportError(
-                f"{path}: unsupported format version {document['format_version']!r}; this release reads {FORMAT_VERSION}"
-            )
+            version = document["format_version"]
+            raise ReportError(f"{path}: unsupported format version {version!r}; known is {FORMAT_VERSION}")
         return Report(
             fingerprint=document["fingerprint"],
             rows=document["rows"],

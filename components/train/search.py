@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.data.settings import meant
 from components.train import kinds
 from components.train.kind import TrainingData, model_of
 from components.train.kinds import find, whole
@@ -79,8 +80,9 @@ class Search:
         known = (*parameters, FEATURES)
         for name, values in grid.items():
             if name not in known:
+                listed = ", ".join((*known, *OPTIONS))
                 raise SearchError(
-                    f"unknown parameter {name!r} in search; there are {', '.join((*known, *OPTIONS))}"
+                    f"unknown parameter {name!r} in search; there are {listed}{meant(name, known)}"
                 )
             if isinstance(values, list):
                 grid[name] = [whole(value, parameters.get(name)) for value in values]
