@@ -55,10 +55,10 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
         parts.append(paragraph(f"The champion can't be compared: {report.champion.problem}."))
-    elif unanswered := report.champion.unanswered:
+    elif lacking := report.champion.unanswered:
         parts.append(
             paragraph(
-                f"The champion can't answer {unanswered} of these rows, because they lack a value that it has no "
+                f"The champion can't answer {lacking} of these rows, because they lack a value that it has no "
                 "replacement for; it is scored with the typical value in its place."
             )
         )
