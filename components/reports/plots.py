@@ -48,8 +48,8 @@ class Series:
     """Points (x, y) to draw together; a label puts them into the legend.
 
     A point that is not finite or beyond ``LARGEST`` is left out, and on a logarithmic axis one below
-    ``SMALLEST``. Of more than ``MAX_POINTS`` points, those that the axis shows evenly spaced and the extreme ones are
-    drawn.
+    ``SMALLEST``. Of more than ``MAX_POINTS`` points, a selection is drawn that is even along the axis and
+    includes the extreme ones.
     """
 
     x: ArrayLike

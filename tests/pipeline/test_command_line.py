@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.operations.cli import fork_runner
 from pipeline import main
 
 

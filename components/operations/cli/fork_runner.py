@@ -112,8 +112,8 @@ def _step(control: socket.socket, writer: int) -> NoReturn:
         logging.root.handlers.clear()
         os.dup2(writer, 1)
         os.dup2(writer, 2)
-        sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: PTH123, SIM115
-        sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
         with control.makefile("rb") as sent:
             given = json.load(sent)
         os.environ.update(given["environment"], _KFP_RUNTIME="true")
