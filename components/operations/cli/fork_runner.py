@@ -1,7 +1,7 @@
 """Runs the steps of a local run in forks of one process, so that their imports are paid for once.
 
-KFP's own runner starts an interpreter for each step, and each spends more time on importing MLflow, pandas and
-scikit-learn than on its work.
+KFP's own runner starts an interpreter for each step, and each spends more time on importing MLflow, pandas
+and scikit-learn than on its work.
 """
 
 import contextlib
@@ -27,9 +27,10 @@ AVAILABLE = sys.platform == "linux"
 
 @contextlib.contextmanager
 def forked_steps(modules: Sequence[str]) -> Iterator[None]:
-    """Have kfp.local run steps as forks of a process that has imported ``modules``; KFP's own runner on macOS.
+    """Have kfp.local run each step as a fork of a process that has imported ``modules``.
 
     The process is forked here, before kfp.local starts threads for the shards, and has no threads itself.
+    On macOS KFP's own runner stays.
     """
     if not AVAILABLE:
         yield
@@ -99,7 +100,7 @@ def _serve(channel: socket.socket, modules: Sequence[str]) -> NoReturn:
 
 
 def _reap(options: int = 0) -> None:
-    """Take note of the steps that ended, without options of all; how a step ended is said by itself."""
+    """Collect the steps that ended; without options wait for all. Each step reports its own success."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, options)[0]:
             pass
