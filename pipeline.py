@@ -36,6 +36,23 @@ from components.train.component import train
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
 RENAMED = {"model": "kind", "model_parameters": "parameters"}
+# What a step on this machine would import by itself: its own code, and what that imports only when needed.
+PRELOADED = (
+    "components.plan.plan",
+    "components.ingest.ingestion",
+    "components.train.training",
+    "components.train.report",
+    "components.train.kinds.linear",
+    "components.evaluate.evaluate",
+    "components.register.track",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandera.pandas",
+    "pyarrow.dataset",
+    "sklearn.datasets",
+)
 
 
 class Registered(NamedTuple):
@@ -297,7 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     # What plan only checks is described at the step that uses it.
     steps = [step.python_func for step in (ingest, train, evaluate, register, plan)]
     epilog = parameters.describe(kinds(), defaults(), steps, RENAMED).replace("%", "%%")
-    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
+    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit, PRELOADED)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
     started = remote.starting(packaging, parametric)
