@@ -18,6 +18,8 @@ PREDICTOR_IMAGE ?= $(IMAGES)/predictor:$(TAG)
 PREDICTOR_IMAGE_NEXT ?= $(IMAGES)/predictor:next
 PIPELINE_IMAGE ?= $(IMAGES)/pipeline:$(TAG)
 REGISTRY_IMAGE ?= $(IMAGES)/registry:$(TAG)
+HOMEPAGE ?=
+CHARTS ?= dist
 NAMESPACE ?= linear-regressor
 RELEASE ?=
 PORT ?= 8080
@@ -28,7 +30,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push chart compose manifests kind e2e e2e-short e2e-lifecycle status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,7 +66,12 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist w
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
 	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
 
-test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
+# The store's program of compose.yaml, by the command of the Dockerfile.
+$(VENV)/bin/versitygw: Dockerfile $(READY)
+	@grep -o 'CGO_ENABLED=0 go install .*' Dockerfile | GOBIN=$(CURDIR)/$(VENV)/bin sh 2>&1 && touch $@ \
+		|| echo "LEFT OUT: the run of compose.yaml, since go is not there or can't build the store"
+
+test-slow: $(READY) $(VENV)/bin/versitygw ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
 	$(PYTEST) -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both
@@ -112,6 +119,13 @@ push: ## Push them to REGISTRY, which the chart gets as image.registry (PUSH, TA
 	$(PUSH) $(IMAGES)/predictor:$(TAG)
 	$(PUSH) $(IMAGES)/pipeline:$(TAG)
 	$(PUSH) $(IMAGES)/registry:$(TAG)
+
+chart: ## Package the chart for a registry (HOMEPAGE: your repository's address, which the package names)
+	@[ -n "$(HOMEPAGE)" ] || { echo "HOMEPAGE is not set: make chart HOMEPAGE=https://git.example.com/team/prices" >&2; exit 1; }
+	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
+	cp -R helm/linear-regressor "$$folder"; \
+	printf 'home: %s\nsources:\n  - %s\n' "$(HOMEPAGE)" "$(HOMEPAGE)" >>"$$folder/linear-regressor/Chart.yaml"; \
+	helm package --destination $(CHARTS) "$$folder/linear-regressor"
 
 .env: ## Write the passwords of compose.yaml, once
 	@umask 077; printf 'STORE_SECRET_KEY=%s\n' "$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" > $@

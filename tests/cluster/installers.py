@@ -152,6 +152,23 @@ class Kustomize:
     def apply(self, settings: Settings) -> None:
         """Install, or change the installation to these settings."""
         before = self._object_names()
+        self.write(settings)
+        kubectl("apply", "-k", str(self.folder))
+        versions = {NAME: settings.version}
+        if settings.canary:
+            versions[f"{NAME}-canary"] = settings.canary.version
+            self._apply_once("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
+        for name, version in versions.items():
+            patch = json.dumps(version_patch(version or ""))
+            command = ("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", patch)
+            self._apply_once(name, version, *command)
+        if not settings.canary:
+            self._applied = {NAME: self._applied.get(NAME)}
+        for kind, name in sorted(before - self._object_names()):
+            kubectl("delete", "-n", NAMESPACE, kind, name)
+
+    def write(self, settings: Settings) -> None:
+        """Write the kustomizations of these settings."""
         self._write(".", *self._kustomization(settings))
         if settings.canary:
             self._write(
@@ -159,19 +176,6 @@ class Kustomize:
             )
         else:
             shutil.rmtree(self.folder / "share", ignore_errors=True)
-        kubectl("apply", "-k", str(self.folder))
-        versions = {NAME: settings.version}
-        if settings.canary:
-            versions[f"{NAME}-canary"] = settings.canary.version
-            self._apply_once("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
-        for name, version in versions.items():
-            patch = json.dumps(_version_patch(version or ""))
-            command = ("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", patch)
-            self._apply_once(name, version, *command)
-        if not settings.canary:
-            self._applied = {NAME: self._applied.get(NAME)}
-        for kind, name in sorted(before - self._object_names()):
-            kubectl("delete", "-n", NAMESPACE, kind, name)
 
     def _apply_once(self, setting: str, value: object, *command: str) -> None:
         """Run kubectl if the setting has a value that was not applied last time."""
@@ -273,8 +277,8 @@ def namespace_is_empty() -> bool:
     return not remaining_objects() and not get("-n", NAMESPACE, "pods")["items"]
 
 
-def _version_patch(version: str) -> Object:
-    """Return the content of ``manifests/version.yaml`` for a version."""
+def version_patch(version: str) -> Object:
+    """Return the content of ``manifests/version.yaml`` for a version: what a promotion changes."""
     patch: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
     patch["metadata"]["annotations"]["linear-regressor/model-version"] = version
     patch["spec"]["predictor"]["model"]["storageUri"] = model_uri(version)

@@ -89,14 +89,18 @@ def install_registry(image: str, registry_image: str) -> None:
     make_secret(NAMESPACE, f"{NAME}-mlflow-authentication", **users)
     make_secret(NAMESPACE, f"{NAME}-mlflow-store", **store_credentials())
     make_run_secret(KUBEFLOW)
+    apply_mlflow(NAMESPACE, render_mlflow(NAMESPACE, mlflow_values(registry_image)))
+
+
+def mlflow_values(registry_image: str) -> Object:
+    """Return the chart's values of MLflow with users, on the volume of registry-volume.yaml."""
     mlflow = {
         "enabled": True,
         "authentication": {"enabled": True},
         "image": image_values(registry_image),
         "volume": {"claimName": "registry"},
     }
-    values = {"mlflow": mlflow, "networkPolicy": {"store": {"port": 9000}}}
-    apply_mlflow(NAMESPACE, render_mlflow(NAMESPACE, values))
+    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": 9000}}}
 
 
 @contextmanager

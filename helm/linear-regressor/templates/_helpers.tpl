@@ -119,6 +119,15 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- max 1 (ceil (divf (mulf .pods .weight) 100)) -}}
 {{- end -}}
 
+{{/* The largest share that a canary is given by the job; 0 without one. */}}
+{{- define "linear-regressor.largestStep" -}}
+{{- $largest := 0 -}}
+{{- if .Values.rollout.enabled -}}
+{{- range .Values.rollout.policy.steps -}}{{- $largest = max $largest (int .weight) -}}{{- end -}}
+{{- end -}}
+{{- $largest -}}
+{{- end -}}
+
 {{/* The backends of a rule. `port` is the Service's. */}}
 {{- define "linear-regressor.backends" -}}
 {{- $name := include "linear-regressor.fullname" .root -}}
