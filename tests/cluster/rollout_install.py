@@ -17,9 +17,9 @@ from components.data.probes import record
 from components.registry.index import CHAMPION, open_index
 from predictor.model import artifact
 from predictor.model.artifact import ArtifactError
-from tests.cluster.installers import NAME, ROOT, STORE, image_values
+from tests.cluster.installers import NAME, ROOT, STORE, image_values, render_template
 from tests.cluster.kube import Object, kubectl, run
-from tests.cluster.registry import apply_mlflow, forwarded_registry, render_mlflow
+from tests.cluster.registry import apply_mlflow, forwarded_registry
 from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
 from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
 from tests.cluster.service import X
@@ -99,7 +99,7 @@ def _probes(versions: Mapping[int, Version], number: int) -> str:
 
 
 def job_values(image: str, pipeline_image: str) -> Object:
-    """Return the chart's values of canary and rollout job; the CronJob never runs, as most tests run the job."""
+    """Return the chart's values of canary and rollout job; most tests run the job, so its CronJob never runs."""
     store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE_NAMESPACE}}}]
     return {
         "image": image_values(image),
@@ -132,7 +132,7 @@ def _install_registry() -> None:
     values = {"mlflow": {"enabled": True, "image": image_values(os.environ["REGISTRY_IMAGE"])}}
     items = [
         item
-        for item in yaml.safe_load_all(render_mlflow(NAMESPACE, values))
+        for item in yaml.safe_load_all(render_template("mlflow", NAMESPACE, values))
         if item["kind"] != "PersistentVolumeClaim"
     ]
     for item in items:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.installers import EGRESS_TO_STORE, NAME, ROOT, STORE, image_values, model_uri, version_patch
+from tests.cluster.installers import (
+    EGRESS_TO_STORE,
+    NAME,
+    ROOT,
+    STORE,
+    image_values,
+    model_uri,
+    version_patch,
+)
 from tests.cluster.kube import CommandError, Object, get, is_ready, kubectl, run, wait_for
 from tests.cluster.resources import make_namespace, make_store_secret
 from tests.cluster.service import Service, predictor_pods, served_version
@@ -49,7 +57,7 @@ def kustomization(image: str, folder: Path) -> Object:
         {
             "op": "replace",
             "path": "/spec/egress/1",
-            "value": {"to": EGRESS_TO_STORE, "ports": [{"port": 9000}]},
+            "value": {"to": EGRESS_TO_STORE, "ports": [{"port": 9000, "protocol": "TCP"}]},
         }
     ]
     replicas = [

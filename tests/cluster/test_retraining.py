@@ -21,7 +21,7 @@ from components.registry.index import run_tag
 from components.registry.registry import open_registry
 from pipeline import _connect
 from predictor.model import artifact
-from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values
+from tests.cluster.installers import NAME, ROOT, image_values, render_template
 from tests.cluster.kube import Object, get, kubectl, run, wait_for
 from tests.cluster.pipelines import Pipelines, needs_pipelines, run_id, step_pods
 from tests.cluster.registry import BUCKET, make_run_secret, store_credentials
@@ -101,15 +101,12 @@ class FeedbackLoop:
 
     def install_cronjob(self, at_most_every: str) -> None:
         """Install the retraining CronJob beside the registry, or change how often it may start a run."""
-        values = json.dumps(self.cronjob_values(at_most_every))
-        chart, only = str(ROOT / "helm" / NAME), ("--show-only", "templates/retraining.yaml")
-        rendered = run("helm", "template", NAME, chart, "-n", REGISTRY, *only, "-f", "-", stdin=values)
+        rendered = render_template("retraining", REGISTRY, self.cronjob_values(at_most_every))
         kubectl("apply", "-f", "-", stdin=rendered)
 
     def cronjob_values(self, at_most_every: str) -> Object:
         """Return the chart's values of the retraining CronJob."""
         return {
-            **REQUIRED,
             "mlflow": {"enabled": True},
             "rollout": {
                 "image": image_values(self.pipelines.image),
@@ -128,6 +125,7 @@ class FeedbackLoop:
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
             },
         }
+
     def run_cronjob(self, name: str) -> str:
         """Run the CronJob now as a job of this name; returns its output."""
         kubectl("-n", REGISTRY, "create", "job", name, f"--from=cronjob/{NAME}-retraining")
@@ -167,7 +165,7 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
 
 
 def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -> Object:
-    """Return the chart's values of a predictor that keeps feedback; ``store`` has the variables of its Secret."""
+    """Return the chart's values of a predictor that keeps feedback; ``store`` is the content of its Secret."""
     feedback = {"PREDICTOR_FEEDBACK_URL": loop.feedback, "PREDICTOR_FEEDBACK_SECONDS": "1"}
     return {
         "image": image_values(image),

@@ -93,7 +93,9 @@ class Compose:
 
     def _environment(self, service: str) -> dict[str, str]:
         given: dict[str, Any] = SERVICES[service].get("environment", {})
-        filled = {key: SECRET if "STORE_SECRET_KEY" in str(value) else str(value) for key, value in given.items()}
+        filled = {
+            key: SECRET if "STORE_SECRET_KEY" in str(value) else str(value) for key, value in given.items()
+        }
         return {**os.environ, **{key: self._moved(value, service) for key, value in filled.items()}}
 
     def _moved(self, text: str, service: str) -> str:
@@ -106,7 +108,7 @@ class Compose:
             "8080": str(self.ports["predictor"]),
             "8081": str(self.ports["grpc"]),
             "/mnt/models": str(self.folder / "models"),
-            "/tmp/runs": str(self.folder / "runs"),  # noqa: S108  the container's
+            "/tmp/runs": str(self.folder / "runs"),
             "/data": str(self.folder / service),
         }
         return re.sub("|".join(map(re.escape, changes)), lambda found: changes[found[0]], text)
