@@ -99,7 +99,7 @@ def _probes(versions: Mapping[int, Version], number: int) -> str:
 
 
 def job_values(image: str, pipeline_image: str) -> Object:
-    """Return the chart's values of canary and rollout job; most tests run the job, so its CronJob never runs."""
+    """Return the chart's values of canary and rollout job, whose CronJob never runs: tests run the job."""
     store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE_NAMESPACE}}}]
     return {
         "image": image_values(image),

@@ -165,7 +165,7 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
 
 
 def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -> Object:
-    """Return the chart's values of a predictor that keeps feedback; ``store`` is the content of its Secret."""
+    """Return the chart's values of a predictor that keeps feedback; ``store`` is its Secret's content."""
     feedback = {"PREDICTOR_FEEDBACK_URL": loop.feedback, "PREDICTOR_FEEDBACK_SECONDS": "1"}
     return {
         "image": image_values(image),
