@@ -132,6 +132,17 @@ automountServiceAccountToken: false
       fieldPath: metadata.namespace
 {{- end -}}
 
+{{/* A rule of a network policy for a component's pods. Of (list $ direction component port): `to` or `from` them. */}}
+{{- define "linear-regressor.peer" -}}
+- {{ index . 1 }}:
+    - podSelector:
+        matchLabels:
+          {{- include "linear-regressor.componentStableLabels" (list (index . 0) (index . 2)) | nindent 10 }}
+  ports:
+    - protocol: TCP
+      port: {{ index . 3 }}
+{{- end -}}
+
 {{/* Where names are resolved, as a rule of egress. */}}
 {{- define "linear-regressor.dnsEgress" -}}
 {{- $dns := .Values.networkPolicy.dns -}}
