@@ -200,7 +200,6 @@ def test_network_policy_admits_the_helm_test_pod() -> None:
         {"canary": {"enabled": True}, "routing": {"type": "ingress"}},
         {"image": {"digest": "latest"}},
         {"model": {"storageUri": "models/1"}},
-        {"pipeline": {"subjects": [{"name": "runner"}]}},
         {"mlflow": {"database": {"type": "mysql"}}},
         {"mlflow": {"artifacts": {"destination": "/data"}}},
         {"retraining": {"policy": {"quality": 0.5}}},
