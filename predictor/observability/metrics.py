@@ -59,6 +59,8 @@ class Metrics(Collector):
         rejected: requests that were not answered, by the reason.
         invalid: requests and records that could not be understood, by the kind of fault.
         task_failures: errors in background tasks.
+        certificate_expires: returns when the server's certificate does, in seconds since 1970; None without
+            one.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Metrics(Collector):
         self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
         self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
+        self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
         self._series: dict[tuple[str, Transport], Series] = {}
         self._build = {"version": packages.version("linear-regressor"), "python": platform.python_version()}
@@ -109,6 +112,12 @@ class Metrics(Collector):
             "task",
             self.task_failures,
         )
+        if self.certificate_expires:
+            yield gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the server's certificate expires.",
+                self.certificate_expires(),
+            )
         yield info("build_info", "The versions of this server.", self._build)
         yield from self._model()
         if self.recorder:
