@@ -5,15 +5,16 @@ asked, and monitoring what the predictor recorded.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from predictor.model.inputs import Input
+from predictor.model.inputs import Input, finite
 
 BINS = 10
 _EMPTY = 1e-4
@@ -50,7 +51,28 @@ class Distribution:
         return cls.over(_edges(values, bins), values)
 
     @classmethod
-    def of_input(cls, model_input: "Input", values: NDArray[np.float64]) -> "Distribution":
+    def of_document(cls, document: Mapping[str, Any]) -> "Distribution":
+        """Read what ``dataclasses.asdict`` made of a distribution, from JSON.
+
+        Raises:
+            KeyError: a member is missing.
+            TypeError: a member is of another type.
+            ValueError: a number is not finite, or the members contradict each other.
+        """
+        distribution = cls(
+            mean=finite(document["mean"]),
+            deviation=finite(document["deviation"]),
+            edges=tuple(finite(edge) for edge in document["edges"]),
+            proportions=tuple(finite(share) for share in document["proportions"]),
+        )
+        if len(distribution.proportions) != len(distribution.edges) + 1:
+            raise ValueError("a histogram needs one more proportion than edges")
+        if any(low >= high for low, high in pairwise(distribution.edges)):
+            raise ValueError("the edges of a histogram must increase")
+        return distribution
+
+    @classmethod
+    def of_input(cls, model_input: Input, values: NDArray[np.float64]) -> "Distribution":
         """Describe the numbers of an input, shape (n,); booleans and categories have a bin for each value."""
         edges = fixed_edges(model_input)
         return cls.of(values) if edges is None else cls.over(np.asarray(edges), values)
@@ -67,7 +89,7 @@ class Distribution:
         )
 
 
-def fixed_edges(model_input: "Input") -> tuple[float, ...] | None:
+def fixed_edges(model_input: Input) -> tuple[float, ...] | None:
     """Return the edges of the bins of a boolean or a category; None for a number.
 
     The first bin of a category holds the rows whose category the model does not know.

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
 from predictor.wording import shown
 
@@ -72,6 +75,10 @@ class Input(Column):
     def about(self) -> tuple[str, float | str, float | str]:
         """Unit, minimum and maximum for people; nothing for what is no number."""
         return (self.unit or "none", self.minimum, self.maximum) if self.type == "number" else ("", "", "")
+
+    def filled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return numbers of this input, with missing values (NaN) replaced if the input has a replacement."""
+        return values if self.missing is None else np.where(np.isnan(values), self.missing, values)
 
     def number(self, value: object, where: str) -> float:
         """Return the number of a value from a JSON document or an Arrow column.

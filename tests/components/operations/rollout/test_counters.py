@@ -44,4 +44,4 @@ def test_counts_what_was_added_between_looks_by_pods_of_both() -> None:
     assert not counters.due(1.0)
     assert counters.due(2.0)
     counters.look(2.0, {"a": new, "new": new, "restarted": restarted}, {})
-    assert counters.blocks() == [Block(Counts(4, 2, 1.0, (0.1,), (1,)), Counts())]
+    assert counters.blocks == [Block(Counts(4, 2, 1.0, (0.1,), (1,)), Counts())]
