@@ -46,7 +46,9 @@ SERVICE = [
     Panel("Requests of users, by endpoint", "reqps", {
         "{{endpoint}} {{transport}}": _rate("predictor_requests_total", "endpoint, transport", _USERS)
     }),
-    Panel("Responses to users, by status", "reqps", {"{{code}}": _rate("predictor_requests_total", "code", _USERS)}),
+    Panel("Responses to users, by status", "reqps", {
+        "{{code}}": _rate("predictor_requests_total", "code", _USERS)
+    }),
     Panel("Time to respond", "s", {"p50": _quantile(0.5), "p95": _quantile(0.95), "p99": _quantile(0.99)}),
     Panel("Share that failed", "percentunit", {
         "5 min": f"release:predictor_errors:ratio_rate5m{{{HERE}}}",
@@ -115,7 +117,8 @@ ROLLOUTS = [
         f'{{{JOBS},cronjob=~"$release-(rollout|retraining)"}})'
     }),
     Panel("Failed jobs", "short", {
-        "{{owner_name}}": f'sum by (owner_name) (kube_job_owner{{{JOBS},owner_name=~"$release-(rollout|retraining)"}} '
+        "{{owner_name}}": "sum by (owner_name) ("
+        f'kube_job_owner{{{JOBS},owner_name=~"$release-(rollout|retraining)"}} '
         "* on (namespace, job_name) group_left () sum by (namespace, job_name) (kube_job_status_failed))"
     }),
     Panel("Pods, and how many are allowed", "short", {
@@ -125,7 +128,8 @@ ROLLOUTS = [
         f'{{{JOBS},horizontalpodautoscaler=~"(keda-hpa-)?$release(-canary)?"}}',
     }),
     Panel("Background tasks that failed", "short", {
-        "{{task}}": f"sum by (task) (increase(predictor_background_task_failures_total{{{HERE}}}[$__rate_interval]))"
+        "{{task}}": "sum by (task) (increase("
+        f"predictor_background_task_failures_total{{{HERE}}}[$__rate_interval]))"
     }),
     Panel("Builds", "short", {
         "{{version}} on Python {{python}}": f"count by (version, python) (predictor_build_info{{{HERE}}})"

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -54,7 +53,7 @@ def queries() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, set[str]]]:
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a predictor that has everything: TLS, feedback, and requests."""
     place = tmp_path_factory.mktemp("monitored")
     authority = Authority(place)
@@ -76,7 +75,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, set[
         found[name] |= {*_LABEL.findall(labels or ""), *OF_PROMETHEUS}
     found["predictor_background_task_failures_total"] = {"task", *OF_PROMETHEUS}  # none has failed
     found["up"] = OF_PROMETHEUS
-    yield {**found, **{name: labels | OF_PROMETHEUS for name, labels in OF_KUBERNETES.items()}}
+    return {**found, **{name: labels | OF_PROMETHEUS for name, labels in OF_KUBERNETES.items()}}
 
 
 def missing(query: str, known: dict[str, set[str]]) -> list[str]:
