@@ -92,6 +92,9 @@ MODEL = [
     Panel("Unusual values in the sample", "short", {
         "{{column}} {{kind}}": _sum("predictor_drift_unusual_rows", "column, kind")
     }),
+    Panel("Mean squared error", "short", {
+        "{{rows}}": f'retraining_mean_squared_error{{{JOBS},job="$release-retraining"}}'
+    }),
     Panel("Recorded for feedback", "reqps", {"{{kind}}": _rate("predictor_feedback_recorded_total", "kind")}),
     Panel("Lost, and failed attempts to store", "reqps", {
         "{{kind}} lost": _rate("predictor_feedback_lost_total", "kind"),

@@ -10,7 +10,10 @@ import httpx
 import pytest
 import yaml
 
+from components.operations.monitor.due import Error, Policy, Seen, decide
+from components.operations.monitor.push import exposition
 from helm import dashboards
+from predictor.model.drift import Drift
 from tests.contract.test_tls import Authority
 from tests.manifests.rendering import CHART
 from tests.support.processes import wait_until
@@ -18,7 +21,9 @@ from tests.support.server import start_predictor
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? \S+$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
-_METRIC = re.compile(r"(?<![\w:.])((?:predictor|process|kube|release)[\w:]*[_:][\w:]*|up)(?:\{([^}]*)\})?")
+_METRIC = re.compile(
+    r"(?<![\w:.])((?:predictor|process|kube|release|retraining)[\w:]*[_:][\w:]*|up)(?:\{([^}]*)\})?"
+)
 _MATCHER = re.compile(r"(\w+)(?:=~|!~|!=|=)")
 
 OF_PROMETHEUS = {"namespace", "release", "job", "pod", "instance"}
@@ -75,7 +80,16 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         found[name] |= {*_LABEL.findall(labels or ""), *OF_PROMETHEUS}
     found["predictor_background_task_failures_total"] = {"task", *OF_PROMETHEUS}  # none has failed
     found["up"] = OF_PROMETHEUS
+    for name, labels in _SAMPLE.findall(pushed()):
+        found[name] |= {*_LABEL.findall(labels or ""), *OF_PROMETHEUS}
     return {**found, **{name: labels | OF_PROMETHEUS for name, labels in OF_KUBERNETES.items()}}
+
+
+def pushed() -> str:
+    """Return what the retraining job pushes."""
+    error = Error(4.0, 0.2, 300)
+    seen = Seen(drift={"bmi": Drift(0.3, 100.0, 9, 1000.0)}, live=error, held_out=error)
+    return exposition(seen, Policy(), decide(seen, Policy()), now=1.8e9)
 
 
 def missing(query: str, known: dict[str, set[str]]) -> list[str]:

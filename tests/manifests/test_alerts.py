@@ -159,6 +159,10 @@ def cron_job(name: str, metric: str, values: str) -> list[Object]:
     return [series(f"kube_cronjob_{metric}", labels, values)]
 
 
+def quality(values: str) -> Object:
+    return series("retraining_quality_lost", f'namespace="{NAME}",job="{NAME}-retraining"', values)
+
+
 def counter(name: str, labels: str, values: str) -> list[Object]:
     return [series(name, f"{POD},{labels}", values)]
 
@@ -210,6 +214,7 @@ EXPIRY = "predictor_certificate_expiry_timestamp_seconds"
         ([requests("200", "0+60x30 1800x90", pods=CANARY), *TWO_VERSIONS], "CanaryRolledBack", "30m", "45m"),
         (job("rollout", 1), "RolloutFailed", None, "5m"),
         (job("retraining", 1), "RetrainingFailed", None, "5m"),
+        ([quality("0x9 1x50")], "QualityLost", "12m", "17m"),
         (cron_job("rollout", "next_schedule_time", "60x60"), "RolloutLate", "15m", "25m"),
         (cron_job("retraining", "next_schedule_time", "60x60"), "RetrainingLate", "15m", "25m"),
         (cron_job("rollout", "status_last_successful_time", "60x60"), "ChampionNotServed", "30m", "40m"),
@@ -273,6 +278,7 @@ def test_alert_fires_after_its_time(
         (job("rollout", 0), "RolloutFailed"),
         pytest.param(job("rollout", 1, started=-2 * 3600), "RolloutFailed", id="failed-long-ago"),
         pytest.param(job("other", 1), "RolloutFailed", id="job-of-another"),
+        ([quality("0x60")], "QualityLost"),
         (cron_job("rollout", "next_schedule_time", "60+60x60"), "RolloutLate"),
         (cron_job("rollout", "status_last_successful_time", "0+60x60"), "ChampionNotServed"),
     ],

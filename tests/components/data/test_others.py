@@ -55,7 +55,9 @@ def test_reads_values_as_the_type_of_the_input() -> None:
     np.testing.assert_array_equal(numbers(codes, Input("z", 0.0, 1.0)), [1, 1, 7, np.nan])
     np.testing.assert_array_equal(numbers(["1,5"], Input("z", 0.0, 1.0), ","), [1.5])
     np.testing.assert_array_equal(numbers([0, 1], Input("z", 0.0, 1.0, type="boolean")), [0, 1])
-    np.testing.assert_array_equal(numbers([3, 4], Input("z", 0, 1, type="category", categories=("4",))), [-1, 0])
+    np.testing.assert_array_equal(
+        numbers([3, 4], Input("z", 0, 1, type="category", categories=("4",))), [-1, 0]
+    )
 
 
 @pytest.mark.parametrize(
