@@ -172,11 +172,13 @@ class Metrics(Collector):
 
 def _evaluated(loaded: LoadedModel) -> float | None:
     """Return when a model was evaluated, in seconds since 1970; None if its folder does not say."""
+    if loaded.evaluation is None:
+        return None
     try:
-        created = datetime.fromisoformat(loaded.evaluation.created) if loaded.evaluation else None
+        created = datetime.fromisoformat(loaded.evaluation.created)
     except ValueError:
         return None
-    return created and created.replace(tzinfo=created.tzinfo or UTC).timestamp()
+    return created.replace(tzinfo=created.tzinfo or UTC).timestamp()
 
 
 def _feedback(recorder: Recorder) -> Iterator[Metric]:

@@ -1,6 +1,6 @@
 """What was found when a retraining was judged, as metrics: pushed, since the job ends before any scrape.
 
-The names begin with ``retraining_``. The gateway (https://github.com/prometheus/pushgateway) keeps the last ones.
+The names begin with ``retraining_``. A Pushgateway keeps the last ones for Prometheus.
 """
 
 import math

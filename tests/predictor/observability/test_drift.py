@@ -125,7 +125,7 @@ def test_unusual_values_are_counted_beside_the_bins(clock: Clock) -> None:
     monitor = DriftMonitor(service.handle, WINDOW, clock)
     row = np.array(model.typical)
     rows = np.tile(row, (5, 1))
-    kinds = {}
+    kinds: dict[str, tuple[int | None, ...]] = {}
     for i, one in enumerate(model.inputs):
         if one.type == "number":
             rows[0, i] = one.maximum + 1
