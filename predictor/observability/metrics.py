@@ -17,9 +17,11 @@ from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.observability import drift_metrics
 from predictor.observability.counting import Labels, Series, Transport
-from predictor.observability.drift import DriftMonitor
+from predictor.observability.drift import DriftMonitor, Report
 from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
 
+_END = b"# EOF\n"
+"""The last line of OpenMetrics."""
 _MODEL = ("model", "version")
 _REQUEST = (*_MODEL, *Labels._fields)
 
@@ -79,6 +81,7 @@ class Metrics(Collector):
         self.task_failures: Counter[str] = Counter()
         self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
+        self._drift: tuple[Report | None, bytes] = (None, b"")
         self._series: dict[tuple[str, Transport], Series] = {}
         self._build = {"version": packages.version("linear-regressor"), "python": platform.python_version()}
 
@@ -96,8 +99,25 @@ class Metrics(Collector):
         if error.kind:
             self.invalid[error.kind] += 1
 
+    def scrape(self, request: Request) -> Response:
+        """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
+        accept = b",".join(request.headers.accept).decode("latin-1")
+        encoder, content_type = exposition.choose_encoder(accept)
+        text: bytes = encoder(REGISTRY)
+        lines = text.removesuffix(_END)
+        body = lines + self._drift_lines() + (_END if len(lines) < len(text) else b"")
+        return Response(body, content_type=content_type.encode())
+
+    def _drift_lines(self) -> bytes:
+        """Return the metrics of drift, written once for each report."""
+        report = self.drift.report if self.drift else None
+        if report is not self._drift[0]:
+            lines = drift_metrics.render(report, self.handle.version or "") if report else b""
+            self._drift = report, lines
+        return self._drift[1]
+
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, at a scrape."""
+        """Yield the metrics but those of drift, at a scrape."""
         yield from self._requests()
         yield counter("rejections", "Requests that were not answered.", "reason", self.rejected)
         yield counter(
@@ -122,8 +142,6 @@ class Metrics(Collector):
         yield from self._model()
         if self.recorder:
             yield from _feedback(self.recorder)
-        if self.drift and self.drift.report:
-            yield from drift_metrics.collect(self.drift.report, self.handle.version or "")
 
     def _requests(self) -> Iterator[Metric]:
         requests = counters("requests", "Requests answered.", (*_REQUEST, "code"))
@@ -193,10 +211,3 @@ def _feedback(recorder: Recorder) -> Iterator[Metric]:
     for name, writer in writers.items():
         waiting.add_metric((name,), writer.size)
     yield waiting
-
-
-def scrape(request: Request) -> Response:
-    """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
-    accept = b",".join(request.headers.accept).decode("latin-1")
-    encoder, content_type = exposition.choose_encoder(accept)
-    return Response(encoder(REGISTRY), content_type=content_type.encode())
