@@ -86,8 +86,8 @@ def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:
         if others > _LONGEST_REST:
             raise InvalidInput(f"more than {_LONGEST_REST} bytes beside the tensors' numbers")
 
-    rest, runs, raw = Message.of(bytes(request.body), check)
-    return contents.parse(pb.ModelInferRequest, rest), runs, raw
+    parts = Message(bytes(request.body), check)
+    return contents.parse(pb.ModelInferRequest, parts.rest), parts.runs, parts.raw
 
 
 def _predict_row(

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -72,7 +71,7 @@ class Exchange:
     def __init__(self, service: "InferenceService", call: Call) -> None:
         self.service = service
         self.call = call
-        self.reservation = service.memory.reserve()
+        self.reservation = Reservation(service.memory)
         self.response = _GONE
         self._body: bytes | bytearray = b""
         self._started = time.perf_counter()
@@ -81,9 +80,7 @@ class Exchange:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.finish()
 
     async def answer(self, read: Read) -> Response:
