@@ -29,7 +29,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status docs
 
 include delivery/delivery.mk
 
@@ -104,6 +104,11 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 
+docs: $(READY) ## Build the site of the documents into build/site (needs npm)
+	npm ci --prefix docs/tools --ignore-scripts --no-audit --no-fund --silent
+	$(VENV)/bin/python docs/tools/stage.py build/docs
+	$(VENV)/bin/zensical build --strict --clean
+
 image: ## Build the images predictor, pipeline and registry (REGISTRY, TAG, BUILD)
 	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/predictor:$(TAG) --target predictor .
 	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
@@ -149,5 +154,5 @@ status: ## Which pod serves which version, and which one fails and why (NAMESPAC
 	@python3 manifests/status.py --namespace $(NAMESPACE) $(RELEASE:%=--release %)
 
 clean: ## Remove the environment, caches and local runs
-	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) build .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
