@@ -37,7 +37,7 @@ from components.train.component import train
 
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
-RENAMED = {"model": "kind", "model_parameters": "parameters"}
+RENAMED = {"model": "kind"}
 
 
 class Registered(NamedTuple):
@@ -183,7 +183,7 @@ def linear_regressor(
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     warnings.filterwarnings("ignore", module="kfp")
     return carry_out(options)
 
@@ -247,6 +247,12 @@ def defaults() -> dict[str, Any]:
     return {name: spec.default for name, spec in inputs.items() if spec.optional}
 
 
+def meanings() -> dict[str, str]:
+    """What each parameter of the pipeline means, from the docstrings of the steps."""
+    steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
+    return parameters.meanings(kinds(), steps, RENAMED)
+
+
 def check(given: Mapping[str, Any]) -> None:
     """Refuse parameters that make no sense, before anything runs.
 
@@ -266,7 +272,8 @@ def check(given: Mapping[str, Any]) -> None:
         raise CommandError("\n- ".join(("the parameters make no sense:", *map(str, problems))))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     packaging = argparse.ArgumentParser(add_help=False)
@@ -279,8 +286,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
-    steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
-    epilog = parameters.describe(kinds(), defaults(), steps, RENAMED).replace("%", "%%")
+    epilog = parameters.describe(kinds(), defaults(), meanings()).replace("%", "%%")
     here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
