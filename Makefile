@@ -10,7 +10,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 BUILD ?= docker build
 PUSH ?= docker push
-TAG ?= 0.1.0
+# The version, which pyproject.toml has.
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # The registry of `make push`, such as registry.example.com/team; images have it in their names.
 REGISTRY ?=
 IMAGES := $(if $(REGISTRY),$(REGISTRY)/)linear-regressor
@@ -30,8 +31,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 .PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status docs
 
+include delivery/delivery.mk
+
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## Make the environment .venv from the locks
 
@@ -75,7 +78,6 @@ fuzz: $(READY) ## Send 100,000 malformed and odd requests; none may get a 5xx (F
 hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest and the worst bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
-ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -83,7 +85,7 @@ lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Docke
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/zizmor --quiet --offline .github
-	@PATH="$(VENV)/bin:$$PATH"; command -v actionlint >/dev/null || GOBIN=$(CURDIR)/$(VENV)/bin go install $(ACTIONLINT) 2>/dev/null || true; \
+	@$(WITH_TOOLS); $(call program,actionlint,$(ACTIONLINT)) 2>/dev/null || true; \
 	if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is neither there nor to be built by go"; fi
 
 format: $(READY) ## Format the code, and fix what ruff can fix
@@ -108,9 +110,9 @@ docs: $(READY) ## Build the site of the documents into build/site (needs npm)
 	$(VENV)/bin/zensical build --strict --clean
 
 image: ## Build the images predictor, pipeline and registry (REGISTRY, TAG, BUILD)
-	$(BUILD) -t $(IMAGES)/predictor:$(TAG) --target predictor .
-	$(BUILD) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
-	$(BUILD) -t $(IMAGES)/registry:$(TAG) --target registry .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/predictor:$(TAG) --target predictor .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/registry:$(TAG) --target registry .
 
 push: ## Push them to REGISTRY, which the chart gets as image.registry (PUSH, TAG)
 	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is not set: make image push REGISTRY=registry.example.com/team" >&2; exit 1; }

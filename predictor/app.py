@@ -108,6 +108,10 @@ class Predictor:
             repeat("connections", 1, lambda _: self._check_connections(http), service.metrics),
             repeat("refresh", settings.refresh_seconds, partial(self._refresh, service), service.metrics),
         ]
+        if settings.drift_seconds:
+            tasks.append(
+                repeat("drift", 1, lambda _: asyncio.to_thread(service.drift.count), service.metrics)
+            )
         background = [asyncio.create_task(task) for task in tasks]
         ending = asyncio.create_task(self._end(ended, service, http, rpc))
         await http.serve()

@@ -27,12 +27,15 @@ class Contender:
         version: its number in the registry; none for a candidate.
         scores: on the held-out rows; none where the model can't be scored on them.
         problem: why there are no scores.
+        unanswered: held-out rows that lack a value for which the model has no replacement. They are scored
+            with the typical value.
     """
 
     digest: str
     version: int | None = None
     scores: Scores | None = None
     problem: str | None = None
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ def _contender(document: dict[str, Any]) -> Contender:
         version=document["version"],
         scores=_numbers(Scores, document["scores"]),
         problem=document["problem"],
+        unanswered=document.get("unanswered", 0),
     )
 
 

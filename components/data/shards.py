@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 from components.data import dataset as datasets
 from components.data import expanded
 from components.data import moments as moment
+from components.data import others as other_columns
 from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
-from components.data.dataset import TEST_FILE, TRAIN_FILE, Dataset, DatasetError
+from components.data.dataset import OTHERS_FILE, TEST_FILE, TRAIN_FILE, Dataset
+from components.data.description import DatasetError
 from components.data.moments import Moments
 from components.data.problems import InvalidDataError, Problem
 from components.data.settings import excluding, too_few, too_many_categories
@@ -76,6 +78,8 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     def fill(place: Path) -> None:
         for name in (TRAIN_FILE, TEST_FILE):
             _copy(shards, columns, name, place / name)
+        others = other_columns.merge([pq.read_table(shard.folder / OTHERS_FILE) for shard in shards])
+        other_columns.write(place / OTHERS_FILE, others)
 
     seen = distributions(_kept(shards, columns), columns, settings)
     gaps = sum((shard.gaps for shard in shards), Gaps())

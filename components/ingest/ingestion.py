@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from components.data import dataset as datasets
 from components.data.columns import Gaps
 from components.data.dataset import Dataset
 from components.data.problems import InvalidDataError
-from components.data.settings import Settings
+from components.data.settings import Mask, Settings
 from components.data.shard import Shard
 from components.data.sources import source as sources
+from components.data.sources.source import Rows
 from components.ingest import report as reports
 
 
@@ -42,17 +42,21 @@ def ingest(
         dataset, note = _ingest(shard, folder, settings)
     except InvalidDataError as error:
         if report:
-            _write(report, reports.refused(error))
+            _write_report(report, reports.refused(error))
         raise
     if report:
-        _write(report, reports.accepted(dataset, note))
+        _write_report(report, reports.accepted(dataset, note))
     return dataset
 
 
 def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
     if problems := settings.problems():
         raise InvalidDataError("the settings", problems)
-    rows = sources.read(shard.source, settings)
+    with sources.read(shard.source, settings) as rows:
+        return _write(rows, shard, folder, settings)
+
+
+def _write(rows: Rows, shard: Shard, folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
     frame = pd.DataFrame({name: column.numbers for name, column in rows.columns.items()}, copy=False)
     repeated = frame.duplicated().to_numpy()
     if settings.duplicates == "drop":
@@ -80,11 +84,19 @@ def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Datas
         types={name: rows.columns[name].type for name in rows.features},
         categories={name: rows.columns[name].categories for name in rows.features},
         gaps=gaps,
+        others=rows.others(_chosen(frame, testing, rows), settings),
     )
     return dataset, _about_repeats(repeated, held_out, settings)
 
 
-def _gaps(frame: pd.DataFrame, settings: Settings) -> tuple[NDArray[np.bool_], Gaps]:
+def _chosen(frame: pd.DataFrame, mask: Mask, rows: Rows) -> Mask:
+    """Return which rows of the source are those of the frame, which may lack repeated ones, in a mask."""
+    chosen = np.zeros(sum(part.rows for part in rows.files), dtype=np.bool_)
+    chosen[frame.index[mask]] = True
+    return chosen
+
+
+def _gaps(frame: pd.DataFrame, settings: Settings) -> tuple[Mask, Gaps]:
     """Find which rows are used, shape (n,), and count the missing values.
 
     The rows that are left out are found after the split, so that they move no other row to its other side.
@@ -100,14 +112,14 @@ def _gaps(frame: pd.DataFrame, settings: Settings) -> tuple[NDArray[np.bool_], G
     return ~left_out, Gaps(counts, int(lacking.sum()), int(left_out.sum()))
 
 
-def _about_repeats(repeated: NDArray[np.bool_], held_out: NDArray[np.bool_], settings: Settings) -> str:
+def _about_repeats(repeated: Mask, held_out: Mask, settings: Settings) -> str:
     what = f"{repeated.sum()} rows repeat the features and the target of an earlier one"
     if settings.duplicates == "drop":
         return f"{what} and were left out."
     return f"{what}, {(repeated & held_out).sum()} of them held out."
 
 
-def _write(path: str | Path, content: str) -> None:
+def _write_report(path: str | Path, content: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")

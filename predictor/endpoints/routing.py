@@ -81,6 +81,7 @@ class Routes:
             "/openapi.json": get("openapi", site.openapi),
             "/docs": get("docs", site.docs),
             "/metrics": get("metrics", metrics.scrape),
+            "/drift": get("drift", service.drift.show),
             "/stream": post("stream", native.stream, small=small.stream)._replace(takes_records=True),
             "/batch": post("batch", native.batch, small=small.batch),
             "/feedback": post("feedback", feedback.record, "feedback"),

@@ -95,7 +95,7 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     }
     handlers[HEALTH]["Watch"] = grpc.stream_stream_rpc_method_handler(Watch(service, small).answer)
     handlers[reflection.SERVICE_NAME] = {
-        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(Reflection(small).answer)
+        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(Reflection(service, small).answer)
     }
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, found) for name, found in handlers.items()]
@@ -140,7 +140,9 @@ class _Endpoint:
 
     def __init__(self, service: InferenceService, method: Method, path: str, slots: ReadSlots) -> None:
         self.service = service
-        self.call = Call(method.endpoint, method.scope, method.handler, {}, "", "POST", path)
+        self.call = Call(
+            method.endpoint, method.scope, method.handler, {}, "", "POST", path, transport="grpc"
+        )
         self.reads = method.reads
         self.slots = slots
 

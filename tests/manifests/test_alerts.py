@@ -38,11 +38,11 @@ def up_series(values: str, pod: str = "a") -> Object:
 
 
 def request_series(code: str, values: str) -> Object:
-    return {"series": f'inference_requests_total{{{POD},code="{code}"}}', "values": values}
+    return {"series": f'predictor_requests_total{{{POD},code="{code}"}}', "values": values}
 
 
 def model_series(digest: str, values: str) -> Object:
-    return {"series": f'model_info{{{POD},pod="{digest}",digest="{digest}"}}', "values": values}
+    return {"series": f'predictor_model_info{{{POD},pod="{digest}",digest="{digest}"}}', "values": values}
 
 
 @pytest.mark.parametrize(

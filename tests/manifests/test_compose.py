@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from delivery import version
 from tests.manifests.rendering import ROOT
 
 # Used by macOS itself (AirPlay).
@@ -31,7 +32,7 @@ def test_every_image_is_built_here_or_named_by_digest(services: dict[str, Any]) 
         image = service["image"]
         assert image in built or re.fullmatch(r".+@sha256:[0-9a-f]{64}", image), (name, image)
         if "build" in service:
-            assert image == f"linear-regressor/{service['build']['target']}:0.1.0"
+            assert image == f"linear-regressor/{service['build']['target']}:{version.current(ROOT)}"
             assert service["build"]["target"] in targets
 
 

@@ -1,21 +1,44 @@
 """Reads columns of one local file, CSV or Parquet, with the values that are in it."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from components.data.settings import Settings
+from components.data.settings import Mask, Settings
 from components.data.sources.layout import Lines
 
 PARQUET_MAGIC = b"PAR1"
+# Values of columns of which only some rows are wanted that are read at once.
+VALUES_AT_ONCE = 2**24
+
+SomeRows = Callable[[Sequence[str], Mask], pa.Table]
+"""Reads columns of the rows that a mask of shape (n,) chooses."""
 
 
-def read(name: str, path: Path, settings: Settings) -> tuple[list[str], pa.Table, Lines | None]:
-    """Return the names of all columns of a file, its features and target, and the lines of a CSV file.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is read of one file.
 
-    A column that is missing, or is in the file more than once, is left out.
+    Attributes:
+        names: of all its columns.
+        table: the wanted columns, of those that it has once.
+        some_rows: reads other columns.
+        lines: of a CSV file.
+    """
+
+    names: list[str]
+    table: pa.Table
+    some_rows: SomeRows
+    lines: Lines | None = None
+
+
+def read(name: str, path: Path, settings: Settings) -> Content:
+    """Read the wanted columns of a file.
 
     Args:
         name: to call it by in an error.
@@ -49,10 +72,32 @@ def found_once(names: list[str], settings: Settings) -> list[str]:
     return [name for name in (*settings.features_among(names), settings.target) if counts[name] == 1]
 
 
-def _read_parquet(path: Path, settings: Settings) -> tuple[list[str], pa.Table, None]:
+def _read_parquet(path: Path, settings: Settings) -> Content:
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path, memory_map=True) as file:
         names = file.schema_arrow.names
         found = found_once(names, settings)
-        return names, file.read(columns=found).select(found), None
+        return Content(names, file.read(columns=found).select(found), partial(_some_rows, path))
+
+
+def _some_rows(path: Path, names: Sequence[str], chosen: Mask) -> pa.Table:
+    """Read a few columns at a time, so that memory is needed for the chosen rows only."""
+    from pyarrow.parquet import ParquetFile
+
+    at_once = max(VALUES_AT_ONCE // max(chosen.size, 1), 1)
+    with ParquetFile(path, memory_map=True) as file:
+        parts = [
+            file.read(columns=list(names[start : start + at_once])).filter(pa.array(chosen))
+            for start in range(0, len(names), at_once)
+        ]
+    return side_by_side(parts)
+
+
+def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return a table of the columns of all tables."""
+    return pa.table({name: column for table in tables for name, column in _columns(table)})
+
+
+def _columns(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    return zip(table.column_names, table.columns, strict=True)

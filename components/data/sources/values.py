@@ -95,9 +95,9 @@ class Values:
         if pa.types.is_null(kind):
             return cls("empty", np.full(len(column), np.nan))
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-            return _of_text(name, _trimmed(column), type_, decimal)
+            return _of_text(name, trimmed(column), type_, decimal)
         if type_ == "category":
-            return _as_category(_written(column))
+            return _as_category(as_text(column))
         if pa.types.is_boolean(kind):
             return cls("number" if type_ == "number" else "boolean", _doubles(column.cast(pa.uint8())))
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -161,6 +161,22 @@ def join(name: str, parts: Sequence[tuple[str, Values]]) -> tuple[Values, Proble
         rejecting.reason,
         rejecting.remedy,
     ), problem
+
+
+def trimmed(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text without blanks around it; nothing but blanks is a missing value."""
+    text = pc.utf8_trim_whitespace(text.cast(pa.large_string()))
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write the values of a column as text, whole numbers without a decimal point."""
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        rounded = column.cast(pa.int64(), safe=False)
+        if pc.all(pc.equal(rounded.cast(pa.float64()), column.cast(pa.float64()))).as_py():
+            column = rounded
+    return column.cast(pa.large_string())
 
 
 def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) -> Values:
@@ -246,26 +262,11 @@ def _matches(text: pa.ChunkedArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0
 
 
-def _trimmed(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    text = pc.utf8_trim_whitespace(text.cast(pa.large_string()))
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
-
-
 def _pointed(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
     """Write numbers with a decimal point; with decimal commas a point makes a text no number."""
     if decimal == ".":
         return text
     return pc.replace_substring(pc.replace_substring(text, ".", "?"), decimal, ".")
-
-
-def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write the values of a column as text, whole numbers without a decimal point."""
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        rounded = column.cast(pa.int64(), safe=False)
-        if pc.all(pc.equal(rounded.cast(pa.float64()), column.cast(pa.float64()))).as_py():
-            column = rounded
-    return column.cast(pa.large_string())
 
 
 def _doubles(column: pa.ChunkedArray | pa.Array) -> Floats:

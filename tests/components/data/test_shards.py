@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from components.data import dataset as datasets
-from components.data.dataset import Dataset, DatasetError
+from components.data.dataset import Dataset
+from components.data.description import DatasetError
 from components.data.problems import InvalidDataError
 from components.data.settings import Settings
 from components.data.shards import merge
