@@ -22,9 +22,11 @@ from predictor import errors
 from predictor.feedback.recorder import Recorder
 from predictor.feedback.store import open_store
 from predictor.kserve_compat import flags
-from predictor.model.handle import ModelHandle
+from predictor.model.evaluation import Evaluation, Quality
+from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.service.inference import InferenceService
 from predictor.settings import PREFIX, Settings
+from tests.support.models import linear_model
 
 FOLDER = Path(__file__).parents[1] / "reference"
 GENERATED = "<!-- Written by python -m docs.tools.reference; change the code instead. -->"
@@ -94,9 +96,14 @@ def commands() -> str:
 def metrics() -> str:
     """Return the page of the predictor's metrics."""
     handle = ModelHandle("linear-regressor", Path("models/1"))
+    unused = Quality(0.0, 0.0)
+    evaluation = Evaluation("", 1, unused, unused, (1,), (0.0,), "", "2026-01-01T00:00:00+00:00")
+    handle.loaded = LoadedModel(linear_model(), "", 0.0, evaluation)
     with TemporaryDirectory() as folder:
-        recorder = Recorder(open_store(folder), 1, 1)
-        service = InferenceService(handle, Settings(), recorder=recorder)
+        service = InferenceService(handle, Settings(), recorder=Recorder(open_store(folder), 1, 1))
+        # Drift has metrics once there is a sample.
+        service.drift.offer([[0.0]], [0.0])
+        service.drift.count()
         families = list(service.metrics.collect())
     rows = [
         (code(exposed(family)), family.type, ", ".join(map(code, labels(family))), family.documentation)
@@ -114,19 +121,15 @@ def statuses() -> str:
     """Return the page of the errors that a client can get."""
     classes = sorted(subclasses(errors.PredictorError), key=lambda error: (error.status, error.__name__))
     rows = [
-        (
-            str(error.status),
-            code(error.grpc_code),
-            code(error.reason) if error.reason else "",
-            summary_of(error),
-        )
+        (str(error.status), code(error.grpc_code), code(error.reason), code(error.kind), summary_of(error))
         for error in classes
     ]
     return page(
         "Errors",
         '`{"error": "…"}` says what is wrong and where. Over gRPC the same text is the status message. '
-        "[The endpoints](../api.md#errors) have an example of each.",
-        table(("HTTP status", "gRPC code", "label `reason` in the metrics", "when"), rows),
+        "[The endpoints](../api.md#errors) have an example of each. The labels are those of "
+        "`predictor_rejections_total` and `predictor_invalid_input_total`.",
+        table(("HTTP", "gRPC", "label `reason`", "label `kind`", "when"), rows),
     )
 
 
