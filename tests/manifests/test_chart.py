@@ -8,7 +8,7 @@ import yaml
 
 from components.operations.cli.parameters import parse
 from helm import readme
-from pipeline import make_parser, kinds
+from pipeline import kinds, make_parser
 from tests.manifests.rendering import CHART, REGISTRY, Object, find, merged, render_chart
 
 RETRAINING: Object = {"retraining": {"enabled": True}, "mlflow": {"enabled": True}}
