@@ -36,6 +36,23 @@ from components.train.component import train
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
 RENAMED = {"model": "kind", "model_parameters": "parameters"}
+# What a step on this machine would import by itself: its own code, and what that imports only when needed.
+PRELOADED = (
+    "components.plan.plan",
+    "components.ingest.ingestion",
+    "components.train.training",
+    "components.train.report",
+    "components.train.kinds.linear",
+    "components.evaluate.evaluate",
+    "components.register.track",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandera.pandas",
+    "pyarrow.dataset",
+    "sklearn.datasets",
+)
 
 
 class Registered(NamedTuple):
@@ -204,7 +221,7 @@ def linear_regressor(
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     warnings.filterwarnings("ignore", module="kfp")
     return carry_out(options)
 
@@ -268,6 +285,13 @@ def defaults() -> dict[str, Any]:
     return {name: spec.default for name, spec in inputs.items() if spec.optional}
 
 
+def meanings() -> dict[str, str]:
+    """What each parameter of the pipeline means, from the docstrings of the steps."""
+    # What plan only checks is described at the step that uses it.
+    steps = [step.python_func for step in (ingest, train, evaluate, register, plan)]
+    return parameters.meanings(kinds(), steps, RENAMED)
+
+
 def check(given: Mapping[str, Any]) -> None:
     """Check parameters before anything runs.
 
@@ -281,7 +305,8 @@ def check(given: Mapping[str, Any]) -> None:
         raise CommandError(f"invalid parameters:\n- {listed}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     packaging = argparse.ArgumentParser(add_help=False)
@@ -294,10 +319,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
-    # What plan only checks is described at the step that uses it.
-    steps = [step.python_func for step in (ingest, train, evaluate, register, plan)]
-    epilog = parameters.describe(kinds(), defaults(), steps, RENAMED).replace("%", "%%")
-    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
+    epilog = parameters.describe(kinds(), defaults(), meanings()).replace("%", "%%")
+    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit, PRELOADED)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
     started = remote.starting(packaging, parametric)

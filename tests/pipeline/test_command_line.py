@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.operations.cli import fork_runner
 from pipeline import main
 
 
@@ -62,7 +63,6 @@ from pipeline import main
             "has no champion in /nowhere",
         ),
         (["run", "--param", "search=[]"], "search is a JSON object"),
-        (["run", "--local", "/opt/python3/here"], "takes 'python3' for its interpreter"),
         (["run", "--serve", "--port", "9000", "--grpc-port", "9000"], "PORT and GRPC_PORT must be different"),
         (["run", "--serve", "--param", "registry_root=s3://bucket"], "need a tracking_uri"),
         (["schedule", "--host", "http://127.0.0.1:1", "--cron", "daily"], "five fields, or six"),
@@ -93,3 +93,12 @@ def test_reports_a_port_in_use_before_training(
     assert f"port {port} can't be used" in error
     assert f"Set {variable} to another one" in error
     assert not (tmp_path / "here").exists()
+
+
+def test_refuses_a_folder_that_kfp_would_misread_where_steps_are_not_forked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_runner, "AVAILABLE", False)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    assert main(["run", "--local", "/opt/python3/here"]) == 1
+    assert "kfp replaces 'python3' by its interpreter, even in /opt/python3/here" in capsys.readouterr().err
