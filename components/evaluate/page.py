@@ -58,8 +58,8 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
     elif lacking := report.champion.unanswered:
         parts.append(
             paragraph(
-                f"The champion can't answer {lacking} of these rows, because they lack a value that it has no "
-                "replacement for; it is scored with the typical value in its place."
+                f"The champion can't answer {lacking} of these rows: they lack a value for which it has no "
+                "replacement. It is scored with the typical value instead."
             )
         )
     if (paired := report.paired) and paired.champion_mse > 0:
