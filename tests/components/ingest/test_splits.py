@@ -109,7 +109,7 @@ def problems_of(write_csv: Callable[..., str], tmp_path: Path) -> Callable[..., 
     return problems_of
 
 
-ORDER = "order needs numbers, or dates and times as in 2026-01-31 and 2026-01-31T08:30:00"
+ORDER = "is neither a number nor a date such as 2026-01-31 or 2026-01-31T08:30:00"
 
 
 @pytest.mark.parametrize(
