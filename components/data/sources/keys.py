@@ -21,7 +21,7 @@ _REASON = "is neither a number nor a date such as 2026-01-31 or 2026-01-31T08:30
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Values of the column.
+    """Values of the column that decides.
 
     Attributes:
         kind: what they are.
