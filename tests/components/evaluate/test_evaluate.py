@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,11 @@ from components.evaluate.evaluate import evaluate
 from components.evaluate.page import render
 from components.registry.decision import Decision
 from components.registry.registry import open_registry
+from components.reports.plots import COLOURS
 from tests.components.conftest import MakeEntry
 from tests.support.registry import empty_registry
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_page_says_why_a_champion_cannot_be_compared(dataset: Dataset, make_entry: MakeEntry) -> None:
@@ -33,13 +37,14 @@ def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_ent
     charts = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
     assert len(charts) == 2
     for chart in charts:
-        points = [element for element in ET.fromstring(chart).iter() if element.tag.endswith("circle")]
-        assert len(points) == 2 * dataset.test_rows
+        marks = [mark.attrib.get("style", "") for mark in ET.fromstring(chart).iter(f"{SVG}use")]
+        for colour in COLOURS[:2]:
+            assert sum(f"fill: {colour}" in style for style in marks) == dataset.test_rows + 1  # the legend's
     assert "champion, version 7" in page
     assert "paired t interval" in page
     assert "<script" not in page
     assert "src=" not in page
-    assert "href=" not in page
+    assert all(address.startswith("#") for address in re.findall(r'href="([^"]*)"', page))
 
 
 def test_step_writes_report_and_page(

@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.reports.plots import COLOURS
 from components.train.defaults import DESCENT
 from components.train.kind import TrainingError
 from components.train.kinds.linear import of_pipeline
@@ -201,7 +202,8 @@ def test_report_shows_loss_curve_weights_and_search(make_dataset: MakeDataset, t
     result = train(make_dataset(), tmp_path / "model", search=search)
     document = report(result)
     start, end = document.index("<svg"), document.index("</svg>") + len("</svg>")
-    assert ET.fromstring(document[start:end]).find("{http://www.w3.org/2000/svg}polyline") is not None
+    paths = ET.fromstring(document[start:end]).iter("{http://www.w3.org/2000/svg}path")
+    assert any(f"stroke: {COLOURS[0]}" in path.attrib.get("style", "") for path in paths)
     for text in (result.digest, "<td>signal</td>", "<th>lr</th>", "diverges", "<td>chosen</td>"):
         assert text in document
     assert "<th>alpha</th>" not in document
