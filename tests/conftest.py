@@ -40,4 +40,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServer
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest tests come first."""
     for start in reversed(FIRST):
-        items.sort(key=lambda item: not item.nodeid.startswith(start))  # noqa: B023  it is called at once
+        items.sort(key=lambda item: not item.nodeid.startswith(start))
