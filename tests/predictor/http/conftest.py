@@ -137,8 +137,7 @@ class Connection:
 
     def run(self) -> None:
         """Run what is ready on the event loop."""
-        for _ in range(20):
-            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(_turn_often())
 
     def stop_reading(self) -> None:
         """Let the client take nothing more, and more wait than the transport allows."""
@@ -155,6 +154,11 @@ class Connection:
         """Check the timers at a time; returns how the transport is closed then."""
         self.protocol.check_timers(now)
         return self.transport.closed
+
+
+async def _turn_often() -> None:
+    for _ in range(40):
+        await asyncio.sleep(0)
 
 
 Connect = Callable[..., Connection]
