@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-import uvloop
 from uvicorn.server import ServerState
 
 from predictor.endpoints.routing import Routes
