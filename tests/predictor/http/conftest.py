@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from predictor.endpoints.routing import Routes
@@ -204,7 +205,7 @@ def make_service(one_feature: LinearModel) -> Iterator[MakeService]:
 @pytest.fixture
 def connect(make_service: MakeService) -> Iterator[Callable[..., Connection]]:
     """Return a function that opens a connection to a service with some settings."""
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     opened = []
 
     def open_connection(
