@@ -8,10 +8,10 @@ from components.operations.rollout.errors import ApiError
 from components.operations.rollout.evidence import Block, Counts
 from components.operations.rollout.pods import Pod, Reach
 
-REQUESTS = "inference_requests_total"
-SECONDS = "inference_request_duration_seconds"
+REQUESTS = "predictor_requests_total"
+SECONDS = "predictor_request_duration_seconds"
 # Endpoints that predict. How long a stream of records takes is up to its client.
-ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer", "grpc_infer"))
+ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer"))
 # So many blocks in a window.
 BLOCKS = 30
 TIMEOUT = 3.0
@@ -90,5 +90,5 @@ def _between(before: dict[str, Counts], after: dict[str, Counts]) -> Counts:
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
     for line in text.splitlines():
-        if line.startswith("inference_request") and (found := _LINE.match(line)):
+        if line.startswith("predictor_request") and (found := _LINE.match(line)):
             yield found["name"], dict(_LABEL.findall(found["labels"])), float(found["value"])

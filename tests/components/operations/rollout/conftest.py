@@ -301,12 +301,12 @@ class World:
         seconds = self.milliseconds.get(version, 20.0) / 1000
         code = self.answers[version].status if version in self.answers else 200
         within = [count if seconds <= edge else 0 for edge in EDGES]
-        metrics = [f'inference_requests_total{{endpoint="stream",code="{code}"}} {count}']
+        metrics = [f'predictor_requests_total{{endpoint="stream",code="{code}"}} {count}']
         metrics += [
-            f'inference_request_duration_seconds_bucket{{endpoint="stream",le="{edge}"}} {inside}'
+            f'predictor_request_duration_seconds_bucket{{endpoint="stream",le="{edge}"}} {inside}'
             for edge, inside in zip((*EDGES, "+Inf"), (*within, count), strict=True)
         ]
-        metrics += [f'inference_request_duration_seconds_sum{{endpoint="stream"}} {count * seconds}']
+        metrics += [f'predictor_request_duration_seconds_sum{{endpoint="stream"}} {count * seconds}']
         return "\n".join(metrics)
 
     @contextmanager
