@@ -184,9 +184,13 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
     run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
 
 
-def test_no_retraining_is_due_without_drift(loop: FeedbackLoop) -> None:
+@pytest.fixture(scope="module")
+def usual_feedback(loop: FeedbackLoop) -> None:
+    """Predictions and labels like those that the first model was trained on."""
     loop.predict_and_label(*usual_prices(400, seed=2))
 
+
+def test_no_retraining_is_due_without_drift(loop: FeedbackLoop, usual_feedback: None) -> None:
     def judgment() -> str:
         status, output = loop.run_command("due")
         assert status == NOT_DUE, output
@@ -214,7 +218,7 @@ class Retraining:
 
 
 @pytest.fixture(scope="module")
-def retraining(loop: FeedbackLoop) -> Retraining:
+def retraining(loop: FeedbackLoop, usual_feedback: None) -> Retraining:
     """Predictions and labels that have drifted, and the run that the CronJob starts for them."""
     loop.predict_and_label(*drifted_prices(600, seed=3))
 
@@ -232,7 +236,7 @@ def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
 ) -> None:
     pipelines = loop.pipelines
     assert retraining.reason in retraining.output
-    assert ".parquet: " in retraining.output
+    assert ".parquet: 1000 rows" in retraining.output
     loop.install_cronjob(at_most_every="6h")
     assert f"too soon, none started: run {retraining.run}" in loop.run_cronjob("again")
     assert follow(_connect(pipelines.host, None), retraining.run)
