@@ -15,17 +15,16 @@ class PredictorError(Exception):
     Attributes:
         status: the HTTP status.
         grpc_code: the name of the gRPC status code.
-        reason: the label of ``inference_rejected_total``; empty for what is not counted there.
+        reason: the label of ``predictor_rejections_total``; empty for what is not counted there.
+        kind: the label of ``predictor_invalid_input_total``; empty for what is not counted there.
+        headers: header fields of the response beside its status.
     """
 
     status: ClassVar[int] = 500
     grpc_code: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = ""
-
-    @property
-    def headers(self) -> HeaderFields:
-        """Header fields of the response beside its status."""
-        return ()
+    kind: ClassVar[str] = ""
+    headers: HeaderFields = ()
 
 
 class InternalError(PredictorError):
@@ -40,6 +39,31 @@ class InvalidInput(PredictorError):
 
     status = 400
     grpc_code = "INVALID_ARGUMENT"
+    kind = "malformed"
+
+
+class WrongType(InvalidInput):
+    """A value of another type than its input's."""
+
+    kind = "type"
+
+
+class MissingValue(InvalidInput):
+    """A missing value where the model was trained without them."""
+
+    kind = "missing"
+
+
+class UnknownCategory(InvalidInput):
+    """A category that the model does not know, where it was trained to refuse such."""
+
+    kind = "unknown_category"
+
+
+class NotFinite(InvalidInput):
+    """A number, or a prediction, that is not finite."""
+
+    kind = "not_finite"
 
 
 class Unauthorized(PredictorError):
@@ -48,11 +72,7 @@ class Unauthorized(PredictorError):
     status = 401
     grpc_code = "UNAUTHENTICATED"
     reason = "unauthorized"
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The scheme of the credential that is needed."""
-        return ((b"www-authenticate", b"Bearer"),)
+    headers = ((b"www-authenticate", b"Bearer"),)
 
 
 class Forbidden(PredictorError):
@@ -78,12 +98,7 @@ class MethodNotAllowed(PredictorError):
 
     def __init__(self, method: str, allowed: str) -> None:
         super().__init__(f"method {method} is not allowed here; use {allowed}")
-        self.allowed = allowed
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The methods that are allowed."""
-        return ((b"allow", self.allowed.encode()),)
+        self.headers = ((b"allow", allowed.encode()),)
 
 
 class NotAcceptable(PredictorError):
@@ -91,6 +106,7 @@ class NotAcceptable(PredictorError):
 
     status = 406
     grpc_code = "INVALID_ARGUMENT"
+    kind = "not_acceptable"
 
 
 class ReadTimeout(PredictorError):
@@ -106,6 +122,7 @@ class TooLarge(PredictorError):
 
     status = 413
     grpc_code = "RESOURCE_EXHAUSTED"
+    kind = "too_large"
 
 
 class UnsupportedMediaType(PredictorError):
@@ -113,6 +130,7 @@ class UnsupportedMediaType(PredictorError):
 
     status = 415
     grpc_code = "INVALID_ARGUMENT"
+    kind = "media_type"
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
@@ -120,17 +138,12 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
     Args:
         message: what the client reads.
-        accepted: the codings that are read.
+        accepted: the codings that are read (RFC 9110, 12.5.3).
     """
 
     def __init__(self, message: str, accepted: str) -> None:
         super().__init__(message)
-        self.accepted = accepted
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The codings that are read (RFC 9110, 12.5.3)."""
-        return ((b"accept-encoding", self.accepted.encode()),)
+        self.headers = ((b"accept-encoding", accepted.encode()),)
 
 
 class HeadTooLong(PredictorError):
@@ -138,6 +151,7 @@ class HeadTooLong(PredictorError):
 
     status = 431
     grpc_code = "RESOURCE_EXHAUSTED"
+    kind = "head_too_long"
 
 
 class ClientGone(PredictorError):
@@ -168,15 +182,12 @@ class Unavailable(PredictorError):
 
     status = 503
     grpc_code = "UNAVAILABLE"
+    reason = "unavailable"
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> HeaderFields:
-        """When to try again, if known."""
-        return () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
+        if retry_after is not None:
+            self.headers = ((b"retry-after", str(retry_after).encode()),)
 
 
 class Overloaded(Unavailable):
@@ -184,6 +195,12 @@ class Overloaded(Unavailable):
 
     grpc_code = "RESOURCE_EXHAUSTED"
     reason = "busy"
+
+
+class TooManyConnections(Unavailable):
+    """More connections than the limit are open."""
+
+    reason = "connections"
 
 
 class OutOfMemory(Unavailable):
@@ -199,3 +216,11 @@ class DeadlineExceeded(PredictorError):
     status = 504
     grpc_code = "DEADLINE_EXCEEDED"
     reason = "deadline"
+
+
+def labels(attribute: str) -> tuple[str, ...]:
+    """Return all values of ``reason`` or ``kind``, which are the values of a metric's label."""
+    classes: list[type[PredictorError]] = [PredictorError]
+    for found in classes:
+        classes += found.__subclasses__()
+    return tuple(sorted({getattr(found, attribute) for found in classes} - {""}))

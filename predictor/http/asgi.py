@@ -1,7 +1,8 @@
 """The ASGI application: every request that the fast path does not answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from predictor.errors import (
 from predictor.http.cors import Cors
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
+from predictor.observability.counting import Transport
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 
@@ -63,20 +65,21 @@ class RequestContext:
         self.takes_records = route.takes_records
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
+        transport: Transport = "http"
         takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
         if preflight := application.cors.preflight(self.method, self.fields, route):
             endpoint, handler = "preflight", preflight
         elif takes_events and cloud_events.is_event(self.fields):
-            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
+            transport, handler = "cloudevents", cloud_events.wrap(handler, service)
         self.call = Call(
             endpoint,
             route.scope_of(self.method),
             handler,
             self.fields,
-            client=str((scope.get("client") or ("",))[0]),
-            method=self.method,
-            path=self.path,
-            forwarded=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
+            self.method,
+            self.path,
+            partial(_origin, scope),
+            transport,
         )
 
     async def run(self) -> None:
@@ -206,3 +209,9 @@ class RequestContext:
             reservation.release()
             reservation.hold(records.unfinished)
         return b"".join(records.finish())
+
+
+def _origin(scope: Scope) -> tuple[str, Sequence[bytes]]:
+    """Return the address of whoever is connected, and the values of ``X-Forwarded-For``."""
+    client, _ = scope.get("client") or ("", 0)
+    return client, [value for name, value in scope["headers"] if name == b"x-forwarded-for"]

@@ -16,7 +16,7 @@ from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
-from predictor.observability.metrics import Series
+from predictor.observability.counting import Series
 from predictor.service.auth import NO_GRANT, CachedGrant
 from predictor.service.inference import Call, InferenceService
 
@@ -110,7 +110,7 @@ class HeadCache:
             head=head,
             length=length,
             large=large,
-            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
+            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path),
             headers=headers,
             small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),

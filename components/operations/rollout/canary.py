@@ -187,7 +187,7 @@ def _observe(
             over, exchanges = site.clock.now() >= end, probing.seen()
             if over or counters.due(site.clock.now()):
                 _count(site, counters, stable, pods, exchanges)
-            window = summarise(exchanges, probes, counters.blocks())
+            window = summarise(exchanges, probes, counters.blocks)
             verdict = judge(policy, probes, window, policy.rate * step.seconds, over=over)
     return Verdict(Outcome.AGAIN, ("it lost all its pods",))
 

@@ -209,6 +209,7 @@ def test_a_terminated_job_removes_the_canary_weight(world: World) -> None:
 @pytest.mark.parametrize("dies", ["dies_before", "dies_after"])
 @pytest.mark.parametrize("sound", [True, False], ids=["sound version", "faulty version"])
 def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str) -> None:
+    policy = replace(POLICY, steps=(Step(10, 10), Step(50, 10)))
     points = 0
     while True:
         world = World()
@@ -218,7 +219,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
         site = world.site()
         setattr(world.process, dies, points + 1)
         try:
-            canary(site, POLICY)
+            canary(site, policy)
         except Killed:
             assert world.cluster.served() <= {"1", "2"}
             assert world.cluster.served("lr-canary") or world.cluster.weights() == {0}
@@ -227,7 +228,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
         ended = not world.process.dead
         for _ in range(2):
             with suppress(RolledBackError):
-                reconcile(world.site(), POLICY)
+                reconcile(world.site(), policy)
         check_settled(world)
         assert world.champion() == (2 if sound else 1)
         if ended:
