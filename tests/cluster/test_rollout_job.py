@@ -245,4 +245,4 @@ def test_concurrent_promotions_run_one_at_a_time(job: Job) -> None:
     assert codes in ([0, 0], [0, 1]), outputs
     if codes == [0, 1]:
         output = "".join(outputs)
-        assert "is under way, by" in output or "at the same moment" in output
+        assert "is in progress, by" in output or "at the same moment" in output
