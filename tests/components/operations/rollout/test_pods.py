@@ -122,7 +122,7 @@ def test_missing_answers_delay_neither_other_probes_nor_the_end() -> None:
 def test_a_probe_without_pods_fails() -> None:
     with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [])
-        wait_until(probes.seen)
+        wait_until(probes.exchanges)
     assert probes.exchanges()[0].canary == Answer(0)
 
 
