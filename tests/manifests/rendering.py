@@ -165,7 +165,7 @@ def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object
         assert identity not in index, f"{identity} is rendered twice"
         index[identity] = {**item, "metadata": {**meta, **common}}
         if item["kind"] == "ConfigMap" and meta["name"].endswith("-dashboard"):
-            # kustomize can't change a key: there the file is named as in the default installation.
-            (dashboard,) = item["data"].values()
-            index[identity]["data"] = {"dashboard": dashboard}
+            # kustomize can't change a key: there the files are named as in the default installation.
+            topics = {name.rpartition("-")[2]: text for name, text in item["data"].items()}
+            index[identity]["data"] = topics
     return index

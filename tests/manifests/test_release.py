@@ -26,8 +26,14 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_image_is_the_released_one_by_digest(released: Path) -> None:
     on = ("storage.withoutSecret", "model.promoted", "mlflow.enabled", "canary.enabled", "rollout.enabled")
-    settings = [f"--set={name}=true" for name in (*on, "retraining.enabled")]
-    text = _helm("template", "prices", str(released), "--kube-version", KUBERNETES, *settings)
+    text = _helm(
+        "template",
+        "prices",
+        str(released),
+        "--kube-version",
+        KUBERNETES,
+        *(f"--set={name}=true" for name in (*on, "retraining.enabled")),
+    )
     images = {line.split("image: ")[1].strip('"') for line in text.splitlines() if " image: " in line}
     prefix = "registry.example.com/team/linear-regressor"
     assert images == {f"{prefix}/{name}@{digest}" for name, digest in DIGESTS.items()}
