@@ -48,10 +48,11 @@ def monitor(service: InferenceService, clock: Clock) -> DriftMonitor:
 
 
 def ask(monitor: DriftMonitor, rows: Rows) -> None:
-    """Offer each row as a request of its own, and count them."""
-    for row in rows:
-        monitor.offer([row.tolist()], [25 + 1070 * (float(row[0]) + 0.1)])
-    monitor.count()
+    """Offer each row as a request of its own, a few hundred in each second."""
+    for start in range(0, len(rows), 500):
+        for row in rows[start : start + 500]:
+            monitor.offer([row.tolist()], [25 + 1070 * (float(row[0]) + 0.1)])
+        monitor.count()
 
 
 def report_of(monitor: DriftMonitor) -> Report:
@@ -108,8 +109,8 @@ def test_sample_of_many_requests_is_bounded_and_soon_a_share_of_them(monitor: Dr
             monitor.offer(((0.5,),), (1.0,))
         monitor.count()
         taken.append(report_of(monitor).columns[0].counts.rows - before)
-    assert max(taken) == 2000
-    assert 500 < taken[-1] < 1700
+    assert taken[0] == 2000
+    assert 700 < min(taken[1:]) <= max(taken[1:]) < 1400
 
 
 def test_sample_is_taken_anew_from_another_model(service: InferenceService, monitor: DriftMonitor) -> None:
