@@ -92,7 +92,7 @@ def test_names_and_texts_are_valid(name: str) -> None:
 def test_references_within_the_release_exist(name: str) -> None:
     objects = render(name)
     made = {(item["kind"], item["metadata"]["name"]) for item in objects}
-    accounts = {"default", "prices", "pipeline-runner", "roller", "trainer"}
+    accounts = {"default", "prices", "roller", "trainer"}
     for item in objects:
         if item["kind"] == "InferenceService":
             spec = item["spec"]["predictor"]
