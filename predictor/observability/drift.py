@@ -163,6 +163,10 @@ class DriftMonitor:
         if loaded is None:
             return
         most = min(_ROWS_A_REQUEST, _round_rows(loaded.model))
+        if isinstance(rows, np.ndarray):
+            rows = rows[:, :MOST_COLUMNS]
+        elif loaded.model.width > MOST_COLUMNS:
+            rows = [row[:MOST_COLUMNS] for row in rows]
         if len(values) > most:
             chosen = np.random.default_rng().integers(len(values), size=most)
             rows, values = np.asarray(rows)[chosen], np.asarray(values)[chosen]

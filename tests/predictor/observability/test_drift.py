@@ -157,8 +157,11 @@ def test_a_wide_model_is_looked_at_in_its_first_inputs(clock: Clock) -> None:
     service = make_service(model=linear_model([1.0] * len(names), features=names))
     monitor = DriftMonitor(service.handle, WINDOW, clock)
     monitor.offer(np.zeros((3, len(names))), np.zeros(3))
+    monitor.offer([[0.1] * len(names)], [25.0])
     monitor.count()
-    assert len(report_of(monitor).columns) == MOST_COLUMNS + 1
+    columns = report_of(monitor).columns
+    assert [column.name for column in columns] == [*names[:MOST_COLUMNS], PREDICTION]
+    assert {column.counts.rows for column in columns} == {4}
 
 
 def test_off_takes_nothing(service: InferenceService) -> None:
