@@ -31,6 +31,8 @@ MOST_COLUMNS = 50
 """The first inputs of a wide model; a retraining's decision looks at all of them."""
 
 _ROWS_A_REQUEST = 1000
+_REQUESTS_A_ROUND = 400
+"""Taking a request costs as much as a tenth of answering it."""
 _ROWS_A_ROUND = 2000
 _NUMBERS_A_ROUND = 20_000
 _PANES = 12
@@ -146,6 +148,7 @@ class DriftMonitor:
         self._clock = clock
         self._share = 1.0
         self._granted = self._room = _ROWS_A_ROUND
+        self._left = _REQUESTS_A_ROUND
         self._waiting: list[tuple[LoadedModel, Rows, Values]] = []
         self._loaded: LoadedModel | None = None
         self._panes: deque[_Pane] = deque()
@@ -174,7 +177,8 @@ class DriftMonitor:
             rows, values = rows.copy(), np.array(values)
         self._room -= len(values)
         self._waiting.append((loaded, rows, values))
-        self.skip = self._draw() if self._room > 0 else _NEVER
+        self._left -= 1
+        self.skip = self._draw() if self._room > 0 and self._left > 0 else _NEVER
 
     def count(self) -> None:
         """Count what was taken since the last call; to be called once a second, in a thread."""
@@ -207,11 +211,16 @@ class DriftMonitor:
             taken: requests that were taken.
             most: rows that there is room for.
         """
-        passed = _NEVER - self.skip if self._room <= 0 else 0
+        passed = _NEVER - self.skip if self._room <= 0 or self._left <= 0 else 0
         seen = taken / self._share + passed
         used = self._granted - self._room
-        self._share = min(1.0, most / 2 * taken / used / seen) if taken and used else 1.0
+        if taken and used:
+            wanted = min(_REQUESTS_A_ROUND, most * taken / used) / 2
+            self._share = min(1.0, wanted / seen)
+        else:
+            self._share = 1.0
         self._granted = self._room = most
+        self._left = _REQUESTS_A_ROUND
         self.skip = self._draw()
 
     def _expire(self) -> bool:
