@@ -133,7 +133,6 @@ class InferenceService:
         self.settings = settings
         self.authorizer = authorizer or Authorizer()
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._unguarded = CachedGrant(0, self.authorizer.authorize("public", {}))
         self.recorder = recorder
         self.request_log = RequestLog(settings.request_log_size)
         self.executor = BoundedExecutor(
@@ -152,17 +151,14 @@ class InferenceService:
         Raises:
             PredictorError: the client may not.
         """
-        if not self.authorizer.guards(call.scope):
-            return self._unguarded
-        generation = self.authorizer.generation
         try:
-            principal = self.authorizer.authorize(call.scope, call.fields)
+            grant = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
             self._audit(logging.WARNING, "refused", call, status=error.status)
             raise
         if call.scope == "admin":
-            self._audit(logging.INFO, "admitted", call, principal=principal.name)
-        return CachedGrant(generation, principal)
+            self._audit(logging.INFO, "admitted", call, principal=grant.principal.name)
+        return grant
 
     def _audit(self, level: int, message: str, call: Call, **extra: object) -> None:
         client = self._proxies.client(*call.origin())
