@@ -10,7 +10,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 BUILD ?= docker build
 PUSH ?= docker push
-TAG ?= 0.1.0
+# The version, which pyproject.toml has.
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # The registry of `make push`, such as registry.example.com/team; images have it in their names.
 REGISTRY ?=
 IMAGES := $(if $(REGISTRY),$(REGISTRY)/)linear-regressor
@@ -28,10 +29,12 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status
+.PHONY: help install run serve test test-slow test-all fuzz hold lint format lock benchmark clean image push compose manifests kind e2e e2e-short e2e-lifecycle status docs
+
+include delivery/delivery.mk
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## Make the environment .venv from the locks
 
@@ -64,7 +67,10 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist w
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
 	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
 
+# The store of compose.yaml, at the Dockerfile's version.
+STORE = $(shell grep -o 'github.com/versity/[^ ]*' Dockerfile)
 test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
+	@$(WITH_TOOLS); $(call program,versitygw,$(STORE)) || echo "LEFT OUT: the run of compose.yaml; go can't build its store"
 	$(PYTEST) -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both
@@ -75,7 +81,6 @@ fuzz: $(READY) ## Send 100,000 malformed and odd requests; none may get a 5xx (F
 hold: $(READY) ## Twenty replacements under load, 10,000 connections, the largest and the worst bodies (HOLD: one part)
 	$(VENV)/bin/python -m tests.hold $(HOLD)
 
-ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Dockerfile and the workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -83,7 +88,7 @@ lint: $(READY) ## Formatting, lint, types, the layers of the packages, the Docke
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/zizmor --quiet --offline .github
-	@PATH="$(VENV)/bin:$$PATH"; command -v actionlint >/dev/null || GOBIN=$(CURDIR)/$(VENV)/bin go install $(ACTIONLINT) 2>/dev/null || true; \
+	@$(WITH_TOOLS); $(call program,actionlint,$(ACTIONLINT)) 2>/dev/null || true; \
 	if command -v actionlint >/dev/null; then actionlint; else echo "LEFT OUT: actionlint is neither there nor to be built by go"; fi
 
 format: $(READY) ## Format the code, and fix what ruff can fix
@@ -102,10 +107,15 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 
+docs: $(READY) ## Build the site of the documents into build/site (needs npm)
+	npm ci --prefix docs/tools --ignore-scripts --no-audit --no-fund --silent
+	$(VENV)/bin/python docs/tools/stage.py build/docs
+	$(VENV)/bin/zensical build --strict --clean
+
 image: ## Build the images predictor, pipeline and registry (REGISTRY, TAG, BUILD)
-	$(BUILD) -t $(IMAGES)/predictor:$(TAG) --target predictor .
-	$(BUILD) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
-	$(BUILD) -t $(IMAGES)/registry:$(TAG) --target registry .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/predictor:$(TAG) --target predictor .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/pipeline:$(TAG) --target pipeline .
+	$(BUILD) $(BUILD_ARGS) -t $(IMAGES)/registry:$(TAG) --target registry .
 
 push: ## Push them to REGISTRY, which the chart gets as image.registry (PUSH, TAG)
 	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is not set: make image push REGISTRY=registry.example.com/team" >&2; exit 1; }
@@ -122,8 +132,9 @@ compose: .env ## Store, registry, one run of the pipeline and the predictor, in 
 manifests: $(READY) ## Render chart and overlays, compare and check them (needs helm and kubectl)
 	$(VENV)/bin/python -m pytest tests/manifests
 
-kind: ## A cluster in Docker with all that make e2e needs, the images loaded
-	tests/cluster/kind.sh $(PREDICTOR_IMAGE)
+kind: ## A cluster in Docker with all that make e2e needs, the images loaded (PARTS: monitoring keda pipelines)
+	MORE_IMAGES="$(if $(findstring pipelines,$(PARTS)),$(PIPELINE_IMAGE) $(REGISTRY_IMAGE))" \
+		tests/cluster/kind.sh $(PREDICTOR_IMAGE) $(PARTS)
 
 # From data to a served model and back; it needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
 LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py retraining.py rollout_job.py rollout_ownership.py))
@@ -146,5 +157,5 @@ status: ## Which pod serves which version, and which one fails and why (NAMESPAC
 	@python3 manifests/status.py --namespace $(NAMESPACE) $(RELEASE:%=--release %)
 
 clean: ## Remove the environment, caches and local runs
-	rm -rf $(VENV) .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) build .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -86,6 +86,8 @@ class Predictor:
         """Serve; returns whether worker threads are still busy."""
         settings, options = self.settings, self.options
         service = InferenceService(self.handle, settings, make_authorizer(settings), make_recorder(settings))
+        if tls := self.tls:
+            service.metrics.certificate_expires = lambda: tls.expires
         REGISTRY.register(service.metrics)
         routes = Routes(service, Site(self.handle, settings.auth, feedback=service.recorder is not None))
         rpc, grpc_port = None, None
@@ -108,6 +110,10 @@ class Predictor:
             repeat("connections", 1, lambda _: self._check_connections(http), service.metrics),
             repeat("refresh", settings.refresh_seconds, partial(self._refresh, service), service.metrics),
         ]
+        if settings.drift_seconds:
+            tasks.append(
+                repeat("drift", 1, lambda _: asyncio.to_thread(service.drift.count), service.metrics)
+            )
         background = [asyncio.create_task(task) for task in tasks]
         ending = asyncio.create_task(self._end(ended, service, http, rpc))
         await http.serve()

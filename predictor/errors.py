@@ -15,13 +15,15 @@ class PredictorError(Exception):
     Attributes:
         status: the HTTP status.
         grpc_code: the name of the gRPC status code.
-        reason: the label of ``inference_rejected_total``; empty for what is not counted there.
+        reason: the label of ``predictor_rejections_total``; empty for what is not counted there.
+        kind: the label of ``predictor_invalid_input_total``; empty for what is not counted there.
         headers: header fields of the response beside its status.
     """
 
     status: ClassVar[int] = 500
     grpc_code: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
     headers: HeaderFields = ()
 
 
@@ -37,6 +39,31 @@ class InvalidInput(PredictorError):
 
     status = 400
     grpc_code = "INVALID_ARGUMENT"
+    kind = "malformed"
+
+
+class WrongType(InvalidInput):
+    """A value of another type than its input's."""
+
+    kind = "type"
+
+
+class MissingValue(InvalidInput):
+    """A missing value where the model was trained without them."""
+
+    kind = "missing"
+
+
+class UnknownCategory(InvalidInput):
+    """A category that the model does not know, where it was trained to refuse such."""
+
+    kind = "unknown_category"
+
+
+class NotFinite(InvalidInput):
+    """A number, or a prediction, that is not finite."""
+
+    kind = "not_finite"
 
 
 class Unauthorized(PredictorError):
@@ -79,6 +106,7 @@ class NotAcceptable(PredictorError):
 
     status = 406
     grpc_code = "INVALID_ARGUMENT"
+    kind = "not_acceptable"
 
 
 class ReadTimeout(PredictorError):
@@ -94,6 +122,7 @@ class TooLarge(PredictorError):
 
     status = 413
     grpc_code = "RESOURCE_EXHAUSTED"
+    kind = "too_large"
 
 
 class UnsupportedMediaType(PredictorError):
@@ -101,6 +130,7 @@ class UnsupportedMediaType(PredictorError):
 
     status = 415
     grpc_code = "INVALID_ARGUMENT"
+    kind = "media_type"
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
@@ -121,6 +151,7 @@ class HeadTooLong(PredictorError):
 
     status = 431
     grpc_code = "RESOURCE_EXHAUSTED"
+    kind = "head_too_long"
 
 
 class ClientGone(PredictorError):
@@ -151,6 +182,7 @@ class Unavailable(PredictorError):
 
     status = 503
     grpc_code = "UNAVAILABLE"
+    reason = "unavailable"
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -163,6 +195,12 @@ class Overloaded(Unavailable):
 
     grpc_code = "RESOURCE_EXHAUSTED"
     reason = "busy"
+
+
+class TooManyConnections(Unavailable):
+    """More connections than the limit are open."""
+
+    reason = "connections"
 
 
 class OutOfMemory(Unavailable):
@@ -178,3 +216,11 @@ class DeadlineExceeded(PredictorError):
     status = 504
     grpc_code = "DEADLINE_EXCEEDED"
     reason = "deadline"
+
+
+def labels(attribute: str) -> tuple[str, ...]:
+    """Return all values of ``reason`` or ``kind``, which are the values of a metric's label."""
+    classes: list[type[PredictorError]] = [PredictorError]
+    for found in classes:
+        classes += found.__subclasses__()
+    return tuple(sorted({getattr(found, attribute) for found in classes} - {""}))

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     feedback_seconds: Seconds = 30
     """How long predictions may wait before they are written."""
 
+    drift_seconds: Annotated[float, Field(ge=0)] = 3600
+    """The window over which drift is measured, from a sample of the requests; 0 for none."""
+
     request_log_size: Positive = 256
     """How many requests ``GET /log`` shows. Without an administrator none are logged."""
 

@@ -149,16 +149,14 @@ class Summary:
         """
         if self.type == "category":
             values = self._recoded(values, for_input.categories, UNKNOWN)
-        if for_input.missing is None:
-            return values
-        return np.where(np.isnan(values), for_input.missing, values)
+        return for_input.filled(values)
 
     def hashed(self, values: Floats) -> Floats:
         """Return values with a hash of its text for each category, which no other row changes."""
         if self.type != "category":
             return values
         digests = [hashlib.sha256(category.encode()).digest() for category in self.categories]
-        return _looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
+        return looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
 
     def recode(self, values: Floats, other: "Summary") -> Floats:
         """Return values of this column as the dataset of another summary holds them."""
@@ -169,7 +167,7 @@ class Summary:
     def _recoded(self, values: Floats, categories: Sequence[str], unknown: float) -> Floats:
         """Return the positions of the values of this column among other categories."""
         places = {category: float(place) for place, category in enumerate(categories)}
-        return _looked_up(values, [places.get(category, unknown) for category in self.categories])
+        return looked_up(values, [places.get(category, unknown) for category in self.categories])
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,16 +240,27 @@ def distributions(
     }
 
 
-def mismatch(columns: Sequence[Summary], inputs: Sequence[Input]) -> str | None:
-    """Say why columns can't be read as numbers of the inputs of a model, if they can't."""
+def mismatch(columns: Sequence[Summary], inputs: Sequence[Input], others: Sequence[str] = ()) -> str | None:
+    """Return why columns can't be read as numbers of the inputs of a model, if they can't.
+
+    Args:
+        columns: of the dataset.
+        inputs: of the model.
+        others: further columns of the held-out rows, for the message.
+    """
     known = {column.name: column for column in columns}
     if missing := [one.name for one in inputs if one.name not in known]:
-        return f"it needs {', '.join(missing)}; the data set has {', '.join(known)}"
+        return f"it needs {', '.join(missing)}; the dataset has {', '.join([*known, *others])}"
     for one in inputs:
         type_ = known[one.name].type
         if (type_ == "category") != (one.type == "category") and type_ != "empty":
-            return f"its input {one.name!r} is a {one.type}, in the data set it is a {type_}"
+            return f"its input {one.name!r} is a {one.type}, in the dataset it is a {type_}"
     return None
+
+
+def looked_up(codes: Floats, numbers: Sequence[float]) -> Floats:
+    """Return the number at each code, shape (n,); a NaN, which is a missing value, stays one."""
+    return np.array([*numbers, math.nan])[np.nan_to_num(codes, nan=len(numbers)).astype(np.intp)]
 
 
 def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None]:
@@ -287,11 +296,6 @@ def merge(parts: Sequence[tuple[str, Summary]]) -> tuple[Summary, Problem | None
 def _with_counts(summary: Summary, counts: Mapping[str, int]) -> Summary:
     order = sorted(counts, key=lambda category: (not counts[category], category))
     return replace(summary, categories=tuple(order), counts=tuple(counts[category] for category in order))
-
-
-def _looked_up(codes: Floats, numbers: Sequence[float]) -> Floats:
-    """Return the number at each code, shape (n,); a NaN, which is a missing value, stays one."""
-    return np.array([*numbers, math.nan])[np.nan_to_num(codes, nan=len(numbers)).astype(np.intp)]
 
 
 def _counts(codes: Floats, categories: int) -> list[int]:

@@ -26,17 +26,17 @@ class Entry:
 
 
 def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Report:
-    """Score both on the data set's held-out rows.
+    """Score both on the dataset's held-out rows.
 
-    The champion may have been trained on other columns than the candidate. It is scored when the data set
-    holds all of its features and the same target, and stands in the report with its problem otherwise.
+    The champion may have been trained on other columns than the candidate. It is scored if it has the same
+    target, and the source has all of its features. Otherwise the report says why it is not.
 
     Raises:
-        ValueError: the candidate does not fit the data set it is said to come from.
+        ValueError: the candidate does not fit the dataset.
     """
     if problem := mismatch(dataset, candidate.model):
-        raise ValueError(f"the candidate does not belong to this data set: {problem}")
-    target, predicted = held_out(dataset, candidate.model)
+        raise ValueError(f"the candidate does not belong to this dataset: {problem}")
+    target, predicted, _ = held_out(dataset, candidate.model)
     contender = Contender(candidate.digest, candidate.version, score(target, predicted))
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = float(target.std())
@@ -53,10 +53,10 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
     if problem := mismatch(dataset, champion.model):
         unscored = Contender(champion.digest, champion.version, problem=problem)
         return replace(report, champion=unscored)
-    _, opposed = held_out(dataset, champion.model)
+    _, opposed, unanswered = held_out(dataset, champion.model)
     return replace(
         report,
-        champion=Contender(champion.digest, champion.version, score(target, opposed)),
+        champion=Contender(champion.digest, champion.version, score(target, opposed), unanswered=unanswered),
         paired=pair(target, predicted, opposed),
     )
 
@@ -89,14 +89,23 @@ def sketch(dataset: Dataset) -> RowSketch:
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:
-    """Why the model can't be scored on the data set, if it can't."""
+    """Return why the model can't be scored on the dataset, if it can't."""
     if model.target.name != dataset.target.name:
-        return f"it predicts {model.target.name!r}, the data set's target is {dataset.target.name!r}"
+        return f"it predicts {model.target.name!r}, the dataset's target is {dataset.target.name!r}"
     return dataset.mismatch(model.inputs)
 
 
-def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The true values and the model's predictions of the held-out rows, both of shape (n,)."""
+def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return the true values and the model's predictions of the held-out rows, and how many it can't answer.
+
+    A champion may know no replacement for a value that is missing here, and its server would refuse the row.
+    Such a value is replaced by the typical one, so that both models are scored on the same rows.
+
+    Returns:
+        Two arrays of shape (n,), and the number of rows with such values.
+    """
     X, target = dataset.test(model.inputs)
+    missing = np.isnan(X)
     with np.errstate(over="ignore", invalid="ignore"):
-        return target, model.predict(X)
+        predicted = model.predict(np.where(missing, model.typical, X))
+    return target, predicted, int(missing.any(axis=1).sum())

@@ -4,16 +4,18 @@ A folder is immutable and holds
 
 - ``train.parquet`` and ``test.parquet``: float64 columns, the features in their order, then the target. A
   boolean is 0 or 1, a category its position among those of the column, and a missing value NaN;
-- ``dataset.json``: what is known of them, with the SHA-256 of both files and of itself.
+- ``others.parquet``: the other columns of the held-out rows, as they were read. A champion that learned from
+  them can be scored on the same rows;
+- ``dataset.json``: what is known of the rows, with the SHA-256 of the other files and of itself.
 
 Of very many training rows ``train.parquet`` keeps a random part. The moments, the ranges and the fingerprint
 are always of all of them.
 
-The fingerprint is the SHA-256 of the numbers and the settings, whatever the release that wrote the files:
-equal fingerprints mean equal data, split the same way.
+The fingerprint is the SHA-256 of the features, the target and the settings, whatever release wrote the files.
+Equal fingerprints mean that a model learns from equal data and is scored on equal data. The other columns are
+no part of it, because a model of these rows does not depend on them.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data import expanded
+from components.data import description, expanded
+from components.data import others as other_columns
 from components.data.columns import Gaps, Rows, Summary, distributions, mismatch, summarised
+from components.data.description import DATASET_FILE, DatasetError
 from components.data.moments import Moments
 from components.data.sources.values import ColumnType
 from predictor.model.artifact import new_folder
@@ -35,17 +39,13 @@ from predictor.model.base import Distribution
 from predictor.model.inputs import Column, Input
 from predictor.model.one_hot import widths
 
-FORMAT_VERSION = 3
 TRAIN_FILE = "train.parquet"
 TEST_FILE = "test.parquet"
-DATASET_FILE = "dataset.json"
+OTHERS_FILE = "others.parquet"
+FILES = (TRAIN_FILE, TEST_FILE, OTHERS_FILE)
 ROW_GROUP_ROWS = 2**20
 # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
 PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
-
-
-class DatasetError(ValueError):
-    """A dataset folder that can't be believed: the message names the file and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Dataset:
         source: where the rows came from, without credentials.
         settings: with which ingest made it.
         gaps: the missing values.
+        others: names of the other columns that the held-out rows have.
         distributions: of each input over the kept rows, for measuring drift; may be empty.
         mergeable: the moments of the training rows, see ``components.data.expanded``; none without any.
     """
@@ -78,6 +79,7 @@ class Dataset:
     source: str
     settings: Mapping[str, Any]
     gaps: Gaps
+    others: tuple[str, ...]
     distributions: Mapping[str, Distribution]
     mergeable: Moments | None = field(compare=False)
 
@@ -98,20 +100,30 @@ class Dataset:
         """The moments of the training rows, of the one-hot columns of the inputs and the target."""
         return self.mergeable and self.mergeable.of_features(range(sum(widths(self.inputs))))
 
-    def train(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Read the kept training rows as numbers of inputs, those of the dataset or of a model.
+    def train(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Read the kept training rows as numbers of the inputs.
 
         Returns:
-            X of shape (n, d), and y (n,). A category that the inputs do not know is ``UNKNOWN``.
+            X of shape (n, d), and y (n,).
+        """
+        table = self._table(TRAIN_FILE)
+        return self._numbers(table, self.inputs), table[self.target.name].to_numpy()
+
+    def test(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Read the held-out rows as numbers of inputs, those of the dataset or of any model of this source.
+
+        Returns:
+            X of shape (n, d), and y (n,). A category that the inputs do not know is ``UNKNOWN``. A missing
+            value that an input has no replacement for is NaN.
 
         Raises:
             DatasetError: there is no such column, or it is of another type.
         """
-        return self._rows(TRAIN_FILE, inputs)
-
-    def test(self, inputs: Sequence[Input] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Read the held-out rows, as ``train`` does the others."""
-        return self._rows(TEST_FILE, inputs)
+        inputs = self.inputs if inputs is None else inputs
+        if problem := self.mismatch(inputs):
+            raise DatasetError(f"{self.folder / TEST_FILE} can't be read for a model: {problem}")
+        table = self._table(TEST_FILE)
+        return self._numbers(table, inputs), table[self.target.name].to_numpy()
 
     def test_values(self) -> Rows:
         """Read the held-out rows as numbers that depend on each value alone, not on the other rows.
@@ -119,27 +131,37 @@ class Dataset:
         Returns:
             The features and the target by name; a category is a hash of its text, and a missing value NaN.
         """
-        table = pq.read_table(self.folder / TEST_FILE)
+        table = self._table(TEST_FILE)
         columns = {one.name: one.hashed(table[one.name].to_numpy()) for one in self.columns}
         return {**columns, self.target.name: table[self.target.name].to_numpy()}
 
     def mismatch(self, inputs: Sequence[Input]) -> str | None:
-        """Say why rows can't be read as numbers of these inputs, if they can't."""
-        return mismatch(self.columns, inputs)
+        """Return why the held-out rows can't be read as numbers of these inputs, if they can't."""
+        others = [one for one in inputs if one.name in self.others]
+        if problem := mismatch(self.columns, [one for one in inputs if one not in others], self.others):
+            return problem
+        for one in others:
+            if np.isnan(self._other(one)).all():
+                return f"no held-out row has a {one.type} for its input {one.name!r}"
+        return None
 
-    def _rows(
-        self, name: str, inputs: Sequence[Input] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        inputs = self.inputs if inputs is None else inputs
-        if problem := self.mismatch(inputs):
-            raise DatasetError(f"{self.folder / name} can't be read for a model: {problem}")
+    def _numbers(self, table: pa.Table, inputs: Sequence[Input]) -> NDArray[np.float64]:
         known = {column.name: column for column in self.columns}
-        with pq.ParquetFile(self.folder / name, memory_map=True) as file:
-            table = file.read(columns=[*(one.name for one in inputs), self.target.name])
         X = np.empty((table.num_rows, len(inputs)))
         for position, one in enumerate(inputs):
-            X[:, position] = known[one.name].numbers(table[one.name].to_numpy(), one)
-        return X, table[self.target.name].to_numpy()
+            if one.name in known:
+                X[:, position] = known[one.name].numbers(table[one.name].to_numpy(), one)
+            else:
+                X[:, position] = one.filled(self._other(one))
+        return X
+
+    def _other(self, one: Input) -> NDArray[np.float64]:
+        column = self._table(OTHERS_FILE, [one.name])[one.name]
+        return other_columns.numbers(column, one, self.settings.get("decimal", "."))
+
+    def _table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        with pq.ParquetFile(self.folder / name, memory_map=True) as file:
+            return file.read(columns=columns)
 
 
 def write(
@@ -154,6 +176,7 @@ def write(
     types: Mapping[str, ColumnType] | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
     gaps: Gaps | None = None,
+    others: pa.Table | None = None,
 ) -> Dataset:
     """Write a new dataset folder; it appears whole or not at all.
 
@@ -168,6 +191,7 @@ def write(
         types: of the features that are not numbers.
         categories: of those that are categories, in the order of their numbers in the rows.
         gaps: the missing values.
+        others: other columns of the held-out rows, as ``components.data.others`` makes them.
 
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
@@ -175,11 +199,11 @@ def write(
     columns, train, test = summarised(train, test, types or {}, categories or {}, units or {})
     target = [*train][-1]
     rows = train if kept is None else {name: values[kept] for name, values in train.items()}
-    description = {
-        "train_rows": _length(train),
-        "kept_rows": _length(rows),
-        "test_rows": _length(test),
-        "fingerprint": _fingerprint(train, test, columns, settings),
+    about = {
+        "train_rows": description.length(train),
+        "kept_rows": description.length(rows),
+        "test_rows": description.length(test),
+        "fingerprint": description.fingerprint(train, test, columns, settings),
         "source": source,
         "settings": settings,
     }
@@ -192,14 +216,16 @@ def write(
 
     def fill(place: Path) -> None:
         for name, values in ((TRAIN_FILE, rows), (TEST_FILE, test)):
-            _write_parquet(place / name, values)
+            table = pa.table({name: pa.array(column, type=pa.float64()) for name, column in values.items()})
+            pq.write_table(table, place / name, row_group_size=ROW_GROUP_ROWS, **PARQUET)
+        other_columns.write(place / OTHERS_FILE, pa.table({}) if others is None else others)
 
     return assemble(
         folder,
         columns,
         target_column,
         expanded.moments(train, columns, settings),
-        description,
+        about,
         gaps or Gaps(),
         distributions(rows, columns, settings),
         fill,
@@ -211,7 +237,7 @@ def assemble(
     columns: Sequence[Summary],
     target: Column,
     mergeable: Moments | None,
-    description: Mapping[str, Any],
+    about: Mapping[str, Any],
     gaps: Gaps,
     seen: Mapping[str, Distribution],
     fill: Callable[[Path], None],
@@ -223,7 +249,7 @@ def assemble(
         columns: the features in their order.
         target: the column to predict.
         mergeable: moments of the training rows, if there are any; see ``Dataset``.
-        description: the other attributes of a ``Dataset``.
+        about: the other attributes of a ``Dataset``.
         gaps: the missing values.
         seen: the distributions of the features.
         fill: writes the Parquet files into the folder it is given.
@@ -233,19 +259,19 @@ def assemble(
     """
     folder = Path(folder)
     document = {
-        "format_version": FORMAT_VERSION,
-        **description,
+        **about,
         "columns": [column.document() for column in columns],
-        "target": _encode(target),
+        "target": description.target_document(target),
         "gaps": asdict(gaps),
         "moments": mergeable and json.loads(mergeable.to_json()),
         "distributions": {name: asdict(distribution) for name, distribution in seen.items()},
     }
     with new_folder(folder) as staging:
         fill(staging)
-        document["files"] = {name: _file_digest(staging / name) for name in (TRAIN_FILE, TEST_FILE)}
-        document["sha256"] = _digest(_dump(document))
-        (staging / DATASET_FILE).write_bytes(_dump(document))
+        document["others"] = pq.read_schema(staging / OTHERS_FILE).names
+        document["files"] = {name: description.file_digest(staging / name) for name in FILES}
+        document = description.seal(document)
+        (staging / DATASET_FILE).write_bytes(description.dump(document))
     return _decode(folder, document)
 
 
@@ -256,26 +282,21 @@ def read(folder: str | Path) -> Dataset:
         DatasetError: a file is missing, changed or malformed. It names the file.
     """
     folder = Path(folder)
-    for name in (DATASET_FILE, TRAIN_FILE, TEST_FILE):
+    for name in (DATASET_FILE, *FILES):
         if not (folder / name).is_file():
             raise DatasetError(f"{folder / name} is missing")
     path = folder / DATASET_FILE
+    document = description.load(path)
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
-        raise DatasetError(f"{path} is not of format version {FORMAT_VERSION}, the only one known here")
-    if document.get("sha256") != _digest(_dump({k: v for k, v in document.items() if k != "sha256"})):
-        raise DatasetError(f"{path} was changed: its content is not that of its SHA-256")
-    try:
-        for name in (TRAIN_FILE, TEST_FILE):
-            if _file_digest(folder / name) != document["files"][name]:
+        for name in FILES:
+            if description.file_digest(folder / name) != document["files"][name]:
                 raise DatasetError(
-                    f"{folder / name} was changed: its SHA-256 is not the one in {DATASET_FILE}"
+                    f"{folder / name} was changed: its SHA-256 differs from the one in {DATASET_FILE}"
                 )
         return _decode(folder, document)
-    except (KeyError, TypeError, AttributeError) as error:
+    except DatasetError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DatasetError(f"{path}: missing or malformed value {error}") from error
 
 
@@ -284,7 +305,7 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
     return Dataset(
         folder=folder,
         columns=tuple(map(Summary.of_document, document["columns"])),
-        target=_column(document["target"]),
+        target=description.target_of(document["target"]),
         train_rows=document["train_rows"],
         kept_rows=document["kept_rows"],
         test_rows=document["test_rows"],
@@ -292,69 +313,9 @@ def _decode(folder: Path, document: Mapping[str, Any]) -> Dataset:
         source=document["source"],
         settings=document["settings"],
         gaps=Gaps(**document["gaps"]),
+        others=tuple(document["others"]),
         distributions={
-            name: Distribution(
-                mean=value["mean"],
-                deviation=value["deviation"],
-                edges=tuple(value["edges"]),
-                proportions=tuple(value["proportions"]),
-            )
-            for name, value in document["distributions"].items()
+            name: Distribution.of_document(value) for name, value in document["distributions"].items()
         },
         mergeable=moments and Moments.from_json(json.dumps(moments)),
     )
-
-
-def _encode(column: Column) -> dict[str, Any]:
-    document = asdict(column)
-    if column.minimum > column.maximum:
-        document.update(minimum=None, maximum=None)
-    return document
-
-
-def _column(document: Mapping[str, Any]) -> Column:
-    if document["minimum"] is None:
-        document = {**document, "minimum": math.inf, "maximum": -math.inf}
-    return Column(**document)
-
-
-def _fingerprint(
-    train: Rows,
-    test: Rows,
-    columns: Sequence[Summary],
-    settings: Mapping[str, Any],
-) -> str:
-    digest = hashlib.sha256(_dump(settings))
-    digest.update(_dump({column.name: [column.type, *column.categories] for column in columns}))
-    for rows in (train, test):
-        digest.update(_dump({"columns": list(rows), "rows": _length(rows)}))
-        for values in rows.values():
-            # Adding zero turns -0.0, which equals 0.0, into it.
-            digest.update(np.ascontiguousarray(values + 0.0, dtype="<f8").data)
-    return digest.hexdigest()
-
-
-def _write_parquet(path: Path, rows: Rows) -> None:
-    table = pa.table({name: pa.array(values, type=pa.float64()) for name, values in rows.items()})
-    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS, **PARQUET)
-
-
-def _length(rows: Rows) -> int:
-    return next(iter(rows.values())).size
-
-
-def _dump(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"JSON knows no {name}")
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from components.data.dataset import Dataset
 from components.data.report import Contender, Report
 from components.data.scores import Scores, score
 from components.reports.page import page, paragraph, table
-from components.reports.svg import Series, scatter_chart
+from components.reports.plots import Series, scatter_chart
 
 SCORES = ("root mean squared error", "mean squared error", "mean absolute error", "R²")
 
@@ -28,7 +28,7 @@ def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry |
     drawn = [("candidate", candidate.model)]
     if champion and report.champion and report.champion.scores:
         drawn.append((_name(report.champion), champion.model))
-    predicted = [(label, *held_out(dataset, model)) for label, model in drawn]
+    predicted = [(label, *held_out(dataset, model)[:2]) for label, model in drawn]
     unit = f" ({dataset.target.unit})" if dataset.target.unit else ""
     return page(
         f"Evaluation on {report.rows} held-out rows",
@@ -55,6 +55,13 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
         parts.append(paragraph(f"The champion can't be compared: {report.champion.problem}."))
+    elif rows := report.champion.unanswered:
+        parts.append(
+            paragraph(
+                f"The champion can't answer {rows} of these rows, because they lack a value that it has no "
+                "replacement for; it is scored with the typical value in its place."
+            )
+        )
     if (paired := report.paired) and paired.champion_mse > 0:
         improvement = paired.improvement / paired.champion_mse
         bound = paired.lower_bound(0.025)

@@ -101,7 +101,11 @@ def _decide(report: Report, policy: Policy, registry: Registry) -> Decision:
         earlier = registry.judged_on(other_than=report.candidate.digest)
         comparison = Comparison(report.paired, sum(map(report.held_out.share_in, earlier)))
     decision = decide(report.candidate.scores, _opponent(report.champion), policy, comparison)
-    return replace(decision, judged_on=report.held_out if comparison else None)
+    reasons = decision.reasons
+    if report.champion and report.champion.unanswered:
+        rows = f"{report.champion.unanswered} of the {report.rows} held-out rows"
+        reasons += (f"the champion can't answer {rows}: values are missing, and count as typical ones",)
+    return replace(decision, reasons=reasons, judged_on=report.held_out if comparison else None)
 
 
 def _opponent(champion: Contender | None) -> Any:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from predictor.codecs import columns, features, json_document
-from predictor.errors import InvalidInput
+from predictor.errors import InvalidInput, NotFinite, WrongType
 from predictor.model.inputs import Input, Inputs
 from predictor.wording import plural, shown
 
@@ -145,8 +145,8 @@ def number(value: object, where: Where) -> float:
         return float(value)  # type: ignore[arg-type]  # mypy can't know what the set holds
     text = value.text if isinstance(value, Unrepresentable) else value
     if isinstance(value, Unrepresentable) or text in _NOT_FINITE:
-        raise InvalidInput(f"{place(where)}: {text[:_SHOWN]} is not a number that a double can hold")  # type: ignore[index]
-    raise InvalidInput(f"{place(where)}: expected a number, got {describe(value)}")
+        raise NotFinite(f"{place(where)}: {text[:_SHOWN]} is not a number that a double can hold")  # type: ignore[index]
+    raise WrongType(f"{place(where)}: expected a number, got {describe(value)}")
 
 
 def place(where: Where) -> str:

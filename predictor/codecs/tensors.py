@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from predictor.codecs import columns, features, json_bulk, json_strict
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
-from predictor.errors import InvalidInput
+from predictor.errors import InvalidInput, WrongType
 from predictor.messages import Request
 from predictor.model.inputs import Input, Inputs
 from predictor.wording import plural
@@ -265,7 +265,7 @@ def _fits(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.bool_
 
 def _refuse(value: object, dtype: np.dtype[Any], where: Where) -> None:
     name = next(name for name, known in TYPES.items() if known == dtype)
-    raise InvalidInput(f"{place(where)}: expected {name}, got {json_strict.describe(value)}")
+    raise WrongType(f"{place(where)}: expected {name}, got {json_strict.describe(value)}")
 
 
 def _rounded(values: Any, dtype: np.dtype[Any]) -> Any:

@@ -61,7 +61,7 @@ def _one(service: InferenceService, request: Request, row: Any, half_width: floa
     try:
         values = service.predict(request, np.array([row], dtype=np.float64))
     except InvalidInput as error:
-        raise InvalidInput(str(error).replace("instances[0]", "instance")) from None
+        raise type(error)(str(error).replace("instances[0]", "instance")) from None
     return Response(json_output.prediction(float(values[0]), half_width), rows=1)
 
 

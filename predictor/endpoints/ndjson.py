@@ -118,6 +118,7 @@ class Records:
 
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         values = self.model.rows(X)
+        self.service.drift.offer(X, values)
         self.service.record_rows(self.name, self.principal, X, values, self.count)
         self.count += count
         return values
@@ -128,5 +129,6 @@ class Records:
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1
+            self.service.metrics.count_error(error)
             message = str(error).replace("the body", "it").replace("instances[0]", "instance")
             return orjson.dumps({"error": f"record {self.count - 1}: {message}"}) + b"\n"

@@ -209,7 +209,7 @@ def _check_names(names: tuple[str, ...]) -> bool:
 
 def _prediction_columns(inputs: Inputs, items: Sequence[Predicted]) -> dict[str, Any]:
     lengths = [len(item.values) for item in items]
-    rows = _join([item.rows for item in items])
+    rows = join([item.rows for item in items])
     return {
         "_id": _repeat([item.id for item in items], lengths),
         "_row": _row_indexes([item.first for item in items], lengths),
@@ -217,7 +217,7 @@ def _prediction_columns(inputs: Inputs, items: Sequence[Predicted]) -> dict[str,
         "_time": _microseconds([item.seconds for item in items], lengths),
         "_version": _repeat([item.version for item in items], lengths),
         **{one.name: _values(one, rows[:, i]) for i, one in enumerate(inputs)},
-        "_prediction": _join([item.values for item in items]),
+        "_prediction": join([item.values for item in items]),
     }
 
 
@@ -229,7 +229,7 @@ def _values(one: Input, numbers: NDArray[np.float64]) -> Any:
     return numbers == 1 if one.type == "boolean" else np.ascontiguousarray(numbers)
 
 
-def _join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
+def join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
     """Join arrays and sequences; successive sequences become one array, which is ten times as fast."""
     arrays: list[Any] = []
     for is_array, group in groupby(parts, key=lambda part: isinstance(part, np.ndarray)):

@@ -42,15 +42,19 @@ class Watch:
     async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> None:
         """Send the status until the client or the server ends."""
         self.count += 1
+        status = 200
         try:
             if self.count > _MOST_WATCHES:
                 raise Overloaded("too many clients watch the health of this server")
             message = await self.slots.read(context.read)
             await self._watch(parse(health_pb2.HealthCheckRequest, message or b"").service, context)
         except PredictorError as error:
+            status = error.status
+            self.service.metrics.count_error(error)
             await context.abort(grpc.StatusCode[error.grpc_code], str(error))
         finally:
             self.count -= 1
+            self.service.metrics.series("watch", "grpc").observe(status, 0, 0)
 
     async def _watch(self, name: str, context: grpc.aio.ServicerContext) -> None:
         ending, sent = self.service.ending, b""

@@ -112,7 +112,10 @@ def _predict_row(
         return None
     service.handle.check_rows(1)
     value = model.row(row)
-    return struct.pack("<d", value) if value - value == 0 else None
+    if value - value != 0:
+        return None
+    service.drift.offer((row,), (value,))
+    return struct.pack("<d", value)
 
 
 def _values(

@@ -45,16 +45,16 @@ def methods(service: InferenceService) -> dict[str, dict[str, Method]]:
 
     return {
         INFERENCE: {
-            "ServerLive": method("grpc_health", _server_live, reads=False),
-            "ServerReady": method("grpc_health", _server_ready, reads=False),
-            "ModelReady": method("grpc_health", _model_ready),
-            "ServerMetadata": method("grpc_metadata", _server_metadata, reads=False),
-            "ModelMetadata": method("grpc_metadata", _model_metadata),
-            "ModelInfer": method("grpc_infer", infer, "predict", large=True),
-            "RepositoryModelLoad": method("grpc_repository", _load, "admin"),
-            "RepositoryModelUnload": method("grpc_repository", _unload, "admin"),
+            "ServerLive": method("health", _server_live, reads=False),
+            "ServerReady": method("health", _server_ready, reads=False),
+            "ModelReady": method("health", _model_ready),
+            "ServerMetadata": method("metadata", _server_metadata, reads=False),
+            "ModelMetadata": method("metadata", _model_metadata),
+            "ModelInfer": method("v2_infer", infer, "predict", large=True),
+            "RepositoryModelLoad": method("repository", _load, "admin"),
+            "RepositoryModelUnload": method("repository", _unload, "admin"),
         },
-        HEALTH: {"Check": method("grpc_health", check)},
+        HEALTH: {"Check": method("health", check)},
     }
 
 

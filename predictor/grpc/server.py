@@ -88,7 +88,7 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     calls = _Calls(service, {True: large, False: small})
     streams = (
         (HEALTH, "Watch", Watch(service, small).answer),
-        (reflection.SERVICE_NAME, "ServerReflectionInfo", Reflection(small).answer),
+        (reflection.SERVICE_NAME, "ServerReflectionInfo", Reflection(service, small).answer),
     )
     server.add_generic_rpc_handlers([calls])
     for name, short, answer in streams:
@@ -168,7 +168,8 @@ class _Call(grpc.RpcMethodHandler):
         method, metadata = self.method, self.details.invocation_metadata
         fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
         origin = partial(_origin, metadata, context)
-        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", self.details.method, origin)
+        path = self.details.method
+        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", path, origin, "grpc")
         exchange = Exchange(self.service, call)
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.

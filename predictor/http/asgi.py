@@ -20,6 +20,7 @@ from predictor.errors import (
 from predictor.http.cors import Cors
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
+from predictor.observability.counting import Transport
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 
@@ -64,11 +65,12 @@ class RequestContext:
         self.takes_records = route.takes_records
         endpoint, handler = route.endpoint, route.handler(self.method)
         self.cors_fields = application.cors.fields(self.fields)
+        transport: Transport = "http"
         takes_events = self.method == "POST" and endpoint in cloud_events.ENDPOINTS
         if preflight := application.cors.preflight(self.method, self.fields, route):
             endpoint, handler = "preflight", preflight
         elif takes_events and cloud_events.is_event(self.fields):
-            endpoint, handler = "cloud_event", cloud_events.wrap(handler, service)
+            transport, handler = "cloudevents", cloud_events.wrap(handler, service)
         self.call = Call(
             endpoint,
             route.scope_of(self.method),
@@ -77,6 +79,7 @@ class RequestContext:
             self.method,
             self.path,
             partial(_origin, scope),
+            transport,
         )
 
     async def run(self) -> None:

@@ -16,7 +16,7 @@ from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
-from predictor.observability.metrics import Series
+from predictor.observability.counting import Series
 from predictor.service.auth import NO_GRANT, CachedGrant
 from predictor.service.inference import Call, InferenceService
 

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
-from predictor.errors import PredictorError, Unavailable
+from predictor.errors import PredictorError, TooManyConnections
 from predictor.http.body_discarder import BodyDiscarder
 from predictor.http.fast_path import FastPath
 from predictor.http.head_cache import CachedRequest
@@ -77,8 +77,7 @@ class FastProtocol(RequestParser):
             write=transport.write, is_closing=transport.is_closing, close=self._close
         )
         if len(self.connections) > self.settings.max_connections:
-            self._service.metrics.rejected["connections"] += 1
-            self.refuse(Unavailable("too many connections", retry_after=1), _LAST_SECONDS)
+            self.refuse(TooManyConnections("too many connections", retry_after=1), _LAST_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once; the rest waits."""
@@ -278,6 +277,9 @@ class FastProtocol(RequestParser):
             response = Response.refusal(error)
             response = response._replace(headers=(*response.headers, _CLOSE))
             self.transport.write(self.fast_path.write(response, self.server_state.default_headers))
+        if self.phase is not Phase.BODY:  # no call has begun that would be counted
+            self._service.metrics.series("unparsed").observe(error.status, 0, 0)
+            self._service.metrics.count_error(error)
         self._abandon()
         self._linger(self.settings.read_seconds if seconds is None else seconds)
 

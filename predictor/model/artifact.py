@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,23 +209,9 @@ def _reference(content: bytes) -> Reference:
         document = _load(content)
         return Reference(
             rows=int(finite(document["rows"])),
-            features={name: _distribution(value) for name, value in document["features"].items()},
-            prediction=_distribution(document["prediction"]),
+            features={name: Distribution.of_document(value) for name, value in document["features"].items()},
+            prediction=Distribution.of_document(document["prediction"]),
         )
-
-
-def _distribution(value: dict[str, Any]) -> Distribution:
-    distribution = Distribution(
-        mean=finite(value["mean"]),
-        deviation=finite(value["deviation"]),
-        edges=tuple(finite(edge) for edge in value["edges"]),
-        proportions=tuple(finite(share) for share in value["proportions"]),
-    )
-    if len(distribution.proportions) != len(distribution.edges) + 1:
-        raise ValueError("a histogram needs one more proportion than edges")
-    if any(low >= high for low, high in pairwise(distribution.edges)):
-        raise ValueError("the edges of a histogram must increase")
-    return distribution
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:

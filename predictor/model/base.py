@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import InvalidInput
+from predictor.errors import NotFinite
 from predictor.model.drift import Distribution as Distribution  # importable beside Reference
 from predictor.model.drift import fixed_edges
 from predictor.model.inputs import Column, Input, Inputs
@@ -199,8 +199,8 @@ class Model(ABC):
         where = f"instances[{row}]"
         for name, value in zip(self.names, X[row].tolist(), strict=True):
             if not math.isfinite(value):
-                raise InvalidInput(f"{where}: {value} for {name} is not a finite number")
-        raise InvalidInput(f"{where}: the prediction is beyond the range of a double")
+                raise NotFinite(f"{where}: {value} for {name} is not a finite number")
+        raise NotFinite(f"{where}: the prediction is beyond the range of a double")
 
 
 def _typical(model_input: Input, distribution: Distribution) -> float:

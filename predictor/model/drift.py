@@ -1,21 +1,30 @@
 """Drift of a column: how far a sample has moved from the training data, and whether chance explains it.
 
-Both sides use these functions: training describes its columns, monitoring judges what the predictor recorded.
+Both sides use these functions: training describes its columns, the predictor judges a sample of what it is
+asked, and monitoring what the predictor recorded.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from predictor.model.inputs import Input
+from predictor.model.inputs import Input, finite
 
 BINS = 10
 _EMPTY = 1e-4
+
+THRESHOLD = 0.05
+"""A population stability index above this is large."""
+FEWEST_ROWS = 200
+"""Drift is judged from so many rows on, as their effective number."""
+LEVEL = 0.0005
+"""While nothing moves, drift is found in any of the columns that are looked at at most this often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,28 @@ class Distribution:
         return cls.over(_edges(values, bins), values)
 
     @classmethod
-    def of_input(cls, model_input: "Input", values: NDArray[np.float64]) -> "Distribution":
+    def of_document(cls, document: Mapping[str, Any]) -> "Distribution":
+        """Read what ``dataclasses.asdict`` made of a distribution, from JSON.
+
+        Raises:
+            KeyError: a member is missing.
+            TypeError: a member is of another type.
+            ValueError: a number is not finite, or the members contradict each other.
+        """
+        distribution = cls(
+            mean=finite(document["mean"]),
+            deviation=finite(document["deviation"]),
+            edges=tuple(finite(edge) for edge in document["edges"]),
+            proportions=tuple(finite(share) for share in document["proportions"]),
+        )
+        if len(distribution.proportions) != len(distribution.edges) + 1:
+            raise ValueError("a histogram needs one more proportion than edges")
+        if any(low >= high for low, high in pairwise(distribution.edges)):
+            raise ValueError("the edges of a histogram must increase")
+        return distribution
+
+    @classmethod
+    def of_input(cls, model_input: Input, values: NDArray[np.float64]) -> "Distribution":
         """Describe the numbers of an input, shape (n,); booleans and categories have a bin for each value."""
         edges = fixed_edges(model_input)
         return cls.of(values) if edges is None else cls.over(np.asarray(edges), values)
@@ -59,7 +89,7 @@ class Distribution:
         )
 
 
-def fixed_edges(model_input: "Input") -> tuple[float, ...] | None:
+def fixed_edges(model_input: Input) -> tuple[float, ...] | None:
     """Return the edges of the bins of a boolean or a category; None for a number.
 
     The first bin of a category holds the rows whose category the model does not know.
@@ -94,6 +124,105 @@ class Drift:
         """Whether a column that has not moved gives such a sample with a probability below ``level``."""
         return self.degrees > 0 and self.chi_square > chi_square_quantile(self.degrees, level)
 
+    def moved(self, columns: int, threshold: float = THRESHOLD) -> bool:
+        """Decide whether the column has moved: by more than the threshold, and beyond chance.
+
+        Args:
+            columns: how many columns are looked at together.
+            threshold: an index above this is large.
+        """
+        return self.index > threshold and self.beyond_chance(LEVEL / max(columns, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A sample of a column, counted in the bins of a reference.
+
+    All members are sums over the requests, so the counts of several samples add up to those of all.
+
+    Attributes:
+        bins: rows in each bin, of shape (k,).
+        squares: sums of the squares of each request's rows in a bin, of shape (k,).
+        products: sums of the products of these with all rows of the request, of shape (k,).
+        requests: how many requests.
+        square: sum of the squares of each request's rows.
+    """
+
+    bins: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    products: NDArray[np.float64]
+    requests: int
+    square: float
+
+    @classmethod
+    def none(cls, reference: Distribution) -> "Counts":
+        """Return the counts of no rows."""
+        zeros = np.zeros(len(reference.proportions))
+        return cls(zeros, zeros, zeros, 0, 0.0)
+
+    @classmethod
+    def of(
+        cls,
+        reference: Distribution,
+        values: NDArray[np.float64],
+        requests: NDArray[np.intp] | None = None,
+    ) -> "Counts":
+        """Count finite values of shape (n,), by request where they are not independent of each other."""
+        count = len(reference.proportions)
+        bins = np.searchsorted(reference.edges, values, side="right")
+        groups = bins.size if requests is None or not bins.size else int(requests.max()) + 1
+        if requests is None or groups == bins.size:
+            rows = np.bincount(bins, minlength=count).astype(np.float64)
+            return cls(rows, rows, rows, groups, float(groups))
+        table = np.bincount(requests * count + bins, minlength=groups * count).reshape(groups, count)
+        sizes = table.sum(axis=1)
+        return cls(
+            bins=table.sum(axis=0).astype(np.float64),
+            squares=np.square(table).sum(axis=0).astype(np.float64),
+            products=(sizes @ table).astype(np.float64),
+            requests=groups,
+            square=float(sizes @ sizes),
+        )
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the counts of two samples together."""
+        return Counts(
+            self.bins + other.bins,
+            self.squares + other.squares,
+            self.products + other.products,
+            self.requests + other.requests,
+            self.square + other.square,
+        )
+
+    @property
+    def rows(self) -> float:
+        """How many rows were counted."""
+        return float(self.bins.sum())
+
+    @property
+    def effective_rows(self) -> float:
+        """How many independent rows tell as much about the bins' shares as these do.
+
+        Rows of one request may resemble each other. Their number is divided by the mean design effect of the
+        shares, requests being the clusters, if it is above 1 (Rao and Scott, Categorical data from complex
+        samples, 1981). Rows of a single request count as one.
+        """
+        rows, groups = self.rows, self.requests
+        if groups == rows or groups <= 1:
+            return float(groups)
+        occupied = self.bins > 0
+        shares = self.bins[occupied] / rows
+        degrees = shares.size - 1
+        if not degrees:
+            return float(groups)
+        # The sum over requests of (rows in the bin - share of the request's rows) squared.
+        excess = (
+            self.squares[occupied] - 2 * shares * self.products[occupied] + np.square(shares) * self.square
+        )
+        variances = groups / (groups - 1) * np.maximum(excess, 0.0) / rows**2
+        effect = rows * float((variances / shares).sum()) / degrees
+        return rows / max(effect, 1.0)
+
 
 def measure(
     reference: Distribution,
@@ -110,13 +239,16 @@ def measure(
         requests: number of the request that each value came with, from 0, of shape (n,); without it each
             value is taken to be independent of the others.
     """
-    if not values.size:
+    return compare(reference, reference_rows, Counts.of(reference, values, requests))
+
+
+def compare(reference: Distribution, reference_rows: float, counts: Counts) -> Drift:
+    """Measure how far a sample that was counted in the bins of a reference has moved from it."""
+    if not counts.rows:
         return Drift(math.nan, 0.0, 0, 0.0)
-    bins = np.searchsorted(reference.edges, values, side="right")
-    count = len(reference.proportions)
-    p = np.bincount(bins, minlength=count) / values.size
+    p = counts.bins / counts.rows
     q = np.asarray(reference.proportions)
-    rows = float(values.size) if requests is None else effective_rows(bins, requests, count)
+    rows = counts.effective_rows
     pooled = (rows * p + reference_rows * q) / (rows + reference_rows)
     return Drift(
         index=_stability_index(p, q),
@@ -130,35 +262,6 @@ def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """Compute the relative entropy of shares p against q, which are above 0 where p are."""
     occupied = p > 0
     return float(np.sum(p[occupied] * np.log(p[occupied] / q[occupied])))
-
-
-def effective_rows(bins: NDArray[np.intp], requests: NDArray[np.intp], count: int) -> float:
-    """Return how many independent rows tell as much about the bins' shares as these do.
-
-    Rows of one request may resemble each other. Their number is divided by the mean design effect of the
-    shares, requests being the clusters, if it is above 1 (Rao and Scott, Categorical data from complex
-    samples, 1981). Rows of a single request count as one.
-
-    Args:
-        bins: of each row, of shape (n,).
-        requests: number of each row's request, from 0, of shape (n,).
-        count: how many bins there are.
-    """
-    groups = int(requests.max()) + 1
-    if groups == bins.size:
-        return float(groups)
-    if groups == 1:
-        return 1.0
-    counts = np.bincount(requests * count + bins, minlength=groups * count).reshape(groups, count)
-    shares = counts.sum(axis=0) / bins.size
-    occupied = shares > 0
-    degrees = int(occupied.sum()) - 1
-    if not degrees:
-        return float(groups)
-    excess = counts[:, occupied] - counts.sum(axis=1, keepdims=True) * shares[occupied]
-    variances = groups / (groups - 1) * (excess**2).sum(axis=0) / bins.size**2
-    effect = bins.size * float((variances / shares[occupied]).sum()) / degrees
-    return bins.size / max(effect, 1.0)
 
 
 def chi_square_quantile(degrees: int, level: float) -> float:

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from predictor.errors import TooLarge, Unavailable
@@ -24,6 +24,7 @@ class LoadedModel:
         model: the model.
         digest: of its folder.
         seconds: how long reading took.
+        loaded_at: when it was read, in seconds since 1970.
         evaluation: how good it is on held-out rows, if its folder says so.
     """
 
@@ -31,6 +32,7 @@ class LoadedModel:
     digest: str
     seconds: float
     evaluation: Evaluation | None = None
+    loaded_at: float = field(default_factory=time.time)
 
 
 class ModelHandle:

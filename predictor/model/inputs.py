@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from predictor.errors import InvalidInput
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
 from predictor.wording import shown
 
 InputType = Literal["number", "boolean", "category"]
@@ -73,6 +76,10 @@ class Input(Column):
         """Unit, minimum and maximum for people; nothing for what is no number."""
         return (self.unit or "none", self.minimum, self.maximum) if self.type == "number" else ("", "", "")
 
+    def filled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return numbers of this input, with missing values (NaN) replaced if the input has a replacement."""
+        return values if self.missing is None else np.where(np.isnan(values), self.missing, values)
+
     def number(self, value: object, where: str) -> float:
         """Return the number of a value from a JSON document or an Arrow column.
 
@@ -94,7 +101,7 @@ class Input(Column):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             return self._finite(value, where)
-        raise InvalidInput(f"{where}: expected {self._expected}, got {_describe(value)}")
+        raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
         """Return the number of a cell of text, such as a field of CSV; an empty cell is a missing value.
@@ -118,7 +125,7 @@ class Input(Column):
                 value = math.nan
             if math.isfinite(value):
                 return value
-        raise InvalidInput(f"{where}: expected {self._expected}, got {shown(text)}")
+        raise WrongType(f"{where}: expected {self._expected}, got {shown(text)}")
 
     def value(self, number: float) -> float | bool | str | None:
         """Return what a client sends for a number; None for an unknown category."""
@@ -134,7 +141,7 @@ class Input(Column):
 
     def _missing(self, where: str) -> float:
         if self.missing is None:
-            raise InvalidInput(
+            raise MissingValue(
                 f"{where}: the value is missing, and the model was trained without missing values"
             )
         return self.missing
@@ -147,7 +154,7 @@ class Input(Column):
                 return UNKNOWN
         known = ", ".join(shown(category) for category in self.categories[:_LISTED])
         more = f" and {len(self.categories) - _LISTED} more" if len(self.categories) > _LISTED else ""
-        raise InvalidInput(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
+        raise UnknownCategory(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
 
     def _finite(self, value: float, where: str) -> float:
         try:
@@ -155,7 +162,7 @@ class Input(Column):
                 return number
         except OverflowError:  # an integer beyond the range of a double
             pass
-        raise InvalidInput(f"{where}: {str(value)[:40]} is not a finite number")
+        raise NotFinite(f"{where}: {str(value)[:40]} is not a finite number")
 
 
 class Inputs(tuple[Input, ...]):

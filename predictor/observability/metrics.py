@@ -1,173 +1,213 @@
-"""Metrics for Prometheus: counted in a few hundred nanoseconds a request, and formatted at a scrape."""
+"""All metrics of the server, as Prometheus reads them."""
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import metadata as packages
+from typing import NamedTuple
 
 from prometheus_client import REGISTRY, exposition
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from predictor.errors import PredictorError, labels
 from predictor.feedback.recorder import Recorder
 from predictor.messages import Request, Response
-from predictor.model.handle import ModelHandle
+from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.observability import drift_metrics
+from predictor.observability.counting import Labels, Series, Transport
+from predictor.observability.drift import DriftMonitor, Report
+from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-REASONS = ("unauthorized", "forbidden", "busy", "memory", "connections", "slow", "deadline", "gone")
-
-
-class Histogram:
-    """Counts of values between edges, and their sum."""
-
-    __slots__ = ("counts", "edges", "total")
-
-    def __init__(self, edges: Sequence[float]) -> None:
-        self.edges = edges
-        self.counts = [0] * (len(edges) + 1)
-        self.total = 0.0
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Return the cumulative buckets, in the form that ``prometheus_client`` expects."""
-        names = (*(str(float(edge)) for edge in self.edges), "+Inf")
-        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
+_END = b"# EOF\n"
+"""The last line of OpenMetrics."""
+_MODEL = ("model", "version")
+_REQUEST = (*_MODEL, *Labels._fields)
 
 
-class Series:
-    """Counts of one endpoint's requests, by status, duration and rows."""
+class Usage(NamedTuple):
+    """What the requests in progress use of the limits, and these limits."""
 
-    __slots__ = ("codes", "fast", "fast_seconds", "rows", "seconds")
+    memory_bytes: int
+    memory_limit_bytes: int
+    queue_requests: int
+    queue_limit_requests: int
+    queue_bytes: int
+    queue_limit_bytes: int
 
-    def __init__(self) -> None:
-        self.fast = 0
-        self.fast_seconds = 0.0
-        self.codes: defaultdict[int, int] = defaultdict(int)
-        self.seconds = Histogram(SECONDS)
-        self.rows = Histogram(ROWS)
 
-    def observe(self, status: int, seconds: float, rows: int) -> None:
-        """Count a request: its status, how many seconds the response took, and how many rows it predicts.
-
-        Nearly all requests predict one row within the first bucket, and so are counted by one number.
-        """
-        if rows == 1 and seconds <= SECONDS[0] and status == 200:
-            self.fast += 1
-            self.fast_seconds += seconds
-            return
-        self.codes[status] += 1
-        self.seconds.counts[bisect_left(SECONDS, seconds)] += 1
-        self.seconds.total += seconds
-        if rows:
-            self.rows.counts[bisect_left(ROWS, rows)] += 1
-            self.rows.total += rows
-
-    def merge(self) -> None:
-        """Move the requests that were counted by one number into the histograms."""
-        self.codes[200] += self.fast
-        for histogram, total in ((self.seconds, self.fast_seconds), (self.rows, self.fast)):
-            histogram.counts[0] += self.fast
-            histogram.total += total
-        self.fast, self.fast_seconds = 0, 0.0
+_USAGE = {
+    "memory_bytes": "Memory of the bodies in progress.",
+    "memory_limit_bytes": "The most memory that the bodies in progress may take.",
+    "queue_requests": "Large requests that are computed in a thread, or wait for one.",
+    "queue_limit_requests": "The most large requests that are computed or wait.",
+    "queue_bytes": "Size of the large requests that are computed or wait.",
+    "queue_limit_bytes": "The largest size of all of them, if there is more than one.",
+}
 
 
 class Metrics(Collector):
-    """All metrics of this server. The labels have few values each."""
+    """All metrics of this server. The labels have few values each.
+
+    Args:
+        handle: the model.
+        usage: returns what is in use.
+        recorder: of predictions and ground truth, if there is one.
+        drift: the sample by which drift is measured, if there is one.
+
+    Attributes:
+        in_progress: requests that were begun and not counted yet.
+        rejected: requests that were not answered, by the reason.
+        invalid: requests and records that could not be understood, by the kind of fault.
+        task_failures: errors in background tasks.
+        certificate_expires: returns when the server's certificate does, in seconds since 1970; None without
+            one.
+    """
 
     def __init__(
-        self, handle: ModelHandle, memory_used: Callable[[], int], recorder: Recorder | None
+        self,
+        handle: ModelHandle,
+        usage: Callable[[], Usage],
+        recorder: Recorder | None = None,
+        drift: DriftMonitor | None = None,
     ) -> None:
         self.handle = handle
-        self.memory_used = memory_used
+        self.usage = usage
         self.recorder = recorder
-        self.endpoints: dict[str, Series] = {}
-        self.rejected: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        self.drift = drift
+        self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
+        self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
+        self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
+        self._drift: tuple[Report | None, bytes] = (None, b"")
+        self._series: dict[tuple[str, Transport], Series] = {}
+        self._build = {"version": packages.version("linear-regressor"), "python": platform.python_version()}
 
-    def series(self, endpoint: str) -> Series:
-        """Return the counts of an endpoint."""
-        if endpoint not in self.endpoints:
-            self.endpoints[endpoint] = Series()
-        return self.endpoints[endpoint]
+    def series(self, endpoint: str, transport: Transport = "http") -> Series:
+        """Return the counts of an endpoint's requests that come by a transport."""
+        found = self._series.get((endpoint, transport))
+        if found is None:
+            found = self._series[endpoint, transport] = Series(Labels.of(endpoint, transport))
+        return found
+
+    def count_error(self, error: PredictorError) -> None:
+        """Count a rejection by its reason, and invalid input by its kind."""
+        if error.reason:
+            self.rejected[error.reason] += 1
+        if error.kind:
+            self.invalid[error.kind] += 1
+
+    def scrape(self, request: Request) -> Response:
+        """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
+        accept = b",".join(request.headers.accept).decode("latin-1")
+        encoder, content_type = exposition.choose_encoder(accept)
+        text: bytes = encoder(REGISTRY)
+        lines = text.removesuffix(_END)
+        body = lines + self._drift_lines() + (_END if len(lines) < len(text) else b"")
+        return Response(body, content_type=content_type.encode())
+
+    def _drift_lines(self) -> bytes:
+        """Return the metrics of drift, written once for each report."""
+        report = self.drift.report if self.drift else None
+        if report is not self._drift[0]:
+            lines = drift_metrics.render(report, self.handle.version or "") if report else b""
+            self._drift = report, lines
+        return self._drift[1]
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, at a scrape."""
-        model, version = self.handle.name, self.handle.version or ""
-        requests = CounterMetricFamily(
-            "inference_requests", "Requests answered.", labels=("model", "version", "endpoint", "code")
+        """Yield the metrics but those of drift, at a scrape."""
+        yield from self._requests()
+        yield counter("rejections", "Requests that were not answered.", "reason", self.rejected)
+        yield counter(
+            "invalid_input", "Requests and records that could not be understood.", "kind", self.invalid
         )
-        seconds = HistogramMetricFamily(
-            "inference_request_duration_seconds",
-            "Seconds from the complete request to the written response.",
-            labels=("model", "version", "endpoint"),
+        yield gauge("requests_in_progress", "Requests in progress.", self.in_progress)
+        for name, value in self.usage()._asdict().items():
+            yield gauge(name, _USAGE[name], value)
+        yield counter(
+            "background_task_failures",
+            "Errors in background tasks. The tasks continue.",
+            "task",
+            self.task_failures,
         )
-        rows = HistogramMetricFamily(
-            "inference_batch_size", "Rows predicted by a request.", labels=("model", "version", "endpoint")
-        )
-        for endpoint, series in list(self.endpoints.items()):
-            series.merge()
-            for code, count in list(series.codes.items()):
-                requests.add_metric((model, version, endpoint, str(code)), count)
-            seconds.add_metric((model, version, endpoint), series.seconds.buckets(), series.seconds.total)
-            rows.add_metric((model, version, endpoint), series.rows.buckets(), series.rows.total)
-        yield from (requests, seconds, rows)
-        invalid = sum(series.codes.get(400, 0) for series in list(self.endpoints.values()))
-        yield CounterMetricFamily("inference_invalid_input", "Requests answered 400.", value=invalid)
-        rejected = CounterMetricFamily(
-            "inference_rejected", "Requests that were not answered.", labels=("reason",)
-        )
-        for reason, count in list(self.rejected.items()):
-            rejected.add_metric((reason,), count)
-        yield rejected
-        failures = CounterMetricFamily(
-            "background_task_failures", "Errors in background tasks. The tasks continue.", labels=("task",)
-        )
-        for task, failed in list(self.task_failures.items()):
-            failures.add_metric((task,), failed)
-        yield failures
-        yield GaugeMetricFamily("inference_in_progress", "Requests in progress.", value=self.in_progress)
-        yield GaugeMetricFamily(
-            "inference_memory_bytes", "Memory of bodies in progress.", value=self.memory_used()
-        )
-        yield from self._model(model, version)
+        if self.certificate_expires:
+            yield gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the server's certificate expires.",
+                self.certificate_expires(),
+            )
+        yield info("build_info", "The versions of this server.", self._build)
+        yield from self._model()
         if self.recorder:
             yield from _feedback(self.recorder)
 
-    def _model(self, model: str, version: str) -> Iterator[Metric]:
-        loaded = self.handle.loaded
-        info = GaugeMetricFamily("model_info", "The served model.", labels=("model", "version", "digest"))
-        info.add_metric((model, version, loaded.digest if loaded else ""), 1)
-        yield info
-        yield GaugeMetricFamily(
-            "model_ready", "1 if new requests should be sent here.", value=float(self.handle.ready)
+    def _requests(self) -> Iterator[Metric]:
+        requests = counters("requests", "Requests answered.", (*_REQUEST, "code"))
+        seconds = histogram(
+            "request_duration_seconds",
+            "Seconds from the complete request to the written response.",
+            _REQUEST,
         )
-        load = GaugeMetricFamily(
-            "model_load_seconds", "Seconds it took to load the model.", labels=("model",)
+        rows = histogram("request_rows", "Rows predicted by a request.", _REQUEST)
+        model = (self.handle.name, self.handle.version or "")
+        for series in list(self._series.values()):
+            series.merge()
+            values = (*model, *series.labels)
+            for code, count in list(series.codes.items()):
+                requests.add_metric((*values, str(code)), count)
+            if series.has_duration:
+                seconds.add_metric(values, series.seconds.buckets(), series.seconds.total)
+            if series.has_rows:
+                rows.add_metric(values, series.rows.buckets(), series.rows.total)
+        yield from (requests, seconds, rows)
+
+    def _model(self) -> Iterator[Metric]:
+        handle, loaded = self.handle, self.handle.loaded
+        yield gauge("ready", "1 if new requests should be sent here.", float(handle.ready))
+        if loaded is None:
+            return
+        yield info(
+            "model_info",
+            "The served model.",
+            {
+                "model": handle.name,
+                "version": handle.version or "",
+                "digest": loaded.digest,
+                "kind": loaded.model.kind,
+            },
         )
-        load.add_metric((model,), loaded.seconds if loaded else 0)
-        yield load
+        yield gauge("model_load_duration_seconds", "Seconds it took to load the model.", loaded.seconds)
+        yield gauge("model_loaded_timestamp_seconds", "When the model was loaded.", loaded.loaded_at)
+        if (evaluated := _evaluated(loaded)) is not None:
+            yield gauge(
+                "model_evaluated_timestamp_seconds",
+                "When the model was evaluated on held-out rows, before it was registered.",
+                evaluated,
+            )
+
+
+def _evaluated(loaded: LoadedModel) -> float | None:
+    """Return when a model was evaluated, in seconds since 1970; None if its folder does not say."""
+    if loaded.evaluation is None:
+        return None
+    try:
+        created = datetime.fromisoformat(loaded.evaluation.created)
+    except ValueError:
+        return None
+    return created.replace(tzinfo=created.tzinfo or UTC).timestamp()
 
 
 def _feedback(recorder: Recorder) -> Iterator[Metric]:
-    accepted = CounterMetricFamily("feedback_kept", "Requests that were recorded.", labels=("kind",))
-    lost = CounterMetricFamily("feedback_lost", "Requests that were not recorded.", labels=("kind",))
-    failed = CounterMetricFamily(
-        "feedback_store_failures", "Failed attempts to write to the store.", labels=("kind",)
-    )
-    waiting = GaugeMetricFamily(
-        "feedback_waiting_bytes", "Bytes that wait to be written to the store.", labels=("kind",)
-    )
-    for writer in (recorder.predictions, recorder.ground_truth):
-        accepted.add_metric((writer.name,), writer.accepted)
-        lost.add_metric((writer.name,), writer.rejected)
-        failed.add_metric((writer.name,), writer.failures)
-        waiting.add_metric((writer.name,), writer.size)
-    yield from (accepted, lost, failed, waiting)
-
-
-def scrape(request: Request) -> Response:
-    """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
-    accept = b",".join(request.headers.accept).decode("latin-1")
-    encoder, content_type = exposition.choose_encoder(accept)
-    return Response(encoder(REGISTRY), content_type=content_type.encode())
+    writers = {writer.name: writer for writer in (recorder.predictions, recorder.ground_truth)}
+    accepted = {name: writer.accepted for name, writer in writers.items()}
+    rejected = {name: writer.rejected for name, writer in writers.items()}
+    failures = {name: writer.failures for name, writer in writers.items()}
+    yield counter("feedback_recorded", "Requests that were recorded.", "kind", accepted)
+    yield counter("feedback_lost", "Requests that were not recorded.", "kind", rejected)
+    yield counter("feedback_store_failures", "Failed attempts to write to the store.", "kind", failures)
+    waiting = gauges("feedback_waiting_bytes", "Bytes that wait to be written to the store.", ("kind",))
+    for name, writer in writers.items():
+        waiting.add_metric((name,), writer.size)
+    yield waiting

@@ -21,7 +21,9 @@ from predictor.errors import ClientGone, InternalError, PredictorError, Unavaila
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.messages import Handler, Principal, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
-from predictor.observability.metrics import Metrics
+from predictor.observability.counting import Transport
+from predictor.observability.drift import DriftMonitor
+from predictor.observability.metrics import Metrics, Usage
 from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.service.auth import Authorizer, CachedGrant, Scope
 from predictor.service.forwarding import TrustedProxies
@@ -45,6 +47,7 @@ class Call(NamedTuple):
         method, path: as the request log shows them.
         origin: returns the address of whoever is connected, and the values of ``X-Forwarded-For`` in their
             order. Only audit lines need them, so they are not looked up for each call.
+        transport: how the call came, as metrics and logs name it.
     """
 
     endpoint: str
@@ -54,6 +57,7 @@ class Call(NamedTuple):
     method: str
     path: str
     origin: Callable[[], tuple[str, Sequence[bytes]]] = lambda: ("", ())
+    transport: Transport = "http"
 
 
 Read = Callable[[Reservation], Awaitable[bytes]]
@@ -139,8 +143,20 @@ class InferenceService:
             settings.workers, settings.queue, settings.queue_bytes, settings.answer_seconds
         )
         self.memory = MemoryBudget(settings.max_memory_bytes)
-        self.metrics = Metrics(handle, lambda: self.memory.used, recorder)
+        self.drift = DriftMonitor(handle, settings.drift_seconds)
+        self.metrics = Metrics(handle, self._usage, recorder, self.drift)
         self.ending = asyncio.Event()
+
+    def _usage(self) -> Usage:
+        memory, executor = self.memory, self.executor
+        return Usage(
+            memory.used,
+            memory.limit,
+            executor.jobs,
+            executor.capacity,
+            executor.bytes,
+            executor.capacity_bytes,
+        )
 
     def authorize(self, call: Call) -> CachedGrant:
         """Check that the client may make a call, and audit refusals and administration.
@@ -162,7 +178,8 @@ class InferenceService:
 
     def _audit(self, level: int, message: str, call: Call, **extra: object) -> None:
         client = self._proxies.client(*call.origin())
-        audit.log(level, message, extra={"client": client, "endpoint": call.endpoint, **extra})
+        found = {"client": client, "endpoint": call.endpoint, "transport": call.transport, **extra}
+        audit.log(level, message, extra=found)
 
     def check_room(self, length: int) -> None:
         """Check that there is room for a body of ``length`` bytes, before it is read.
@@ -239,6 +256,7 @@ class InferenceService:
         if model.cost:
             require_cheap(int(model.cost * len(X)), inline=request.inline)
         values = model.rows(X, request.checkpoint)
+        self.drift.offer(X, values)
         if self.recorder:
             request.predictions.append((X, values))
         return values
@@ -272,10 +290,10 @@ class InferenceService:
 
     def record(self, call: Call, body: bytes | bytearray, response: Response, started: float) -> None:
         """Count a response, and add it to the request log if an administrator can read that."""
-        self.metrics.series(call.endpoint).observe(
+        self.metrics.series(call.endpoint, call.transport).observe(
             response.status, time.perf_counter() - started, response.rows
         )
-        if response.error and response.error.reason:
-            self.metrics.rejected[response.error.reason] += 1
+        if response.error:
+            self.metrics.count_error(response.error)
         if self.authorizer.has_admin and call.scope != "admin":
             self.request_log.add(call.method, call.path, response.status, body, response.body)

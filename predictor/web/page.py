@@ -19,6 +19,7 @@ LINKS = {
     "v2": "v2/models/{name}",
     "ping": "ping",
     "metrics": "metrics",
+    "drift": "drift",
     "openapi": "openapi.json",
     "docs": "docs",
 }
@@ -36,7 +37,8 @@ def page(
 ) -> Page:
     """Render the page on which to try ``model``.
 
-    Its script calls only ``POST stream``, ``POST batch`` and V1's ``:explain``, relative to the page.
+    Its script calls only ``POST stream``, ``POST batch``, V1's ``:explain`` and ``GET drift``, all of them
+    relative to the page.
 
     Args:
         model: the served model.
@@ -48,7 +50,7 @@ def page(
     inputs, several = model.inputs, model.width > 1
     return render(
         "page.html",
-        ("common.js", "numbers.js", "chart.js", "page.js", "table.js"),
+        ("common.js", "numbers.js", "chart.js", "page.js", "table.js", "drift.js"),
         kind="several" if several else "single",
         name=text(name),
         target=_name(model.target),

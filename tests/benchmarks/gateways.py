@@ -48,7 +48,7 @@ def feedback(bench: Bench) -> None:
     recorded = bench.rate(server, "/stream", ONE, JSON, _TRACED)
     without = bench.rate(bench.ours, "/stream", ONE, JSON, _TRACED)
     bench.pair("/stream, recorded, ids differ | not recorded", recorded, without, least=0.5)
-    lost = read_metric(server.port, 'feedback_lost_total{kind="predictions"}')
+    lost = read_metric(server.port, 'predictor_feedback_lost_total{kind="predictions"}')
     if lost:
         raise RuntimeError(f"{lost:.0f} predictions were not recorded")
 

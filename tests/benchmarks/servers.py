@@ -29,7 +29,9 @@ from tests.support.server import NAME, api_key_line, start_predictor
 
 KEY = "benchmark"
 PLAIN_GRPC = "plain gRPC"
+UNCOUNTED = "predictor, uncounted"
 HERE = Path(__file__).parent
+WITHOUT = HERE / "without.py"
 SERVER_CORE, CLIENT_CORE = "0", "1"
 PINNED = ("taskset", "-c", SERVER_CORE)
 """Runs a command on the servers' core."""
@@ -118,7 +120,8 @@ def running(name: str, folder: Path) -> Iterator[Server]:
         if name.startswith("predictor"):
             model, settings = _model(folder), _settings(name, folder)
             started = time.perf_counter()
-            predictor = stack.enter_context(start_predictor(model, launcher=PINNED, **settings))
+            launcher = (*PINNED, sys.executable, "-P", str(WITHOUT)) if name == UNCOUNTED else PINNED
+            predictor = stack.enter_context(start_predictor(model, launcher=launcher, **settings))
             process, port, grpc_port = predictor.process, predictor.port, predictor.grpc_port
         else:
             port, grpc_port = free_port(), free_port()
@@ -149,6 +152,8 @@ def _settings(name: str, folder: Path) -> dict[str, Any]:
         settings |= _tokens(folder)
     if name == "predictor, feedback":
         settings |= {"feedback_url": str(folder / "feedback")}
+    if name == "predictor, no drift":
+        settings |= {"drift_seconds": "0"}
     if name == "predictor, threads":
         settings |= {"inline_bytes": "1"}
     return settings

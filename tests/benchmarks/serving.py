@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import gateways, ghz, locks, loop, rest, rpc
+from tests.benchmarks import gateways, ghz, locks, loop, observing, rest, rpc
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.servers import running
 from tests.benchmarks.table import Table
@@ -62,6 +62,8 @@ _ROWS: dict[str, Callable[[Bench], None]] = {
     "tracing": gateways.tracing,
     "feedback": gateways.feedback,
     "unread": gateways.unread,
+    "metrics": observing.counting,
+    "drift": observing.drift,
     "grpc": rpc.one_row,
     "grpc-health": rpc.health,
     "grpc-memory": rpc.memory,

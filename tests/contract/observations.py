@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Observation:
 
     Attributes:
         requests: by endpoint and status.
+        transports: requests by transport.
         rows: by endpoint.
         rejected: by reason.
         audit: lines of the audit log, without their time.
@@ -35,6 +37,7 @@ class Observation:
     """
 
     requests: dict[tuple[str, str], float] = field(default_factory=dict)
+    transports: dict[str, float] = field(default_factory=dict)
     rows: dict[str, float] = field(default_factory=dict)
     rejected: dict[str, float] = field(default_factory=dict)
     audit: list[dict[str, object]] = field(default_factory=list)
@@ -56,14 +59,19 @@ def observe(server: Server, *, alone: bool = False) -> Iterator[Observation]:
     position = server.log.stat().st_size
     yield observation
     after = wait_until(lambda: _when_idle(server, before), what="the calls to be counted")
-    counted = _changes(before, after, "inference_requests_total", "endpoint", "code")
+    counted = _changes(before, after, "predictor_requests_total", "endpoint", "code")
     observation.requests = {key: value for key, value in counted.items() if key[0] != "metrics"}
+    transported = _changes(before, after, "predictor_requests_total", "traffic", "transport")
+    observation.transports = {
+        transport: count for (traffic, transport), count in transported.items() if traffic != "scrape"
+    }
     observation.rows = {
         key: value
-        for (key,), value in _changes(before, after, "inference_batch_size_sum", "endpoint").items()
+        for (key,), value in _changes(before, after, "predictor_request_rows_sum", "endpoint").items()
     }
     observation.rejected = {
-        key: value for (key,), value in _changes(before, after, "inference_rejected_total", "reason").items()
+        key: value
+        for (key,), value in _changes(before, after, "predictor_rejections_total", "reason").items()
     }
     lines = [json.loads(line) for line in server.log.read_bytes()[position:].splitlines()]
     observation.audit = [
@@ -77,11 +85,11 @@ def observe(server: Server, *, alone: bool = False) -> Iterator[Observation]:
 def _when_alone(server: Server) -> Samples | None:
     """Return the samples if the scrape is the only request in progress."""
     samples = scrape(server)
-    return samples if samples["inference_in_progress"][()] == 1 else None
+    return samples if samples["predictor_requests_in_progress"][()] == 1 else None
 
 
 def _when_idle(server: Server, before: Samples) -> Samples | None:
-    samples, name = scrape(server), "inference_in_progress"
+    samples, name = scrape(server), "predictor_requests_in_progress"
     return samples if samples[name][()] <= before[name][()] else None
 
 
@@ -98,16 +106,16 @@ def scrape(server: Server) -> Samples:
 
 
 def _changes(before: Samples, after: Samples, name: str, *labels: str) -> dict[Any, float]:
-    changes = {}
+    changes: defaultdict[Any, float] = defaultdict(float)
     for key, value in after.get(name, {}).items():
         if change := value - before.get(name, {}).get(key, 0):
-            changes[tuple(dict(key)[label] for label in labels)] = change
-    return changes
+            changes[tuple(dict(key)[label] for label in labels)] += change
+    return dict(changes)
 
 
 def wait_for_memory(server: Server, size: int) -> None:
     """Wait until bodies take so many bytes."""
-    wait_until(lambda: scrape(server)["inference_memory_bytes"][()] == size, what=f"{size} bytes in use")
+    wait_until(lambda: scrape(server)["predictor_memory_bytes"][()] == size, what=f"{size} bytes in use")
 
 
 def recorded_rows(server: Server, name: str, count: int) -> dict[int, float]:

@@ -78,14 +78,14 @@ OPERATIONS = {
     "load": _http("repository", "admin", "POST", f"{REPOSITORY}/load"),
     "unload": _http("repository", "admin", "POST", f"{REPOSITORY}/unload"),
     "gRPC load": _rpc(
-        "grpc_repository",
+        "repository",
         "admin",
         INFERENCE,
         "RepositoryModelLoad",
         pb.RepositoryModelLoadRequest(model_name=NAME),
     ),
     "gRPC unload": _rpc(
-        "grpc_repository",
+        "repository",
         "admin",
         INFERENCE,
         "RepositoryModelUnload",
@@ -95,20 +95,21 @@ OPERATIONS = {
     "page": _http("page", "public", "GET", "/"),
     "OpenAPI": _http("openapi", "public", "GET", "/openapi.json"),
     "metrics": _http("metrics", "public", "GET", "/metrics"),
+    "drift": _http("drift", "public", "GET", "/drift"),
     "metadata": _http("metadata", "public", "GET", V2),
     "models": _http("metadata", "public", "GET", "/v1/models"),
     "server metadata": _http("metadata", "public", "GET", "/v2"),
     "gRPC server metadata": _rpc(
-        "grpc_metadata", "public", INFERENCE, "ServerMetadata", pb.ServerMetadataRequest()
+        "metadata", "public", INFERENCE, "ServerMetadata", pb.ServerMetadataRequest()
     ),
     "gRPC metadata": _rpc(
-        "grpc_metadata", "public", INFERENCE, "ModelMetadata", pb.ModelMetadataRequest(name=NAME)
+        "metadata", "public", INFERENCE, "ModelMetadata", pb.ModelMetadataRequest(name=NAME)
     ),
 }
 
 LIVENESS = {
     "live": _http("health", "public", "GET", "/v2/health/live"),
-    "gRPC live": _rpc("grpc_health", "public", INFERENCE, "ServerLive", pb.ServerLiveRequest()),
+    "gRPC live": _rpc("health", "public", INFERENCE, "ServerLive", pb.ServerLiveRequest()),
 }
 
 READINESS = {
@@ -116,14 +117,14 @@ READINESS = {
     "V2 model": _http("health", "public", "GET", f"{V2}/ready"),
     "V2 version": _http("health", "public", "GET", f"{V2}/versions/7/ready"),
     "V1 model": _http("health", "public", "GET", V1),
-    "gRPC server": _rpc("grpc_health", "public", INFERENCE, "ServerReady", pb.ServerReadyRequest()),
-    "gRPC model": _rpc("grpc_health", "public", INFERENCE, "ModelReady", pb.ModelReadyRequest(name=NAME)),
+    "gRPC server": _rpc("health", "public", INFERENCE, "ServerReady", pb.ServerReadyRequest()),
+    "gRPC model": _rpc("health", "public", INFERENCE, "ModelReady", pb.ModelReadyRequest(name=NAME)),
     "gRPC version": _rpc(
-        "grpc_health", "public", INFERENCE, "ModelReady", pb.ModelReadyRequest(name=NAME, version="7")
+        "health", "public", INFERENCE, "ModelReady", pb.ModelReadyRequest(name=NAME, version="7")
     ),
     **{
         f"gRPC health of {service!r}": _rpc(
-            "grpc_health", "public", HealthStub, "Check", health_pb2.HealthCheckRequest(service=service)
+            "health", "public", HealthStub, "Check", health_pb2.HealthCheckRequest(service=service)
         )
         for service in ("", "inference.GRPCInferenceService", NAME)
     },

@@ -136,12 +136,12 @@ def test_refuses_an_event_and_says_why(
     assert message in answer.json()["error"]
 
 
-def test_counts_events_under_their_own_endpoint_and_logs_none_of_their_values(
+def test_counts_events_under_their_own_transport_and_logs_none_of_their_values(
     server: Server, client: httpx.Client
 ) -> None:
     def count(code: int) -> float:
-        labels = f'code="{code}",endpoint="cloud_event",model="{NAME}",version="7"'
-        return server.metric(f"inference_requests_total{{{labels}}}")
+        model = f'model="{NAME}",traffic="user",transport="cloudevents",version="7"'
+        return server.metric(f'predictor_requests_total{{code="{code}",endpoint="v1_predict",{model}}}')
 
     good = ATTRIBUTES | {"data": {"instances": [float(SECRET)]}, "tenant": SECRET}
     bad = good | {"specversion": SECRET, "id": SECRET}

@@ -49,9 +49,9 @@ def test_an_http_client_that_goes_away_before_its_body_is_complete_is_gone(
 ) -> None:
     with observe(slow) as observed, slow.connect() as connection:
         connection.send(request_)
-        wait_until(lambda: slow.metric("inference_in_progress") == 2, what="the request to begin")
+        wait_until(lambda: slow.metric("predictor_requests_in_progress") == 2, what="the request to begin")
         connection.close()
-        wait_until(lambda: slow.metric("inference_in_progress") == 1, what="the request to end")
+        wait_until(lambda: slow.metric("predictor_requests_in_progress") == 1, what="the request to end")
     assert (observed.requests, observed.rejected) == ({("batch", "499"): 1}, {"gone": 1})
     assert observed.errors == []
 
@@ -64,7 +64,7 @@ def test_an_http_client_that_goes_away_while_its_response_is_computed_is_counted
             connection.send(post("/batch", LARGE))
             wait_for(thread)
         thread.unlink()
-        wait_until(lambda: slow.metric("inference_in_progress") == 1, what="the request to end")
+        wait_until(lambda: slow.metric("predictor_requests_in_progress") == 1, what="the request to end")
     assert observed.requests == {("batch", "200"): 1}
 
 
@@ -80,9 +80,9 @@ def test_a_grpc_client_that_goes_away_while_its_response_is_computed_is_gone(
             connection.close()
         else:
             connection.send(RESET, CANCEL, stream=stream)
-        wait_until(lambda: slow.metric("inference_in_progress") == 1, what="the call to end")
+        wait_until(lambda: slow.metric("predictor_requests_in_progress") == 1, what="the call to end")
         thread.unlink()
-    assert (observed.requests, observed.rejected) == ({("grpc_infer", "499"): 1}, {"gone": 1})
+    assert (observed.requests, observed.rejected) == ({("v2_infer", "499"): 1}, {"gone": 1})
     assert observed.errors == []
 
 
@@ -91,6 +91,6 @@ def test_a_stream_of_records_that_its_client_ends_is_counted_once_with_its_rows(
         with RecordStream(slow.port) as stream:
             stream.send(b'{"instance": 0.5}\n' * 3)
             stream.receive()
-        wait_until(lambda: slow.metric("inference_in_progress") == 1, what="the stream to end")
+        wait_until(lambda: slow.metric("predictor_requests_in_progress") == 1, what="the stream to end")
     assert observed.requests == {("stream_ndjson", "200"): 1}
     assert (observed.rows, observed.rejected) == ({"stream_ndjson": 3}, {})

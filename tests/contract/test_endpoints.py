@@ -1,4 +1,4 @@
-"""Every endpoint of the README's table, on a real server."""
+"""Every endpoint of the table in docs/api.md, on a real server."""
 
 import gzip
 import json
@@ -251,13 +251,14 @@ def test_v2_infers_from_binary_tensors_and_answers_in_binary(
 
 def test_metrics_count_requests(server: Server, client: httpx.Client) -> None:
     client.get("/stream/0")  # a counter is not shown before it counts
-    sample = f'inference_requests_total{{code="200",endpoint="stream",model="{NAME}",version="7"}}'
+    traffic = f'model="{NAME}",traffic="user",transport="http",version="7"'
+    sample = f'predictor_requests_total{{code="200",endpoint="stream",{traffic}}}'
     before = server.metric(sample)
     client.post("/stream", json={"instance": 1})
     client.get("/stream/1")
     assert server.metric(sample) == before + 2
     text = client.get("/metrics").text
-    assert 'model_info{digest="' in text
+    assert 'predictor_model_info{digest="' in text
     assert "process_resident_memory_bytes" in text
 
 

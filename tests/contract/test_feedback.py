@@ -188,13 +188,13 @@ def test_an_unavailable_store_delays_no_prediction(tmp_path: Path) -> None:
         for _ in range(2):
             answer = client.post("/feedback", json={"id": "a", "target": 1})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-            assert running.metric('feedback_kept_total{kind="truths"}') == 1
-            assert running.metric('feedback_waiting_bytes{kind="truths"}') == 408
+            assert running.metric('predictor_feedback_recorded_total{kind="truths"}') == 1
+            assert running.metric('predictor_feedback_waiting_bytes{kind="truths"}') == 408
             assert client.post("/stream", json={"instance": 0.5}).status_code == 200
-            assert running.metric('feedback_kept_total{kind="predictions"}') == 1
+            assert running.metric('predictor_feedback_recorded_total{kind="predictions"}') == 1
         for kind in ("truths", "predictions"):
-            assert running.metric(f'feedback_lost_total{{kind="{kind}"}}') == 1
-        assert running.metric('feedback_store_failures_total{kind="truths"}') > 0
+            assert running.metric(f'predictor_feedback_lost_total{{kind="{kind}"}}') == 1
+        assert running.metric('predictor_feedback_store_failures_total{kind="truths"}') > 0
         assert "could not store truths, will retry" in running.log.read_text()
 
         store.unlink()

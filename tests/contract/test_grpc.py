@@ -227,7 +227,7 @@ def test_takes_the_longest_message_and_refuses_one_more_byte(short_server: Serve
         assert code_of(infer, longest) == "OK"
         with observe(short_server, alone=True) as observed:
             assert code_of(infer, longest + b" ") == "RESOURCE_EXHAUSTED"
-    assert observed.requests == {("grpc_infer", "413"): 1}
+    assert observed.requests == {("v2_infer", "413"): 1}
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -240,7 +240,7 @@ def test_refuses_a_message_by_its_announced_length(short_server: Server, *, late
         else:
             connection.send(DATA, prefixed(b"", length=2**30), stream=stream)
         assert "Received message larger than max" in status_of(connection, stream)
-    assert observed.requests == {("grpc_infer", "413"): 1}
+    assert observed.requests == {("v2_infer", "413"): 1}
 
 
 @pytest.mark.parametrize(("length", "status", "code"), [(100, 0, "200"), (LIMIT, 8, "413")])
@@ -253,7 +253,7 @@ def test_takes_a_compressed_message_but_not_one_that_becomes_too_long(
         stream = connection.call(INFER, metadata={"grpc-encoding": "gzip"})
         connection.send(DATA, message, flags=END_STREAM, stream=stream)
         assert f"grpc-status\x01{status}" in status_of(connection, stream)
-    assert observed.requests == {("grpc_infer", code): 1}
+    assert observed.requests == {("v2_infer", code): 1}
 
 
 @pytest.mark.parametrize("sent", [b"", prefixed(bytes(10), length=1000)])
@@ -270,6 +270,6 @@ def test_a_client_that_goes_away_while_its_message_is_read_is_counted_as_gone(
         else:
             connection.send(RESET, CANCEL, stream=stream)
             status_of(connection, connection.call(CHECK, b""))
-    assert observed.requests == {("grpc_infer", "499"): 1, ("grpc_health", "200"): 2 - closes}
+    assert observed.requests == {("v2_infer", "499"): 1, ("health", "200"): 2 - closes}
     assert observed.rejected == {"gone": 1}
     assert observed.errors == []

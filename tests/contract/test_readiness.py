@@ -77,7 +77,7 @@ def assert_alive_but_not_ready(client: httpx.Client, reason: str) -> None:
     for path in ("/stream", "/batch", f"{V1}:predict", f"{V1}:explain", f"{V2}/infer"):
         assert client.post(path, json={}).status_code == 503
     assert client.get("/", headers={"accept": "text/html"}).status_code == 200
-    assert "inference_requests" in client.get("/metrics").text
+    assert "predictor_requests" in client.get("/metrics").text
 
 
 def test_says_why_the_model_folder_is_invalid_until_an_administrator_loads_a_valid_one(

@@ -51,6 +51,7 @@ def predicted(server: Server, transport: Transport, wanted: Wanted) -> Reply:
     assert reply.outcome == transport.outcome(None), reply
     assert reply.predictions == [938.25 * value + 152.0 for (value,) in wanted.rows]
     assert observed.requests == {(transport.endpoint, "200"): 1}
+    assert observed.transports == {transport.transport: 1}
     assert observed.rows == {transport.endpoint: len(wanted.rows)}
     assert (observed.rejected, observed.audit, observed.errors) == ({}, [], [])
     return reply
@@ -62,6 +63,7 @@ def refused(server: Server, transport: Transport, wanted: Wanted, error: type[Pr
         reply = transport.send(server, wanted)
     assert reply.outcome == transport.outcome(error), reply
     assert observed.requests == {(transport.endpoint, str(error.status)): 1}
+    assert observed.transports == {transport.transport: 1}
     assert (observed.rows, observed.errors) == ({}, [])
     assert observed.rejected == ({error.reason: 1} if error.reason else {})
     assert observed.audit == audited(transport.endpoint, error)

@@ -65,6 +65,7 @@ class Http:
     chunked: bool = False
     size: int = 0
     scope: str = "predict"
+    transport: str = "http"
 
     def outcome(self, error: type[PredictorError] | None) -> int | str:
         """Return the outcome for an error, or for a success."""
@@ -98,8 +99,9 @@ class Grpc:
     name: str
     write: Callable[[Wanted], pb.ModelInferRequest]
     exempt: Mapping[str, str] = field(default_factory=dict)
-    endpoint: str = "grpc_infer"
+    endpoint: str = "v2_infer"
     scope: str = "predict"
+    transport: str = "grpc"
 
     def outcome(self, error: type[PredictorError] | None) -> int | str:
         """Return the outcome for an error, or for a success."""
@@ -173,13 +175,13 @@ def _compressed(form: _Form) -> _Form:
 
 
 def _event(form: _Form) -> _Form:
-    _, path, write, read = form
-    return "cloud_event", path, bodies.binary_event(write), read
+    endpoint, path, write, read = form
+    return endpoint, path, bodies.binary_event(write), read
 
 
 def _structured(form: _Form, *, base64: bool = False) -> _Form:
-    _, path, write, read = form
-    return "cloud_event", path, bodies.structured_event(write, base64=base64), bodies.event_data(read)
+    endpoint, path, write, read = form
+    return endpoint, path, bodies.structured_event(write, base64=base64), bodies.event_data(read)
 
 
 TRANSPORTS: tuple[Transport, ...] = (
@@ -205,13 +207,19 @@ TRANSPORTS: tuple[Transport, ...] = (
     Http("rows in path", *_ROWS_IN_PATH, exempt=NATIVE | PATH, method="GET"),
     Http("records", *_RECORDS, exempt=NATIVE | RECORDS, chunked=True),
     # CloudEvents.
-    Http("event V1", *_event(_PREDICT), exempt=V1),
-    Http("event V2", *_event(_INFER)),
-    Http("event explain", *_event(_EXPLAIN), exempt=V1, scope="explain"),
-    Http("structured event V1", *_structured(_PREDICT), exempt=V1),
-    Http("structured event V2", *_structured(_INFER)),
-    Http("structured event explain", *_structured(_EXPLAIN), exempt=V1, scope="explain"),
-    Http("base64 event V1", *_structured(_PREDICT, base64=True), exempt=V1),
+    Http("event V1", *_event(_PREDICT), exempt=V1, transport="cloudevents"),
+    Http("event V2", *_event(_INFER), transport="cloudevents"),
+    Http("event explain", *_event(_EXPLAIN), exempt=V1, scope="explain", transport="cloudevents"),
+    Http("structured event V1", *_structured(_PREDICT), exempt=V1, transport="cloudevents"),
+    Http("structured event V2", *_structured(_INFER), transport="cloudevents"),
+    Http(
+        "structured event explain",
+        *_structured(_EXPLAIN),
+        exempt=V1,
+        scope="explain",
+        transport="cloudevents",
+    ),
+    Http("base64 event V1", *_structured(_PREDICT, base64=True), exempt=V1, transport="cloudevents"),
     # gRPC.
     Grpc("gRPC", bodies.typed_message),
     Grpc("gRPC raw", bodies.raw_message),

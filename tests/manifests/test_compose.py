@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from delivery import version
 from tests.manifests.rendering import ROOT
 
 # Used by macOS itself (AirPlay).
@@ -31,7 +32,7 @@ def test_every_image_is_built_here_or_named_by_digest(services: dict[str, Any]) 
         image = service["image"]
         assert image in built or re.fullmatch(r".+@sha256:[0-9a-f]{64}", image), (name, image)
         if "build" in service:
-            assert image == f"linear-regressor/{service['build']['target']}:0.1.0"
+            assert image == f"linear-regressor/{service['build']['target']}:{version.current(ROOT)}"
             assert service["build"]["target"] in targets
 
 
@@ -63,10 +64,9 @@ def test_no_password_is_written_down(services: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not shutil.which("make"), reason="LEFT OUT: make is not on the PATH")
 def test_make_writes_a_new_password_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-
     def write() -> str:
-        subprocess.run(["make", "-s", ".env"], cwd=tmp_path, check=True, capture_output=True)
+        command = ["make", "-s", "-f", str(ROOT / "Makefile"), "-I", str(ROOT), ".env"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         return (tmp_path / ".env").read_text()
 
     first = write()

@@ -148,6 +148,40 @@ def test_a_better_model_replaces_the_champion(run: Run, place: Path) -> None:
     assert tags_of(place, 2)["previous_champion"] == "1"
 
 
+def test_a_champion_with_other_features_of_the_source_is_compared(run: Run, place: Path) -> None:
+    done = run(place, "features=s1,s2")
+    assert done.returncode == 0, done.stderr
+    assert "Version 2 is registered, and not promoted:" in done.stdout
+    assert "against the champion's 2548.07 is worse" in done.stdout
+    assert champion_of(place) == 1
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_champion_is_compared_on_columns_of_every_type(
+    run: Run, empty_place: Path, tmp_path: Path, files: int
+) -> None:
+    """The first model learns from text, a boolean and codes with a type of their own; the second from x."""
+    random = np.random.RandomState(0)
+    x, sunny, city = random.normal(size=300), random.randint(0, 2, 300), random.randint(0, 3, 300)
+    price = 5 * x + 3 * sunny + 10 * city + random.normal(size=300)
+    rows = [
+        f"{x},{str(bool(s)).lower()},{['Oslo', 'Bergen', 'Moss'][c]},0{c},{p},2026-01-0{c + 1},note {n}"
+        for n, (x, s, c, p) in enumerate(zip(x, sunny, city, price, strict=True))
+    ]
+    for part, lines in enumerate(np.array_split(rows, files)):
+        text = "\n".join(["x,sunny,city,code,price,day,note", *lines, ""])
+        (tmp_path / f"part-{part}.csv").write_text(text, encoding="utf-8")
+    table = (f"source={tmp_path}/part-*.csv", "target=price", "test_share=0.3")
+    first = run(empty_place, *table, "features=sunny,city,code", 'types={"code": "category"}')
+    assert first.returncode == 0, first.stderr
+    second = run(empty_place, *table, "features=x")
+    assert second.returncode == 0, second.stderr
+    scores = [tags_of(empty_place, number)["metric.mse"] for number in (1, 2)]
+    mse, champions = (f"{float(score):.6g}" for score in (scores[1], scores[0]))
+    assert f"mse {mse} against the champion's {champions} is worse" in second.stdout
+    assert champion_of(empty_place) == 1
+
+
 def test_reads_a_file_relative_to_the_current_directory(run: Run, tmp_path: Path, empty_place: Path) -> None:
     rows = "\n".join(f"{x},{x % 3},{3 * x + 1}" for x in range(60))
     (tmp_path / "my.csv").write_text(f"size,rooms,price\n{rows}\n")

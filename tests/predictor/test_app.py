@@ -1,20 +1,18 @@
 """What runs beside the requests."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from predictor.app import repeat
-from predictor.model.handle import ModelHandle
-from predictor.observability.metrics import Metrics
+from tests.support.service import make_service
 
 
 @pytest.mark.parametrize("error", [ValueError("wrong"), RecursionError(), TypeError("a list")])
 def test_a_background_task_that_fails_is_logged_counted_and_goes_on(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metrics = Metrics(ModelHandle("m", Path("models/1")), lambda: 0, None)
+    metrics = make_service().metrics
     rounds: list[int] = []
 
     async def run() -> None:
@@ -35,5 +33,7 @@ def test_a_background_task_that_fails_is_logged_counted_and_goes_on(
     assert rounds[:3] == [1, 2, 3]
     assert metrics.task_failures["refresh"] >= 2
     assert vars(caplog.records[0])["task"] == "refresh"
-    (counted,) = (family for family in metrics.collect() if family.name == "background_task_failures")
+    (counted,) = (
+        family for family in metrics.collect() if family.name == "predictor_background_task_failures"
+    )
     assert counted.samples[0].labels == {"task": "refresh"}

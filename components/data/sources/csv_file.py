@@ -1,7 +1,9 @@
 """Reading columns of a CSV file as text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from pyarrow import csv
 
 from components.data.problems import ROWS_LISTED, InvalidDataError, Problem, SourceError
 from components.data.settings import Settings
-from components.data.sources.files import found_once
+from components.data.sources.files import Content, found_once
 from components.data.sources.layout import (
     BYTE_ORDER_MARK,
     HEAD_BYTES,
@@ -20,14 +22,22 @@ from components.data.sources.layout import (
     check_quotes,
     find_header,
 )
+from components.data.split import Mask
 
 # A row must fit into a block; larger blocks are read more slowly, so they are tried when a row does not.
 BLOCK_BYTES = (2**20, 2**26, 2**31 - 1)
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".br")
+SEEMS = {
+    b"PK\x03\x04": "an Excel workbook or a ZIP archive; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "compressed by gzip; let its name end in .gz",
+    b'{"': "JSON; save the table as CSV or Parquet",
+    b"[{": "JSON; save the table as CSV or Parquet",
+}
 
 
-def read(name: str, path: Path, settings: Settings) -> tuple[list[str], pa.Table, Lines]:
-    """Return the names of all columns, features and target as text, and the lines in which rows begin.
+def read(name: str, path: Path, settings: Settings) -> Content:
+    """Read the wanted columns of a file as text.
 
     Args:
         name: of the file, for errors.
@@ -41,12 +51,13 @@ def read(name: str, path: Path, settings: Settings) -> tuple[list[str], pa.Table
     header = _header(name, path, settings.columns)
     with _opened(path) as stream:
         lines = check_quotes(name, stream, header, settings.target)
-    found = found_once(header.names, settings)
+    found = found_once(name, header.names, settings)
     table, broken = _read(path, header, found)
     if broken:
         broken = _read(path, header, found, threads=False)[1]  # only then Arrow numbers the rows
         raise InvalidDataError(name, [_broken(broken, header, lines)])
-    return header.names, _as_text(name, table.select(found), lines), lines
+    table = _as_text(name, table.select(found), lines)
+    return Content(header.names, table, partial(_some_rows, path, header), lines)
 
 
 def _opened(path: Path) -> Any:
@@ -74,6 +85,9 @@ def _header(name: str, path: Path, wanted: Sequence[str]) -> Header:
 def _decoded(name: str, head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(f"{name} is UTF-16; save it as UTF-8")
+    for magic, seems in SEEMS.items():
+        if head.startswith(magic):
+            raise SourceError(f"{name} seems to be {seems}")
     if b"\0" in head:
         raise SourceError(f"{name} is neither CSV nor Parquet: it holds binary data")
     # Only the names of wanted columns must be right, and the end may cut a character.
@@ -93,31 +107,88 @@ def _read(
         broken.append((row.number, what))
         return "skip"
 
-    distinct = _distinct(header.names)
-    for block_bytes in BLOCK_BYTES:
+    def whole(block_bytes: int) -> pa.Table:
         broken.clear()
+        return csv.read_csv(_opened(path), **_options(header, found, block_bytes, note, threads=threads))
+
+    table = _with_any_block(whole)
+    return _no_rows(found) if table is None else table, broken
+
+
+def _some_rows(path: Path, header: Header, names: Sequence[str], chosen: Mask) -> pa.Table:
+    """Read columns of the chosen rows, block by block; those that are not UTF-8 are left out.
+
+    It is called only after all lines were found to be rows.
+    """
+
+    def some(block_bytes: int) -> pa.Table:
+        options = _options(header, names, block_bytes)
+        parts, start = [], 0
+        with csv.open_csv(_opened(path), **options) as reader:
+            for batch in reader:
+                mask = pa.array(chosen[start : start + batch.num_rows])
+                parts.append(batch.filter(mask))
+                start += batch.num_rows
+            return pa.Table.from_batches(parts, reader.schema)
+
+    if not names:
+        return pa.table({})
+    table = _with_any_block(some)
+    if table is None:
+        table = _no_rows(names)
+    texts = {}
+    for name in names:
+        with suppress(pa.ArrowInvalid):
+            texts[name] = table[name].cast(pa.large_string())
+    return pa.table(texts)
+
+
+def _no_rows(names: Sequence[str]) -> pa.Table:
+    return pa.table({name: pa.chunked_array([], pa.binary()) for name in names})
+
+
+def _options(
+    header: Header,
+    names: Sequence[str],
+    block_bytes: int,
+    broken: Callable[[Any], str] | None = None,
+    *,
+    threads: bool = True,
+) -> dict[str, Any]:
+    distinct = _distinct(header.names)
+    # Without any column the rows are counted still.
+    columns = list(names) or distinct[:1]
+    return {
+        "read_options": csv.ReadOptions(
+            column_names=distinct, skip_rows=header.lines, block_size=block_bytes, use_threads=threads
+        ),
+        "parse_options": csv.ParseOptions(
+            delimiter=header.separator, newlines_in_values=True, invalid_row_handler=broken
+        ),
+        "convert_options": csv.ConvertOptions(
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, pa.binary()),
+            strings_can_be_null=True,
+        ),
+    }
+
+
+def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table | None:
+    """Read with small blocks, and with larger ones if a row does not fit into them.
+
+    Returns:
+        None if the file ends with its header, without a line end.
+    """
+    for block_bytes in BLOCK_BYTES:
         try:
-            table = csv.read_csv(
-                _opened(path),
-                read_options=csv.ReadOptions(
-                    column_names=distinct, skip_rows=header.lines, block_size=block_bytes, use_threads=threads
-                ),
-                parse_options=csv.ParseOptions(
-                    delimiter=header.separator, newlines_in_values=True, invalid_row_handler=note
-                ),
-                convert_options=csv.ConvertOptions(
-                    # Without any column the rows are counted still.
-                    include_columns=found or distinct[:1],
-                    column_types=dict.fromkeys(found or distinct[:1], pa.binary()),
-                    strings_can_be_null=True,
-                ),
-            )
+            return read(block_bytes)
         except pa.ArrowInvalid as error:
-            if "block size" not in str(error) or block_bytes == BLOCK_BYTES[-1]:
+            if "block size" not in str(error):
                 raise
-        else:
-            return table, broken
-    raise AssertionError  # the last block size either succeeds or raises
+            failure = error
+    if "Could not skip" in str(failure):
+        return None
+    raise failure
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -7,13 +7,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from predictor.model.drift import Drift
+from predictor.model.drift import FEWEST_ROWS, THRESHOLD, Drift
 
 # With fewer held-out rows the standard error of their mean squared error can't be trusted.
 FEWEST_HELD_OUT = 88
-# While nothing changes, a look finds drift in any of the columns at most this often ...
-DRIFT_LEVEL = 0.0005
-# ... and lost quality at most twice this often; it is the quantile of the normal distribution at 99 %.
+# While nothing changes, a look finds lost quality at most twice as often as drift; it is the quantile of the
+# normal distribution at 99 %.
 QUALITY_QUANTILE = 2.326
 
 
@@ -30,9 +29,9 @@ class Policy:
         age: days since the champion was registered that are a reason by themselves; 0 for none.
     """
 
-    drift: float = 0.05
+    drift: float = THRESHOLD
     quality: float = 1.25
-    rows: int = 200
+    rows: int = FEWEST_ROWS
     news: int = 0
     age: float = 0.0
 
@@ -128,7 +127,7 @@ class Decision:
 
 def decide(seen: Seen, policy: Policy) -> Decision:
     """Decide whether a retraining is due. Each reason is enough."""
-    found = [*_schedule(seen, policy), *_drift(seen, policy), _quality(seen, policy)]
+    found = [*_schedule(seen, policy), *_drift(seen, policy), lost_quality(seen, policy)]
     due = tuple(reason for is_due, reason in found if is_due)
     return Decision(due=bool(due), reasons=due or tuple(reason for _, reason in found))
 
@@ -154,21 +153,21 @@ def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     if seen.rows < policy.rows:
         yield False, f"too few predictions to judge drift: {seen.rows} of {policy.rows}"
         return
-    level = DRIFT_LEVEL / max(len(seen.drift), 1)
+    columns = len(seen.drift)
     quiet, few, other = 0.0, [], ""
     for name, found in sorted(seen.drift.items()):
         if found.rows < policy.rows:
             few.append(name)
-        elif not _moved(found, policy, level):
+        elif not found.moved(columns, policy.drift):
             quiet = max(quiet, found.index)
-        elif (since := seen.answered.drift.get(name)) and not _moved(since, policy, level):
+        elif (since := seen.answered.drift.get(name)) and not since.moved(columns, policy.drift):
             days = seen.answered.days
             reason = f"a retraining answered the drift of {name} on {days}; its index since then is"
             yield False, f"{reason} {since.index:.3f}"
             other = "other "
         else:
             reason = f"drift: {name} has a stability index of {found.index:.3f}, above {policy.drift:g}"
-            chance = f"of {found.rows:.0f} independent rows and {len(seen.drift)} columns"
+            chance = f"of {found.rows:.0f} independent rows and {columns} columns"
             yield True, f"{reason} and beyond the chance {chance}"
     if few:
         yield (
@@ -178,11 +177,8 @@ def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     yield False, f"no {other}drift: the largest stability index is {quiet:.3f}"
 
 
-def _moved(found: Drift, policy: Policy, level: float) -> bool:
-    return found.index > policy.drift and found.beyond_chance(level)
-
-
-def _quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+def lost_quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+    """Decide whether the champion's quality is lost, and say why, or why not."""
     live, held_out = seen.live, seen.held_out
     if live.rows < policy.rows:
         return False, f"too few labels to judge quality: {live.rows} of {policy.rows}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.operations.monitor import feedback
 from components.operations.monitor.due import Answered, Error, Seen
 from predictor.model.base import Model
-from predictor.model.drift import Distribution, Drift, effective_rows, measure
+from predictor.model.drift import Counts, Distribution, Drift, measure
 from predictor.model.inputs import Input
 
 PREDICTION = "(prediction)"
@@ -115,8 +115,7 @@ def _since_then(
 ) -> Drift:
     known = {one.name: one for one in model.inputs}
     before = Distribution.of_input(known[name], then) if name in known else Distribution.of(then)
-    bins = np.searchsorted(before.edges, then, side="right")
-    rows = effective_rows(bins, requests_then, len(before.proportions))
+    rows = Counts.of(before, then, requests_then).effective_rows
     return measure(before, rows, values, requests)
 
 

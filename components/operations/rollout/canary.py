@@ -132,7 +132,9 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
     site.lease.check()
     site.routes.weigh(0, progress)
     if why := bring(site, site.canary, release, policy.ready_seconds, "CanaryStarted"):
-        if fault := site.canary.fault(release):
+        stable = site.stable.wanted()
+        # What the pods of both versions have, such as a broken image, is the fault of neither.
+        if (fault := site.canary.fault(release)) and not (stable and site.stable.fault(stable)):
             _fail(site, progress, f"its pods do not serve it: {fault}")
         _end(site, progress, f"its pods did not come: {why}")
 
@@ -185,7 +187,7 @@ def _observe(
             over, exchanges = site.clock.now() >= end, probing.seen()
             if over or counters.due(site.clock.now()):
                 _count(site, counters, stable, pods, exchanges)
-            window = summarise(exchanges, probes, counters.blocks())
+            window = summarise(exchanges, probes, counters.blocks)
             verdict = judge(policy, probes, window, policy.rate * step.seconds, over=over)
     return Verdict(Outcome.AGAIN, ("it lost all its pods",))
 

@@ -3,16 +3,15 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from components.operations.rollout.errors import ApiError
 from components.operations.rollout.evidence import Block, Counts
 from components.operations.rollout.pods import Pod, Reach
 
-REQUESTS = "inference_requests_total"
-SECONDS = "inference_request_duration_seconds"
+REQUESTS = "predictor_requests_total"
+SECONDS = "predictor_request_duration_seconds"
 # Endpoints that predict. How long a stream of records takes is up to its client.
-ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer", "grpc_infer"))
+ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer"))
 # So many blocks in a window.
 BLOCKS = 30
 TIMEOUT = 3.0
@@ -54,30 +53,30 @@ def scrape(reach: Reach, pods: Sequence[Pod]) -> dict[str, Counts]:
 
 
 class Counters:
-    """Successive looks at the counts of both versions, and the blocks between them.
+    """Successive looks at the counts of both versions.
 
     Args:
         seconds: how long the window is.
+
+    Attributes:
+        blocks: what was counted between successive looks.
     """
 
     def __init__(self, seconds: float) -> None:
+        self.blocks: list[Block] = []
         self._pause = seconds / BLOCKS
-        self._looks: list[tuple[float, dict[str, Counts], dict[str, Counts]]] = []
+        self._last: tuple[float, dict[str, Counts], dict[str, Counts]] | None = None
 
     def due(self, now: float) -> bool:
         """Whether it is time for the next look."""
-        return not self._looks or now - self._looks[-1][0] >= self._pause
+        return self._last is None or now - self._last[0] >= self._pause
 
     def look(self, now: float, stable: dict[str, Counts], canary: dict[str, Counts]) -> None:
         """Add a look: the counts of each pod since it started, and the probes sent to each version."""
-        self._looks.append((now, stable, canary))
-
-    def blocks(self) -> list[Block]:
-        """Return what was counted between successive looks."""
-        return [
-            Block(_between(before[1], after[1]), _between(before[2], after[2]))
-            for before, after in pairwise(self._looks)
-        ]
+        if self._last:
+            _, before, canary_before = self._last
+            self.blocks.append(Block(_between(before, stable), _between(canary_before, canary)))
+        self._last = now, stable, canary
 
 
 def _between(before: dict[str, Counts], after: dict[str, Counts]) -> Counts:
@@ -91,5 +90,5 @@ def _between(before: dict[str, Counts], after: dict[str, Counts]) -> Counts:
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
     for line in text.splitlines():
-        if line.startswith("inference_request") and (found := _LINE.match(line)):
+        if line.startswith("predictor_request") and (found := _LINE.match(line)):
             yield found["name"], dict(_LABEL.findall(found["labels"])), float(found["value"])

@@ -15,7 +15,7 @@ spec:
       serving.kserve.io/inferenceservice: {{ .name }}
 {{- end -}}
 
-{{/* Up at once, down slowly. */}}
+{{/* Adds pods at once, and removes them slowly. */}}
 {{- define "linear-regressor.scalingBehavior" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
@@ -92,6 +92,6 @@ spec:
       metadata:
         serverAddress: {{ .root.Values.autoscaling.prometheusUrl }}
         query: >-
-          sum(rate(inference_requests_total{namespace="{{ .root.Release.Namespace }}",job="{{ .name }}-predictor"}[1m]))
+          sum(rate(predictor_requests_total{namespace="{{ .root.Release.Namespace }}",job="{{ .name }}-predictor",traffic="user"}[1m]))
         threshold: {{ .root.Values.autoscaling.requestsPerReplica | quote }}
 {{- end -}}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from predictor.web.openapi.build import (
     HTML,
+    INTEGER,
     JSON,
     NULLABLE_STRING,
     NUMBER,
@@ -50,7 +51,42 @@ def schemas() -> dict[str, Json]:
         "target": {"oneOf": [ref("Column"), {"type": "null"}]},
         "links": {"type": "object", "additionalProperties": STRING},
     }
-    return {"Column": column, "Input": described, "Index": record(index)}
+    return {"Column": column, "Input": described, "Index": record(index), **_drift_schemas()}
+
+
+def _drift_schemas() -> dict[str, Json]:
+    count: Json = {"type": ["integer", "null"], "minimum": 0}
+    drifting = record(
+        {
+            "name": STRING,
+            "index": {**NUMBER, "description": "The population stability index."},
+            "rows": {**NUMBER, "description": "Rows of the sample."},
+            "effective_rows": {**NUMBER, "description": "Independent rows that tell as much."},
+            "requests": INTEGER,
+            "moved": {
+                "type": ["boolean", "null"],
+                "description": "Whether it is large and beyond chance; null with too few rows.",
+            },
+            "outside": {**count, "description": "Numbers outside the training range."},
+            "unknown": {**count, "description": "Categories that the model does not know."},
+            "missing": {**count, "description": "Numbers equal to what replaces a missing value."},
+            "edges": array(NUMBER),
+            "reference": array(NUMBER, description="The share of the training rows in each bin."),
+            "sample": array(NUMBER, description="The share of the sample in each bin."),
+        },
+        description="What the sample tells about an input, or about the predictions.",
+    )
+    drift = record(
+        {
+            "model": STRING,
+            "version": NULLABLE_STRING,
+            "window_seconds": {**NUMBER, "minimum": 0},
+            "threshold": NUMBER,
+            "fewest_rows": INTEGER,
+            "columns": array(ref("DriftColumn")),
+        }
+    )
+    return {"Drift": drift, "DriftColumn": drifting}
 
 
 def paths(index: Mapping[str, object]) -> dict[str, Json]:
@@ -66,4 +102,10 @@ def paths(index: Mapping[str, object]) -> dict[str, Json]:
         "/docs": get("docs", "This document as a page", "The API reference.", {HTML: media(STRING)}),
         "/openapi.json": get("openapi", "This document", "OpenAPI 3.1.", {JSON: media({"type": "object"})}),
         "/metrics": get("metrics", "Metrics", "Prometheus' text format.", {TEXT: media(STRING)}),
+        "/drift": get(
+            "drift",
+            "Drift",
+            "How a sample of the last requests differs from the training data.",
+            {JSON: media(ref("Drift"))},
+        ),
     }

@@ -1,7 +1,12 @@
 """Candidate and champion scored on the same held-out rows."""
 
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from components.data import dataset as datasets
 from components.data.compare import compare
 from components.data.dataset import Dataset
 from tests.components.conftest import MakeEntry
@@ -43,8 +48,8 @@ def test_scores_a_champion_with_other_features_of_the_data_set(
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
-        ({"feature": "s5"}, "it needs s5; the data set has x, z"),
-        ({"target": "price"}, "it predicts 'price', the data set's target is 'y'"),
+        ({"feature": "s5"}, "it needs s5; the dataset has x, z"),
+        ({"target": "price"}, "it predicts 'price', the dataset's target is 'y'"),
     ],
 )
 def test_reports_why_a_champion_cannot_be_scored(
@@ -57,5 +62,51 @@ def test_reports_why_a_champion_cannot_be_scored(
 
 
 def test_refuses_a_candidate_that_does_not_fit_the_data_set(dataset: Dataset, make_entry: MakeEntry) -> None:
-    with pytest.raises(ValueError, match="the candidate does not belong to this data set: it needs s5"):
+    with pytest.raises(ValueError, match="the candidate does not belong to this dataset: it needs s5"):
         compare(dataset, make_entry(2.0, feature="s5"), None)
+
+
+class TestOtherColumns:
+    """Columns of the held-out rows that this dataset's models do not learn from, y = 2 x."""
+
+    def dataset(self, place: Path, **others: list[object]) -> Dataset:
+        train, test = ({"x": values, "y": 2 * values} for values in (np.linspace(-1, 1, 20), np.arange(4.0)))
+        return datasets.write(
+            place / "with-others", train, test, source="here", settings={}, others=pa.table(others)
+        )
+
+    def test_a_champion_is_scored_on_them(self, tmp_path: Path, make_entry: MakeEntry) -> None:
+        dataset = self.dataset(tmp_path, z=["1", "1", "3", "9"], name=["a", "b", "c", "d"])
+        assert dataset.others == ("z", "name")
+        report = compare(dataset, make_entry(2.0), make_entry(1.0, feature="z", version=1))
+        assert report.champion is not None
+        assert report.champion.scores is not None
+        assert report.champion.scores.mse == pytest.approx((1 + 1 + 1 + 9) / 4)
+        assert report.champion.unanswered == 0
+        assert report.paired is not None
+
+    def test_a_missing_value_counts_as_the_typical_one(self, tmp_path: Path, make_entry: MakeEntry) -> None:
+        dataset = self.dataset(tmp_path, z=[1.0, None, 4.0, 6.0])
+        champion = make_entry(1.0, feature="z", version=1)
+        report = compare(dataset, make_entry(2.0), champion)
+        assert report.champion is not None
+        assert report.champion.scores is not None
+        assert report.champion.unanswered == 1
+        errors = [1.0, 2 - champion.model.typical[0], 0.0, 0.0]
+        assert report.champion.scores.mse == pytest.approx(np.square(errors).mean())
+
+    @pytest.mark.parametrize("values", [["a", "b", "c", "d"], [None] * 4, ["2026-01-01"] * 4])
+    def test_a_column_without_any_usable_value_is_the_champions_problem(
+        self, tmp_path: Path, make_entry: MakeEntry, values: list[object]
+    ) -> None:
+        dataset = self.dataset(tmp_path, z=values)
+        report = compare(dataset, make_entry(2.0), make_entry(1.0, feature="z", version=1))
+        assert report.champion is not None
+        assert report.champion.problem == "no held-out row has a number for its input 'z'"
+        assert report.champion.scores is None
+
+    def test_they_are_no_part_of_the_fingerprint(self, tmp_path: Path) -> None:
+        first = self.dataset(tmp_path / "first", z=[1, 2, 3, 4])
+        second = self.dataset(tmp_path / "second", z=[4, 3, 2, 1], more=[1, 2, 3, 4])
+        assert first.fingerprint == second.fingerprint
+        assert datasets.read(second.folder) == second

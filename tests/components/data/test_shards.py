@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from components.data import dataset as datasets
-from components.data.dataset import Dataset, DatasetError
+from components.data.dataset import Dataset
+from components.data.description import DatasetError
 from components.data.problems import InvalidDataError
 from components.data.settings import Settings
 from components.data.shards import merge
@@ -252,7 +253,7 @@ def test_reports_problems_of_the_merged_data_set(tmp_path: Path) -> None:
         Experiment(tmp_path, same).dataset((30,))
     assert [str(problem) for problem in caught.value.problems] == [
         "feature 'same' is constant over the training rows; leave 'same' out of the features",
-        "target 'target' is constant over the held-out rows: no score can be told from another",
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is",
     ]
     few = {"x": np.arange(25.0), "target": np.arange(25.0)}
     with pytest.raises(

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from kfp import dsl
 
-from components.data.dataset import Dataset, DatasetError
+from components.data.dataset import Dataset
+from components.data.description import DatasetError
 from components.train.component import train
 from predictor.model import artifact
 

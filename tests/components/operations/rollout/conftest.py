@@ -1,9 +1,10 @@
 """A cluster in memory that behaves as Kubernetes and KServe do, and jobs that die at any of their writes."""
 
-import copy
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ Object = dict[str, Any]
 NAMES = ("lr", "lr-canary")
 PROBES = Probes(rows=((0.0,), (0.5,), (1.0,)), answers=(1.0, 2.0, 3.0), deviation=1.0)
 EDGES = (0.01, 0.1, 1.0)
+
+
+def copied(item: Any) -> Any:
+    """Return a deep copy; ``copy.deepcopy`` takes ten times as long."""
+    return pickle.loads(pickle.dumps(item))
 
 
 class Killed(BaseException):
@@ -92,8 +98,8 @@ class FakeCluster:
             self.objects[f"inferenceservices/{name}"] = self._item({"predictor": {"model": {}}})
         weights = {"lr": 100, "lr-canary": 0}
         rule = {"backendRefs": [{"name": f"{name}-predictor", "weight": w} for name, w in weights.items()]}
-        self.objects["httproutes/lr"] = self._item({"rules": [copy.deepcopy(rule), copy.deepcopy(rule)]})
-        self.objects["grpcroutes/lr"] = self._item({"rules": [copy.deepcopy(rule)]})
+        self.objects["httproutes/lr"] = self._item({"rules": [copied(rule), copied(rule)]})
+        self.objects["grpcroutes/lr"] = self._item({"rules": [copied(rule)]})
         self.objects["leases/lr-rollout"] = self._item({})
         self.objects["leases/lr-rollout"]["metadata"]["annotations"] = {"linear-regressor/owner": "job"}
 
@@ -101,10 +107,10 @@ class FakeCluster:
         self.process.check_alive()
         key = self._key(path)
         if key.startswith("pods?"):
-            return {"items": copy.deepcopy(self.pods[key.rpartition("=")[2]])}
+            return {"items": copied(self.pods[key.rpartition("=")[2]])}
         if key not in self.objects:
             raise ApiError(404, f"no {key}")
-        return copy.deepcopy(self.objects[key])
+        return copied(self.objects[key])
 
     def post(self, path: str, item: Object) -> Object:
         self.events.append(f"{item['reason']}: {item['message']}")
@@ -151,7 +157,7 @@ class FakeCluster:
             self._roll(name)
         if kind == "httproutes":
             self.history.append((max(self.weights()), self.progress()))
-        return copy.deepcopy(item)
+        return copied(item)
 
     def _roll(self, name: str) -> None:
         service = self.objects[f"inferenceservices/{name}"]
@@ -295,12 +301,12 @@ class World:
         seconds = self.milliseconds.get(version, 20.0) / 1000
         code = self.answers[version].status if version in self.answers else 200
         within = [count if seconds <= edge else 0 for edge in EDGES]
-        metrics = [f'inference_requests_total{{endpoint="stream",code="{code}"}} {count}']
+        metrics = [f'predictor_requests_total{{endpoint="stream",code="{code}"}} {count}']
         metrics += [
-            f'inference_request_duration_seconds_bucket{{endpoint="stream",le="{edge}"}} {inside}'
+            f'predictor_request_duration_seconds_bucket{{endpoint="stream",le="{edge}"}} {inside}'
             for edge, inside in zip((*EDGES, "+Inf"), (*within, count), strict=True)
         ]
-        metrics += [f'inference_request_duration_seconds_sum{{endpoint="stream"}} {count * seconds}']
+        metrics += [f'predictor_request_duration_seconds_sum{{endpoint="stream"}} {count * seconds}']
         return "\n".join(metrics)
 
     @contextmanager
@@ -316,7 +322,8 @@ class World:
     def seen(self) -> list[Exchange]:
         """Return the exchanges so far."""
         count = int((self.clock.now() - self._since) * self.rate)
-        return [self._exchange(number % self._rows) for number in range(count)]
+        every_row = [self._exchange(row) for row in range(self._rows)]
+        return [*islice(cycle(every_row), count)]
 
     def _exchange(self, row: int) -> Exchange:
         right = Answer(200, PROBES.answers[row % len(PROBES.rows)])

@@ -1,5 +1,6 @@
 """A canary through its steps: versions that pass or fail, and jobs that are killed."""
 
+import copy
 from contextlib import suppress
 from dataclasses import replace
 
@@ -89,6 +90,20 @@ def test_a_version_whose_pods_run_and_never_become_ready_is_rolled_back(world: W
         canary(world.site(), POLICY)
     check_settled(world)
     assert world.champion() == 1
+
+
+def test_pods_of_both_versions_that_never_become_ready_withdraw_neither(world: World) -> None:
+    """A new image that is broken replaces the pods of the stable version as well."""
+    world.make_champion(2)
+    world.cluster.never_ready = {"2"}
+    world.pings = True
+    starting = copy.deepcopy(world.cluster.pods["lr"][0])
+    starting["status"]["conditions"][0]["status"] = "False"
+    world.cluster.pods["lr"].append(starting)
+    with pytest.raises(UnjudgedError, match="its pods did not come"):
+        canary(world.site(), POLICY)
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
 
 
 @pytest.mark.parametrize("missing", ["probes", "counts", "both versions fail", "no answer"])
@@ -194,6 +209,7 @@ def test_a_terminated_job_removes_the_canary_weight(world: World) -> None:
 @pytest.mark.parametrize("dies", ["dies_before", "dies_after"])
 @pytest.mark.parametrize("sound", [True, False], ids=["sound version", "faulty version"])
 def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str) -> None:
+    policy = replace(POLICY, steps=(Step(10, 10), Step(50, 10)))
     points = 0
     while True:
         world = World()
@@ -203,7 +219,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
         site = world.site()
         setattr(world.process, dies, points + 1)
         try:
-            canary(site, POLICY)
+            canary(site, policy)
         except Killed:
             assert world.cluster.served() <= {"1", "2"}
             assert world.cluster.served("lr-canary") or world.cluster.weights() == {0}
@@ -212,7 +228,7 @@ def test_the_next_job_completes_after_a_kill_at_any_write(sound: bool, dies: str
         ended = not world.process.dead
         for _ in range(2):
             with suppress(RolledBackError):
-                reconcile(world.site(), POLICY)
+                reconcile(world.site(), policy)
         check_settled(world)
         assert world.champion() == (2 if sound else 1)
         if ended:

@@ -6,15 +6,17 @@ from prometheus_client.registry import CollectorRegistry
 
 from components.operations.rollout.counters import Counters, parse
 from components.operations.rollout.evidence import Block, Counts
-from predictor.observability.metrics import SECONDS, Metrics
+from predictor.observability.counting import SECONDS
 from tests.support.service import make_service
 
 
 def test_reads_what_the_predictor_counts() -> None:
-    metrics = Metrics(make_service().handle, lambda: 0, None)
-    for endpoint in ("stream", "batch", "v1_predict", "v2_infer", "grpc_infer"):
-        metrics.series(endpoint).observe(200, 0.0001, 1)
-        metrics.series(endpoint).observe(500, 0.02, 1)
+    metrics = make_service().metrics
+    predicting = [metrics.series(endpoint) for endpoint in ("stream", "batch", "v2_infer")]
+    predicting += [metrics.series("v1_predict", "cloudevents"), metrics.series("v2_infer", "grpc")]
+    for series in predicting:
+        series.observe(200, 0.0001, 1)
+        series.observe(500, 0.02, 1)
     for endpoint in ("ping", "metrics", "stream_ndjson", "unknown"):
         metrics.series(endpoint).observe(500, 100.0, 0)
     metrics.series("batch").observe(400, 20.0, 0)
@@ -42,4 +44,4 @@ def test_counts_what_was_added_between_looks_by_pods_of_both() -> None:
     assert not counters.due(1.0)
     assert counters.due(2.0)
     counters.look(2.0, {"a": new, "new": new, "restarted": restarted}, {})
-    assert counters.blocks() == [Block(Counts(4, 2, 1.0, (0.1,), (1,)), Counts())]
+    assert counters.blocks == [Block(Counts(4, 2, 1.0, (0.1,), (1,)), Counts())]
