@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from predictor.model.inputs import BOOLEANS, UNKNOWN, Input
 
 _CACHED = 1024
-"""Inputs whose known values are kept, as for a model of so many."""
+"""Inputs whose known values are cached: enough for a model with so many."""
 
 Place = Callable[[int], str]
 """Returns the place of a value, for messages, from its index."""

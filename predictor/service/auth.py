@@ -22,9 +22,9 @@ LABEL_ALL = "feedback:all"
 SCOPES = frozenset({"predict", "explain", "feedback", LABEL_ALL, "admin"})
 
 ANYBODY = Principal("", SCOPES - {"admin"})
-"""Whoever asks what needs no credential of anybody: auth is off."""
+"""The principal of every request while auth is off."""
 ANONYMOUS = Principal("", SCOPES - {"admin", LABEL_ALL})
-"""Whoever sends no credential where it is optional."""
+"""The principal of a request without a credential, where that is optional."""
 
 _CACHED_GRANTS = 1024
 _MAX_JWKS_BYTES = 2**20
@@ -81,7 +81,7 @@ class ApiKeys:
         logger.info("loaded %d API keys", len(self.keys))
 
     def find(self, credential: bytes) -> Principal | None:
-        """Return the principal of a key, or None. What is looked up is a digest, so timing tells nothing."""
+        """Return the principal of a key, or None. As its digest is looked up, timing reveals no key."""
         return self.keys.get(hashlib.sha256(credential).digest())
 
 
@@ -168,7 +168,7 @@ class Authorizer:
         sources: find the principal of a credential.
 
     Attributes:
-        has_admin: whether anybody can be an administrator; if not, administrative paths do not exist.
+        has_admin: whether there can be an administrator; if not, administrative paths do not exist.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class Authorizer:
             none.
 
         Raises:
-            NotFound: an administrative path while nobody can be an administrator.
+            NotFound: an administrative path, while there can be no administrator.
             Unauthorized: no credential, or an unknown one.
             Forbidden: a credential without the scope.
         """

@@ -45,7 +45,7 @@ class Call(NamedTuple):
         handler: computes the response.
         fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
         method, path: as the request log shows them.
-        origin: returns the address of whoever is connected, and the values of ``X-Forwarded-For`` in their
+        origin: returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their
             order. Only audit lines need them, so they are not looked up for each call.
         transport: how the call came, as metrics and logs name it.
     """
@@ -69,7 +69,7 @@ class Exchange:
 
     Attributes:
         reservation: the memory of the body, and then of the response.
-        response: the response; before there is one, that the client is gone.
+        response: the response; until there is one, the refusal that counts if the client goes away.
     """
 
     def __init__(self, service: "InferenceService", call: Call) -> None:
