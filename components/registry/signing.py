@@ -23,7 +23,7 @@ from predictor.model.evaluation import Evaluation
 from predictor.model.provenance import Provenance
 
 KEY = "MODEL_SIGNING_KEY"
-"""The variable that names the private key's file. In a step's pod the Secret may have the file, by this name."""
+"""The variable that names the private key's file; the Secret of a step's pod may have it by this name."""
 IMAGE = "STEP_IMAGE"
 """The variable that names the image of a step's pod."""
 

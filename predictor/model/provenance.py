@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 FORMAT_VERSION = 1
-_TEXTS = ("name", "version", "digest", "run", "data", "code", "image", "created")
+TEXTS = ("name", "version", "digest", "run", "data", "code", "image", "created")
+"""The entries that are texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Provenance:
         document: Any = json.loads(content)
         if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"no document of format version {FORMAT_VERSION}")
-        texts = {name: document.get(name) for name in _TEXTS}
+        texts = {name: document.get(name) for name in TEXTS}
         promoted, reasons = document.get("promoted"), document.get("reasons")
         for name, value in texts.items():
             if not isinstance(value, str):

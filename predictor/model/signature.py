@@ -8,6 +8,7 @@ it is.
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -92,6 +93,18 @@ def verify(folder: Path, key: Path, name: str, version: str) -> str:
     except Exception as error:
         raise SignatureError(str(error) or type(error).__name__) from error
     return _bound(home, name, version)
+
+
+def _readable(error: Exception) -> str:
+    """Return what is wrong; of files that differ, their names without the digests."""
+    text = str(error) or type(error).__name__
+    if not text.startswith("Signature mismatch"):
+        return text
+    changed = ", ".join(re.findall(r"Hash mismatch for \W*([\w.]+)", text))
+    others = re.findall(r"(Extra|Missing) files (?:found )?in model .*?: ([\w., ]+)", text)
+    problems = [f"changed files: {changed}"] if changed else []
+    problems += [f"{kind.lower()} files: {names}" for kind, names in others]
+    return f"the folder is not what was signed; {'; '.join(problems)}"
 
 
 def _bound(home: Path, name: str, version: str) -> str:

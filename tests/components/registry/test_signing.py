@@ -6,19 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from components.registry import signing
-from components.registry.registry import open_registry
-from components.registry.signing import IMAGE, KEY, SigningError
+from components.registry.folders import open_folders
+from components.registry.registry import Registry
+from components.registry.signing import (
+    IMAGE,
+    KEY,
+    Signer,
+    SigningError,
+    find_signer,
+    provenance_of,
+    registered_folder,
+)
 from predictor.model import artifact
 from predictor.model.artifact import EVALUATION_FILE, MANIFEST_FILE, PROVENANCE_FILE, SIGNATURE_FILE
 from predictor.model.handle import ModelHandle
 from predictor.model.signature import SignatureError, SignaturePolicy, verify
 from tests.components.conftest import MakeModel
-from tests.components.registry.decisions import accept, index_of, refuse
+from tests.components.registry.decisions import BETTER, WORSE, accept, index_of, refuse
 from tests.support.signing import make_keys
 
 NAME = "linear-regressor"
-LINEAGE = {"dataset_fingerprint": "abc", "git_commit": "d3adb33f"}
 
 
 @pytest.fixture
@@ -28,26 +35,40 @@ def keys(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def signed(
-    root: Path, make_model: MakeModel, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def signed(tmp_path: Path, make_model: MakeModel, keys: tuple[Path, Path]) -> Path:
     """The folder that holds the signed versions 1 and 2."""
+    for number in (1, 2):
+        publish(tmp_path, make_model(float(number)), number, keys[0])
+    return tmp_path / "models" / NAME
+
+
+def publish(root: Path, model: Path, number: int, key: Path) -> None:
+    """Publish a signed version."""
+    about = provenance_of(NAME, number, artifact.read(model)[1], {"run_id": f"run-{number}"}, BETTER)
+    with registered_folder(model, None, about, Signer(key)) as complete:
+        open_folders(root, NAME).publish(complete, number)
+
+
+def test_a_registered_version_is_signed_and_says_where_it_comes_from(
+    registry: Registry,
+    root: Path,
+    make_model: MakeModel,
+    keys: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv(KEY, str(keys[0]))
     monkeypatch.setenv(IMAGE, "registry.example.com/pipeline@sha256:abc")
-    registry = open_registry(root)
-    registry.register(make_model(1.0), "run-1", LINEAGE, accept)
-    registry.register(make_model(2.0), "run-2", LINEAGE, refuse)
-    return root / "models" / NAME
-
-
-def test_a_version_says_where_it_comes_from(signed: Path) -> None:
-    digest = artifact.read(signed / "2")[1]
-    found = artifact.read_provenance(signed / "2", digest)
+    lineage = {"dataset_fingerprint": "abc", "git_commit": "d3adb33f"}
+    registry.register(make_model(2.0), "run-1", lineage, refuse)
+    folder = root / "models" / NAME / "1"
+    digest = verify(folder, keys[1], NAME, "1")
+    assert digest == artifact.read(folder)[1]
+    found = artifact.read_provenance(folder, digest)
     assert found is not None
-    assert (found.name, found.version, found.digest) == (NAME, "2", digest)
-    assert (found.run, found.data, found.code) == ("run-2", "abc", "d3adb33f")
+    assert (found.name, found.version, found.digest) == (NAME, "1", digest)
+    assert (found.run, found.data, found.code) == ("run-1", "abc", "d3adb33f")
     assert found.image == "registry.example.com/pipeline@sha256:abc"
-    assert (found.promoted, found.reasons) == (False, ("worse",))
+    assert (found.promoted, found.reasons) == (False, WORSE.reasons)
 
 
 def test_a_signed_version_is_verified_and_served(signed: Path, keys: tuple[Path, Path]) -> None:
@@ -91,25 +112,23 @@ def test_a_changed_or_missing_file_is_refused(name: str, signed: Path, keys: tup
     file = signed / "1" / name
     content = file.read_bytes()
     file.write_bytes(content + b" ")
-    with pytest.raises(SignatureError, match=f"Hash mismatch for '{name}'"):
+    with pytest.raises(SignatureError, match=f"not what was signed; changed files: {name}$"):
         verify(signed / "1", keys[1], NAME, "1")
+    if name == PROVENANCE_FILE:
+        file.unlink()
+        with pytest.raises(SignatureError, match=f"not what was signed; missing files: {name}$"):
+            verify(signed / "1", keys[1], NAME, "1")
     file.write_bytes(content)
     (signed / "1" / EVALUATION_FILE).write_text("{}")
-    with pytest.raises(SignatureError, match="Extra files found"):
+    with pytest.raises(SignatureError, match=r"not what was signed; extra files: evaluation\.json$"):
         verify(signed / "1", keys[1], NAME, "1")
 
 
 def test_a_folder_signed_by_another_is_refused(
-    signed: Path,
-    root: Path,
-    make_model: MakeModel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    keys: tuple[Path, Path],
+    signed: Path, tmp_path: Path, make_model: MakeModel, keys: tuple[Path, Path]
 ) -> None:
     private, public = make_keys(tmp_path / "other")
-    monkeypatch.setenv(KEY, str(private))
-    open_registry(root).register(make_model(3.0), "run-3", LINEAGE, accept)
+    publish(tmp_path, make_model(3.0), 3, private)
     assert verify(signed / "3", public, NAME, "3")
     with pytest.raises(SignatureError, match="Key mismatch"):
         verify(signed / "3", keys[1], NAME, "3")
@@ -123,11 +142,10 @@ def test_a_malformed_signature_is_refused(content: bytes, signed: Path, keys: tu
 
 
 def test_an_unsigned_model_is_served_with_a_warning_or_refused(
-    root: Path, make_model: MakeModel, keys: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+    signed: Path, keys: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    open_registry(root).register(make_model(1.0), "run-1", {}, accept)
-    folder = root / "models" / NAME / "1"
-    assert not (folder / SIGNATURE_FILE).exists()
+    folder = signed / "1"
+    (folder / SIGNATURE_FILE).unlink()
 
     required = ModelHandle(NAME, folder, signatures=SignaturePolicy("require", keys[1], NAME))
     assert not required.load()
@@ -160,9 +178,12 @@ def test_a_check_that_ends_without_an_answer_refuses(
 
 
 def test_a_key_that_can_not_sign_registers_nothing(
-    root: Path, make_model: MakeModel, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    registry: Registry,
+    root: Path,
+    make_model: MakeModel,
+    keys: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    registry = open_registry(root)
     for wrong in (keys[1], root / "none.pem"):
         monkeypatch.setenv(KEY, str(wrong))
         with pytest.raises(SigningError, match="can't sign models"):
@@ -173,7 +194,7 @@ def test_a_key_that_can_not_sign_registers_nothing(
 
 
 def test_the_key_of_the_pods_secret_signs(keys: tuple[Path, Path], tmp_path: Path) -> None:
-    assert signing.find_signer(tmp_path / "secret") is None
+    assert find_signer(tmp_path / "secret") is None
     (tmp_path / "secret").mkdir()
     shutil.copyfile(keys[0], tmp_path / "secret" / KEY)
-    assert signing.find_signer(tmp_path / "secret") is not None
+    assert find_signer(tmp_path / "secret") is not None
