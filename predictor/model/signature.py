@@ -91,7 +91,8 @@ def verify(folder: Path, key: Path, name: str, version: str) -> str:
     except InvalidSignature as error:
         raise SignatureError("it was made by another key, or the signature was changed") from error
     except Exception as error:
-        raise SignatureError(str(error) or type(error).__name__) from error
+        # Whatever the library raises, the folder is not verified.
+        raise SignatureError(_readable(error)) from error
     return _bound(home, name, version)
 
 

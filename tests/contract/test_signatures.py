@@ -44,13 +44,7 @@ def serving(folder: Path, key: Path) -> Iterator[httpx.Client]:
 
 
 def test_a_signed_version_is_served_with_its_provenance(signed: tuple[Path, Path]) -> None:
-    folder, key = signed
-    place = tmp_path / "place"
-    place.mkdir()
-    with (
-        start_predictor(folder, place=place, signatures="require", signature_key=key) as server,
-        server.http as http,
-    ):
+    with serving(*signed) as http:
         found = http.get(f"/v2/models/{NAME}").json()["parameters"]["provenance"]
         assert (found["name"], found["version"], found["run"], found["signed"]) == (NAME, "7", "run-1", True)
         assert (found["promoted"], found["reasons"]) == (True, ["better"])
@@ -65,13 +59,7 @@ def test_another_version_is_not_served_and_the_reason_is_said(
     signed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     folder, key = signed
-    place = tmp_path / "place"
-    place.mkdir()
-    copied = folder.rename(tmp_path / "8")
-    with (
-        start_predictor(copied, place=place, signatures="require", signature_key=key) as server,
-        server.http as http,
-    ):
+    with serving(folder.rename(tmp_path / "8"), key) as http:
         answer = http.get("/v2/health/ready")
         assert answer.status_code == 503
         assert "signed as version 7" in json.dumps(answer.json())
