@@ -67,7 +67,10 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist w
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
 	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
 
+# The store of compose.yaml, at the Dockerfile's version.
+STORE = $(shell grep -o 'github.com/versity/[^ ]*' Dockerfile)
 test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
+	@$(WITH_TOOLS); $(call program,versitygw,$(STORE)) || echo "LEFT OUT: the run of compose.yaml; go can't build its store"
 	$(PYTEST) -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both

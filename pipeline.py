@@ -12,7 +12,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import kfp
 from kfp import compiler, dsl
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
 
-from components.data.settings import Settings
+from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.operations.cli import local, monitor, parameters, remote, retraining, rollout
@@ -29,9 +28,8 @@ from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
 from components.operations.cli.subcommand import add_command
 from components.plan.component import plan
+from components.plan.parameters import checked
 from components.register.component import register
-from components.register.gate import Policy
-from components.registry.registry import check_places
 from components.registry.signing import IMAGE
 from components.runtime import pods
 from components.runtime.image import PIPELINE_IMAGE
@@ -40,6 +38,23 @@ from components.train.component import train
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
 RENAMED = {"model": "kind", "model_parameters": "parameters"}
+# What a step on this machine would import by itself: its own code, and what that imports only when needed.
+PRELOADED = (
+    "components.plan.plan",
+    "components.ingest.ingestion",
+    "components.train.training",
+    "components.train.report",
+    "components.train.kinds.linear",
+    "components.evaluate.evaluate",
+    "components.register.track",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandera.pandas",
+    "pyarrow.dataset",
+    "sklearn.datasets",
+)
 
 
 class Registered(NamedTuple):
@@ -64,6 +79,8 @@ def linear_regressor(
     target: str = "target",
     test_rows: int = 20,
     test_share: float = 0.0,
+    order: str = "",
+    group: str = "",
     seed: int = 0,
     duplicates: str = "report",
     kept_rows: int = 1000000,
@@ -73,6 +90,7 @@ def linear_regressor(
     types: dict = {},  # type: ignore[type-arg]  # noqa: B006
     missing: str = "fail",
     max_categories: int = 100,
+    max_columns: int = 1000,
     unknown_categories: str = "fail",
     decimal: str = ".",
     model: str = "linear",
@@ -103,6 +121,9 @@ def linear_regressor(
         target=target,
         test_rows=test_rows,
         test_share=test_share,
+        order=order,
+        group=group,
+        seed=seed,
         duplicates=duplicates,
         kept_rows=kept_rows,
         ranges=ranges,
@@ -111,8 +132,22 @@ def linear_regressor(
         types=types,
         missing=missing,
         max_categories=max_categories,
+        max_columns=max_columns,
         unknown_categories=unknown_categories,
         decimal=decimal,
+        kind=model,
+        model_parameters=model_parameters,
+        iterations=iterations,
+        lr=lr,
+        learning_rate=learning_rate,
+        penalty=penalty,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        search=search,
+        floor_r2=floor_r2,
+        minimum_improvement=minimum_improvement,
+        evidence=evidence,
+        reused_rows=reused_rows,
     )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
@@ -121,6 +156,8 @@ def linear_regressor(
             target=target,
             test_rows=test_rows,
             test_share=test_share,
+            order=order,
+            group=group,
             seed=seed,
             duplicates=duplicates,
             kept_rows=kept_rows,
@@ -130,6 +167,7 @@ def linear_regressor(
             types=types,
             missing=missing,
             max_categories=max_categories,
+            max_columns=max_columns,
             unknown_categories=unknown_categories,
             decimal=decimal,
         )
@@ -187,7 +225,7 @@ def linear_regressor(
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     warnings.filterwarnings("ignore", module="kfp")
     return carry_out(options)
 
@@ -251,26 +289,28 @@ def defaults() -> dict[str, Any]:
     return {name: spec.default for name, spec in inputs.items() if spec.optional}
 
 
+def meanings() -> dict[str, str]:
+    """What each parameter of the pipeline means, from the docstrings of the steps."""
+    # What plan only checks is described at the step that uses it.
+    steps = [step.python_func for step in (ingest, train, evaluate, register, plan)]
+    return parameters.meanings(kinds(), steps, RENAMED)
+
+
 def check(given: Mapping[str, Any]) -> None:
-    """Refuse parameters that make no sense, before anything runs.
+    """Check parameters before anything runs.
 
     Raises:
-        CommandError: it names the first problem of the registry or the gate, or all of the data's settings.
+        CommandError: it lists every problem.
     """
-    values = {**defaults(), **given}
     try:
-        check_places(values["registry_root"], values["tracking_uri"], values["model_name"])
-        Policy(**{field.name: values[field.name] for field in fields(Policy) if field.name in values})
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    settings = Settings(
-        **{field.name: values[field.name] for field in fields(Settings) if field.name in values}
-    )
-    if problems := settings.problems():
-        raise CommandError("\n- ".join(("the parameters make no sense:", *map(str, problems))))
+        checked({**defaults(), **given})
+    except InvalidDataError as error:
+        listed = "\n- ".join(map(str, error.problems))
+        raise CommandError(f"invalid parameters:\n- {listed}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="pipeline.py", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     packaging = argparse.ArgumentParser(add_help=False)
@@ -283,9 +323,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
-    steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
-    epilog = parameters.describe(kinds(), defaults(), steps, RENAMED).replace("%", "%%")
-    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
+    epilog = parameters.describe(kinds(), defaults(), meanings()).replace("%", "%%")
+    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit, PRELOADED)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
     started = remote.starting(packaging, parametric)

@@ -17,8 +17,8 @@ _USED = {
 _ALSO_ACCEPTED = {"event_loop": "uvloop"}
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; an error in it ends the process with status 2 and a message."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the flags; its help shows those that have an effect."""
     parser = argparse.ArgumentParser(
         prog="predictor",
         description="Serve a model folder. More settings are read from PREDICTOR_... environment variables.",
@@ -27,13 +27,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.set_defaults(model_name="linear-regressor")
     parser.add_argument("--model_dir", type=Path, help="the model folder (PREDICTOR_MODEL_DIR)")
-    unused = [action for action in parser._actions if action.dest not in _USED]  # noqa: SLF001  has no public name
-    for action in unused:
+    for action in _unused(parser):
         action.help = argparse.SUPPRESS
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; an error in it ends the process with status 2 and a message."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
-    for action in unused:
+    for action in _unused(parser):
         value = getattr(options, action.dest)
         if value not in (action.default, _ALSO_ACCEPTED.get(action.dest, action.default)):
             advice = "run more pods instead" if action.dest == "workers" else "remove it"
             parser.error(f"{action.option_strings[0]} has no effect on this server; {advice}")
     return options
+
+
+def _unused(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [action for action in parser._actions if action.dest not in _USED]  # noqa: SLF001  has no public name

@@ -1,4 +1,4 @@
-"""Every endpoint of the README's table, on a real server."""
+"""Every endpoint of the table in docs/api.md, on a real server."""
 
 import gzip
 import json

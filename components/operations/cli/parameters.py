@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter of the pipeline, see below; may be given again",
+        help="a parameter of the pipeline; may be given again",
     )
     parser.add_argument(
         "--params", type=Path, metavar="FILE", help="a YAML file of parameters; --param overrides it"
@@ -75,33 +75,35 @@ def parse(given: Iterable[str], kinds: Mapping[str, str], file: Path | None = No
     return parameters
 
 
-def describe(
-    kinds: Mapping[str, str],
-    defaults: Mapping[str, Any],
-    steps: Iterable[Callable[..., Any]],
-    renamed: Mapping[str, str],
-) -> str:
+def meanings(
+    names: Iterable[str], steps: Iterable[Callable[..., Any]], renamed: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the meaning of each parameter; empty where no step says it.
+
+    Args:
+        names: of the parameters.
+        steps: the functions of the steps, whose docstrings say what a parameter means.
+        renamed: the name in the step of each parameter that is called otherwise in the pipeline.
+    """
+    found: dict[str, str] = {}
+    for step in steps:
+        found = _arguments(step) | found
+    return {name: found.get(renamed.get(name, name), "") for name in names}
+
+
+def describe(kinds: Mapping[str, str], defaults: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
     """Describe each parameter: its type, its default, and its meaning.
 
     Args:
         kinds: KFP's type of each parameter.
         defaults: of those that have one.
-        steps: the functions of the steps, whose docstrings say what a parameter means.
-        renamed: the name in the step of each parameter that is called otherwise in the pipeline.
+        meanings: of each.
     """
-    meanings: dict[str, str] = {}
-    for step in steps:
-        meanings = _arguments(step) | meanings
     lines = []
     for name, kind in kinds.items():
         default = f", {json.dumps(defaults[name])}" if name in defaults else ", required"
         lines.append(f"  {name} ({kind.lower()}{default})")
-        lines += textwrap.wrap(
-            meanings.get(renamed.get(name, name), ""),
-            WIDTH,
-            initial_indent=" " * 6,
-            subsequent_indent=" " * 6,
-        )
+        lines += textwrap.wrap(meanings[name], WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(["parameters of the pipeline:", *lines])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.operations.cli.errors import CommandError
-from components.operations.cli.parameters import WANTED, describe, parse
+from components.operations.cli.parameters import WANTED, describe, meanings, parse
 
 KINDS = {kind.lower(): kind for kind in WANTED}
 
@@ -107,10 +107,11 @@ def test_describes_type_default_and_meaning() -> None:
             Nothing.
         """
 
-    lines = describe({"size": "Integer", "name": "String"}, {"size": 3}, [step], {}).splitlines()
+    found = meanings(["size", "title"], [step], {"title": "name"})
+    lines = describe({"size": "Integer", "title": "String"}, {"size": 3}, found).splitlines()
     assert lines[1:] == [
         "  size (integer, 3)",
         "      how large it is, in metres.",
-        "  name (string, required)",
+        "  title (string, required)",
         "      what it is called.",
     ]
