@@ -67,7 +67,10 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist w
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
 	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
 
+# The store of compose.yaml, at the Dockerfile's version.
+STORE = $(shell grep -o 'github.com/versity/[^ ]*' Dockerfile)
 test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
+	@$(WITH_TOOLS); $(call program,versitygw,$(STORE)) || echo "LEFT OUT: the run of compose.yaml; go can't build its store"
 	$(PYTEST) -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both
@@ -129,8 +132,9 @@ compose: .env ## Store, registry, one run of the pipeline and the predictor, in 
 manifests: $(READY) ## Render chart and overlays, compare and check them (needs helm and kubectl)
 	$(VENV)/bin/python -m pytest tests/manifests
 
-kind: ## A cluster in Docker with all that make e2e needs, the images loaded
-	tests/cluster/kind.sh $(PREDICTOR_IMAGE)
+kind: ## A cluster in Docker with all that make e2e needs, the images loaded (PARTS: monitoring keda pipelines)
+	MORE_IMAGES="$(if $(findstring pipelines,$(PARTS)),$(PIPELINE_IMAGE) $(REGISTRY_IMAGE))" \
+		tests/cluster/kind.sh $(PREDICTOR_IMAGE) $(PARTS)
 
 # From data to a served model and back; it needs PIPELINES and S3, the addresses of Kubeflow Pipelines and its store.
 LIFECYCLE := $(wildcard $(addprefix tests/cluster/test_,pipeline_runs.py retraining.py rollout_job.py rollout_ownership.py))

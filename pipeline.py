@@ -11,7 +11,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ import kfp
 from kfp import compiler, dsl
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
 
-from components.data.settings import Settings
+from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.operations.cli import card, local, monitor, parameters, remote, retraining, rollout
@@ -28,16 +27,32 @@ from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
 from components.operations.cli.subcommand import add_command
 from components.plan.component import plan
+from components.plan.parameters import checked
 from components.register.component import register
-from components.register.gate import Policy
-from components.registry.registry import check_places
 from components.runtime import pods
 from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
 
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
-RENAMED = {"model": "kind"}
+RENAMED = {"model": "kind", "model_parameters": "parameters"}
+# What a step on this machine would import by itself: its own code, and what that imports only when needed.
+PRELOADED = (
+    "components.plan.plan",
+    "components.ingest.ingestion",
+    "components.train.training",
+    "components.train.report",
+    "components.train.kinds.linear",
+    "components.evaluate.evaluate",
+    "components.register.track",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandera.pandas",
+    "pyarrow.dataset",
+    "sklearn.datasets",
+)
 
 
 class Registered(NamedTuple):
@@ -62,6 +77,8 @@ def linear_regressor(
     target: str = "target",
     test_rows: int = 20,
     test_share: float = 0.0,
+    order: str = "",
+    group: str = "",
     seed: int = 0,
     duplicates: str = "report",
     kept_rows: int = 1000000,
@@ -71,6 +88,7 @@ def linear_regressor(
     types: dict = {},  # type: ignore[type-arg]  # noqa: B006
     missing: str = "fail",
     max_categories: int = 100,
+    max_columns: int = 1000,
     unknown_categories: str = "fail",
     decimal: str = ".",
     model: str = "linear",
@@ -101,6 +119,9 @@ def linear_regressor(
         target=target,
         test_rows=test_rows,
         test_share=test_share,
+        order=order,
+        group=group,
+        seed=seed,
         duplicates=duplicates,
         kept_rows=kept_rows,
         ranges=ranges,
@@ -109,8 +130,22 @@ def linear_regressor(
         types=types,
         missing=missing,
         max_categories=max_categories,
+        max_columns=max_columns,
         unknown_categories=unknown_categories,
         decimal=decimal,
+        kind=model,
+        model_parameters=model_parameters,
+        iterations=iterations,
+        lr=lr,
+        learning_rate=learning_rate,
+        penalty=penalty,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        search=search,
+        floor_r2=floor_r2,
+        minimum_improvement=minimum_improvement,
+        evidence=evidence,
+        reused_rows=reused_rows,
     )
     with dsl.ParallelFor(planned.output) as shard:
         part = ingest(
@@ -119,6 +154,8 @@ def linear_regressor(
             target=target,
             test_rows=test_rows,
             test_share=test_share,
+            order=order,
+            group=group,
             seed=seed,
             duplicates=duplicates,
             kept_rows=kept_rows,
@@ -128,6 +165,7 @@ def linear_regressor(
             types=types,
             missing=missing,
             max_categories=max_categories,
+            max_columns=max_columns,
             unknown_categories=unknown_categories,
             decimal=decimal,
         )
@@ -249,27 +287,22 @@ def defaults() -> dict[str, Any]:
 
 def meanings() -> dict[str, str]:
     """What each parameter of the pipeline means, from the docstrings of the steps."""
-    steps = [step.python_func for step in (plan, ingest, train, evaluate, register)]
+    # What plan only checks is described at the step that uses it.
+    steps = [step.python_func for step in (ingest, train, evaluate, register, plan)]
     return parameters.meanings(kinds(), steps, RENAMED)
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Refuse parameters that make no sense, before anything runs.
+    """Check parameters before anything runs.
 
     Raises:
-        CommandError: it names the first problem of the registry or the gate, or all of the data's settings.
+        CommandError: it lists every problem.
     """
-    values = {**defaults(), **given}
     try:
-        check_places(values["registry_root"], values["tracking_uri"], values["model_name"])
-        Policy(**{field.name: values[field.name] for field in fields(Policy) if field.name in values})
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    settings = Settings(
-        **{field.name: values[field.name] for field in fields(Settings) if field.name in values}
-    )
-    if problems := settings.problems():
-        raise CommandError("\n- ".join(("the parameters make no sense:", *map(str, problems))))
+        checked({**defaults(), **given})
+    except InvalidDataError as error:
+        listed = "\n- ".join(map(str, error.problems))
+        raise CommandError(f"invalid parameters:\n- {listed}") from error
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -287,7 +320,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--kubernetes-manifest", action="store_true", help="as Pipeline and PipelineVersion resources"
     )
     epilog = parameters.describe(kinds(), defaults(), meanings()).replace("%", "%%")
-    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit)
+    here = LocalProject(NAME, linear_regressor, defaults, kinds, check, _git_commit, PRELOADED)
     local.add(commands, here, parametric, epilog)
     project = Project(NAME, kinds, compile_to, _connect, _git_commit, check)
     started = remote.starting(packaging, parametric)

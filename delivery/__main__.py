@@ -3,17 +3,23 @@
 import argparse
 import datetime as dt
 import json
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
-from delivery import changelog, chart, packages, version
+from delivery import changelog, chart, gitops, packages, version
 from delivery.changelog import ChangelogError
 from delivery.chart import ChartError
+from delivery.deploy import DeployError, Helm, deploy
 from delivery.packages import PackageError
+from delivery.smoke.checks import Checks, await_served
+from delivery.smoke.rows import RowsError
+from delivery.smoke.target import Http, SmokeError, Target
 from delivery.version import VersionError
 
-ERRORS = (VersionError, ChangelogError, PackageError, ChartError)
+ERRORS = (VersionError, ChangelogError, PackageError, ChartError, RowsError, DeployError, SmokeError)
 
 
 def check_version(options: argparse.Namespace) -> None:
@@ -54,6 +60,56 @@ def package_chart(options: argparse.Namespace) -> None:
     print(chart.package(options.root, options.folder, options.registry, digests, options.source, text))
 
 
+def set_revision(options: argparse.Namespace) -> None:
+    """Write a release into the files that Argo CD or Flux follows."""
+    for file in options.files:
+        gitops.set_revision(file, options.version)
+
+
+def smoke(options: argparse.Namespace) -> None:
+    """Test every endpoint of a deployed predictor."""
+    _smoke(_target(options), options.wait)
+
+
+def deploy_release(options: argparse.Namespace) -> None:
+    """Upgrade a release of helm, test it at its public address, and roll it back if a test fails."""
+    target = _target(options)
+
+    def test(release: str) -> str | None:
+        # What an earlier revision served, nobody said.
+        expected = replace(target, release=release, version=target.version if release else "")
+        try:
+            _smoke(expected, options.wait)
+        except SmokeError as failed:
+            return str(failed)
+        return None
+
+    helm = Helm(options.release_name, options.namespace)
+    deploy(helm, options.chart, options.chart_version, options.values, test)
+
+
+def _smoke(target: Target, wait: float) -> None:
+    """Wait for what is expected, run every check, and print what each saw.
+
+    Raises:
+        SmokeError: a check failed.
+    """
+    await_served(target, wait)
+    with target.client() as client:
+        found = list(Checks(target, Http(client)).run())
+    for name, problem, seen in found:
+        print(f"{'FAIL' if problem else 'ok  '}  {name:<22}  {problem or seen}")
+    if failed := [name for name, problem, _ in found if problem]:
+        raise SmokeError(f"{len(failed)} of {len(found)} checks failed at {target.url}: {', '.join(failed)}")
+    print(f"{len(found)} checks passed at {target.url}")
+
+
+def _target(options: argparse.Namespace) -> Target:
+    names = [field.name for field in fields(Target) if field.name != "api_key"]
+    found = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    return Target(**found, api_key=os.environ.get("API_KEY", ""))
+
+
 def _changelog(options: argparse.Namespace) -> Path:
     file: Path = options.root / "CHANGELOG.md"
     return file
@@ -86,7 +142,57 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--registry", required=True, help="of the images, such as ghcr.io/team")
     command.add_argument("--images", type=Path, required=True, help="a JSON file with their digests by name")
     command.add_argument("--source", required=True, help="the address of the repository")
+    command = add("gitops", set_revision)
+    command.add_argument("version", help="such as 1.2.3")
+    command.add_argument("files", type=Path, nargs="+", help="with an Application or an OCIRepository")
+    command = add("smoke", smoke)
+    _add_target(command, wait=0)
+    command.add_argument("--release", default="", help="the release of the software that has to answer")
+    command.add_argument(
+        "--direct", action="store_true", help="the address is the predictor's own, so /metrics may answer"
+    )
+    command = add("deploy", deploy_release)
+    _add_target(command, wait=600)
+    command.add_argument("--release-name", required=True, help="of helm")
+    command.add_argument("--namespace", required=True)
+    command.add_argument(
+        "--chart", required=True, help="a folder, an archive, or an address such as oci://..."
+    )
+    command.add_argument("--chart-version", default="", help="of a chart that is an address")
+    command.add_argument(
+        "--values", type=Path, action="append", default=[], help="a file; may be given again"
+    )
     return parser
+
+
+def _add_target(command: argparse.ArgumentParser, wait: float) -> None:
+    """Add what the smoke test needs; an API key is read from API_KEY."""
+    command.epilog = "An API key is read from the variable API_KEY."
+    command.add_argument(
+        "--url", required=True, help="the public address, such as https://prices.example.com"
+    )
+    command.add_argument("--host", default="", help="the header Host, where the address is a gateway's")
+    command.add_argument(
+        "--grpc", default="", help="the address of gRPC, such as https://grpc.prices.example.com"
+    )
+    command.add_argument("--grpc-host", default="", help="its authority, where the address is a gateway's")
+    command.add_argument("--model", default="linear-regressor", help="its name (%(default)s)")
+    command.add_argument("--version", default="", help="the version of the model that has to answer")
+    command.add_argument(
+        "--answers", type=Path, help="a JSON file of rows and answers; without, endpoints are compared"
+    )
+    command.add_argument(
+        "--latency",
+        type=float,
+        default=500,
+        help="milliseconds that the median request may take (%(default)s)",
+    )
+    command.add_argument(
+        "--wait",
+        type=float,
+        default=wait,
+        help="seconds until release and version have to answer (%(default)s)",
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -96,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(options)
     except ERRORS as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        raise SystemExit(1) from error
+        raise SystemExit(getattr(error, "status", 1)) from error
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ _LINES = {
     _SOURCE: rf'^version = "(?P<version>{VERSION})"$',
     "Dockerfile": rf"^ARG VERSION=(?P<version>{VERSION})$",
     "helm/linear-regressor/Chart.yaml": rf'^(?:version|appVersion): "?(?P<version>{VERSION})"?$',
+    "manifests/gitops/argocd.yaml": rf"^ *targetRevision: (?P<version>{VERSION})$",
+    "manifests/gitops/flux.yaml": rf"^ *tag: (?P<version>{VERSION})$",
     "manifests/example/kustomization.yaml": rf"^ *newTag: (?P<version>{VERSION})$",
 }
 

@@ -6,7 +6,7 @@ import sys
 from predictor import import_stubs, settings
 from predictor.observability import logs
 
-with import_stubs.without("pandas", "kubernetes"):
+with import_stubs.without("pandas", "kubernetes", "kserve.api", "kserve.models"):
     from predictor.app import Predictor
     from predictor.kserve_compat import flags
 

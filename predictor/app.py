@@ -86,6 +86,8 @@ class Predictor:
         """Serve; returns whether worker threads are still busy."""
         settings, options = self.settings, self.options
         service = InferenceService(self.handle, settings, make_authorizer(settings), make_recorder(settings))
+        if tls := self.tls:
+            service.metrics.certificate_expires = lambda: tls.expires
         REGISTRY.register(service.metrics)
         routes = Routes(service, Site(self.handle, settings.auth, feedback=service.recorder is not None))
         rpc, grpc_port = None, None

@@ -17,17 +17,14 @@ class PredictorError(Exception):
         grpc_code: the name of the gRPC status code.
         reason: the label of ``predictor_rejections_total``; empty for what is not counted there.
         kind: the label of ``predictor_invalid_input_total``; empty for what is not counted there.
+        headers: header fields of the response beside its status.
     """
 
     status: ClassVar[int] = 500
     grpc_code: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = ""
     kind: ClassVar[str] = ""
-
-    @property
-    def headers(self) -> HeaderFields:
-        """Header fields of the response beside its status."""
-        return ()
+    headers: HeaderFields = ()
 
 
 class InternalError(PredictorError):
@@ -75,11 +72,7 @@ class Unauthorized(PredictorError):
     status = 401
     grpc_code = "UNAUTHENTICATED"
     reason = "unauthorized"
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The scheme of the credential that is needed."""
-        return ((b"www-authenticate", b"Bearer"),)
+    headers = ((b"www-authenticate", b"Bearer"),)
 
 
 class Forbidden(PredictorError):
@@ -105,12 +98,7 @@ class MethodNotAllowed(PredictorError):
 
     def __init__(self, method: str, allowed: str) -> None:
         super().__init__(f"method {method} is not allowed here; use {allowed}")
-        self.allowed = allowed
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The methods that are allowed."""
-        return ((b"allow", self.allowed.encode()),)
+        self.headers = ((b"allow", allowed.encode()),)
 
 
 class NotAcceptable(PredictorError):
@@ -150,17 +138,12 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
     Args:
         message: what the client reads.
-        accepted: the codings that are read.
+        accepted: the codings that are read (RFC 9110, 12.5.3).
     """
 
     def __init__(self, message: str, accepted: str) -> None:
         super().__init__(message)
-        self.accepted = accepted
-
-    @property
-    def headers(self) -> HeaderFields:
-        """The codings that are read (RFC 9110, 12.5.3)."""
-        return ((b"accept-encoding", self.accepted.encode()),)
+        self.headers = ((b"accept-encoding", accepted.encode()),)
 
 
 class HeadTooLong(PredictorError):
@@ -203,12 +186,8 @@ class Unavailable(PredictorError):
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> HeaderFields:
-        """When to try again, if known."""
-        return () if self.retry_after is None else ((b"retry-after", str(self.retry_after).encode()),)
+        if retry_after is not None:
+            self.headers = ((b"retry-after", str(retry_after).encode()),)
 
 
 class Overloaded(Unavailable):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ CODINGS = (b"zstd", b"gzip")
 _FORM = b"application/x-www-form-urlencoded"
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_cached = lru_cache(64)
+"""For fields that clients send with every request."""
 
 
 class Principal(NamedTuple):
@@ -82,8 +85,7 @@ class Response(NamedTuple):
         return cls(body, error.status, headers=error.headers, error=error)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeaders:
+class RequestHeaders(NamedTuple):
     """What the headers say about the body, and about the response that is wanted.
 
     Attributes:
@@ -111,15 +113,14 @@ class RequestHeaders:
         Raises:
             UnsupportedMediaType: text in another charset than UTF-8.
         """
-        if not fields:  # most gRPC calls
-            return cls()
+        get = fields.get
         return cls(
-            media=_media(fields.get(b"content-type", b"")),
-            accept=_accepted(fields.get(b"accept", b"")),
-            json_length=fields.get(b"inference-header-content-length"),
-            content_encoding=fields.get(b"content-encoding", b""),
-            response_coding=_coding(fields.get(b"accept-encoding", b"")),
-            request_id=fields.get(b"x-request-id"),
+            _media(get(b"content-type", b"")),
+            _accepted(get(b"accept", b"")),
+            get(b"inference-header-content-length"),
+            get(b"content-encoding", b""),
+            _coding(get(b"accept-encoding", b"")),
+            get(b"x-request-id"),
         )
 
     @property
@@ -208,6 +209,7 @@ def is_plain_id(text: str) -> bool:
     return _PLAIN_ID.fullmatch(text) is not None
 
 
+@_cached
 def _media(value: bytes) -> bytes:
     media, *parameters = (part.strip() for part in value.lower().split(b";"))
     for parameter in parameters:
@@ -217,6 +219,7 @@ def _media(value: bytes) -> bytes:
     return JSON if media in (b"", _FORM) or media.endswith((b"+json", b"/json")) else media
 
 
+@_cached
 def _accepted(value: bytes) -> tuple[bytes, ...]:
     """Return the media types of an Accept header by falling quality, without quality 0 (RFC 9110, 12.5.1)."""
     ranked = [(quality, item) for item, quality in _weighted(value) if quality > 0]
@@ -224,6 +227,7 @@ def _accepted(value: bytes) -> tuple[bytes, ...]:
     return tuple(media for _, media in ranked)
 
 
+@_cached
 def _coding(value: bytes) -> bytes:
     """Return the content coding for a response by Accept-Encoding; empty for none (RFC 9110, 12.5.3)."""
     accepted = {coding for coding, quality in _weighted(value) if quality > 0}

@@ -19,6 +19,9 @@ class Tls:
         client_ca: a PEM file of CA certificates; if given, clients without a certificate from one of them are
             refused in the handshake.
 
+    Attributes:
+        expires: when the certificate does, in seconds since 1970.
+
     Raises:
         OSError: a file can't be read.
         ssl.SSLError: a file has no certificate, or the key belongs to another one.
@@ -29,8 +32,10 @@ class Tls:
         self.key = key
         self.client_ca = client_ca
         self._contexts: list[ssl.SSLContext] = []
+        self.expires = 0.0
         self._loaded_stamp = self._stamp()
         self._make_context()
+        self._read_expiry()
 
     def for_http(self, _config: object = None, _default: object = None) -> ssl.SSLContext:
         """Return a context for uvicorn, which :meth:`refresh` updates."""
@@ -63,6 +68,7 @@ class Tls:
             for context in self._contexts:
                 self._load(context)
             self._loaded_stamp = stamp
+            self._read_expiry()
             logger.info("renewed the certificate")
         except OSError as error:  # ssl.SSLError is one
             logger.error("keeping the previous certificate: %s: %s", self.certificate, error)
@@ -77,6 +83,13 @@ class Tls:
         if self.client_ca:
             context.load_verify_locations(self.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+
+    def _read_expiry(self) -> None:
+        # Imported only if needed: it takes memory.
+        from cryptography import x509
+
+        certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        self.expires = certificate.not_valid_after_utc.timestamp()
 
     def _grpc_configuration(self) -> grpc.ServerCertificateConfiguration:
         pair = (self.key.read_bytes(), self.certificate.read_bytes())

@@ -33,15 +33,21 @@ def usable(table: pa.Table, settings: Settings) -> pa.Table:
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:
     """Put the rows of several tables one after the other; only the columns that all of them have remain."""
-    names = [
-        name for name in tables[0].column_names if all(name in table.column_names for table in tables[1:])
-    ]
-    return pa.table({name: _joined([table[name] for table in tables]) for name in names})
+    schema = _common([table.schema for table in tables])
+    return pa.concat_tables([_converted(table, schema) for table in tables])
 
 
 def write(path: Path, table: pa.Table) -> None:
     """Write the columns as a Parquet file."""
     pq.write_table(table, path, compression="zstd")
+
+
+def copy(paths: Sequence[Path], path: Path) -> None:
+    """Merge files that ``write`` wrote, one at a time."""
+    schema = _common([pq.read_schema(one) for one in paths])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for one in paths:
+            writer.write_table(_converted(pq.read_table(one, columns=schema.names), schema))
 
 
 def numbers(column: pa.ChunkedArray, one: Input, decimal: str) -> NDArray[np.float64]:
@@ -81,11 +87,23 @@ def _usable(name: str, column: pa.ChunkedArray, settings: Settings) -> pa.Chunke
     return text if few else None
 
 
-def _joined(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    types = {column.type for column in columns if not pa.types.is_null(column.type)} or {_FLOAT}
-    common = next(iter(types)) if len(types) == 1 else _FLOAT if types <= {_INTEGER, _FLOAT} else _TEXT
-    chosen = [
-        as_text(column) if common == _TEXT != column.type else column.cast(common, safe=False)
-        for column in columns
-    ]
-    return pa.chunked_array([chunk for column in chosen for chunk in column.chunks], type=common)
+def _common(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """Return the columns that all schemas have, with a type that holds the values of all."""
+    names = [name for name in schemas[0].names if all(name in schema.names for schema in schemas)]
+    fields = []
+    for name in names:
+        types = {schema.field(name).type for schema in schemas} - {pa.null()} or {_FLOAT}
+        numbers = types <= {_INTEGER, _FLOAT}
+        fields.append((name, next(iter(types)) if len(types) == 1 else _FLOAT if numbers else _TEXT))
+    return pa.schema(fields)
+
+
+def _converted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [table[name] for name in schema.names]
+    return pa.table(
+        [
+            as_text(column) if kind == _TEXT != column.type else column.cast(kind, safe=False)
+            for column, kind in zip(columns, schema.types, strict=True)
+        ],
+        schema=schema,
+    )

@@ -1,4 +1,4 @@
-"""What can be wrong with the data, said so that it can be found and mended."""
+"""Problems of the data, with where they are and what can be done about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Problem:
 
 
 class InvalidDataError(ValueError):
-    """The data or the settings can't be used; the message lists every problem that was found."""
+    """The data or the parameters can't be used; the message lists every problem that was found."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source

@@ -15,7 +15,7 @@ FORMAT_VERSION = 2
 
 
 class ReportError(ValueError):
-    """A report that can't be read: the message names the file and says why."""
+    """A report that can't be read; the message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,13 @@ def read(path: str | Path) -> Report:
     """Read a report; a score of null is read as NaN.
 
     Raises:
-        ReportError: the file is no report.
+        ReportError: the file is not a report.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if document["format_version"] != FORMAT_VERSION:
-            raise ReportError(f"{path}: format version {document['format_version']!r} is not known here")
+            version = document["format_version"]
+            raise ReportError(f"{path}: unsupported format version {version!r}; known is {FORMAT_VERSION}")
         return Report(
             fingerprint=document["fingerprint"],
             rows=document["rows"],
@@ -95,7 +96,7 @@ def read(path: str | Path) -> Report:
         raise ReportError(f"{path} can't be read: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise (
-            error if isinstance(error, ReportError) else ReportError(f"{path} is no report: {error!r}")
+            error if isinstance(error, ReportError) else ReportError(f"{path} is not a report: {error!r}")
         ) from error
 
 

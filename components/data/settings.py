@@ -8,13 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.data.problems import Problem
 from predictor.model.artifact import reserved_names
-
-Mask = NDArray[np.bool_]
 
 DUPLICATES = ("report", "drop", "fail")
 MISSING = ("fail", "drop", "mean")
@@ -27,8 +22,7 @@ LARGEST_PARAMETERS = 2**16
 MIN_TRAIN_ROWS = 10
 MIN_TEST_ROWS = 2
 MIN_CATEGORIES, MAX_CATEGORIES = 2, 100
-# Random numbers are drawn in blocks of so many, so that a shard begins with the block that it needs.
-BLOCK_DRAWS = 4096
+MAX_COLUMNS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +31,20 @@ class Settings:
 
     Attributes:
         features: the columns to learn from, in their order; ``*`` alone means all columns of the source but
-            the target, those in ``exclude``, those without a name, and those whose names begin with an
-            underscore, which are reserved for feedback.
+            the target, ``order``, ``group``, those in ``exclude``, those without a name, and those whose
+            names begin with an underscore, which are reserved for feedback.
         target: the column to predict.
         test_rows: how many of the last rows, in the order of the source, are held out.
-        test_share: if positive, hold out this share of the rows at random instead.
-        seed: of that random choice.
+        test_share: if positive, hold out this share of the rows instead, at random unless there is an order.
+        order: a column of numbers or dates: the rows with its largest values are held out. Rows with equal
+            values are on the same side, so that there may be more than asked for.
+        group: a column: rows with equal values are held out together, or not at all.
+        seed: of the random choice of rows or groups.
         duplicates: what to do with a row whose features and target all equal those of an earlier one:
             ``report`` counts it, ``drop`` leaves it out, ``fail`` refuses the data. With few or rounded
             columns equal rows are to be expected of honest measurements (the diabetes data has two by bmi and
-            target, from different people), and leaving them out would bias the fit. So they are only
-            reported unless told otherwise.
+            target, from different people), and leaving them out would bias the fit. So the default only
+            reports them.
         kept_rows: of more rows than this, at most so many at random, and at least half as many, are what a
             search compares candidates on and what the distributions are of. The fit itself is to the moments
             of all.
@@ -60,6 +57,7 @@ class Settings:
             over the training rows, and the model does the same. With ``drop`` and ``mean``, rows without a
             target are left out. The other rows are held out or not as if none had been left out.
         max_categories: of one feature. A text with more different values looks like an identifier.
+        max_columns: that a model may have, each category being one.
         unknown_categories: what to do with a category that no training row has: ``fail`` refuses it, in the
             held-out rows and when the model serves; ``ignore`` counts it as none of the known ones.
         decimal: the decimal point of numbers in text, ``.`` or ``,``.
@@ -69,6 +67,8 @@ class Settings:
     target: str = "target"
     test_rows: int = 20
     test_share: float = 0.0
+    order: str = ""
+    group: str = ""
     seed: int = 0
     duplicates: str = "report"
     kept_rows: int = 1_000_000
@@ -78,6 +78,7 @@ class Settings:
     types: Mapping[str, str] = field(default_factory=dict)
     missing: str = "fail"
     max_categories: int = MAX_CATEGORIES
+    max_columns: int = MAX_COLUMNS
     unknown_categories: str = "fail"
     decimal: str = "."
 
@@ -87,60 +88,36 @@ class Settings:
         return list(self.features) == [ALL_COLUMNS]
 
     @property
+    def key(self) -> str:
+        """The column that decides which rows are held out; empty if it is their position."""
+        return self.order or self.group
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """The named columns: the features in their order, then the target."""
+        """The named columns that a model has: the features in their order, then the target."""
         return (self.target,) if self.all_columns else (*self.features, self.target)
 
     def features_among(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the features, given the names of all columns of a source."""
         if not self.all_columns:
             return tuple(self.features)
-        others = {self.target, *self.exclude, *reserved_names(names)}
+        others = {self.target, self.order, self.group, *self.exclude, *reserved_names(names)}
         return tuple(name for name in dict.fromkeys(names) if name.strip() and name not in others)
-
-    def kept_share(self, total: int) -> float:
-        """The share of all rows that is kept: all, or the half, quarter … that is at most ``kept_rows``.
-
-        So it stays the same while the rows double, and with it what was kept of earlier ones.
-        """
-        share = 1.0
-        while total * share > self.kept_rows:
-            share /= 2
-        return share
-
-    def split(
-        self, rows: int, first: int = 0, after: int = 0, kept_share: float | None = None
-    ) -> tuple[Mask, Mask]:
-        """Choose the rows to hold out, and the training rows to keep, the same wherever this runs.
-
-        Of a share, which rows are held out does not change when others come after them: what a model was
-        never trained on stays so in every later training.
-
-        Args:
-            rows: how many there are here.
-            first: how many stand before them in other shards.
-            after: how many stand after them; ``test_rows`` of them matter, or none if a share is held out.
-            kept_share: see above, of all shards; by default these are all rows.
-
-        Returns:
-            Two masks of shape (rows,): held out, and kept.
-        """
-        kept_share = self.kept_share(rows) if kept_share is None else kept_share
-        if self.test_share:
-            held_out = _chosen(self.test_share, rows, first, (self.seed, 0))
-        else:
-            held_out = np.arange(rows) >= rows + after - self.test_rows
-        return held_out, _chosen(kept_share, rows, first, (self.seed, 1)) & ~held_out
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
         return {**asdict(self), "features": list(self.features), "exclude": list(self.exclude)}
 
     def problems(self) -> list[Problem]:
-        """Find everything that makes no sense, before any data is read."""
+        """Find invalid settings, before any data is read."""
         return [
             Problem(what)
-            for what in (*self._column_problems(), *self._value_problems(), *self._choice_problems())
+            for what in (
+                *self._column_problems(),
+                *self._split_problems(),
+                *self._value_problems(),
+                *self._choice_problems(),
+            )
         ] + self._size_problems()
 
     def name_problems(self, names: Sequence[str]) -> Iterator[Problem]:
@@ -176,7 +153,7 @@ class Settings:
 
     def _named_column_problems(self) -> Iterator[str]:
         if ALL_COLUMNS in self.features:
-            yield f"the feature {ALL_COLUMNS!r} stands for all columns; name it alone, or name columns"
+            yield f"the feature {ALL_COLUMNS!r} means all columns; give it alone, or name columns"
         if self.exclude:
             yield 'exclude is of use only with all columns as features: features=["*"]'
         for parameter, given in (("ranges", self.ranges), ("units", self.units), ("types", self.types)):
@@ -186,11 +163,20 @@ class Settings:
                     f"{meant(name, self.columns)}"
                 )
 
-    def _value_problems(self) -> Iterator[str]:
+    def _split_problems(self) -> Iterator[str]:
         if not 0 <= self.test_share < 1:
             yield f"test_share must be at least 0 and less than 1, not {self.test_share}"
         if self.test_share == 0 and self.test_rows < MIN_TEST_ROWS:
             yield f"test_rows must be at least {MIN_TEST_ROWS}, not {self.test_rows}"
+        if self.order and self.group:
+            yield "order and group exclude each other: the latest rows of every group would be held out"
+        if self.group and not self.test_share:
+            yield "group needs test_share, the share of the rows to hold out in whole groups"
+        for name, column in (("order", self.order), ("group", self.group)):
+            if column == self.target:
+                yield f"{name} can't be the target {column!r}"
+
+    def _value_problems(self) -> Iterator[str]:
         for name, bounds in self.ranges.items():
             if not _is_range(bounds):
                 yield f"the range of {name!r} must be [lowest, highest], numbers or null, not {bounds!r}"
@@ -200,6 +186,8 @@ class Settings:
             yield f"kept_rows must be at least {MIN_TRAIN_ROWS}, not {self.kept_rows}"
         if self.max_categories < MIN_CATEGORIES:
             yield f"max_categories must be at least {MIN_CATEGORIES}, not {self.max_categories}"
+        if self.max_columns < 1:
+            yield f"max_columns must be at least 1, not {self.max_columns}"
 
     def _size_problems(self) -> list[Problem]:
         """Find parameters that a step can't be started with."""
@@ -225,7 +213,7 @@ class Settings:
             yield f"types names the target {self.target!r}, which is always a number"
         for name in self.ranges:
             if self.types.get(name, "number") != "number":
-                yield f"ranges names {name!r}, which is no number by its type"
+                yield f"ranges names {name!r}, which types says is not a number"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -233,69 +221,6 @@ def meant(name: str, known: Iterable[str]) -> str:
     folded = {other.strip().casefold(): other for other in reversed(list(known))}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.75)
     return f". Is {folded[close[0]]!r} meant?" if close else ""
-
-
-def too_few(train: int, test: int, features: int) -> str | None:
-    """Say so if there are too few rows: a line through d + 1 of them says nothing, it passes through all."""
-    least = max(MIN_TRAIN_ROWS, features + 2)
-    if train >= least and test >= MIN_TEST_ROWS:
-        return None
-    return f"too few rows: {train} to learn from, {test} held out; needed are {least} and {MIN_TEST_ROWS}"
-
-
-def too_many_categories(
-    name: str, categories: int, rows: int, settings: Mapping[str, Any], *, whole: bool
-) -> Problem | None:
-    """Say so if a feature seems to be an identifier or free text.
-
-    Args:
-        name: of the feature.
-        categories: how many it has in training rows.
-        rows: how many training rows have one.
-        settings: of the dataset.
-        whole: whether these are all training rows; most categories of a shard may be in one row of it.
-    """
-    most = settings.get("max_categories", MAX_CATEGORIES)
-    if categories <= most and not (whole and 2 * categories > rows):
-        return None
-    remedy = excluding(name, settings)
-    if categories > most:
-        remedy += f", or add max_categories={categories}"
-    what = f"feature {name!r} has {categories} different texts in {rows} rows"
-    return Problem(f"{what}: it looks like an identifier or free text", remedy=remedy)
-
-
-def excluding(name: str, settings: Mapping[str, Any]) -> str:
-    """Say how a feature is left out."""
-    if list(settings.get("features", ())) == [ALL_COLUMNS]:
-        return f'leave it out with exclude=["{name}"]'
-    return f"leave {name!r} out of the features"
-
-
-def _chosen(share: float, rows: int, first: int, key: tuple[int, int]) -> Mask:
-    """Choose a share of the rows from ``first`` on: of every 1 / share successive ones one, at random.
-
-    Returns:
-        A mask of shape (rows,). A row is chosen or not by its place alone.
-    """
-    if share > 1 / 2:
-        return ~_chosen(1 - share, rows, first, key)
-    mask = np.zeros(rows, dtype=np.bool_)
-    if share > 0:
-        # One stratum more on either side: rounding may move an edge by a row.
-        start, stop = max(int(first * share) - 1, 0), int((first + rows) * share) + 2
-        edges = np.ceil(np.round(np.arange(start, stop + 1) / share, 6))
-        picks = edges[:-1] + np.floor(_uniform(start, stop, key) * np.diff(edges)) - first
-        mask[picks[(picks >= 0) & (picks < rows)].astype(np.intp)] = True
-    return mask
-
-
-def _uniform(start: int, stop: int, key: tuple[int, int]) -> NDArray[np.float64]:
-    """The numbers from ``start`` to ``stop`` of an endless row of random ones."""
-    blocks = range(start // BLOCK_DRAWS, -(-stop // BLOCK_DRAWS))
-    # Numpy promises the same stream in all releases for this generator, not for default_rng.
-    drawn = [np.random.RandomState([*key, block]).random_sample(BLOCK_DRAWS) for block in blocks]
-    return np.concatenate(drawn)[start - blocks.start * BLOCK_DRAWS :][: stop - start]
 
 
 def _is_range(bounds: object) -> bool:

@@ -11,15 +11,18 @@ from components.data.problems import Problem
 class Shard:
     """Where some of the rows are, and which they are among all.
 
-    It says of the other shards what its own rows depend on, and no more: while that and its source stay the
-    same, what was read of it holds, whatever comes after it.
+    It holds only what its rows depend on in other shards. While that and its source stay the same, the
+    dataset folder that was made of it remains valid, whatever comes after it.
 
     Attributes:
         source: see ``components.data.sources.source.read``.
-        first: how many rows stand before them, in the shards before.
-        rows: how many they are; None if that isn't known, where they are all.
-        after: how many stand after them, as far as it matters; see ``Settings.split``.
+        first: how many rows the shards before it have.
+        rows: how many rows it has; None if that is not known, where it is the only shard.
+        after: how many rows come after them, as far as it matters: at most ``test_rows``, or none if others
+            than the last rows are held out.
         kept_share: of the rows of all shards; None where these are all.
+        cut: the value of the column ``order`` from which rows are held out; None if none of these rows are,
+            or if these are all rows.
         state: of the source, see ``components.data.sources.state``; nothing is read by it.
     """
 
@@ -28,6 +31,7 @@ class Shard:
     rows: int | None = None
     after: int = 0
     kept_share: float | None = None
+    cut: float | None = None
     state: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Shards of one data set: their dataset folders become that of the whole."""
+"""Merges the dataset folders of shards into the dataset folder of all rows."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data import dataset as datasets
-from components.data import expanded
+from components.data import expanded, others
 from components.data import moments as moment
-from components.data import others as other_columns
 from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
 from components.data.dataset import OTHERS_FILE, TEST_FILE, TRAIN_FILE, Dataset
 from components.data.description import DatasetError
+from components.data.limits import excluding, too_few, too_many_categories, too_many_columns
 from components.data.moments import Moments
 from components.data.problems import InvalidDataError, Problem
-from components.data.settings import excluding, too_few, too_many_categories
 from predictor.model.inputs import Column
 from predictor.model.one_hot import widths
 
@@ -57,6 +56,8 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     columns = [column for column, _ in merged]
     if problems := [problem for _, problem in merged if problem]:
         raise InvalidDataError(source, problems)
+    if many := too_many_columns(sum(len(column.known) or 1 for column in columns), len(columns), settings):
+        raise InvalidDataError(source, [many])
     target = _joined([shard.target for shard in shards])
     parts = [
         expanded.as_part_of(columns, shard.columns, shard.mergeable, settings)
@@ -78,8 +79,7 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     def fill(place: Path) -> None:
         for name in (TRAIN_FILE, TEST_FILE):
             _copy(shards, columns, name, place / name)
-        others = other_columns.merge([pq.read_table(shard.folder / OTHERS_FILE) for shard in shards])
-        other_columns.write(place / OTHERS_FILE, others)
+        others.copy([shard.folder / OTHERS_FILE for shard in shards], place / OTHERS_FILE)
 
     seen = distributions(_kept(shards, columns), columns, settings)
     gaps = sum((shard.gaps for shard in shards), Gaps())
@@ -111,13 +111,15 @@ def _problems(
     mergeable: Moments | None,
     settings: Mapping[str, Any],
 ) -> Iterator[Problem]:
-    """Find what is wrong with the whole and need not be with a shard, which may be short, or all the same."""
+    """Find problems of all rows together; a single shard may be short, or have constant columns."""
     train, test = (sum(getattr(shard, name) for shard in shards) for name in ("train_rows", "test_rows"))
     sizes = widths([column.input(settings) for column in columns])
-    if few := too_few(train, test, features=sum(sizes)):
-        yield Problem(few)
+    unusable = [*_category_problems(columns, settings), *_empty_problems(columns, settings)]
+    if few := too_few(train, test, len(columns) if unusable else sum(sizes), settings):
+        unusable.append(few)
+    if unusable:
+        yield from unusable
         return
-    yield from _category_problems(columns, settings)
     variances = (
         np.ldexp(mergeable.covariance.diagonal(), 2 * mergeable.exponent) if mergeable else np.zeros(1)
     )
@@ -135,8 +137,17 @@ def _problems(
         yield Problem(f"target {target.name!r} is constant over the training rows")
     held_out = np.concatenate([shard.test([])[1] for shard in shards])
     if held_out.min() == held_out.max():
-        said = "constant over the held-out rows: no score can be told from another"
+        said = "constant over the held-out rows, which cannot show how good a model is"
         yield Problem(f"target {target.name!r} is {said}")
+
+
+def _empty_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    for column in columns:
+        if not column.present and column.missing:
+            yield Problem(
+                f"feature {column.name!r} has no value in the training rows",
+                remedy=excluding(column.name, settings),
+            )
 
 
 def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) -> Iterator[Problem]:
@@ -144,6 +155,7 @@ def _category_problems(columns: Sequence[Summary], settings: Mapping[str, Any]) 
         known = len(column.known)
         if problem := too_many_categories(column.name, known, column.present, settings, whole=True):
             yield problem
+            continue
         unknown = [repr(category) for category in column.categories[known:]]
         if unknown and settings.get("unknown_categories") != "ignore":
             listed = ", ".join(unknown[:CATEGORIES_NAMED]) + (" …" if len(unknown) > CATEGORIES_NAMED else "")

@@ -25,7 +25,7 @@ def evaluate(
         report: the scores as JSON, for the gate.
         page: the scores, the residuals and the predictions against the true values.
         metrics: the candidate's scores.
-        registry_root: where the versions stand: a folder, or an object store such as s3://bucket/prefix.
+        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
         tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
         model_name: of the registered model.
     """

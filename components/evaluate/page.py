@@ -11,7 +11,7 @@ from components.data.dataset import Dataset
 from components.data.report import Contender, Report
 from components.data.scores import Scores, score
 from components.reports.page import page, paragraph, table
-from components.reports.svg import Series, scatter_chart
+from components.reports.plots import Series, scatter_chart
 
 SCORES = ("root mean squared error", "mean squared error", "mean absolute error", "R²")
 

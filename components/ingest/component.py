@@ -15,6 +15,8 @@ def ingest(
     target: str = "target",
     test_rows: int = 20,
     test_share: float = 0.0,
+    order: str = "",
+    group: str = "",
     seed: int = 0,
     duplicates: str = "report",
     kept_rows: int = 1000000,
@@ -24,6 +26,7 @@ def ingest(
     types: dict = {},  # type: ignore[type-arg]  # noqa: B006
     missing: str = "fail",
     max_categories: int = 100,
+    max_columns: int = 1000,
     unknown_categories: str = "fail",
     decimal: str = ".",
 ) -> None:
@@ -33,12 +36,15 @@ def ingest(
         dataset: the dataset folder.
         report: what the dataset is, or which rows were refused and why.
         shard: one of those that plan lists, as JSON.
-        features: the columns to learn from; ["*"] for all columns with a name, but the target and those
-            whose names begin with an underscore.
+        features: the columns to learn from; ["*"] for all columns with a name, except the target, order,
+            group and those whose names begin with an underscore.
         target: the column to predict.
         test_rows: how many of the last rows of all shards are held out.
-        test_share: if positive, this share of the rows is held out at random instead.
-        seed: of that random choice.
+        test_share: if positive, this share of the rows is held out instead, at random unless order is given.
+        order: a column of numbers or dates; the rows with its largest values are held out, at least test_rows
+            or test_share of them. Rows with equal values are on the same side.
+        group: a column; rows with equal values are held out together or not at all, about test_share of all.
+        seed: of the random choice of rows or groups.
         duplicates: report, drop or fail, when a row repeats the features and target of an earlier one.
         kept_rows: of more rows than this, at most so many at random go on to train, for a search and for the
             distributions; the fit itself is to all.
@@ -49,6 +55,7 @@ def ingest(
         missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
             value, of the training rows).
         max_categories: a text column with more different values is refused as an identifier.
+        max_columns: at most so many columns of a model, each category being one.
         unknown_categories: fail, or ignore (count as none of the known ones), for categories that no training
             row has.
         decimal: the decimal point of numbers in text, "." or ",".
@@ -62,21 +69,24 @@ def ingest(
     from components.ingest.ingestion import ingest
 
     settings = Settings(
-        features,
-        target,
-        test_rows,
-        test_share,
-        seed,
-        duplicates,
-        kept_rows,
-        ranges,
-        units,
-        exclude,
-        types,
-        missing,
-        max_categories,
-        unknown_categories,
-        decimal,
+        features=features,
+        target=target,
+        test_rows=test_rows,
+        test_share=test_share,
+        order=order,
+        group=group,
+        seed=seed,
+        duplicates=duplicates,
+        kept_rows=kept_rows,
+        ranges=ranges,
+        units=units,
+        exclude=exclude,
+        types=types,
+        missing=missing,
+        max_categories=max_categories,
+        max_columns=max_columns,
+        unknown_categories=unknown_categories,
+        decimal=decimal,
     )
     done = ingest(Shard.from_json(shard), dataset.path, settings, report.path)
     # As text: KFP would return integers as floats.

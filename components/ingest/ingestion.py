@@ -9,11 +9,13 @@ import pandas as pd
 from components.data import dataset as datasets
 from components.data.columns import Gaps
 from components.data.dataset import Dataset
-from components.data.problems import InvalidDataError
-from components.data.settings import Mask, Settings
+from components.data.limits import too_many_columns
+from components.data.problems import InvalidDataError, Problem
+from components.data.settings import Settings
 from components.data.shard import Shard
 from components.data.sources import source as sources
 from components.data.sources.source import Rows
+from components.data.split import Floats, Mask, split
 from components.ingest import report as reports
 
 
@@ -33,7 +35,7 @@ def ingest(
 
     Raises:
         SourceError: the source can't be read.
-        InvalidDataError: the settings or the data are no good; it lists every problem and its first rows.
+        InvalidDataError: the settings or the data are invalid; it lists every problem with its first rows.
         FileExistsError: the folder exists.
     """
     settings = settings or Settings()
@@ -58,21 +60,23 @@ def _ingest(shard: Shard, folder: str | Path, settings: Settings) -> tuple[Datas
 
 def _write(rows: Rows, shard: Shard, folder: str | Path, settings: Settings) -> tuple[Dataset, str]:
     frame = pd.DataFrame({name: column.numbers for name, column in rows.columns.items()}, copy=False)
+    key = rows.key.numbers if rows.key else None
     repeated = frame.duplicated().to_numpy()
     if settings.duplicates == "drop":
-        frame = frame[~repeated]
-    held_out, kept = settings.split(len(frame), shard.first, shard.after, shard.kept_share)
+        frame, key = frame[~repeated], None if key is None else key[~repeated]
+    held_out, kept = split(settings, len(frame), shard, key)
     problems = [*rows.problems, *shard.problems(len(frame))]
-    used, gaps = _gaps(frame, settings)
+    used, gaps = _gaps(frame, key, settings)
     if rows.columns:
         # pandera takes half a second to import, which a misspelt column need not wait for.
-        from components.ingest.validation import validate
+        from components.ingest.validation import key_problems, validate
 
+        problems += key_problems(rows, settings)
         problems += validate(rows, frame, held_out, used, settings, whole=shard.whole)
-    if problems:
+    learning, testing = used & ~held_out, used & held_out
+    if problems := problems or _width_problems(rows, frame[learning], settings):
         raise InvalidDataError(rows.source, problems)
     columns = {name: frame[name].to_numpy() for name in (*rows.features, settings.target)}
-    learning, testing = used & ~held_out, used & held_out
     dataset = datasets.write(
         folder,
         {name: values[learning] for name, values in columns.items()},
@@ -96,12 +100,21 @@ def _chosen(frame: pd.DataFrame, mask: Mask, rows: Rows) -> Mask:
     return chosen
 
 
-def _gaps(frame: pd.DataFrame, settings: Settings) -> tuple[Mask, Gaps]:
+def _width_problems(rows: Rows, learning: pd.DataFrame, settings: Settings) -> list[Problem]:
+    categories = [name for name in rows.features if rows.columns[name].type == "category"]
+    columns = len(rows.features) + sum(max(learning[name].nunique(), 1) - 1 for name in categories)
+    problem = too_many_columns(columns, len(rows.features), settings.document())
+    return [problem] if problem else []
+
+
+def _gaps(frame: pd.DataFrame, key: Floats | None, settings: Settings) -> tuple[Mask, Gaps]:
     """Find which rows are used, shape (n,), and count the missing values.
 
     The rows that are left out are found after the split, so that they move no other row to its other side.
     """
     missing = frame.isna()
+    if key is not None:
+        missing[settings.key] = np.isnan(key)
     lacking = missing.any(axis=1).to_numpy()
     left_out = np.zeros(len(frame), dtype=np.bool_)
     if settings.missing == "drop":

@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 
+from components.data.limits import excluding, too_few, too_many_categories
 from components.data.problems import ROWS_LISTED, Problem
-from components.data.settings import Mask, Settings, excluding, too_few, too_many_categories
+from components.data.settings import Settings
 from components.data.sources.source import Rows
 from components.data.sources.values import Values
+from components.data.split import Mask
 
 # The squares of larger numbers overflow, and the loss is a sum of squares.
 LARGEST = 1e150
@@ -20,11 +24,11 @@ LARGEST = 1e150
 def validate(
     rows: Rows, frame: pd.DataFrame, held_out: Mask, used: Mask, settings: Settings, *, whole: bool = True
 ) -> list[Problem]:
-    """Find what is wrong with the values.
+    """Find the problems of the values.
 
     Args:
-        rows: the columns as they were read, to tell what stands where.
-        frame: the numbers that stand for their values; the index is the row of ``rows``.
+        rows: the columns as they were read, for the examples.
+        frame: their values as numbers; the index is the row of ``rows``.
         held_out: which rows of the frame are held out, shape (n,).
         used: which rows are not left out, shape (n,).
         settings: what is allowed.
@@ -40,15 +44,37 @@ def validate(
         return found + column.variation_checks(learning, testing) if whole else found
 
     schema = pa.DataFrameSchema(
-        # What is missing is told from what is no number by a check of ours.
+        # Checks of our own distinguish missing values from text that is not a number.
         {name: pa.Column(float, checks(name), nullable=True) for name in rows.columns},
-        checks=_frame_checks(learning, testing, rows, settings, whole=whole),
+        checks=_frame_checks(learning, testing, rows, settings, remedies, whole=whole),
     )
     try:
         schema.validate(frame, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as errors:
         return [_problem(error, rows, remedies) for error in errors.schema_errors]
     return []
+
+
+def key_problems(rows: Rows, settings: Settings) -> list[Problem]:
+    """Find rows of which the column ``order`` or ``group`` does not say whether they are held out."""
+    if rows.key is None:
+        return []
+    values = rows.key.values
+    missing = np.isnan(values.numbers)
+    missing[values.rejected] = False
+    called = f"{'order' if settings.order else 'group'} {settings.key!r}"
+    found = [
+        Problem(f"{called} {values.reason}", values.rejected.size, _examples(rows, values, values.rejected))
+    ]
+    if settings.missing != "drop":
+        where = np.flatnonzero(missing)
+        remedy = "add missing=drop to leave such rows out"
+        found.append(Problem(f"{called} is missing", where.size, _examples(rows, values, where), remedy))
+    return [problem for problem in found if problem.rows]
+
+
+def _examples(rows: Rows, values: Values, where: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
+    return tuple((rows.where(row), values.samples.get(row, "")) for row in where[:ROWS_LISTED].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +89,9 @@ class _Column:
 
     def value_checks(self, frame: pd.DataFrame, learning: Mask) -> list[pa.Check]:
         there = pd.Series(~frame.index.isin(self.values.rejected), index=frame.index)
-        checks = (
-            [self._check(self.values.reason, lambda _: there, self.values.remedy)]
-            if self.values.reason
-            else []
-        )
+        checks = []
+        if self.values.reason:
+            checks.append(self._check(self.values.reason, lambda _: there, self._remedy()))
         if self.settings.missing == "fail":
             remedy = "add missing=mean to fill it in, or missing=drop to leave such rows out"
             if self.name == self.settings.target:
@@ -85,15 +109,25 @@ class _Column:
             checks.append(self._check(text, lambda values: ~((values < low) | (values > high))))
         return checks
 
+    def _remedy(self) -> str:
+        if not self.values.unusable:
+            return self.values.remedy
+        if self.name == self.settings.target:
+            return "a target has to be a number"
+        leave_out = excluding(self.name, self.settings.document())
+        return f"{leave_out}, or {self.values.remedy}" if self.values.remedy else leave_out
+
     def variation_checks(self, learning: Mask, testing: Mask) -> list[pa.Check]:
         remedy = "" if self.name == self.settings.target else excluding(self.name, self.settings.document())
+        if not self.values.rejected.size and np.isnan(self.values.numbers).all() and learning.size:
+            return [self._check("has no value", lambda _: False, remedy)]
         checks = [
             self._check(
                 "is constant over the training rows", lambda values: _varies(values[learning]), remedy
             )
         ]
         if self.name == self.settings.target:
-            text = "is constant over the held-out rows: no score can be told from another"
+            text = "is constant over the held-out rows, which cannot show how good a model is"
             checks.append(self._check(text, lambda values: _varies(values[testing])))
         return checks
 
@@ -119,10 +153,19 @@ class _Column:
 
 
 def _frame_checks(
-    learning: Mask, testing: Mask, rows: Rows, settings: Settings, *, whole: bool
+    learning: Mask,
+    testing: Mask,
+    rows: Rows,
+    settings: Settings,
+    remedies: dict[str, str],
+    *,
+    whole: bool,
 ) -> list[pa.Check]:
-    few = too_few(int(learning.sum()), int(testing.sum()), len(rows.features))
-    checks = [_check(few, lambda _: False)] if few and whole else []
+    few = too_few(int(learning.sum()), int(testing.sum()), len(rows.features), settings.document())
+    checks = []
+    if few and whole:
+        remedies[few.what] = few.remedy
+        checks.append(_check(few.what, lambda _: False))
     if settings.duplicates == "fail":
         text = "features and target repeat those of an earlier row"
         checks.append(_check(text, lambda frame: ~frame.duplicated()))

@@ -52,7 +52,7 @@ def register(
         train_page: the report of the training, for MLflow's run.
         evaluation_page: the report of the evaluation, for MLflow's run.
         decision: the gate's decision and its reasons.
-        registry_root: where the versions stand: a folder, or an object store such as s3://bucket/prefix.
+        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
         job_id: the pipeline's own id of this run.
         job_name: the pipeline's own name of this run.
         run_id: the run's identity, where it is not job_id.
@@ -68,8 +68,8 @@ def register(
         reused_rows: count or refuse, when the held-out rows have judged before.
 
     Returns:
-        The candidate's version and where it stands, whether it became the champion and why, what is wrong
-        with its training, and where the champion now stands (empty without one).
+        The candidate's version and its URI, whether it became the champion and why, a warning about its
+        training, and the champion's URI (empty without one).
     """
     from components.runtime import step
 

@@ -1,4 +1,4 @@
-"""The gate: may this candidate become the champion?
+"""The gate: decides whether a candidate becomes the champion.
 
 A pure function of two models' errors on the same held-out rows, of how often these rows have judged before,
 and of a policy. ``docs/statistics.md`` has its error rates.
@@ -117,8 +117,8 @@ def decide(
     """
     if isinstance(champion, Unscored) and policy.incomparable == "fail":
         raise GateError(
-            f"the champion can't be compared: {champion.problem}. What to do then is a matter of policy: "
-            "incomparable=keep keeps it, incomparable=replace lets in a candidate above the floor"
+            f"the champion can't be compared: {champion.problem}. Set incomparable: "
+            "incomparable=keep keeps it, incomparable=replace promotes a candidate above the floor"
         )
     checks = [_finite(candidate)]
     if checks[0].promote:

@@ -20,7 +20,7 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top;
          overflow-wrap: normal; }
 td:last-child { overflow-wrap: anywhere; }
-svg { max-width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 40rem; height: auto; margin: 1rem 0; }
 """
 
 

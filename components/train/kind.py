@@ -112,6 +112,9 @@ class Fit:
 class Kind(Protocol):
     """A module of ``components.train.kinds``.
 
+    It may also have ``check(parameters)``, which raises a ValueError for invalid values, so that a run is
+    refused before it begins.
+
     Attributes:
         PARAMETERS: the parameters of a fit, with their defaults.
     """

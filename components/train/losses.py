@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class Path(Protocol):
-    """What knows the losses of a descent."""
+    """The losses of a descent."""
 
     def loss(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the losses, of shape (K,), after each of K ascending numbers of steps."""

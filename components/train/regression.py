@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from components.data.moments import Moments
@@ -141,8 +139,7 @@ class SimpleLinearRegression(GradientDescentRegressor):
     References
     ----------
     .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for
-    computing
-       sample variances", 1979.
+       computing sample variances", 1979.
     .. [2] R. M. Gower et al., "SGD: general analysis and improved rates", 2019.
 
     Examples
@@ -159,23 +156,6 @@ class SimpleLinearRegression(GradientDescentRegressor):
     >>> model.losses[0], len(model.losses)
     (21.0, 15001)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "iterations": [Interval(Integral, 1, None, closed="left"), None],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "auto"})],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "standardize": ["boolean"],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
     def __init__(
         self,
@@ -281,9 +261,8 @@ class SimpleLinearRegression(GradientDescentRegressor):
                 outcome = self._full_batch_so_far(objective)
             else:
                 start, once = self._present_point(objective), Stopping(limit=1, tol=None, patience=1)
-                outcome = self._mini_batches(
-                    self.__sgd, data, objective, start, once, step=0 if first else self.t_
-                )
+                step = 0 if first else self.t_
+                outcome = self._mini_batches(self.__sgd, data, objective, start, once, step=step)
             return self._settle(moments, objective, outcome, data.X.dtype.type)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -353,8 +332,7 @@ class SimpleLinearRegression(GradientDescentRegressor):
         return self.intercept_
 
     def __predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        predicted: NDArray[Any] = X @ self.coef_ + self.intercept_
-        return predicted
+        return np.asarray(X @ self.coef_ + self.intercept_)
 
     @staticmethod
     def __loss(path: Path, exponent: int, steps: NDArray[np.int64]) -> NDArray[np.float64]:

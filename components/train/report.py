@@ -1,7 +1,7 @@
 """The report of a training as HTML: the loss by step, the model, the search."""
 
 from components.reports.page import heading, page, paragraph, table
-from components.reports.svg import Series, line_chart
+from components.reports.plots import Series, line_chart
 from components.train.kind import Curve
 from components.train.training import TrainingResult
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.data.settings import meant
+from components.train import kinds
 from components.train.kind import TrainingData, model_of
 from components.train.kinds import find, whole
 
@@ -17,7 +19,7 @@ OPTIONS = ("validation_share", "seed")
 
 
 class SearchError(ValueError):
-    """A search that makes no sense, or that no candidate survived; the message says why."""
+    """An invalid search, or one of which no candidate could be fitted; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Search:
                     f"{FEATURES} of a search must be lists of different names, not {features!r}"
                 )
         if not 0 < self.validation_share < 1:
-            raise SearchError(f"validation_share must lie between 0 and 1, not be {self.validation_share}")
+            raise SearchError(f"validation_share must be between 0 and 1, not {self.validation_share}")
 
     @classmethod
     def of(cls, document: Mapping[str, Any], parameters: Mapping[str, Any]) -> "Search":
@@ -72,13 +74,16 @@ class Search:
             parameters: of the kind of model, with their defaults.
 
         Raises:
-            SearchError: the search makes no sense.
+            SearchError: the search is invalid.
         """
         grid = {name: values for name, values in document.items() if name not in OPTIONS}
         known = (*parameters, FEATURES)
         for name, values in grid.items():
             if name not in known:
-                raise SearchError(f"a search knows {', '.join((*known, *OPTIONS))}, not {name!r}")
+                listed = ", ".join((*known, *OPTIONS))
+                raise SearchError(
+                    f"unknown parameter {name!r} in search; there are {listed}{meant(name, known)}"
+                )
             if isinstance(values, list):
                 grid[name] = [whole(value, parameters.get(name)) for value in values]
         options = {name: whole(document[name], None) for name in OPTIONS if name in document}
@@ -123,6 +128,29 @@ class Search:
         # Numpy promises the same stream in all releases for this generator, not for default_rng.
         mask[np.random.RandomState(self.seed).permutation(rows)[:kept]] = True
         return mask
+
+
+def check(
+    document: Mapping[str, Any], kind: str, given: Mapping[str, Any], features: Sequence[str] | None
+) -> None:
+    """Check a search without any data.
+
+    Args:
+        document: as ``Search.of`` reads it; empty for no search.
+        kind: of model.
+        given: the parameters that are given beside it.
+        features: of the dataset; None if they are not known.
+
+    Raises:
+        ValueError: the search is invalid, or one of its values.
+    """
+    search = Search.of(document, kinds.parameters(kind, given))
+    for name, values in search.grid.items():
+        for value in values:
+            if name != FEATURES:
+                kinds.check(kind, {**given, name: value})
+            elif features is not None and (unknown := [one for one in value if one not in features]):
+                raise SearchError(f"the dataset has no feature {unknown[0]!r}, only {', '.join(features)}")
 
 
 def best(trials: Sequence[Trial]) -> Candidate:

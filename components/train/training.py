@@ -73,7 +73,7 @@ def train(
             give the same model.
 
     Raises:
-        SearchError: the search makes no sense, or none of its candidates could be fitted.
+        SearchError: the search is invalid, or none of its candidates could be fitted.
         TrainingError: the fit failed, as with a learning rate with which descent diverges.
         ArtifactError: a number of the model is too large for a double, or the model for its folder.
         FileExistsError: the folder exists.

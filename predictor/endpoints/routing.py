@@ -10,7 +10,6 @@ from predictor.endpoints import feedback, health, native, repository, v1, v2
 from predictor.endpoints.small_json import SmallJson, SmallReader
 from predictor.errors import MethodNotAllowed, NotFound
 from predictor.messages import Handler, Request, Response
-from predictor.observability import metrics
 from predictor.service.auth import Scope
 from predictor.service.inference import InferenceService
 from predictor.web.site import Site
@@ -80,7 +79,7 @@ class Routes:
             "/ping": get("ping", health.ping),
             "/openapi.json": get("openapi", site.openapi),
             "/docs": get("docs", site.docs),
-            "/metrics": get("metrics", metrics.scrape),
+            "/metrics": get("metrics", service.metrics.scrape),
             "/drift": get("drift", service.drift.show),
             "/stream": post("stream", native.stream, small=small.stream)._replace(takes_records=True),
             "/batch": post("batch", native.batch, small=small.batch),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -84,22 +85,15 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
         ),
     }
     server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=most)
-    handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {
-        name: {
-            short: grpc.stream_unary_rpc_method_handler(
-                _Endpoint(service, method, f"/{name}/{short}", large if method.large else small).answer
-            )
-            for short, method in found.items()
-        }
-        for name, found in methods(service).items()
-    }
-    handlers[HEALTH]["Watch"] = grpc.stream_stream_rpc_method_handler(Watch(service, small).answer)
-    handlers[reflection.SERVICE_NAME] = {
-        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(Reflection(service, small).answer)
-    }
-    server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(name, found) for name, found in handlers.items()]
+    calls = _Calls(service, {True: large, False: small})
+    streams = (
+        (HEALTH, "Watch", Watch(service, small).answer),
+        (reflection.SERVICE_NAME, "ServerReflectionInfo", Reflection(service, small).answer),
     )
+    server.add_generic_rpc_handlers([calls])
+    for name, short, answer in streams:
+        found = {short: grpc.stream_stream_rpc_method_handler(answer)}
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(name, found)])
     return server
 
 
@@ -132,30 +126,51 @@ def _is_fault(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("ExecuteBatchError")
 
 
-class _Endpoint:
-    """One method of the server.
+class _Calls(grpc.GenericRpcHandler):
+    """Begins the calls of the methods with one message each way."""
 
-    Its handler is a ``stream_unary`` one, because those decide when to read. For a client it is the same.
+    def __init__(self, service: InferenceService, slots: Mapping[bool, ReadSlots]) -> None:
+        self.inference = service
+        self.methods = {
+            f"/{name}/{short}": (method, slots[method.large])
+            for name, found in methods(service).items()
+            for short, method in found.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Return the handler of a call; None for another method."""
+        path = handler_call_details.method
+        if path not in self.methods:
+            return None
+        return _Call(self.inference, *self.methods[path], handler_call_details)
+
+
+class _Call(grpc.RpcMethodHandler):
+    """One call; gRPC takes it for the handler of its method.
+
+    It is a ``stream_unary`` one, because those decide when to read. For a client it is the same.
     """
 
-    def __init__(self, service: InferenceService, method: Method, path: str, slots: ReadSlots) -> None:
-        self.service = service
-        self.call = Call(
-            method.endpoint, method.scope, method.handler, {}, "", "POST", path, transport="grpc"
-        )
-        self.reads = method.reads
-        self.slots = slots
+    request_streaming = True
+    response_streaming = False
+    request_deserializer = response_serializer = None
 
-    async def answer(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
-        """Answer a call."""
-        service = self.service
-        call = self.call
-        if service.recorder or service.authorizer.guards(call.scope):
-            metadata = context.invocation_metadata()
-            fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
-            forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
-            call = call._replace(fields=fields, client=_address(context.peer()), forwarded=forwarded)
-        exchange = Exchange(service, call)
+    def __init__(
+        self, service: InferenceService, method: Method, slots: ReadSlots, details: grpc.HandlerCallDetails
+    ) -> None:
+        self.service = service
+        self.method = method
+        self.slots = slots
+        self.details = details
+
+    async def stream_unary(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
+        """Answer the call."""
+        method, metadata = self.method, self.details.invocation_metadata
+        fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
+        origin = partial(_origin, metadata, context)
+        path = self.details.method
+        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", path, origin, "grpc")
+        exchange = Exchange(self.service, call)
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.
         if task := asyncio.current_task():
@@ -168,7 +183,7 @@ class _Endpoint:
         return response.body
 
     async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:
-        if not self.reads:
+        if not self.method.reads:
             return b""
         message = await self.slots.read(context.read)
         if message is grpc.aio.EOF:
@@ -183,6 +198,14 @@ class _Endpoint:
         self.service.memory.check(3 * len(message))  # it, the response, and gRPC's copy of that
         reservation.grow(len(message))
         return message
+
+
+def _origin(
+    metadata: Sequence[tuple[str, str]], context: grpc.aio.ServicerContext
+) -> tuple[str, Sequence[bytes]]:
+    """Return the address of whoever is connected, and the values of ``x-forwarded-for``."""
+    forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
+    return _address(context.peer()), forwarded
 
 
 def _write_trailers(context: grpc.aio.ServicerContext, response: Response) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from predictor.errors import Overloaded, ReadTimeout
 
@@ -33,7 +33,7 @@ class ReadSlots:
         self.read_seconds = read_seconds
         self._slots = asyncio.Semaphore(most)
         self._waiting = 0
-        self._readers: dict[asyncio.Timeout, float] = {}
+        self._readers: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, read: Callable[[], Awaitable[T]]) -> T:
@@ -44,20 +44,21 @@ class ReadSlots:
             ReadTimeout: the message did not arrive in time.
         """
         await (self._wait() if self._slots.locked() else self._slots.acquire())
-        loop = asyncio.get_running_loop()
-        started, timeout = loop.time(), asyncio.timeout(None)
-        self._readers[timeout] = started
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task  # noqa: S101  for the types
+        self._readers[task] = started = loop.time()
         # One timer looks after all readers: a timer for each would cost a tenth of a short call.
         self._timer = self._timer or loop.call_later(_LOOK_SECONDS, self._look)
         try:
-            async with timeout:
-                return await read()
-        except TimeoutError as error:
+            return await read()
+        except asyncio.CancelledError:
+            if task in self._readers or task.uncancel():  # the client is gone
+                raise
             if loop.time() - started >= self.read_seconds:
-                raise ReadTimeout(f"the message did not arrive within {self.read_seconds:g} s") from error
-            raise Overloaded("the message arrived too slowly while others waited", retry_after=1) from error
+                raise ReadTimeout(f"the message did not arrive within {self.read_seconds:g} s") from None
+            raise Overloaded("the message arrived too slowly while others waited", retry_after=1) from None
         finally:
-            self._readers.pop(timeout, None)
+            self._readers.pop(task, None)
             self._slots.release()
 
     async def _wait(self) -> None:
@@ -74,11 +75,11 @@ class ReadSlots:
         """End the reads that took too long, and as many as others wait for of those that take long."""
         loop = asyncio.get_running_loop()
         now, surplus = loop.time(), self._waiting + len(self._readers) - self.few
-        for timeout, started in list(self._readers.items()):
+        for task, started in list(self._readers.items()):
             age = now - started
             if age < self.read_seconds and (age < self.fair_seconds or surplus <= 0):
                 break
-            del self._readers[timeout]
-            timeout.reschedule(now)
+            del self._readers[task]
+            task.cancel()
             surplus -= 1
         self._timer = loop.call_later(_LOOK_SECONDS, self._look) if self._readers else None

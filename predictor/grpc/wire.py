@@ -7,7 +7,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from predictor.errors import InvalidInput
 
@@ -41,86 +41,77 @@ class Field(NamedTuple):
     end: int
 
 
-class Message(NamedTuple):
+class Message:
     """A ``ModelInferRequest`` in parts.
+
+    Args:
+        body: the message.
+        check: raises if so many bytes beside the numbers are too many.
 
     Attributes:
         rest: the message without what the others hold.
         runs: the packed numbers of each input; empty for an input that ``rest`` holds as a whole.
         raw: the raw tensors.
+
+    Raises:
+        InvalidInput: a malformed message.
     """
 
-    rest: bytes
-    runs: list[Runs]
-    raw: list[memoryview]
-
-    @classmethod
-    def of(cls, body: bytes, check: Callable[[int], None]) -> Self:
-        """Take a message apart.
-
-        Args:
-            body: the message.
-            check: raises if so many bytes beside the numbers are too many.
-
-        Raises:
-            InvalidInput: a malformed message.
-        """
-        return cls(*_Lifter(body, check).lift())
-
-
-class _Lifter:
-    """Walks through one message, one field at a time."""
-
     def __init__(self, body: bytes, check: Callable[[int], None]) -> None:
-        self.body = body
-        self.view = memoryview(body)
-        self.check = check
-        self.others = 0
+        self.runs: list[Runs] = []
+        self.raw: list[memoryview] = []
+        self._body = body
+        self._view = memoryview(body)
+        self._check = check
+        self._others = 0
+        self.rest = b"".join(self._walk())
 
-    def lift(self) -> tuple[bytes, list[Runs], list[memoryview]]:
-        rest: list[bytes] = []
-        runs: list[Runs] = []
-        raw: list[memoryview] = []
-        for field in self._fields(0, len(self.body)):
+    def _walk(self) -> Iterator[bytes]:
+        """Take out the numbers and the raw tensors, and return the other parts."""
+        for field in self._fields(0, len(self._body)):
             if field.number == _RAW_INPUTS and field.kind == _BYTES:
-                raw.append(self.view[field.start : field.end])
+                self.raw.append(self._view[field.start : field.end])
             elif field.number == _INPUTS and field.kind == _BYTES:
-                kept, found = self._input(field)
-                rest.append(kept)
-                runs.append(found)
+                rest, runs = self._input(field)
+                self.runs.append(runs)
+                yield rest
             else:
-                rest.append(self._keep(field))
-        return b"".join(rest), runs, raw
+                yield self._whole(field)
 
     def _input(self, field: Field) -> tuple[bytes, Runs]:
         """Return an input without its numbers, and those; all of it if it has numbers that are not packed."""
-        kept: list[bytes] = []
+        rest: list[bytes] = []
         runs: Runs = {}
         for inner in self._fields(field.start, field.end):
             if inner.number != _CONTENTS or inner.kind != _BYTES:
-                kept.append(self._keep(inner))
+                rest.append(self._whole(inner))
                 continue
-            if self.body[inner.start : inner.start + 1] == bytes([TEXT_TAG]):
-                runs.setdefault(TEXTS, []).append(self.view[inner.start : inner.end])
-                kept.append(header(_CONTENTS, 0))
+            if self._body[inner.start : inner.start + 1] == bytes([TEXT_TAG]):
+                runs.setdefault(TEXTS, []).append(self._view[inner.start : inner.end])
+                rest.append(header(_CONTENTS, 0))
                 continue
             others: list[bytes] = []
             for run in self._fields(inner.start, inner.end):
                 if run.number not in _NUMBERS:
-                    others.append(self._keep(run))
+                    others.append(self._whole(run))
                 elif run.kind == _BYTES:
-                    runs.setdefault(run.number, []).append(self.view[run.start : run.end])
+                    runs.setdefault(run.number, []).append(self._view[run.start : run.end])
                 else:
-                    return self._keep(field), {}
+                    return self._whole(field), {}
             content = b"".join(others)
-            kept += (header(_CONTENTS, len(content)), content)
-        content = b"".join(kept)
+            rest += (header(_CONTENTS, len(content)), content)
+        content = b"".join(rest)
         return header(_INPUTS, len(content)) + content, runs
 
-    def _keep(self, field: Field) -> bytes:
-        self.others += field.end - field.start
-        self.check(self.others)
-        return self.body[field.tag : field.end]
+    def _whole(self, field: Field) -> bytes:
+        """Return a field that is left to the generated parser."""
+        self._count(field.end - field.start)
+        return self._body[field.tag : field.end]
+
+    def _count(self, others: int) -> None:
+        """Count bytes beside the numbers."""
+        self._others += others
+        self._check(self._others)
 
     def _fields(self, start: int, end: int) -> Iterator[Field]:
         position = start
@@ -137,14 +128,13 @@ class _Lifter:
                 stop = position + _FIXED_SIZES.get(kind, end)
             if stop > end:
                 raise InvalidInput("malformed message")
-            self.others += position - tag
-            self.check(self.others)
+            self._count(position - tag)
             yield Field(key >> 3, kind, tag, position, stop)
             position = stop
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         """Return a number, and the offset behind it."""
-        body, value, shift = self.body, 0, 0
+        body, value, shift = self._body, 0, 0
         while position < end and shift < _VARINT_BITS:
             byte = body[position]
             position += 1

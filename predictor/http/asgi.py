@@ -1,7 +1,8 @@
 """The ASGI application: every request that the fast path does not answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -75,11 +76,10 @@ class RequestContext:
             route.scope_of(self.method),
             handler,
             self.fields,
-            client=str((scope.get("client") or ("",))[0]),
-            method=self.method,
-            path=self.path,
-            forwarded=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
-            transport=transport,
+            self.method,
+            self.path,
+            partial(_origin, scope),
+            transport,
         )
 
     async def run(self) -> None:
@@ -209,3 +209,9 @@ class RequestContext:
             reservation.release()
             reservation.hold(records.unfinished)
         return b"".join(records.finish())
+
+
+def _origin(scope: Scope) -> tuple[str, Sequence[bytes]]:
+    """Return the address of whoever is connected, and the values of ``X-Forwarded-For``."""
+    client, _ = scope.get("client") or ("", 0)
+    return client, [value for name, value in scope["headers"] if name == b"x-forwarded-for"]

@@ -46,7 +46,7 @@ class FastPath:
             self._renew(default_fields)
         if cached.guarded and not self.authorizer.honors(cached.grant):
             try:
-                call = cached.call._replace(client=client, forwarded=forwarded_of(head))
+                call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
                 cached.grant = self.service.authorize(call)
             except PredictorError as error:
                 return self._finish(cached, body, Response.refusal(error), started)

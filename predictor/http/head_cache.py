@@ -110,7 +110,7 @@ class HeadCache:
             head=head,
             length=length,
             large=large,
-            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "", "POST", path),
+            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path),
             headers=headers,
             small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from predictor.service.limits import MemoryBudget
+from predictor.service.limits import MemoryBudget, Reservation
 
 _BUFFER_BYTES = 4096
 """Bytes of responses that a connection may hold before it waits for the client to read them."""
@@ -17,7 +17,7 @@ class Unread:
 
     def __init__(self, budget: MemoryBudget, transport: asyncio.WriteTransport) -> None:
         self.requests = b""
-        self._reservation = budget.reserve()
+        self._reservation = Reservation(budget)
         self._transport = transport
         transport.set_write_buffer_limits(high=_BUFFER_BYTES)
 

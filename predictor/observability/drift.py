@@ -27,12 +27,12 @@ from predictor.model.inputs import Input
 
 PREDICTION = "(prediction)"
 """The column of predictions, beside the inputs."""
-MOST_COLUMNS = 100
+MOST_COLUMNS = 50
 """The first inputs of a wide model; a retraining's decision looks at all of them."""
 
 _ROWS_A_REQUEST = 1000
-_ROWS_A_ROUND = 5000
-_NUMBERS_A_ROUND = 50_000
+_ROWS_A_ROUND = 2000
+_NUMBERS_A_ROUND = 20_000
 _PANES = 12
 _NEVER = sys.maxsize
 

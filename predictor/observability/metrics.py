@@ -17,9 +17,11 @@ from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.observability import drift_metrics
 from predictor.observability.counting import Labels, Series, Transport
-from predictor.observability.drift import DriftMonitor
+from predictor.observability.drift import DriftMonitor, Report
 from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
 
+_END = b"# EOF\n"
+"""The last line of OpenMetrics."""
 _MODEL = ("model", "version")
 _REQUEST = (*_MODEL, *Labels._fields)
 
@@ -59,6 +61,8 @@ class Metrics(Collector):
         rejected: requests that were not answered, by the reason.
         invalid: requests and records that could not be understood, by the kind of fault.
         task_failures: errors in background tasks.
+        certificate_expires: returns when the server's certificate does, in seconds since 1970; None without
+            one.
     """
 
     def __init__(
@@ -75,7 +79,9 @@ class Metrics(Collector):
         self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
         self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
+        self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
+        self._drift: tuple[Report | None, bytes] = (None, b"")
         self._series: dict[tuple[str, Transport], Series] = {}
         self._build = {"version": packages.version("linear-regressor"), "python": platform.python_version()}
 
@@ -93,8 +99,25 @@ class Metrics(Collector):
         if error.kind:
             self.invalid[error.kind] += 1
 
+    def scrape(self, request: Request) -> Response:
+        """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
+        accept = b",".join(request.headers.accept).decode("latin-1")
+        encoder, content_type = exposition.choose_encoder(accept)
+        text: bytes = encoder(REGISTRY)
+        lines = text.removesuffix(_END)
+        body = lines + self._drift_lines() + (_END if len(lines) < len(text) else b"")
+        return Response(body, content_type=content_type.encode())
+
+    def _drift_lines(self) -> bytes:
+        """Return the metrics of drift, written once for each report."""
+        report = self.drift.report if self.drift else None
+        if report is not self._drift[0]:
+            lines = drift_metrics.render(report, self.handle.version or "") if report else b""
+            self._drift = report, lines
+        return self._drift[1]
+
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, at a scrape."""
+        """Yield the metrics but those of drift, at a scrape."""
         yield from self._requests()
         yield counter("rejections", "Requests that were not answered.", "reason", self.rejected)
         yield counter(
@@ -109,12 +132,16 @@ class Metrics(Collector):
             "task",
             self.task_failures,
         )
+        if self.certificate_expires:
+            yield gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the server's certificate expires.",
+                self.certificate_expires(),
+            )
         yield info("build_info", "The versions of this server.", self._build)
         yield from self._model()
         if self.recorder:
             yield from _feedback(self.recorder)
-        if self.drift and self.drift.report:
-            yield from drift_metrics.collect(self.drift.report, self.handle.version or "")
 
     def _requests(self) -> Iterator[Metric]:
         requests = counters("requests", "Requests answered.", (*_REQUEST, "code"))
@@ -163,11 +190,13 @@ class Metrics(Collector):
 
 def _evaluated(loaded: LoadedModel) -> float | None:
     """Return when a model was evaluated, in seconds since 1970; None if its folder does not say."""
+    if loaded.evaluation is None:
+        return None
     try:
-        created = datetime.fromisoformat(loaded.evaluation.created) if loaded.evaluation else None
+        created = datetime.fromisoformat(loaded.evaluation.created)
     except ValueError:
         return None
-    return created and created.replace(tzinfo=created.tzinfo or UTC).timestamp()
+    return created.replace(tzinfo=created.tzinfo or UTC).timestamp()
 
 
 def _feedback(recorder: Recorder) -> Iterator[Metric]:
@@ -182,10 +211,3 @@ def _feedback(recorder: Recorder) -> Iterator[Metric]:
     for name, writer in writers.items():
         waiting.add_metric((name,), writer.size)
     yield waiting
-
-
-def scrape(request: Request) -> Response:
-    """Answer ``GET /metrics``, in the text format or as OpenMetrics."""
-    accept = b",".join(request.headers.accept).decode("latin-1")
-    encoder, content_type = exposition.choose_encoder(accept)
-    return Response(encoder(REGISTRY), content_type=content_type.encode())

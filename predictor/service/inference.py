@@ -8,8 +8,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -44,9 +44,9 @@ class Call(NamedTuple):
         scope: what a credential must grant.
         handler: computes the response.
         fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
-        client: the address of whoever is connected.
-        forwarded: the values of ``X-Forwarded-For``, in their order.
         method, path: as the request log shows them.
+        origin: returns the address of whoever is connected, and the values of ``X-Forwarded-For`` in their
+            order. Only audit lines need them, so they are not looked up for each call.
         transport: how the call came, as metrics and logs name it.
     """
 
@@ -54,10 +54,9 @@ class Call(NamedTuple):
     scope: Scope
     handler: Handler
     fields: Mapping[bytes, bytes]
-    client: str
     method: str
     path: str
-    forwarded: Sequence[bytes] = ()
+    origin: Callable[[], tuple[str, Sequence[bytes]]] = lambda: ("", ())
     transport: Transport = "http"
 
 
@@ -76,7 +75,7 @@ class Exchange:
     def __init__(self, service: "InferenceService", call: Call) -> None:
         self.service = service
         self.call = call
-        self.reservation = service.memory.reserve()
+        self.reservation = Reservation(service.memory)
         self.response = _GONE
         self._body: bytes | bytearray = b""
         self._started = time.perf_counter()
@@ -85,9 +84,7 @@ class Exchange:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.finish()
 
     async def answer(self, read: Read) -> Response:
@@ -103,7 +100,12 @@ class Exchange:
             body = await read(reservation)
             self._started = time.perf_counter()
             self._body = body[:LOGGED_BYTES]
-            response = await service.process(call.handler, Request(headers, body, call.fields, principal))
+            request = Request(headers, body, call.fields, principal)
+            response = service.compute_inline(call.handler, request)
+            if response is None:
+                response = await service.compute_in_thread(call.handler, request)
+            if response.stored:
+                await service.wait_for_storage(response.stored)
         except PredictorError as error:
             response = Response.refusal(error)
         except Exception as error:  # the log has the details, the client a plain 500
@@ -169,16 +171,19 @@ class InferenceService:
         if not self.authorizer.guards(call.scope):
             return self._unguarded
         generation = self.authorizer.generation
-        client = self._proxies.client(call.client, call.forwarded)
-        extra = {"client": client, "endpoint": call.endpoint, "transport": call.transport}
         try:
             principal = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
-            audit.warning("refused", extra={**extra, "status": error.status})
+            self._audit(logging.WARNING, "refused", call, status=error.status)
             raise
         if call.scope == "admin":
-            audit.info("admitted", extra={**extra, "principal": principal.name})
+            self._audit(logging.INFO, "admitted", call, principal=principal.name)
         return CachedGrant(generation, principal)
+
+    def _audit(self, level: int, message: str, call: Call, **extra: object) -> None:
+        client = self._proxies.client(*call.origin())
+        found = {"client": client, "endpoint": call.endpoint, "transport": call.transport, **extra}
+        audit.log(level, message, extra=found)
 
     def check_room(self, length: int) -> None:
         """Check that there is room for a body of ``length`` bytes, before it is read.
@@ -191,25 +196,27 @@ class InferenceService:
             self.executor.check(length)
             self.memory.check(2 * length)
 
-    async def process(self, handler: Handler, request: Request) -> Response:
-        """Compute a response, and wait until what it has to store is stored."""
-        response = await self._compute(handler, request)
-        if response.stored:
-            await self._wait_for_storage(response)
-        return response
+    def compute_inline(self, handler: Handler, request: Request) -> Response | None:
+        """Compute the response to a small request on the event loop; None if it would take too long there."""
+        if len(request.body) > self.settings.inline_bytes or request.headers.content_encoding:
+            return None
+        request.inline = True
+        try:
+            return self.compute(handler, request)
+        except TooCostly:
+            request.inline = False
+            request.predictions.clear()
+            return None
 
-    async def _compute(self, handler: Handler, request: Request) -> Response:
-        """Compute small requests on the event loop, and in a thread what is large or turns out slow."""
+    async def compute_in_thread(self, handler: Handler, request: Request) -> Response:
+        """Compute the response to a request that is large, or turned out to be slow, in a thread.
+
+        Raises:
+            Overloaded: too many large requests are waiting.
+            DeadlineExceeded: it took too long.
+        """
         size = len(request.body)
-        small = size <= self.settings.inline_bytes
-        if small and not request.headers.content_encoding:
-            request.inline = True
-            try:
-                return self.compute(handler, request)
-            except TooCostly:
-                request.inline = False
-                request.predictions.clear()
-        if small:  # there was room for a large one before it was read
+        if size <= self.settings.inline_bytes:  # there was room for a large one before it was read
             self.executor.check(size)
         request.deadline = time.monotonic() + self.settings.answer_seconds
         try:
@@ -274,10 +281,14 @@ class InferenceService:
         self.record_rows(name, request.principal, rows, values)
         return response._replace(headers=(*response.headers, (b"x-request-id", name.encode())))
 
-    async def _wait_for_storage(self, response: Response) -> None:
-        assert response.stored  # noqa: S101  for the types
+    async def wait_for_storage(self, stored: Future[None]) -> None:
+        """Wait until what a response has to store is stored.
+
+        Raises:
+            Unavailable: it takes too long.
+        """
         try:
-            await asyncio.wait_for(asyncio.wrap_future(response.stored), self.settings.answer_seconds)
+            await asyncio.wait_for(asyncio.wrap_future(stored), self.settings.answer_seconds)
         except TimeoutError as error:
             raise Unavailable("the feedback is not stored yet", retry_after=5) from error
 

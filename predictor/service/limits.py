@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
 
@@ -99,25 +98,13 @@ class MemoryBudget:
         if size and self.used + size > self.limit:
             raise OutOfMemory("the requests in progress use the whole memory budget", retry_after=1)
 
-    def reserve(self) -> "Reservation":
-        """Return an empty reservation for one request, to be released when the request ends."""
-        return Reservation(self)
-
 
 class Reservation:
-    """What one request takes of the memory budget; a context manager that releases it."""
+    """What one request takes of the memory budget, until it is released."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
         self.size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
     def grow(self, size: int) -> None:
         """Reserve ``size`` more bytes.

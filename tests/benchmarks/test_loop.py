@@ -31,7 +31,7 @@ def test_clock_has_the_longest_callback_since_the_last_look(
 
     asyncio.run(serve())
     seconds, callback = clock.take()
-    assert 0.005 <= seconds < 0.02
+    assert 0.005 <= seconds < 0.5
     assert "work" in callback
     assert clock.take() == Longest(0.0, "")
 

@@ -80,7 +80,18 @@ KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kusto
 REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 MONITORING = ("serviceMonitor", "prometheusRule", "dashboard")
 SCALE_DOWN_SECONDS = 15
+WINDOW = "scaleDown/stabilizationWindowSeconds"
 EGRESS_TO_STORE = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}}}]
+
+
+def render_template(template: str, namespace: str, values: Object) -> str:
+    """Render one of the chart's templates; values that only others need are filled in.
+
+    Without a cluster Helm assumes a version of Kubernetes, which may be older than the chart needs.
+    """
+    chart, content = str(ROOT / "helm" / NAME), json.dumps({**REQUIRED, **values})
+    only = ("--show-only", f"templates/{template}.yaml", "--kube-version", "1.34.0")
+    return run("helm", "template", NAME, chart, "-n", namespace, *only, "-f", "-", stdin=content)
 
 
 class Installer(Protocol):
@@ -152,6 +163,23 @@ class Kustomize:
     def apply(self, settings: Settings) -> None:
         """Install, or change the installation to these settings."""
         before = self._object_names()
+        self.write(settings)
+        kubectl("apply", "-k", str(self.folder))
+        versions = {NAME: settings.version}
+        if settings.canary:
+            versions[f"{NAME}-canary"] = settings.canary.version
+            self._apply_once("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
+        for name, version in versions.items():
+            patch = json.dumps(version_patch(version or ""))
+            command = ("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", patch)
+            self._apply_once(name, version, *command)
+        if not settings.canary:
+            self._applied = {NAME: self._applied.get(NAME)}
+        for kind, name in sorted(before - self._object_names()):
+            kubectl("delete", "-n", NAMESPACE, kind, name)
+
+    def write(self, settings: Settings) -> None:
+        """Write the kustomizations of these settings."""
         self._write(".", *self._kustomization(settings))
         if settings.canary:
             self._write(
@@ -159,19 +187,6 @@ class Kustomize:
             )
         else:
             shutil.rmtree(self.folder / "share", ignore_errors=True)
-        kubectl("apply", "-k", str(self.folder))
-        versions = {NAME: settings.version}
-        if settings.canary:
-            versions[f"{NAME}-canary"] = settings.canary.version
-            self._apply_once("share", settings.canary.weight, "apply", "-k", str(self.folder / "share"))
-        for name, version in versions.items():
-            patch = json.dumps(_version_patch(version or ""))
-            command = ("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", patch)
-            self._apply_once(name, version, *command)
-        if not settings.canary:
-            self._applied = {NAME: self._applied.get(NAME)}
-        for kind, name in sorted(before - self._object_names()):
-            kubectl("delete", "-n", NAMESPACE, kind, name)
 
     def _apply_once(self, setting: str, value: object, *command: str) -> None:
         """Run kubectl if the setting has a value that was not applied last time."""
@@ -208,15 +223,22 @@ class Kustomize:
             _patch(
                 "NetworkPolicy",
                 f"{NAME}-predictor",
-                _set("/spec/egress/1", {"to": EGRESS_TO_STORE, "ports": [{"port": 9000, "protocol": "TCP"}]}),
+                {
+                    "op": "replace",
+                    "path": "/spec/egress/1",
+                    "value": {"to": EGRESS_TO_STORE, "ports": [{"port": 9000, "protocol": "TCP"}]},
+                },
             ),
             self._autoscaler_patch(settings),
         ]
+        if settings.canary:
+            # The patch of the stable one reaches it too: kustomize also compares the name before a suffix.
+            one_pod = (_set(f"/spec/predictor/{field}", 1) for field in ("minReplicas", "maxReplicas"))
+            patches.append(_patch("InferenceService", f"^{NAME}-canary$", *one_pod))
         names = {"newName": f"{image['registry']}/{image['repository']}", "newTag": image["tag"]}
         return overlay, {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
 
     def _autoscaler_patch(self, settings: Settings) -> Object:
-        window = "scaleDown/stabilizationWindowSeconds"
         if settings.scaling == "keda":
             behavior = "/spec/advanced/horizontalPodAutoscalerConfig/behavior"
             return _patch(
@@ -227,26 +249,30 @@ class Kustomize:
                 _set("/spec/pollingInterval", 5),
                 _set("/spec/triggers/0/metadata/threshold", "50"),
                 _set("/spec/triggers/0/metadata/serverAddress", prometheus_url()),
-                _set(f"{behavior}/{window}", SCALE_DOWN_SECONDS),
+                _set(f"{behavior}/{WINDOW}", SCALE_DOWN_SECONDS),
             )
         return _patch(
             "HorizontalPodAutoscaler",
             f"^{NAME}$",
             _set("/spec/minReplicas", settings.minimum),
             _set("/spec/maxReplicas", settings.maximum),
-            _set(f"/spec/behavior/{window}", SCALE_DOWN_SECONDS),
+            _set(f"/spec/behavior/{WINDOW}", SCALE_DOWN_SECONDS),
         )
 
     def _weight_patches(self, weight: int) -> list[Object]:
         rules = [("HTTPRoute", 0), ("HTTPRoute", 1), ("GRPCRoute", 0)]
+        window = _set(f"/spec/behavior/{WINDOW}", SCALE_DOWN_SECONDS)
         return [
-            _patch(
-                kind,
-                f"^{NAME}$",
-                _set(f"/spec/rules/{rule}/backendRefs/0/weight", 100 - weight),
-                _set(f"/spec/rules/{rule}/backendRefs/1/weight", weight),
-            )
-            for kind, rule in rules
+            _patch("HorizontalPodAutoscaler", f"^{NAME}-canary$", window),
+            *(
+                _patch(
+                    kind,
+                    f"^{NAME}$",
+                    _set(f"/spec/rules/{rule}/backendRefs/0/weight", 100 - weight),
+                    _set(f"/spec/rules/{rule}/backendRefs/1/weight", weight),
+                )
+                for kind, rule in rules
+            ),
         ]
 
     def remove(self) -> None:
@@ -273,8 +299,8 @@ def namespace_is_empty() -> bool:
     return not remaining_objects() and not get("-n", NAMESPACE, "pods")["items"]
 
 
-def _version_patch(version: str) -> Object:
-    """Return the content of ``manifests/version.yaml`` for a version."""
+def version_patch(version: str) -> Object:
+    """Return the content of ``manifests/version.yaml`` for a version: what a promotion changes."""
     patch: Object = yaml.safe_load((ROOT / "manifests" / "version.yaml").read_text())
     patch["metadata"]["annotations"]["linear-regressor/model-version"] = version
     patch["spec"]["predictor"]["model"]["storageUri"] = model_uri(version)

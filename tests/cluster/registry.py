@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values
-from tests.cluster.kube import Object, get, kubectl, oldest_node, run
+from tests.cluster.installers import NAME, image_values, render_template
+from tests.cluster.kube import Object, get, kubectl, oldest_node
 from tests.cluster.resources import make_namespace, make_secret
 from tests.support.ports import free_port
 
@@ -61,15 +61,6 @@ def make_run_secret(namespace: str) -> None:
     make_secret(namespace, f"{NAME}-pipeline", **store_credentials(), **CREDENTIALS)
 
 
-def render_mlflow(namespace: str, values: Object) -> str:
-    """Render the chart's MLflow; the predictor, for which some values are required, is not rendered."""
-    chart = str(ROOT / "helm" / NAME)
-    only = ("--show-only", "templates/mlflow.yaml", "-f", "-")
-    return run(
-        "helm", "template", NAME, chart, "-n", namespace, *only, stdin=json.dumps({**REQUIRED, **values})
-    )
-
-
 def apply_mlflow(namespace: str, manifest: str) -> None:
     """Apply the rendered MLflow and wait until it is ready."""
     kubectl("apply", "-f", "-", stdin=manifest)
@@ -89,14 +80,18 @@ def install_registry(image: str, registry_image: str) -> None:
     make_secret(NAMESPACE, f"{NAME}-mlflow-authentication", **users)
     make_secret(NAMESPACE, f"{NAME}-mlflow-store", **store_credentials())
     make_run_secret(KUBEFLOW)
+    apply_mlflow(NAMESPACE, render_template("mlflow", NAMESPACE, mlflow_values(registry_image)))
+
+
+def mlflow_values(registry_image: str) -> Object:
+    """Return the chart's values of MLflow with users, on the volume of registry-volume.yaml."""
     mlflow = {
         "enabled": True,
         "authentication": {"enabled": True},
         "image": image_values(registry_image),
         "volume": {"claimName": "registry"},
     }
-    values = {"mlflow": mlflow, "networkPolicy": {"store": {"port": 9000}}}
-    apply_mlflow(NAMESPACE, render_mlflow(NAMESPACE, values))
+    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": 9000}}}
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from components.data.probes import record
 from components.registry.index import CHAMPION, open_index
 from predictor.model import artifact
 from predictor.model.artifact import ArtifactError
-from tests.cluster.installers import NAME, ROOT, STORE, image_values
-from tests.cluster.kube import kubectl, run
-from tests.cluster.registry import apply_mlflow, forwarded_registry, render_mlflow
+from tests.cluster.installers import NAME, ROOT, STORE, image_values, render_template
+from tests.cluster.kube import Object, kubectl, run
+from tests.cluster.registry import apply_mlflow, forwarded_registry
 from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
 from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
 from tests.cluster.service import X
@@ -68,7 +68,8 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
     upload(STORE_NAMESPACE, folders)
     make_namespace(NAMESPACE)
     make_store_secret(NAMESPACE, STORE_NAMESPACE)
-    _install_chart(image)
+    values = json.dumps(job_values(image, os.environ["PIPELINE_IMAGE"]))
+    run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=values)
     _install_registry()
     _inject_faults()
     _write_kubeconfig(folder)
@@ -97,10 +98,10 @@ def _probes(versions: Mapping[int, Version], number: int) -> str:
     return probes.to_json()
 
 
-def _install_chart(image: str) -> None:
-    """Install the chart with canary and rollout job; the CronJob never runs, as most tests run the job."""
+def job_values(image: str, pipeline_image: str) -> Object:
+    """Return the chart's values of canary and rollout job, whose CronJob never runs: tests run the job."""
     store = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE_NAMESPACE}}}]
-    values = {
+    return {
         "image": image_values(image),
         "storage": {"secretName": STORE},
         "model": {"storageUri": f"{REGISTRY}/models/{NAME}/1/"},
@@ -113,12 +114,11 @@ def _install_chart(image: str) -> None:
         "rollout": {
             "enabled": True,
             "schedule": NEVER,
-            "image": image_values(os.environ["PIPELINE_IMAGE"]),
+            "image": image_values(pipeline_image),
             "registry": {"root": REGISTRY, "trackingUri": f"http://{NAME}-mlflow:5000"},
         },
         "networkPolicy": {"store": {"to": store, "port": 9000}},
     }
-    run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
 
 
 def set_owner(owner: str) -> None:
@@ -132,7 +132,7 @@ def _install_registry() -> None:
     values = {"mlflow": {"enabled": True, "image": image_values(os.environ["REGISTRY_IMAGE"])}}
     items = [
         item
-        for item in yaml.safe_load_all(render_mlflow(NAMESPACE, values))
+        for item in yaml.safe_load_all(render_template("mlflow", NAMESPACE, values))
         if item["kind"] != "PersistentVolumeClaim"
     ]
     for item in items:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.cluster.installers import NAME, NAMESPACE, ROOT, model_uri
+from tests.cluster.installers import NAME, NAMESPACE, ROOT, version_patch
 from tests.cluster.kube import Object, get, is_ready, kubectl, wait_for
 from tests.cluster.load import Load
 
@@ -127,13 +127,7 @@ class Service:
 
     def promote(self, version: str) -> None:
         """Serve another version with one patch, as a pipeline does."""
-        annotations = {"linear-regressor/model-version": version}
-        self.patch(
-            {
-                "metadata": {"annotations": annotations},
-                "spec": {"predictor": {"model": {"storageUri": model_uri(version)}}},
-            }
-        )
+        self.patch(version_patch(version))
 
     def status(self) -> str:
         """Return the output of ``make status``, whatever its exit status."""

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.installers import EGRESS_TO_STORE, NAME, ROOT, STORE, image_values, model_uri
+from tests.cluster.installers import (
+    EGRESS_TO_STORE,
+    NAME,
+    ROOT,
+    STORE,
+    image_values,
+    model_uri,
+    version_patch,
+)
 from tests.cluster.kube import CommandError, Object, get, is_ready, kubectl, run, wait_for
 from tests.cluster.resources import make_namespace, make_store_secret
 from tests.cluster.service import Service, predictor_pods, served_version
@@ -49,7 +57,7 @@ def kustomization(image: str, folder: Path) -> Object:
         {
             "op": "replace",
             "path": "/spec/egress/1",
-            "value": {"to": EGRESS_TO_STORE, "ports": [{"port": 9000}]},
+            "value": {"to": EGRESS_TO_STORE, "ports": [{"port": 9000, "protocol": "TCP"}]},
         }
     ]
     replicas = [
@@ -125,13 +133,8 @@ def releases(
 
 def promote(name: str, version: str) -> None:
     """Say which version is served, as manifests/version.yaml does."""
-    change = {
-        "metadata": {
-            "annotations": {"linear-regressor/model-version": version, "serving.kserve.io/stop": None}
-        },
-        "spec": {"predictor": {"model": {"storageUri": model_uri(version)}}},
-    }
-    kubectl("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", json.dumps(change))
+    change = json.dumps(version_patch(version))
+    kubectl("-n", NAMESPACE, "patch", "inferenceservice", name, "--type=merge", "-p", change)
 
 
 def serves(name: str, version: str) -> bool:

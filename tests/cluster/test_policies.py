@@ -13,7 +13,7 @@ from tests.cluster.service import Service
 CALLERS = {
     "the gateway": ("traefik", "app.kubernetes.io/name=traefik", True),
     "the scraper": ("monitoring", "app.kubernetes.io/name=prometheus", True),
-    "the pipeline": ("kubeflow", "pipelines.kubeflow.org/v2_component=true", True),
+    "a step of a pipeline": ("kubeflow", "pipelines.kubeflow.org/v2_component=true", False),
     "an unrelated pod": ("linear-regressor-unrelated", "app=unrelated", False),
     "a pod with the gateway's labels in another namespace": (
         "linear-regressor-unrelated",

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from components.registry.index import run_tag
 from components.registry.registry import open_registry
 from pipeline import _connect
 from predictor.model import artifact
-from tests.cluster.installers import NAME, REQUIRED, ROOT, image_values
-from tests.cluster.kube import get, kubectl, run, wait_for
+from tests.cluster.installers import NAME, ROOT, image_values, render_template
+from tests.cluster.kube import Object, get, kubectl, run, wait_for
 from tests.cluster.pipelines import Pipelines, needs_pipelines, run_id, step_pods
 from tests.cluster.registry import BUCKET, make_run_secret, store_credentials
 from tests.cluster.registry import NAMESPACE as REGISTRY
@@ -101,8 +101,12 @@ class FeedbackLoop:
 
     def install_cronjob(self, at_most_every: str) -> None:
         """Install the retraining CronJob beside the registry, or change how often it may start a run."""
-        values = {
-            **REQUIRED,
+        rendered = render_template("retraining", REGISTRY, self.cronjob_values(at_most_every))
+        kubectl("apply", "-f", "-", stdin=rendered)
+
+    def cronjob_values(self, at_most_every: str) -> Object:
+        """Return the chart's values of the retraining CronJob."""
+        return {
             "mlflow": {"enabled": True},
             "rollout": {
                 "image": image_values(self.pipelines.image),
@@ -121,11 +125,6 @@ class FeedbackLoop:
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
             },
         }
-        chart, only = str(ROOT / "helm" / NAME), ("--show-only", "templates/retraining.yaml")
-        rendered = run(
-            "helm", "template", NAME, chart, "-n", REGISTRY, *only, "-f", "-", stdin=json.dumps(values)
-        )
-        kubectl("apply", "-f", "-", stdin=rendered)
 
     def run_cronjob(self, name: str) -> str:
         """Run the CronJob now as a job of this name; returns its output."""
@@ -161,8 +160,14 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
     make_namespace(NAMESPACE)
     store = store_credentials()
     make_storage_secret(NAMESPACE, "store", store["AWS_ENDPOINT_URL"].removeprefix("http://"), **store)
+    chart, values = str(ROOT / "helm" / NAME), json.dumps(predictor_values(loop, image, store))
+    run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=values)
+
+
+def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -> Object:
+    """Return the chart's values of a predictor that keeps feedback; ``store`` is its Secret's content."""
     feedback = {"PREDICTOR_FEEDBACK_URL": loop.feedback, "PREDICTOR_FEEDBACK_SECONDS": "1"}
-    values = {
+    return {
         "image": image_values(image),
         "model": {"storageUri": f"{loop.pipelines.root}/models/{NAME}/1/"},
         "storage": {"secretName": "store"},
@@ -180,8 +185,6 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
         ],
         "networkPolicy": {"store": {"port": 9000}},
     }
-    chart = str(ROOT / "helm" / NAME)
-    run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=json.dumps(values))
 
 
 def test_no_retraining_is_due_without_drift(loop: FeedbackLoop) -> None:

@@ -18,7 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from components.data.settings import Settings
+from components.data.shard import Shard
 from components.data.shards import merge
+from components.data.split import split as split_rows
 from components.ingest.ingestion import ingest
 from components.plan.plan import plan
 from components.train.training import train
@@ -122,7 +124,7 @@ def fitted(
 
 
 def split(frame: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    held_out, _ = settings.split(len(frame))
+    held_out, _ = split_rows(settings, len(frame), Shard(""))
     needed = list(frame) if settings.missing == "drop" else [settings.target]
     return frame[~held_out].dropna(subset=needed), frame[held_out].dropna(subset=needed)
 

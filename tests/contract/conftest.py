@@ -42,16 +42,22 @@ def wide_server() -> Iterator[Server]:
 def limited_server(api_keys: Path) -> Iterator[Server]:
     """Limits that a test can reach, and optional credentials."""
     with start_predictor(
+        flags=("--timeout-keep-alive", "600"),
         max_body_bytes=2**20,
         max_header_bytes=4096,
         max_connections=20,
-        head_seconds=1,
-        read_seconds=1,
         write_seconds=1,
         queue=1,
         auth="optional",
         api_keys=api_keys,
     ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty_server() -> Iterator[Server]:
+    """Clients have a second to send a body and to read an answer."""
+    with start_predictor(head_seconds=5, read_seconds=1, answer_seconds=1, write_seconds=1) as running:
         yield running
 
 

@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ def scrape(server: Server) -> Samples:
 
 
 def _changes(before: Samples, after: Samples, name: str, *labels: str) -> dict[Any, float]:
-    changes: Counter[Any] = Counter()
+    changes: defaultdict[Any, float] = defaultdict(float)
     for key, value in after.get(name, {}).items():
         if change := value - before.get(name, {}).get(key, 0):
             changes[tuple(dict(key)[label] for label in labels)] += change

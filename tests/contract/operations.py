@@ -95,6 +95,7 @@ OPERATIONS = {
     "page": _http("page", "public", "GET", "/"),
     "OpenAPI": _http("openapi", "public", "GET", "/openapi.json"),
     "metrics": _http("metrics", "public", "GET", "/metrics"),
+    "drift": _http("drift", "public", "GET", "/drift"),
     "metadata": _http("metadata", "public", "GET", V2),
     "models": _http("metadata", "public", "GET", "/v1/models"),
     "server metadata": _http("metadata", "public", "GET", "/v2"),

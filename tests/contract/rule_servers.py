@@ -32,6 +32,7 @@ def start_open(place: Path) -> AbstractContextManager[Server]:
         max_memory_bytes=MEMORY,
         admin_token=ADMIN,
         inline_bytes=_INLINE,
+        read_seconds=600,
     )
 
 
@@ -91,7 +92,7 @@ def start_empty(place: Path) -> AbstractContextManager[Server]:
 @contextmanager
 def start_draining(place: Path) -> Iterator[Server]:
     """Start a server that is ending, but still answers."""
-    with start_predictor(place=place, drain_seconds=600) as running:
+    with start_predictor(place=place, drain_seconds=86_400) as running:
         running.process.terminate()
         probe = READINESS["V2 server"]
         wait_until(lambda: not is_ready(*probe.call(running, "")), what="the server to be ending")

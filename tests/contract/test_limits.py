@@ -23,7 +23,7 @@ MEMORY = "predictor_memory_bytes"
 @pytest.fixture(scope="module")
 def small_server() -> Iterator[Server]:
     """A server with little memory for bodies, and few rows for a request."""
-    with start_predictor(max_memory_bytes=2 * MIB, max_rows=100) as running:
+    with start_predictor(max_memory_bytes=2 * MIB, max_rows=100, read_seconds=600) as running:
         yield running
 
 
@@ -104,9 +104,9 @@ def test_refuses_one_connection_too_many(limited_server: Server) -> None:
     wait_until(lambda: answers(limited_server), what="the connections to be closed")
 
 
-def test_closes_the_connection_when_headers_or_body_stay_incomplete(limited_server: Server) -> None:
+def test_closes_the_connection_when_headers_or_body_stay_incomplete(hasty_server: Server) -> None:
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(limited_server.connect()) for _ in range(3)]
+        connections = [stack.enter_context(hasty_server.connect()) for _ in range(3)]
         for connection, data in zip(
             connections, (b"GET / HTT", batch_head(10), batch_head(100_000)), strict=True
         ):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kserve import InferenceGRPCClient, InferInput, InferRequest
 
+from tests.support.environments import install_lock
 from tests.support.server import NAME, start_predictor
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
@@ -22,15 +23,7 @@ ABSENT = ("kfp", "sklearn", "mlflow", "pyarrow", "fsspec", "matplotlib")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment made from the predictor's lock."""
     place = tmp_path_factory.mktemp("alone") / "venv"
-    found = place / "bin" / "python"
-    lock = str(ROOT / "requirements" / "predictor.txt")
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if uv:
-        run(uv, "venv", "--quiet", "--no-python-downloads", "--python", sys.executable, str(place))
-        run(uv, "pip", "install", "--quiet", "--python", str(found), "--require-hashes", "-r", lock)
-    else:
-        run(sys.executable, "-m", "venv", str(place))
-        run(str(found), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock)
+    found = install_lock("predictor", place)
     (packages,) = place.glob("lib/python*/site-packages")
     shutil.copytree(ROOT / "predictor", packages / "predictor")
     for distribution in Path(next(p for p in sys.path if p.endswith("site-packages"))).glob(
@@ -38,10 +31,6 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         shutil.copytree(distribution, packages / distribution.name)
     return found
-
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True)
 
 
 def test_the_packages_of_the_pipeline_are_not_installed(python: Path) -> None:

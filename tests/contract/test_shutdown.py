@@ -7,28 +7,35 @@ from typing import Any
 
 from tests.contract.streams import RecordStream
 from tests.hold.balancer import REQUEST, Balancer
-from tests.support.http import head
+from tests.support.http import PATIENCE, head
 from tests.support.processes import wait_until
 from tests.support.server import Server, start_predictor
 
 
 def test_loses_no_request_when_one_of_two_servers_ends_under_load(server: Server) -> None:
-    with start_predictor(drain_seconds=2) as leaving, contextlib.ExitStack() as stack:
+    with start_predictor(drain_seconds=600) as leaving, contextlib.ExitStack() as stack:
         balancer = Balancer(server.port, leaving.port)
         stack.callback(balancer.stop)
         wait_until(lambda: min(balancer.answered.values()) >= 200, what="requests to both servers")
         leaving.process.send_signal(signal.SIGTERM)
-        assert leaving.process.wait(60) == 0
-        before = balancer.answered[server.port]
-        wait_until(lambda: balancer.answered[server.port] >= before + 200, what="more requests to one")
+        wait_until(lambda: not balancer.ready[leaving.port], what="readiness to turn false")
+        wait_for_more(balancer, server.port)
+        leaving.process.send_signal(signal.SIGTERM)
+        assert leaving.process.wait(PATIENCE) == 0
+        wait_for_more(balancer, server.port)
     assert balancer.lost == []
+
+
+def wait_for_more(balancer: Balancer, port: int) -> None:
+    before = balancer.answered[port]
+    wait_until(lambda: balancer.answered[port] >= before + 200, what=f"more answers of port {port}")
 
 
 def test_answers_while_draining_and_finishes_what_is_under_way(server: Server) -> None:
     """A second SIGTERM ends the draining; a client continues its stream of records with another server."""
     records = [b'{"instance":%d}\n' % i for i in range(5000)]
     with contextlib.ExitStack() as stack:
-        ending = stack.enter_context(start_predictor(drain_seconds=60))
+        ending = stack.enter_context(start_predictor(drain_seconds=600, grace_seconds=600))
         client = stack.enter_context(ending.http)
         unfinished = stack.enter_context(ending.connect())
         unfinished.send(REQUEST[:-5])
@@ -50,7 +57,7 @@ def test_answers_while_draining_and_finishes_what_is_under_way(server: Server) -
         assert stream.receive() == []
         unfinished.send(REQUEST[-5:])
         assert unfinished.read_until_closed().endswith(b'{"prediction":621.125}')
-        assert ending.process.wait(30) == 0
+        assert ending.process.wait(PATIENCE) == 0
     with RecordStream(server.port) as stream:
         sender = threading.Thread(target=stream.send, args=(b"".join(records[2000:]),))
         sender.start()
@@ -73,4 +80,4 @@ def test_ends_while_a_thread_still_computes() -> None:
         for _ in range(4):
             stack.enter_context(server.connect()).send(head("/batch", fields) + quoted)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE) == 0

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import re
 import socket
 import ssl
 import sys
@@ -133,6 +134,15 @@ def test_both_ports_speak_tls(secure: Server, authority: Authority, untrusted: A
         by_http(secure, untrusted)
     with pytest.raises(grpc.RpcError):
         by_grpc(secure, untrusted)
+
+
+def test_metrics_say_when_the_certificate_expires(secure: Server, authority: Authority) -> None:
+    context = ssl.create_default_context(cafile=str(authority.file))
+    text = httpx.get(f"https://127.0.0.1:{secure.port}/metrics", verify=context, timeout=60).text
+    told = re.search(r"^predictor_certificate_expiry_timestamp_seconds (\S+)$", text, re.MULTILINE)
+    pem = ssl.get_server_certificate(("127.0.0.1", secure.port), timeout=60)
+    assert told
+    assert float(told[1]) == x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
 
 
 def test_plain_http_gets_no_answer(secure: Server) -> None:

@@ -151,5 +151,5 @@ public class Client {
 def test_the_default_client_of_java_is_answered(server: Server, tmp_path: Path) -> None:
     (tmp_path / "Client.java").write_text(JAVA)
     command = ["java", str(tmp_path / "Client.java"), f"{server.url}/stream"]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=600)
     assert done.stdout == PREDICTION * 3

@@ -33,6 +33,8 @@ ELSEWHERE = {
     "helm": "needs a cluster; tests/cluster installs the chart, and tests/manifests checks the values",
     "git": "changes a repository",
     "aws": "needs a store",
+    "amtool": "needs an Alertmanager",
+    "cosign": "needs a published release",
     "uvx": "downloads MLflow's server",
     "curl": "tests/docs/test_api.py runs those of the endpoints",
     "printf": "tests/docs/test_api.py runs those of the endpoints",

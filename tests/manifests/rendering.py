@@ -26,6 +26,14 @@ KUBERNETES = "1.34.0"
 
 Object = dict[str, Any]
 
+# Labels and annotations that only Helm sets.
+HELM_ONLY = {
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/version",
+    "helm.sh/chart",
+    "helm.sh/resource-policy",
+}
+
 # What the chart refuses to be without.
 REQUIRED: Object = {
     "image": {"registry": REGISTRY},
@@ -142,3 +150,22 @@ def find(objects: list[Object], kind: str, name: str = NAME) -> Object:
     """Return the only object of a kind and name."""
     (found,) = [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name]
     return found
+
+
+def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object]:
+    """Index objects by version, kind, namespace and name, without the labels and annotations of Helm."""
+    index = {}
+    for item in objects:
+        meta = item["metadata"]
+        common = {
+            field: {key: value for key, value in meta.get(field, {}).items() if key not in HELM_ONLY}
+            for field in ("labels", "annotations")
+        }
+        identity = (item["apiVersion"], item["kind"], meta.get("namespace", ""), meta["name"])
+        assert identity not in index, f"{identity} is rendered twice"
+        index[identity] = {**item, "metadata": {**meta, **common}}
+        if item["kind"] == "ConfigMap" and meta["name"].endswith("-dashboard"):
+            # kustomize can't change a key: there the files are named as in the default installation.
+            topics = {name.rpartition("-")[2]: text for name, text in item["data"].items()}
+            index[identity]["data"] = topics
+    return index

@@ -8,7 +8,7 @@ import yaml
 
 from components.operations.cli.parameters import parse
 from helm import readme
-from pipeline import _parser, kinds
+from pipeline import kinds, make_parser
 from tests.manifests.rendering import CHART, REGISTRY, Object, find, merged, render_chart
 
 RETRAINING: Object = {"retraining": {"enabled": True}, "mlflow": {"enabled": True}}
@@ -123,7 +123,7 @@ def test_retrain_command_parses_every_argument_of_the_cronjob() -> None:
         "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30},
         "atMostEvery": "90m",
     }
-    options = _parser().parse_args(
+    options = make_parser().parse_args(
         retraining_arguments(render_chart(merged(RETRAINING, {"retraining": values})))
     )
     policy = (options.rows, options.news, options.drift, options.quality, options.days)
@@ -141,7 +141,7 @@ def test_retraining_defaults_are_those_of_the_command() -> None:
     required = ("--host", "--feedback", "--registry-root", "--to")
     needed = [word for word in arguments if word.startswith(required)]
     names = ("days", "drift", "quality", "rows", "news", "at_most_every")
-    chart, command = (vars(_parser().parse_args(words)) for words in (arguments, ["retrain", *needed]))
+    chart, command = (vars(make_parser().parse_args(words)) for words in (arguments, ["retrain", *needed]))
     assert {name: chart[name] for name in names} == {name: command[name] for name in names}
 
 
@@ -161,7 +161,7 @@ def test_retrain_command_reads_the_parameters_of_the_cronjob() -> None:
         "search": {"penalty": ["l2"], "alpha": [0, 0.1]},
     }
     values = merged(RETRAINING, {"retraining": {"parameters": parameters}})
-    options = _parser().parse_args(retraining_arguments(render_chart(values)))
+    options = make_parser().parse_args(retraining_arguments(render_chart(values)))
     assert parse(options.param, kinds()) == parameters
 
 
@@ -200,7 +200,6 @@ def test_network_policy_admits_the_helm_test_pod() -> None:
         {"canary": {"enabled": True}, "routing": {"type": "ingress"}},
         {"image": {"digest": "latest"}},
         {"model": {"storageUri": "models/1"}},
-        {"pipeline": {"subjects": [{"name": "runner"}]}},
         {"mlflow": {"database": {"type": "mysql"}}},
         {"mlflow": {"artifacts": {"destination": "/data"}}},
         {"retraining": {"policy": {"quality": 0.5}}},

@@ -64,10 +64,9 @@ def test_no_password_is_written_down(services: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not shutil.which("make"), reason="LEFT OUT: make is not on the PATH")
 def test_make_writes_a_new_password_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-
     def write() -> str:
-        subprocess.run(["make", "-s", ".env"], cwd=tmp_path, check=True, capture_output=True)
+        command = ["make", "-s", "-f", str(ROOT / "Makefile"), "-I", str(ROOT), ".env"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         return (tmp_path / ".env").read_text()
 
     first = write()

@@ -33,7 +33,8 @@ def test_values_that_a_guide_sets_exist(guide: Path) -> None:
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_targets_and_paths_that_a_guide_names_exist(guide: Path) -> None:
     text = guide.read_text()
-    targets = set(re.findall(r"^([a-z0-9.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    rules = (ROOT / "Makefile").read_text() + (ROOT / "delivery/delivery.mk").read_text()
+    targets = set(re.findall(r"^([a-z0-9.-]+):", rules, re.MULTILINE))
     for command in re.findall(r"(?:`|\$ )make ([a-z][^`\n]*)", text):
         words = [word for word in command.split() if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
         assert words[0] in targets, command

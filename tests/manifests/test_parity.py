@@ -15,6 +15,7 @@ from tests.manifests.rendering import (
     REGISTRY,
     Installation,
     Object,
+    by_identity,
     chart_values,
     merged,
     overlay_folders,
@@ -23,33 +24,7 @@ from tests.manifests.rendering import (
     render_kustomization,
 )
 
-# Labels and annotations that only Helm sets.
-HELM_ONLY = {
-    "app.kubernetes.io/managed-by",
-    "app.kubernetes.io/version",
-    "helm.sh/chart",
-    "helm.sh/resource-policy",
-}
 INSTALLATIONS = [Installation(), Installation("prices", "team")]
-
-
-def by_identity(objects: list[Object]) -> dict[tuple[str, str, str, str], Object]:
-    """Index objects by version, kind, namespace and name, without the labels and annotations of Helm."""
-    index = {}
-    for item in objects:
-        meta = item["metadata"]
-        common = {
-            field: {key: value for key, value in meta.get(field, {}).items() if key not in HELM_ONLY}
-            for field in ("labels", "annotations")
-        }
-        identity = (item["apiVersion"], item["kind"], meta.get("namespace", ""), meta["name"])
-        assert identity not in index, f"{identity} is rendered twice"
-        index[identity] = {**item, "metadata": {**meta, **common}}
-        if item["kind"] == "ConfigMap" and meta["name"].endswith("-dashboard"):
-            # kustomize can't change a key: there the file is named as in the default installation.
-            (dashboard,) = item["data"].values()
-            index[identity]["data"] = {"dashboard": dashboard}
-    return index
 
 
 def render_own(overlay: str, installation: Installation, folder: Path, **more: object) -> list[Object]:

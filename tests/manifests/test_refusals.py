@@ -24,6 +24,10 @@ REGISTRY_NEEDED = "needs a registry: set mlflow.enabled=true"
         ({"retraining": {"enabled": True}}, f"retraining.enabled {REGISTRY_NEEDED}"),
         ({"canary": {"enabled": True}, "rollout": {"enabled": True}}, f"rollout.enabled {REGISTRY_NEEDED}"),
         (
+            {"mlflow": {"enabled": True}, "networkPolicy": {"enabled": False}},
+            "lets every pod of the cluster choose the champion",
+        ),
+        (
             {"extraEnv": [{"name": "PREDICTOR_API_KEYS", "value": "/keys/keys"}]},
             "while PREDICTOR_AUTH is off, so that everybody is let in",
         ),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from delivery import chart, version
-from tests.manifests.rendering import ROOT
+from tests.manifests.rendering import KUBERNETES, ROOT
 
 DIGESTS = {name: f"sha256:{number:064x}" for number, name in enumerate(chart.IMAGES)}
 SOURCE = "https://code.example.com/team/linear-regressor"
@@ -27,7 +27,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_image_is_the_released_one_by_digest(released: Path) -> None:
     on = ("storage.withoutSecret", "model.promoted", "mlflow.enabled", "canary.enabled", "rollout.enabled")
     text = _helm(
-        "template", "prices", str(released), *(f"--set={name}=true" for name in (*on, "retraining.enabled"))
+        "template",
+        "prices",
+        str(released),
+        "--kube-version",
+        KUBERNETES,
+        *(f"--set={name}=true" for name in (*on, "retraining.enabled")),
     )
     images = {line.split("image: ")[1].strip('"') for line in text.splitlines() if " image: " in line}
     prefix = "registry.example.com/team/linear-regressor"

@@ -18,7 +18,6 @@ OTHERS = (
     "rollout",
     "retraining",
     "test",
-    "pipeline",
     "monitoring",
     "canary",
     "networkPolicy",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.operations.cli import fork_runner
 from pipeline import main
 
 
@@ -24,6 +25,37 @@ from pipeline import main
         (["run", "--param", "tracking_uri=http://127.0.0.1:1"], "a tracking server can't reach folders"),
         (["run", "--param", "incomparable=guess"], "incomparable is one of fail, keep, replace"),
         (["run", "--param", "test_share=2", "--param", "seed=-1"], "seed must be at least 0"),
+        (
+            ["run", "--param", "model=tree"],
+            "unknown kind of model 'tree'; there are linear, trees. Is 'trees' meant?",
+        ),
+        (
+            ["run", "--param", "model=trees", "--param", 'model_parameters={"max_dept": 3}'],
+            "trees has no parameter 'max_dept', only max_iter, learning_rate, max_depth",
+        ),
+        (["run", "--param", "penalty=l3"], "The 'penalty' parameter of SimpleLinearRegression must be"),
+        (
+            ["run", "--param", "model=trees", "--param", 'model_parameters={"max_iter": -1}'],
+            "The 'max_iter' parameter of HistGradientBoostingRegressor must be",
+        ),
+        (["run", "--param", 'search={"lrr": [1]}'], "unknown parameter 'lrr' in search; there are"),
+        (["run", "--param", 'search={"lr": [0.1, -1]}'], "The 'lr' parameter of SimpleLinearRegression"),
+        (["run", "--param", 'search={"features": [["bp"]]}'], "the dataset has no feature 'bp', only bmi"),
+        (["run", "--param", "learning_rate=invscaling"], "needs iterations and lr above 0"),
+        (
+            [
+                "submit",
+                "--host",
+                "http://127.0.0.1:1",
+                "--param",
+                "registry_root=s3://b/p",
+                "--param",
+                "tracking_uri=http://mlflow:5000",
+                "--param",
+                "model=tree",
+            ],
+            "unknown kind of model 'tree'",
+        ),
         (["run", "--local", "/dev/null/here"], "/dev/null/here/runs"),
         (["show", "--local", "/nowhere"], "there is no run below /nowhere"),
         (
@@ -31,7 +63,6 @@ from pipeline import main
             "has no champion in /nowhere",
         ),
         (["run", "--param", "search=[]"], "search is a JSON object"),
-        (["run", "--local", "/opt/python3/here"], "takes 'python3' for its interpreter"),
         (["run", "--serve", "--port", "9000", "--grpc-port", "9000"], "PORT and GRPC_PORT must be different"),
         (["run", "--serve", "--param", "registry_root=s3://bucket"], "need a tracking_uri"),
         (["schedule", "--host", "http://127.0.0.1:1", "--cron", "daily"], "five fields, or six"),
@@ -62,3 +93,12 @@ def test_reports_a_port_in_use_before_training(
     assert f"port {port} can't be used" in error
     assert f"Set {variable} to another one" in error
     assert not (tmp_path / "here").exists()
+
+
+def test_refuses_a_folder_that_kfp_would_misread_where_steps_are_not_forked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_runner, "AVAILABLE", False)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    assert main(["run", "--local", "/opt/python3/here"]) == 1
+    assert "kfp replaces 'python3' by its interpreter, even in /opt/python3/here" in capsys.readouterr().err

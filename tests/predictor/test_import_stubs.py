@@ -33,13 +33,14 @@ from predictor import import_stubs
 
 imported = list(sys.modules)
 assert "pandas" not in sys.modules
+assert not [name for name in imported if name.startswith(("kserve.api.", "kserve.models."))]
 assert infer_type.pd.__name__ == "pandas"
 
 import pandas
 
 assert pandas.DataFrame({"a": [1]}).a[0] == 1
 assert infer_type.pd is not pandas
-with import_stubs.without("pandas", "kubernetes"):
+with import_stubs.without("pandas", "kubernetes", "kserve.api", "kserve.models"):
     importlib.reload(infer_type)
 assert infer_type.pd is pandas
 print(json.dumps(imported))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds to wait for a server; many times what the slowest answer takes on a busy machine."""
 
 

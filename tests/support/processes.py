@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def wait_until(
     condition: Callable[[], T | None],
-    seconds: float = 60,
+    seconds: float = 120,
     what: str = "the condition",
     interval: float = 0.01,
 ) -> T:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from components.data.problems import ROWS_LISTED, InvalidDataError, Problem, SourceError
-from components.data.settings import Mask, Settings
+from components.data.settings import Settings
 from components.data.sources.files import Content, found_once
 from components.data.sources.layout import (
     BYTE_ORDER_MARK,
@@ -22,10 +22,18 @@ from components.data.sources.layout import (
     check_quotes,
     find_header,
 )
+from components.data.split import Mask
 
 # A row must fit into a block; larger blocks are read more slowly, so they are tried when a row does not.
 BLOCK_BYTES = (2**20, 2**26, 2**31 - 1)
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".br")
+SEEMS = {
+    b"PK\x03\x04": "an Excel workbook or a ZIP archive; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "compressed by gzip; let its name end in .gz",
+    b'{"': "JSON; save the table as CSV or Parquet",
+    b"[{": "JSON; save the table as CSV or Parquet",
+}
 
 
 def read(name: str, path: Path, settings: Settings) -> Content:
@@ -43,7 +51,7 @@ def read(name: str, path: Path, settings: Settings) -> Content:
     header = _header(name, path, settings.columns)
     with _opened(path) as stream:
         lines = check_quotes(name, stream, header, settings.target)
-    found = found_once(header.names, settings)
+    found = found_once(name, header.names, settings)
     table, broken = _read(path, header, found)
     if broken:
         broken = _read(path, header, found, threads=False)[1]  # only then Arrow numbers the rows
@@ -77,6 +85,9 @@ def _header(name: str, path: Path, wanted: Sequence[str]) -> Header:
 def _decoded(name: str, head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(f"{name} is UTF-16; save it as UTF-8")
+    for magic, seems in SEEMS.items():
+        if head.startswith(magic):
+            raise SourceError(f"{name} seems to be {seems}")
     if b"\0" in head:
         raise SourceError(f"{name} is neither CSV nor Parquet: it holds binary data")
     # Only the names of wanted columns must be right, and the end may cut a character.
@@ -100,7 +111,8 @@ def _read(
         broken.clear()
         return csv.read_csv(_opened(path), **_options(header, found, block_bytes, note, threads=threads))
 
-    return _with_any_block(whole), broken
+    table = _with_any_block(whole)
+    return _no_rows(found) if table is None else table, broken
 
 
 def _some_rows(path: Path, header: Header, names: Sequence[str], chosen: Mask) -> pa.Table:
@@ -122,11 +134,17 @@ def _some_rows(path: Path, header: Header, names: Sequence[str], chosen: Mask) -
     if not names:
         return pa.table({})
     table = _with_any_block(some)
+    if table is None:
+        table = _no_rows(names)
     texts = {}
     for name in names:
         with suppress(pa.ArrowInvalid):
             texts[name] = table[name].cast(pa.large_string())
     return pa.table(texts)
+
+
+def _no_rows(names: Sequence[str]) -> pa.Table:
+    return pa.table({name: pa.chunked_array([], pa.binary()) for name in names})
 
 
 def _options(
@@ -155,15 +173,22 @@ def _options(
     }
 
 
-def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table:
-    """Read with small blocks, and with larger ones if a row does not fit into them."""
+def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table | None:
+    """Read with small blocks, and with larger ones if a row does not fit into them.
+
+    Returns:
+        None if the file ends with its header, without a line end.
+    """
     for block_bytes in BLOCK_BYTES:
         try:
             return read(block_bytes)
         except pa.ArrowInvalid as error:
-            if "block size" not in str(error) or block_bytes == BLOCK_BYTES[-1]:
+            if "block size" not in str(error):
                 raise
-    raise AssertionError  # the last block size either succeeds or raises
+            failure = error
+    if "Could not skip" in str(failure):
+        return None
+    raise failure
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

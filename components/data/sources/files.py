@@ -9,8 +9,11 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from components.data.settings import Mask, Settings
+from components.data.limits import too_many_columns
+from components.data.problems import InvalidDataError
+from components.data.settings import Settings
 from components.data.sources.layout import Lines
+from components.data.split import Mask
 
 PARQUET_MAGIC = b"PAR1"
 # Values of columns of which only some rows are wanted that are read at once.
@@ -52,7 +55,7 @@ def read(name: str, path: Path, settings: Settings) -> Content:
     with path.open("rb") as file:
         magic = file.read(len(PARQUET_MAGIC))
     if magic == PARQUET_MAGIC:
-        return _read_parquet(path, settings)
+        return _read_parquet(name, path, settings)
     from components.data.sources import csv_file
 
     return csv_file.read(name, path, settings)
@@ -66,18 +69,31 @@ def parquet_rows(file: BinaryIO) -> int | None:
     return int(read_metadata(file).num_rows) if magic == PARQUET_MAGIC else None
 
 
-def found_once(names: list[str], settings: Settings) -> list[str]:
-    """Return the features and the target, of those that ``names`` has once."""
+def found_once(name: str, names: list[str], settings: Settings) -> list[str]:
+    """Return the wanted columns, of those that ``names`` has once.
+
+    Args:
+        name: of the file, for errors.
+        names: of all its columns.
+        settings: which columns are wanted.
+
+    Raises:
+        InvalidDataError: there are more than a model may have. They would take much time and memory to read.
+    """
+    features = settings.features_among(names)
+    if problem := too_many_columns(len(features), len(features), settings.document()):
+        raise InvalidDataError(name, [problem])
     counts = Counter(names)
-    return [name for name in (*settings.features_among(names), settings.target) if counts[name] == 1]
+    wanted = dict.fromkeys([*features, settings.target, *filter(None, [settings.key])])
+    return [column for column in wanted if counts[column] == 1]
 
 
-def _read_parquet(path: Path, settings: Settings) -> Content:
+def _read_parquet(name: str, path: Path, settings: Settings) -> Content:
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path, memory_map=True) as file:
         names = file.schema_arrow.names
-        found = found_once(names, settings)
+        found = found_once(name, names, settings)
         return Content(names, file.read(columns=found).select(found), partial(_some_rows, path))
 
 

@@ -294,7 +294,7 @@ def _record(text: str, start: int, before: int, separator: str) -> Header:
     names, position, lines = [], start, before + 1
     while match := pattern.match(text, position):
         quoted, plain, end = match.groups()
-        names.append(plain if quoted is None else quoted.replace('""', '"'))
+        names.append((plain if quoted is None else quoted.replace('""', '"')).strip())
         lines += len(_LINE_END.findall(quoted or ""))
         position = match.end()
         if end != separator:

@@ -18,11 +18,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 from components.data import others
 from components.data.problems import InvalidDataError, Problem, SourceError
-from components.data.settings import Mask, Settings, meant
-from components.data.sources import files
+from components.data.settings import Settings, meant
+from components.data.sources import files, keys
 from components.data.sources.files import Content, SomeRows
+from components.data.sources.keys import Key
 from components.data.sources.layout import Lines
 from components.data.sources.values import Values, join
+from components.data.split import Mask
 from predictor.model.artifact import reserved_names
 
 SCIKIT_LEARN = "sklearn://"
@@ -39,6 +41,7 @@ class Rows:
         source: its name, without credentials.
         features: their names, in their order.
         columns: those of them that were found, of equal length.
+        key: the column that decides which rows are held out, if it is given and found.
         problems: the columns that weren't found, and what the file has instead.
         files: where the rows are from.
         copies: removes local copies.
@@ -47,6 +50,7 @@ class Rows:
     source: str
     features: Sequence[str]
     columns: Mapping[str, Values]
+    key: Key | None
     problems: Sequence[Problem]
     files: Sequence["_Part"]
     copies: ExitStack = field(compare=False)
@@ -135,8 +139,10 @@ def is_pattern(uri: str) -> bool:
         return _is_pattern(*url_to_fs(uri))
 
 
-def count(uri: str, settings: Settings) -> int:
-    """Count the rows of one file as ``read`` does; of a Parquet file only the end is read.
+def count(uri: str, settings: Settings) -> tuple[int, Key | None]:
+    """Count the rows of one file as ``read`` does, and read the column ``order`` if there is one.
+
+    Of a Parquet file only the end is read, and that column.
 
     Raises:
         SourceError: it can't be reached, or isn't what it should be.
@@ -147,11 +153,13 @@ def count(uri: str, settings: Settings) -> int:
             system, path = url_to_fs(uri)
             if system.isfile(path):
                 with system.open(path) as file:
-                    if (rows := files.parquet_rows(file)) is not None:
-                        return rows
-    only_counted = replace(settings, features=(), exclude=())
+                    if not settings.order and (rows := files.parquet_rows(file)) is not None:
+                        return rows, None
+    only_counted = replace(settings, features=(), exclude=(), group="")
     with ExitStack() as copies:
-        return sum(part.rows for part in _read(uri, only_counted, copies))
+        parts = list(_read(uri, only_counted, copies))
+        found = [(part.name, part.key) for part in parts if part.key]
+        return sum(part.rows for part in parts), keys.join(settings.key, found)[0] if found else None
 
 
 def without_credentials(uri: str) -> str:
@@ -170,18 +178,22 @@ class _Part:
     names: Sequence[str]
     rows: int
     columns: Mapping[str, Values]
+    key: Key | None
     some_rows: SomeRows
     lines: Lines | None
 
     @classmethod
     def of(cls, name: str, content: Content, settings: Settings) -> "_Part":
         types = {**settings.types, settings.target: "number"}
+        table, wanted = content.table, {*settings.features_among(content.names), settings.target}
         columns = {
-            column: Values.of(column, content.table[column], types.get(column), settings.decimal)
-            for column in content.table.column_names
+            column: Values.of(column, table[column], types.get(column), settings.decimal)
+            for column in table.column_names
+            if column in wanted
         }
-        rows = content.table.num_rows
-        return cls(name, content.names, rows, columns, content.some_rows, content.lines)
+        has_key = settings.key and settings.key in table.column_names
+        key = keys.read(table[settings.key], settings) if has_key else None
+        return cls(name, content.names, table.num_rows, columns, key, content.some_rows, content.lines)
 
     def others(self, chosen: Mask, wanted: Collection[str], settings: Settings) -> pa.Table:
         counts = Counter(self.names)
@@ -194,9 +206,9 @@ class _Part:
         counts = Counter(self.names)
         for problem in settings.name_problems(self.names):
             yield replace(problem, what=prefix + problem.what)
-        for column in wanted:
+        for column in dict.fromkeys([*wanted, *filter(None, [settings.key])]):
             if counts[column] > 1:
-                yield Problem(f"{prefix}column {column!r} stands {counts[column]} times in the header")
+                yield Problem(f"{prefix}column {column!r} is {counts[column]} times in the header")
             elif column not in counts:
                 yield Problem(f"{prefix}column {column!r} is missing; {self._instead(column)}")
 
@@ -215,13 +227,17 @@ def _joined(uris: Sequence[str], parts: Sequence["_Part"], settings: Settings, c
     features = settings.features_among(parts[0].names)
     wanted = [*features, settings.target]
     named = len(parts) > 1
+    key = None
     problems = [problem for part in parts for problem in part.problems(wanted, settings, named=named)]
     columns = {}
     for name in wanted:
         if all(name in part.columns for part in parts):
             columns[name], conflict = join(name, [(part.name, part.columns[name]) for part in parts])
             problems += [conflict] if conflict else []
-    return Rows(", ".join(map(without_credentials, uris)), features, columns, problems, parts, copies)
+    if found := [(part.name, part.key) for part in parts if part.key]:
+        key, conflict = keys.join(settings.key, found)
+        problems += [conflict] if conflict else []
+    return Rows(", ".join(map(without_credentials, uris)), features, columns, key, problems, parts, copies)
 
 
 def _read(uri: str, settings: Settings, copies: ExitStack) -> Iterator[_Part]:
@@ -243,6 +259,8 @@ def _named_in_errors(uri: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - every file system raises kinds of its own
         shown = without_credentials(uri)
         said = str(error).replace(uri, shown) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            said = error.strerror
         # The cause would show the address with its credentials.
         raise SourceError(f"{shown} can't be read: {said}") from None
 
@@ -307,7 +325,7 @@ def _read_scikit_learn(uri: str, settings: Settings) -> Content:
     def some_rows(columns: Sequence[str], chosen: Mask) -> pa.Table:
         return whole.select(columns).filter(pa.array(chosen))
 
-    return Content(names, whole.select(files.found_once(names, settings)), some_rows)
+    return Content(names, whole.select(files.found_once(uri, names, settings)), some_rows)
 
 
 def _is_number(text: str) -> bool:

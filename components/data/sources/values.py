@@ -5,6 +5,7 @@ of the column, and a missing value is NaN.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,11 +23,17 @@ BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0":
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 # What a person takes for a number, whether it can be read or not: 1,5 and 1 000 and € 5 and 7 %.
 _LIKE_NUMBER = r"^[+-]?[$€£¥]?\s?[+-]?[\d.,'\s\x{a0}\x{202f}]*\d[\d.,]*([eE][+-]?\d+)?\s?[%$€£¥]?$"
+_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
+# What people write for a missing value.
+_MARKS = ("?", "-", "--", ".", "..", "none", "None", "NONE", "missing", "unknown", "n.a.", "NaT")
 _DECIMAL_COMMA = r"^[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?$"
-_DATE = (
-    r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[- ]?[A-Za-z]{3}[- ]?\d{2,4})"
-    r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?)?$"
+_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?([AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?"
+_DAY = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(19|20)\d\d-(0[1-9]|1[0-2])|"
+    rf"\d{{1,2}}[-. ]*{_MONTH}[-. ]*\d{{2,4}}|{_MONTH}[- ]\d{{1,2}}(, ?| )\d{{2,4}}"
 )
+_DATE = rf"^(({_DAY})([T ]{_TIME})?|{_TIME})$"
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +50,7 @@ class Values:
         samples: the first of these as they were read, by row.
         reason: why they are rejected, such as ``is not a number``.
         remedy: what can be done about them.
+        unusable: whether no model can use such values.
     """
 
     type: ColumnType
@@ -52,6 +60,7 @@ class Values:
     samples: Mapping[int, str] = field(default_factory=dict)
     reason: str = ""
     remedy: str = ""
+    unusable: bool = False
 
     def show(self, row: int) -> str:
         """Write the value of a row as it was read; nothing where it is missing."""
@@ -92,6 +101,10 @@ class Values:
         if pa.types.is_dictionary(kind):
             column = column.cast(kind.value_type)
             kind = kind.value_type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+            with suppress(pa.ArrowInvalid):  # some writers of Parquet do not mark text as such
+                column = column.cast(pa.large_string())
+                kind = column.type
         if pa.types.is_null(kind):
             return cls("empty", np.full(len(column), np.nan))
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -105,9 +118,9 @@ class Values:
             found = cls("number", _doubles(column.cast(pa.float64(), safe=False)))
             return _as_boolean(found, column) if type_ == "boolean" else found
         if pa.types.is_temporal(kind):
-            return _reject(column, np.full(len(column), np.nan), "number", *_about_dates(name))
-        remedy = f"leave it out with exclude={_listed(name)}"
-        return _reject(column, np.full(len(column), np.nan), "number", f"is of the type {kind}", remedy)
+            return _dates(name, column)
+        found = _reject(column, np.full(len(column), np.nan), "number", f"is of the type {kind}")
+        return replace(found, unusable=True)
 
 
 def common_type(
@@ -160,6 +173,7 @@ def join(name: str, parts: Sequence[tuple[str, Values]]) -> tuple[Values, Proble
         {start + row: sample for start, values in placed for row, sample in values.samples.items()},
         rejecting.reason,
         rejecting.remedy,
+        rejecting.unusable,
     ), problem
 
 
@@ -191,13 +205,14 @@ def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) 
         return Values("number", _doubles(pointed.cast(pa.float64())))
     except pa.ArrowInvalid:  # it stops at the first value that is no number, and doesn't say where
         pass
-    if type_ == "number":
-        return _parse_numbers(text, pointed, "")
     different = text.unique().drop_null()
     if len(different) <= len(BOOLEANS) and set(different.to_pylist()) <= set(BOOLEANS):
-        return _parse_booleans(text)
+        found = _parse_booleans(text)
+        return replace(found, type="number") if type_ == "number" else found
+    if type_ == "number":
+        return _parse_numbers(text, pointed, "")
     if 2 * _matches(text, _DATE) >= len(text) - text.null_count:
-        return _reject(text, np.full(len(text), np.nan), "category", *_about_dates(name))
+        return _dates(name, text)
     if 2 * _matches(text, _LIKE_NUMBER) >= len(text) - text.null_count:
         remedy = f'if its values are categories, add types={{"{name}": "category"}}'
         return _parse_numbers(text, pointed, remedy)
@@ -206,8 +221,12 @@ def _of_text(name: str, text: pa.ChunkedArray, type_: str | None, decimal: str) 
 
 def _parse_numbers(text: pa.ChunkedArray, pointed: pa.ChunkedArray, remedy: str) -> Values:
     numbers = pc.if_else(pc.match_substring_regex(pointed, _NUMBER), pointed, pa.scalar(None, pointed.type))
-    commas = pc.match_substring_regex(text, _DECIMAL_COMMA)
-    if pc.any(commas).as_py() and not pc.any(pc.match_substring_regex(text, r"\.")).as_py():
+    rejected = text.filter(pc.and_(pc.is_valid(text), pc.is_null(numbers)))
+    if pc.all(pc.is_in(rejected, value_set=pa.array(_MARKS, rejected.type))).as_py():
+        remedy = "if that stands for a missing value, leave the cell empty"
+    elif _matches(rejected, _THOUSANDS) == len(rejected):
+        remedy = "write numbers without thousands separators; for decimal commas add decimal=,"
+    elif _matches(rejected, _DECIMAL_COMMA) and not _matches(text, r"\."):
         remedy = "if its numbers have decimal commas, add decimal=,"
     return _reject(text, _doubles(numbers.cast(pa.float64())), "number", "is not a number", remedy)
 
@@ -245,17 +264,18 @@ def _reject(
     elif type_ == "number" and pa.types.is_large_string(column.type):
         nan = pc.match_substring_regex(column, r"^[+-]?(?i:nan)$").to_numpy(zero_copy_only=False)
         rows = rows[nan[rows] != True]  # noqa: E712 - the array holds None as well
-    samples = {int(row): repr(column[int(row)].as_py()) for row in rows[:ROWS_LISTED]}
+    shown = [column[int(row)].as_py() for row in rows[:ROWS_LISTED]]
+    samples = {
+        int(row): repr(value) if isinstance(value, str) else str(value)
+        for row, value in zip(rows, shown, strict=False)
+    }
     return Values(type_, numbers, (), rows, samples, reason, remedy)
 
 
-def _about_dates(name: str) -> tuple[str, str]:
-    category = f'add types={{"{name}": "category"}} if there are only a few'
-    return "holds dates", f"leave it out with exclude={_listed(name)}, or {category}"
-
-
-def _listed(name: str) -> str:
-    return f'["{name}"]'
+def _dates(name: str, column: pa.ChunkedArray) -> Values:
+    remedy = f'add types={{"{name}": "category"}} if there are only a few'
+    found = _reject(column, np.full(len(column), np.nan), "number", "holds dates or times", remedy)
+    return replace(found, unusable=True)
 
 
 def _matches(text: pa.ChunkedArray, pattern: str) -> int:

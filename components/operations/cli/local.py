@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from kfp import local
 
-from components.operations.cli import history, parameters
+from components.operations.cli import fork_runner, history, parameters
 from components.operations.cli.errors import CommandError, during
 from components.operations.cli.history import RunRecord
 from components.operations.cli.progress import shown
@@ -36,6 +36,7 @@ class LocalProject:
         kinds: KFP's type of each parameter.
         check: raises CommandError if parameters make no sense, before anything runs.
         commit: of the code.
+        preloaded: the modules that its steps import.
     """
 
     name: str
@@ -44,6 +45,7 @@ class LocalProject:
     kinds: Callable[[], dict[str, str]]
     check: Callable[[Mapping[str, Any]], None]
     commit: Callable[[], str]
+    preloaded: Sequence[str]
 
 
 def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParser, epilog: str) -> None:
@@ -129,17 +131,17 @@ def run_locally(given: Mapping[str, Any], folder: Path, project: LocalProject) -
     Raises:
         CommandError: a step failed; the message says which and why.
     """
-    if odd := [text for text in (str(folder), *map(str, given.values())) if "python3" in text]:
-        raise CommandError(
-            f"kfp's local runner takes 'python3' for its interpreter, even in {odd[0]}: rename it"
-        )
+    if not fork_runner.AVAILABLE:
+        _prepare_processes(str(folder), *map(str, given.values()))
     _make(folder)
-    # The steps import what is installed, whatever lies in the current directory.
-    os.environ["PYTHONSAFEPATH"] = "1"
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
     record = RunRecord.begun({**project.defaults(), **given}, project.commit())
     started = time.monotonic()
-    with (folder / "log.txt").open("w", encoding="utf-8") as log, shown(sys.stdout, log) as progress:
+    with (
+        fork_runner.forked_steps(project.preloaded),
+        (folder / "log.txt").open("w", encoding="utf-8") as log,
+        shown(sys.stdout, log) as progress,
+    ):
         try:
             with contextlib.redirect_stdout(log), pods.tried_once(project.pipeline):
                 outputs = dict(project.pipeline(**given).outputs)
@@ -174,6 +176,13 @@ def _serve(champion: str, name: str, options: argparse.Namespace) -> None:
     )
     print(*usage(champion, name, options.port), "", sep="\n")
     become_predictor(champion, name, options.port, options.grpc_port)
+
+
+def _prepare_processes(*values: str) -> None:
+    """Make KFP's own runner import what is installed, and refuse what it would misread."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    if odd := [text for text in values if "python3" in text]:
+        raise CommandError(f"kfp replaces 'python3' by its interpreter, even in {odd[0]}: rename it")
 
 
 def _make(folder: Path) -> None:

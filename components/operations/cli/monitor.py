@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,12 @@ def policy() -> argparse.ArgumentParser:
         metavar="DAYS",
         help="a champion of this age is a reason by itself (off)",
     )
+    parser.add_argument(
+        "--push",
+        metavar="URL",
+        help="a Pushgateway that gets what was found as metrics, such as "
+        "http://pushgateway:9091/metrics/job/retraining (off)",
+    )
     return parser
 
 
@@ -121,12 +128,13 @@ def due(options: argparse.Namespace) -> int:
 
 
 def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "Decision":
-    """Decide by the options whether a retraining of the champion is due.
+    """Decide by the options whether a retraining of the champion is due, and push what was found.
 
     Raises:
         ValueError: the policy makes no sense, or the champion has features that were not kept.
     """
     from components.operations.monitor.due import Error, Policy, decide
+    from components.operations.monitor.push import exposition, push
     from components.operations.monitor.watch import look
 
     limits = Policy(options.drift, options.quality, options.rows, options.news, options.age)
@@ -144,7 +152,10 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
         registered=version.created,
         answered=open_named(options).answered(),
     )
-    return decide(seen, limits)
+    decision = decide(seen, limits)
+    if options.push:
+        push(options.push, exposition(seen, limits, decision, time.time()))
+    return decision
 
 
 def champion(options: argparse.Namespace) -> tuple["Model", "Version"]:

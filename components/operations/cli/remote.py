@@ -106,8 +106,9 @@ def _carry_out(work: Callable[..., int], options: argparse.Namespace, project: P
 
 def submit(options: argparse.Namespace, project: Project) -> int:
     """Start a run on a cluster, show its steps, and end as it ends."""
+    given = parameters(options, project)
     client = project.connect(options.host, options.namespace)
-    job = _job(client, options, project, f"{project.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    job = _job(client, options, project, f"{project.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}", given)
     if _too_soon(client, job["experiment_id"], options.at_most_every):
         return TOO_SOON
     run_id = client.run_pipeline(**job).run_id
@@ -133,9 +134,10 @@ def schedule(options: argparse.Namespace, project: Project) -> int:
     fields = options.cron.split()
     if len(fields) not in (5, 6):
         raise CommandError(f"--cron takes five fields, or six with seconds first, not {options.cron!r}")
+    given = parameters(options, project)
     client = project.connect(options.host, options.namespace)
     cron = " ".join(["0", *fields][-6:])
-    job = _job(client, options, project, options.name)
+    job = _job(client, options, project, options.name, given)
     print(f"schedule {cluster.schedule(client, job, cron, catch_up=options.catch_up)}")
     return 0
 
@@ -191,10 +193,13 @@ def duration(text: str) -> timedelta:
     return timedelta(**{UNITS[read[2]]: int(read[1])})
 
 
-def _job(client: Any, options: argparse.Namespace, project: Project, name: str) -> dict[str, Any]:
-    """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
-    kinds = project.kinds()
-    given = parse(options.param, kinds, options.params)
+def parameters(options: argparse.Namespace, project: Project) -> dict[str, Any]:
+    """Read and check the parameters of a run.
+
+    Raises:
+        CommandError: they make no sense, or one is lacking.
+    """
+    given = parse(options.param, project.kinds(), options.params)
     if "registry_root" not in given:
         raise CommandError(
             "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
@@ -205,7 +210,13 @@ def _job(client: Any, options: argparse.Namespace, project: Project, name: str) 
             "http://linear-regressor-mlflow.linear-regressor:5000"
         )
     project.check(given)
-    parameters = {"git_commit": project.commit(), "reason": options.reason, **given}
+    return {"git_commit": project.commit(), "reason": options.reason, **given}
+
+
+def _job(
+    client: Any, options: argparse.Namespace, project: Project, name: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
         project.compile_to(package, options.image, caching=not options.no_cache)
@@ -215,7 +226,7 @@ def _job(client: Any, options: argparse.Namespace, project: Project, name: str) 
         "job_name": name,
         "pipeline_id": pipeline_id,
         "version_id": version_id,
-        "params": parameters,
+        "params": dict(given),
         "pipeline_root": options.pipeline_root,
         "service_account": options.service_account,
     }

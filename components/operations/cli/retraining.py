@@ -53,6 +53,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
     Raises:
         CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
     """
+    remote.parameters(_of(options, ""), project)  # a mistake in them is reported now, not in a month
     # Asked first: what a run under way reads is not written anew.
     with cluster.asking(options.host):
         if remote.too_soon(options, project):

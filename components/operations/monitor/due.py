@@ -127,7 +127,7 @@ class Decision:
 
 def decide(seen: Seen, policy: Policy) -> Decision:
     """Decide whether a retraining is due. Each reason is enough."""
-    found = [*_schedule(seen, policy), *_drift(seen, policy), _quality(seen, policy)]
+    found = [*_schedule(seen, policy), *_drift(seen, policy), lost_quality(seen, policy)]
     due = tuple(reason for is_due, reason in found if is_due)
     return Decision(due=bool(due), reasons=due or tuple(reason for _, reason in found))
 
@@ -177,7 +177,8 @@ def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     yield False, f"no {other}drift: the largest stability index is {quiet:.3f}"
 
 
-def _quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+def lost_quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+    """Decide whether the champion's quality is lost, and say why, or why not."""
     live, held_out = seen.live, seen.held_out
     if live.rows < policy.rows:
         return False, f"too few labels to judge quality: {live.rows} of {policy.rows}"

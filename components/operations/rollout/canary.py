@@ -132,7 +132,9 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
     site.lease.check()
     site.routes.weigh(0, progress)
     if why := bring(site, site.canary, release, policy.ready_seconds, "CanaryStarted"):
-        if fault := site.canary.fault(release):
+        stable = site.stable.wanted()
+        # What the pods of both versions have, such as a broken image, is the fault of neither.
+        if (fault := site.canary.fault(release)) and not (stable and site.stable.fault(stable)):
             _fail(site, progress, f"its pods do not serve it: {fault}")
         _end(site, progress, f"its pods did not come: {why}")
 

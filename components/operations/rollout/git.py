@@ -72,7 +72,7 @@ def rewrite(name: str, text: str, release: Release) -> str:
     try:
         documents = list(yaml.compose_all(text))
     except yaml.YAMLError as error:
-        raise RolloutError(f"{name} is no YAML: {error}") from error
+        raise RolloutError(f"{name} is not valid YAML: {error}") from error
     found = [
         (node, value)
         for document in documents
@@ -82,9 +82,7 @@ def rewrite(name: str, text: str, release: Release) -> str:
         if (node := _find(document, path))
     ]
     if not found:
-        raise RolloutError(
-            f"{name} has neither model.storageUri nor spec.predictor.kserve_compat.model.storageUri"
-        )
+        raise RolloutError(f"{name} has neither model.storageUri nor spec.predictor.model.storageUri")
     for node, value in sorted(found, key=lambda change: -change[0].start_mark.index):
         start, end = node.start_mark.index, node.end_mark.index
         gap = " " if start == end else ""

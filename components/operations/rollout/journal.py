@@ -9,6 +9,7 @@ from components.operations.rollout.errors import ApiError
 from components.registry.registry import Registry
 
 SERVED = "served"
+NOT_SERVED = "not served"
 
 
 class Journal:

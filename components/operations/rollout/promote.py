@@ -1,7 +1,7 @@
 """From the registry's champion to every pod, and back to an earlier version."""
 
 from components.operations.rollout.errors import RolloutError
-from components.operations.rollout.journal import SERVED
+from components.operations.rollout.journal import NOT_SERVED, SERVED
 from components.operations.rollout.predictor import Predictor
 from components.operations.rollout.release import Release
 from components.operations.rollout.site import Site
@@ -14,7 +14,7 @@ HOPELESS_SECONDS = 30.0
 def promote(site: Site, seconds: float) -> Release:
     """Have the registry's champion served by every pod, without a canary.
 
-    Should it not come, the version before is put back and is the champion again.
+    If its pods do not come, the version before is put back. Only a fault of its own withdraws the champion.
 
     Args:
         site: what is touched.
@@ -68,10 +68,13 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
 
 
 def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
-    """Have the stable predictor serve a release; should it not come, what stood is put back.
+    """Have every stable pod serve a release; if they do not come, put back the release before.
+
+    The release is withdrawn only if its pods are at fault while those of the release before serve. Otherwise
+    the cluster is the cause, or both releases are, and the next run tries again.
 
     Raises:
-        RolloutError: it did not come.
+        RolloutError: the pods did not come.
     """
     stable = site.stable
     before = stable.wanted()
@@ -86,10 +89,21 @@ def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
         return
     if fallback is None:
         raise RolloutError(f"{release} does not come, and there is nothing to put back: {why}")
-    told = give_up(site, release, fallback, f"its pods did not come: {why}")
-    if problem := bring(site, stable, fallback, seconds, "PuttingBack"):
-        told += f"; and it does not come back: {problem}"
-    raise RolloutError(told)
+    fault = stable.fault(release)
+    problem = bring(site, stable, fallback, seconds, "PuttingBack")
+    if fault and not problem:
+        raise RolloutError(give_up(site, release, fallback, f"its pods do not serve it: {fault}"))
+    message = f"{release} does not come: {why}. It stays the champion, and the next run tries again"
+    message += f"; {fallback} does not come back either: {problem}" if problem else f"; {fallback} is served"
+    if not was_served(site, release):
+        site.journal.record(release.version, NOT_SERVED, why)
+    site.journal.say("NotPromoted", message, warning=True)
+    raise RolloutError(message)
+
+
+def was_served(site: Site, release: Release) -> bool:
+    """Return whether the registry says that every pod once served a release."""
+    return f'"outcome": "{SERVED}"' in site.registry.version(int(release.version)).tags.get("rollout", "")
 
 
 def before_this(site: Site, release: Release) -> Release | None:

@@ -1,9 +1,8 @@
 """What is served and what the registry calls champion: compared, and repaired."""
 
 from components.operations.rollout.canary import watch
-from components.operations.rollout.journal import SERVED
 from components.operations.rollout.policy import Policy
-from components.operations.rollout.promote import serve_or_restore, stop_canary, withdrawn
+from components.operations.rollout.promote import serve_or_restore, stop_canary, was_served, withdrawn
 from components.operations.rollout.release import Release
 from components.operations.rollout.site import Site
 
@@ -42,7 +41,7 @@ def reconcile(site: Site, policy: Policy | None, patience: float = 0.0) -> Relea
             stop_canary(site)
             return release
         site.journal.say("Differs", "; ".join(found), warning=True)
-        if policy and not _was_served(site, release) and _comparable(site, release):
+        if policy and not was_served(site, release) and _comparable(site, release):
             return watch(site, policy)
         stop_canary(site)
         serve_or_restore(site, release, policy.ready_seconds if policy else Policy().ready_seconds)
@@ -60,10 +59,6 @@ def _sweep(site: Site) -> None:
             "outlived its window" if expired else "is nobody's" if not split.progress else "has lost its job"
         )
         site.journal.say("WeightTakenBack", f"{split.weight} % {told}", warning=True)
-
-
-def _was_served(site: Site, release: Release) -> bool:
-    return f'"outcome": "{SERVED}"' in site.registry.version(int(release.version)).tags.get("rollout", "")
 
 
 def _comparable(site: Site, release: Release) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, cast
 
+from components.data.settings import meant
+from components.train.defaults import DESCENT, KIND
 from components.train.kind import Kind, TrainingError
 
 
@@ -20,7 +22,8 @@ def find(name: str) -> Kind:
         TrainingError: there is no such kind.
     """
     if name not in names():
-        raise TrainingError(f"unknown kind of model {name!r}; there are {', '.join(names())}")
+        listed = ", ".join(names())
+        raise TrainingError(f"unknown kind of model {name!r}; there are {listed}{meant(name, names())}")
     return cast("Kind", import_module(f"{__name__}.{name}"))
 
 
@@ -32,8 +35,22 @@ def parameters(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     defaults = find(name).PARAMETERS
     if unknown := [one for one in given if one not in defaults]:
-        raise TrainingError(f"{name} has no parameter {unknown[0]!r}, only {', '.join(defaults)}")
+        raise TrainingError(
+            f"{name} has no parameter {unknown[0]!r}, only {', '.join(defaults)}{meant(unknown[0], defaults)}"
+        )
     return {**defaults, **{one: whole(value, defaults[one]) for one, value in given.items()}}
+
+
+def check(name: str, given: Mapping[str, Any]) -> None:
+    """Check the parameters of a kind without any data, as far as the kind does that.
+
+    Raises:
+        TrainingError: there is no such kind or parameter.
+        ValueError: a value is invalid.
+    """
+    values = parameters(name, given)
+    if found := getattr(find(name), "check", None):
+        found(values)
 
 
 def of_pipeline(
@@ -50,11 +67,11 @@ def of_pipeline(
     Raises:
         TrainingError: parameters of descent are given for another kind, or do not go together.
     """
-    from components.train.kinds import linear
+    if name == KIND:
+        from components.train.kinds import linear
 
-    if name == "linear":
         return {**linear.of_pipeline(descent, {*searched, *given}), **given}
-    if changed := [one for one, value in descent.items() if value != linear.PIPELINE[one]]:
+    if changed := [one for one, value in descent.items() if value != DESCENT[one]]:
         raise TrainingError(
             f"{changed[0]} is a parameter of linear; those of {name} go into model_parameters: "
             f"{', '.join(find(name).PARAMETERS)}"

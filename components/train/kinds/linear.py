@@ -11,16 +11,6 @@ from predictor.model.one_hot import expand, widths
 
 PARAMETERS: Mapping[str, Any] = SimpleLinearRegression(random_state=0).get_params()
 
-PIPELINE: Mapping[str, Any] = {
-    "iterations": 0,
-    "lr": 0.0,
-    "learning_rate": "constant",
-    "penalty": "",
-    "alpha": 0.0001,
-    "l1_ratio": 0.15,
-}
-"""The parameters that the pipeline itself has, with its defaults."""
-
 CURVE_POINTS = 200
 # Descent that ends so far above the minimum, as a share of the loss, is worth a warning.
 NOTABLE_GAP = 1e-3
@@ -34,7 +24,7 @@ def of_pipeline(given: Mapping[str, Any], searched: Collection[str] = ()) -> dic
     """Return the estimator's parameters for those of the pipeline, where 0 leaves the choice to the data.
 
     Args:
-        given: a value for each of ``PIPELINE``.
+        given: a value for each of ``components.train.defaults.DESCENT``.
         searched: the parameters that a search chooses.
 
     Raises:
@@ -55,13 +45,22 @@ def of_pipeline(given: Mapping[str, Any], searched: Collection[str] = ()) -> dic
     }
 
 
+def check(parameters: Mapping[str, Any]) -> None:
+    """Check values of parameters without any data.
+
+    Raises:
+        ValueError: a value is invalid.
+    """
+    SimpleLinearRegression(**parameters)._validate_params()  # noqa: SLF001 - scikit-learn offers no other way
+
+
 def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
     """Descend.
 
     From the moments alone, so that there may be more rows than the memory holds; mini-batches need all rows.
 
     Raises:
-        ValueError: a parameter makes no sense, descent diverges, or not all rows were kept for mini-batches.
+        ValueError: a parameter is invalid, descent diverges, or not all rows were kept for mini-batches.
     """
     estimator = SimpleLinearRegression(**parameters)
     if parameters["batch_size"] is None and data.moments:

@@ -28,6 +28,15 @@ PARAMETERS: Mapping[str, Any] = {
 """In scikit-learn's words; ``max_iter`` is the number of trees."""
 
 
+def check(parameters: Mapping[str, Any]) -> None:
+    """Check values of parameters without any data.
+
+    Raises:
+        ValueError: a value is invalid.
+    """
+    HistGradientBoostingRegressor(**parameters)._validate_params()  # noqa: SLF001 - there is no other way
+
+
 def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
     """Grow the trees, each on what those before it leave of the target."""
     estimator = HistGradientBoostingRegressor(early_stopping=False, **parameters)

@@ -27,6 +27,9 @@
 {{- $problems = append $problems (printf "%s.enabled needs a registry: set mlflow.enabled=true, or rollout.registry.trackingUri to the address of another MLflow server" .) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.mlflow.enabled (not (or $values.mlflow.authentication.enabled $values.networkPolicy.enabled)) -}}
+{{- $problems = append $problems "mlflow.enabled without a password or a network policy lets every pod of the cluster choose the champion: set mlflow.authentication.enabled=true or networkPolicy.enabled=true" -}}
+{{- end -}}
 {{- if and $values.rollout.enabled (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- $problems = append $problems (printf "rollout.enabled needs Kubernetes 1.33, whose admission policies it uses; this is %s" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}

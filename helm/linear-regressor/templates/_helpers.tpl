@@ -19,7 +19,7 @@ releases never share a name.
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of a component that never change with the chart's version: selectors match them. Of (list $ "name"). */}}
+{{/* Labels of a component that do not change with the chart's version: selectors match them. Of (list $ "name"). */}}
 {{- define "linear-regressor.componentStableLabels" -}}
 app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/instance: {{ include "linear-regressor.fullname" (index . 0) }}
@@ -51,7 +51,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{ include "linear-regressor.componentLabels" (list . "predictor") }}
 {{- end -}}
 
-{{/* The name of an image. Of (dict "root" $ "image" values); the registry, where it has none, is the predictor's. */}}
+{{/* The name of an image. Of (dict "root" $ "image" values); without a registry of its own it has the predictor's. */}}
 {{- define "linear-regressor.image" -}}
 {{- $image := .image -}}
 {{- printf "%s/%s" ($image.registry | default .root.Values.image.registry | trimSuffix "/") $image.repository -}}
@@ -62,7 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* The address of the registry's MLflow server, by its name in every namespace. $(NAMESPACE) is the pod's. */}}
+{{/* The address of the MLflow server, valid in every namespace. $(NAMESPACE) is that of the pod. */}}
 {{- define "linear-regressor.trackingUri" -}}
 {{- .Values.rollout.registry.trackingUri | default "http://$(NAME)-mlflow.$(NAMESPACE):5000" -}}
 {{- end -}}
@@ -87,7 +87,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* The Gateway that a route attaches to; its namespace is the route's own unless it is said. */}}
+{{/* The Gateway that a route attaches to, in the route's own namespace unless a value names another. */}}
 {{- define "linear-regressor.parentRef" -}}
 {{- $gateway := .root.Values.routing.gateway -}}
 - name: {{ include "linear-regressor.gatewayName" .root | quote }}
@@ -99,7 +99,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* The canary's percentage: what was said, else what stands in the cluster, else none. */}}
+{{/* The canary's percentage: the value, else the weight in the cluster, else 0. */}}
 {{- define "linear-regressor.canaryWeight" -}}
 {{- $weight := 0 -}}
 {{- if not (kindIs "invalid" .Values.canary.weight) -}}
@@ -119,6 +119,15 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- max 1 (ceil (divf (mulf .pods .weight) 100)) -}}
 {{- end -}}
 
+{{/* The largest share that a canary is given by the job; 0 without one. */}}
+{{- define "linear-regressor.largestStep" -}}
+{{- $largest := 0 -}}
+{{- if .Values.rollout.enabled -}}
+{{- range .Values.rollout.policy.steps -}}{{- $largest = max $largest (int .weight) -}}{{- end -}}
+{{- end -}}
+{{- $largest -}}
+{{- end -}}
+
 {{/* The backends of a rule. `port` is the Service's. */}}
 {{- define "linear-regressor.backends" -}}
 {{- $name := include "linear-regressor.fullname" .root -}}
@@ -133,17 +142,17 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* A version's label: what was said, else the last part of where it lies. Given model or canary. */}}
+{{/* A version's label: the value, else the last part of its URI. Of model or canary. */}}
 {{- define "linear-regressor.version" -}}
 {{- .version | default (splitList "/" (trimSuffix "/" .storageUri) | last) -}}
 {{- end -}}
 
-{{/* A folder's URI in an object store with its slash: without one KServe takes it for a prefix of other folders too. */}}
+{{/* The URI of a folder in an object store, with a slash: without it KServe takes the URI for a prefix. */}}
 {{- define "linear-regressor.folder" -}}
 {{- if regexMatch "^(s3|gs|abfss?|wasbs?|hdfs|webhdfs)://.*[^/]$" . -}}{{ . }}/{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* storageUri and version to render: what was said, else what stands in the cluster, else nothing. */}}
+{{/* storageUri and version to render: the values, else what is in the cluster, else nothing. */}}
 {{- define "linear-regressor.served" -}}
 {{- $uri := .model.storageUri -}}
 {{- $version := .model.version -}}

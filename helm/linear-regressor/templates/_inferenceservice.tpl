@@ -21,7 +21,7 @@ metadata:
     {{- if .model.storageUri }}
     linear-regressor/model-version: {{ include "linear-regressor.version" .model | quote }}
     {{- else if lookup "v1" "ServiceAccount" .root.Release.Namespace "default" }}
-    # The cluster has no version either: no pod is made until a promotion removes this.
+    # The cluster has no version either. KServe makes no pod until a promotion removes this.
     serving.kserve.io/stop: "true"
     {{- end }}
 spec:
@@ -91,13 +91,13 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{/* How a version's pods are spread, where values say nothing: over nodes and zones. */}}
+{{/* How a version's pods are spread: as the values say, else over nodes and zones. */}}
 {{- define "linear-regressor.spread" -}}
 {{- $values := .root.Values -}}
 {{- if $values.topologySpreadConstraints -}}
 {{- toYaml $values.topologySpreadConstraints -}}
 {{- else if eq $values.deploymentMode "Standard" -}}
-# Each rollout is spread by itself, and nodes with taints that the pods don't tolerate are not counted.
+# The pods of each rollout are spread by themselves, and nodes with taints that the pods don't tolerate are not counted.
 - topologyKey: kubernetes.io/hostname
   maxSkew: 1
   whenUnsatisfiable: {{ $values.scheduling.whenUnsatisfiable }}
@@ -119,7 +119,7 @@ spec:
 {{- end -}}
 {{- end -}}
 
-{{/* What the predictor's pods tolerate: a lost node for some seconds, and what values say. */}}
+{{/* What the predictor's pods tolerate: a lost node for some seconds, and the tolerations of the values. */}}
 {{- define "linear-regressor.tolerations" -}}
 {{- $tolerations := list -}}
 {{- if eq .Values.deploymentMode "Standard" -}}

@@ -1,17 +1,17 @@
 {{/*
-What all pods have in common. A component (rollout, retraining, mlflow, test) is given what its own values say; where
-they say null, what the chart's first level says, which is also the predictor's.
+What all pods have in common. A component (rollout, retraining, mlflow, test) has its own value, or the one of the
+chart's first level if its own is null. The predictor has those of the first level.
 */}}
 
 {{/* A value of a component, as YAML. Of (list $ component key); the predictor's component is "". */}}
 {{- define "linear-regressor.podValue" -}}
 {{- $values := (index . 0).Values -}}
 {{- $own := get $values (index . 1) | default dict -}}
-{{- $said := and (hasKey $own (index . 2)) (not (kindIs "invalid" (get $own (index . 2)))) -}}
-{{- toYaml (get (ternary $own $values $said) (index . 2)) -}}
+{{- $isSet := and (hasKey $own (index . 2)) (not (kindIs "invalid" (get $own (index . 2)))) -}}
+{{- toYaml (get (ternary $own $values $isSet) (index . 2)) -}}
 {{- end -}}
 
-{{/* The security context of a pod or container. Of (list $ component key). On OpenShift the namespace says the user. */}}
+{{/* The security context of a pod or container. Of (list $ component key). On OpenShift the namespace chooses the user. */}}
 {{- define "linear-regressor.securityContext" -}}
 {{- $context := include "linear-regressor.podValue" . | fromYaml -}}
 {{- if (index . 0).Values.openshift -}}
@@ -54,7 +54,7 @@ securityContext:
 {{- toYaml (merge $own (include "linear-regressor.podValue" (list $root (index . 1) "podLabels") | fromYaml)) -}}
 {{- end -}}
 
-{{/* Labels and annotations of a pod. Of (list $ component name labels), the last ones being its own beside. */}}
+{{/* Labels and annotations of a pod. Of (list $ component name labels): more labels of its own come last. */}}
 {{- define "linear-regressor.podMetadata" -}}
 {{- $root := index . 0 -}}
 {{- $labels := include "linear-regressor.podLabels" . | fromYaml -}}
@@ -66,7 +66,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* Variables of a container beside its own: the proxy, and the component's extraEnv. Of (list $ component). */}}
+{{/* Further variables of a container: the proxy, and the component's extraEnv. Of (list $ component). */}}
 {{- define "linear-regressor.extraEnv" -}}
 {{- $root := index . 0 -}}
 {{- $proxy := $root.Values.proxy -}}
@@ -80,7 +80,7 @@ annotations:
   value: {{ . | quote }}
 {{- end }}
 {{- if or $proxy.http $proxy.https }}
-# What this release and the cluster answer needs no proxy.
+# Services of this release and of the cluster are reached without a proxy.
 - name: NO_PROXY
   value: {{ printf "localhost,127.0.0.1,$(KUBERNETES_SERVICE_HOST),.svc,.cluster.local,.%s,%s-predictor,%s-canary-predictor,%s-mlflow%s" $root.Release.Namespace $name $name $name ($proxy.noProxy | empty | ternary "" (printf ",%s" $proxy.noProxy)) | quote }}
 {{- end }}
@@ -102,7 +102,7 @@ annotations:
 {{- $account.name | default (ternary (printf "%s%s" (include "linear-regressor.fullname" (index . 0)) (index . 2)) "default" $account.create) -}}
 {{- end -}}
 
-{{/* A component's ServiceAccount, without a token. Of (list $ component suffix name), the name being its label's. */}}
+{{/* A component's ServiceAccount, without a token. Of (list $ component suffix name); the name is its label's. */}}
 {{- define "linear-regressor.serviceAccount" -}}
 {{- $root := index . 0 -}}
 {{- $account := (get $root.Values (index . 1) | default $root.Values).serviceAccount -}}
@@ -130,6 +130,17 @@ automountServiceAccountToken: false
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
+{{- end -}}
+
+{{/* A rule of a network policy for a component's pods. Of (list $ direction component port): `to` or `from` them. */}}
+{{- define "linear-regressor.peer" -}}
+- {{ index . 1 }}:
+    - podSelector:
+        matchLabels:
+          {{- include "linear-regressor.componentStableLabels" (list (index . 0) (index . 2)) | nindent 10 }}
+  ports:
+    - protocol: TCP
+      port: {{ index . 3 }}
 {{- end -}}
 
 {{/* Where names are resolved, as a rule of egress. */}}

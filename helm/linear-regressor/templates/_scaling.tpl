@@ -15,7 +15,7 @@ spec:
       serving.kserve.io/inferenceservice: {{ .name }}
 {{- end -}}
 
-{{/* Up at once, down slowly. */}}
+{{/* Adds pods at once, and removes them slowly. */}}
 {{- define "linear-regressor.scalingBehavior" -}}
 scaleUp:
   stabilizationWindowSeconds: 0

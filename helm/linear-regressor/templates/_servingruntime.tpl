@@ -1,4 +1,4 @@
-{{/* What a pod runs. Each InferenceService has its own: a change here rolls every service that uses it. */}}
+{{/* What a pod runs. Each InferenceService has its own, so that a change restarts the pods of one alone. */}}
 {{- define "linear-regressor.servingRuntime" -}}
 {{- $values := .root.Values -}}
 {{- $standard := eq $values.deploymentMode "Standard" -}}

@@ -12,7 +12,7 @@ from components.operations.rollout.evidence import Block, Counts
 from components.operations.rollout.judge import Answer, Exchange, Outcome, judge, summarise
 from components.operations.rollout.policy import Policy
 from predictor.model.base import Model
-from predictor.observability.metrics import SECONDS as EDGES
+from predictor.observability.counting import SECONDS as EDGES
 from tests.benchmarks.simulations.gate import Found
 from tests.support.models import linear_model, scaled
 

@@ -1,6 +1,6 @@
 """Other columns of held-out rows: which are kept, how shards merge, and what a champion reads from them."""
 
-import datetime
+import datetime as dt
 import decimal
 from typing import Any
 
@@ -29,7 +29,7 @@ def numbers(values: Any, one: Input, decimal_point: str = ".") -> list[float]:
         ([1, 2, None], [1, 2, None]),
         ([True, None, False], [True, None, False]),
         ([decimal.Decimal("1.5"), None], [1.5, None]),
-        ([datetime.date(2026, 1, 2)], ["2026-01-02"]),
+        ([dt.date(2026, 1, 2)], ["2026-01-02"]),
         (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
         (pa.array([1.5, None], pa.float32()), [1.5, None]),
     ],
@@ -55,7 +55,9 @@ def test_reads_values_as_the_type_of_the_input() -> None:
     np.testing.assert_array_equal(numbers(codes, Input("z", 0.0, 1.0)), [1, 1, 7, np.nan])
     np.testing.assert_array_equal(numbers(["1,5"], Input("z", 0.0, 1.0), ","), [1.5])
     np.testing.assert_array_equal(numbers([0, 1], Input("z", 0.0, 1.0, type="boolean")), [0, 1])
-    np.testing.assert_array_equal(numbers([3, 4], Input("z", 0, 1, type="category", categories=("4",))), [-1, 0])
+    np.testing.assert_array_equal(
+        numbers([3, 4], Input("z", 0, 1, type="category", categories=("4",))), [-1, 0]
+    )
 
 
 @pytest.mark.parametrize(

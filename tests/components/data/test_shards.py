@@ -253,7 +253,7 @@ def test_reports_problems_of_the_merged_data_set(tmp_path: Path) -> None:
         Experiment(tmp_path, same).dataset((30,))
     assert [str(problem) for problem in caught.value.problems] == [
         "feature 'same' is constant over the training rows; leave 'same' out of the features",
-        "target 'target' is constant over the held-out rows: no score can be told from another",
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is",
     ]
     few = {"x": np.arange(25.0), "target": np.arange(25.0)}
     with pytest.raises(

@@ -39,6 +39,8 @@ def test_passes_every_parameter_to_the_step(dataset: dsl.Dataset, report: dsl.HT
         "target": "target",
         "test_rows": 7,
         "test_share": 0.25,
+        "order": "age",
+        "group": "",
         "seed": 3,
         "duplicates": "drop",
         "kept_rows": 400,
@@ -48,6 +50,7 @@ def test_passes_every_parameter_to_the_step(dataset: dsl.Dataset, report: dsl.HT
         "types": {"s5": "number"},
         "missing": "mean",
         "max_categories": 7,
+        "max_columns": 70,
         "unknown_categories": "ignore",
         "decimal": ",",
     }

@@ -8,8 +8,9 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from components.data import dataset as datasets
+from components.data.limits import too_few
 from components.data.problems import InvalidDataError, SourceError
-from components.data.settings import Settings, too_few
+from components.data.settings import Settings
 from components.ingest.ingestion import ingest
 
 FEW_HELD_OUT = Settings(test_rows=5)
@@ -150,10 +151,20 @@ def test_refuses_too_few_rows(write_csv: Callable[..., str], problems_of: Callab
     ]
 
 
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+def test_refuses_a_column_without_any_value(
+    write_csv: Callable[..., str], problems_of: Callable[..., list[str]], missing: str
+) -> None:
+    source = write_csv(*[f",{n % 7}" for n in range(40)], good=0)
+    assert "feature 'bmi' has no value; leave 'bmi' out of the features" in problems_of(
+        source, Settings(missing=missing)
+    )
+
+
 def test_more_features_need_more_rows() -> None:
-    assert too_few(train=22, test=2, features=20) is None
+    assert too_few(train=22, test=2, features=20, settings={}) is None
     message = "too few rows: 21 to learn from, 2 held out; needed are 22 and 2"
-    assert too_few(train=21, test=2, features=20) == message
+    assert str(too_few(train=21, test=2, features=20, settings={})) == message
 
 
 def test_refuses_columns_that_are_constant_within_a_split(
@@ -164,11 +175,11 @@ def test_refuses_columns_that_are_constant_within_a_split(
     assert problems_of(str(path)) == [
         "feature 'bmi' is constant over the training rows; leave 'bmi' out of the features",
         "target 'target' is constant over the training rows",
-        "target 'target' is constant over the held-out rows: no score can be told from another",
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is",
     ]
     path.write_text("bmi,target\n" + "".join(f"{row},{min(row, 25)}\n" for row in range(30)))
     assert problems_of(str(path)) == [
-        "target 'target' is constant over the held-out rows: no score can be told from another"
+        "target 'target' is constant over the held-out rows, which cannot show how good a model is"
     ]
     path.write_text("bmi,target\n" + "".join(f"{row},{max(row, 25)}\n" for row in range(30)))
     assert problems_of(str(path)) == ["target 'target' is constant over the training rows"]
@@ -269,7 +280,7 @@ class TestTypedColumns:
             "feature 'name' has 30 different texts in 30 rows: it looks like an identifier or free text; "
             'leave it out with exclude=["name"], or add max_categories=30'
         )
-        assert dates.startswith("feature 'joined' holds dates in 50 rows (line 2: '2020-01-01'")
+        assert dates.startswith("feature 'joined' holds dates or times in 50 rows (line 2: '2020-01-01'")
         assert dates.endswith(
             'leave it out with exclude=["joined"], '
             'or add types={"joined": "category"} if there are only a few'

@@ -1,6 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from components.data.problems import InvalidDataError
 from components.data.shard import Shard
 from components.plan.component import plan
 
@@ -39,3 +42,25 @@ def test_dropping_duplicates_makes_one_shard_of_all_files(tmp_path: Path) -> Non
         (tmp_path / f"{name}.csv").write_text("bmi,target\n1,2\n")
     (text,) = plan.python_func(EMPTY, source=f"{tmp_path}/*.csv", duplicates="drop")
     assert Shard.from_json(text).source == [f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"]
+
+
+def test_refuses_parameters_of_later_steps_before_any_data_is_read() -> None:
+    with pytest.raises(InvalidDataError) as refused:
+        plan.python_func(
+            EMPTY,
+            source="/nowhere.csv",
+            kind="tree",
+            evidence="guess",
+            model_name="../x",
+            test_rows=0,
+            seed=-1,
+        )
+    listed = "\n".join(str(problem) for problem in refused.value.problems)
+    for part in (
+        "unknown kind of model 'tree'",
+        "evidence is one of",
+        "a model's name has",
+        "test_rows",
+        "seed",
+    ):
+        assert part in listed

@@ -108,7 +108,7 @@ def test_by_default_a_champion_that_cannot_be_compared_is_an_error(
 ) -> None:
     incomparable_model = make_model(1.0, feature="s5")
     steps.registry.register(incomparable_model, "run-1", {}, accept)
-    with pytest.raises(GateError, match="it needs s5; the data set has x"):
+    with pytest.raises(GateError, match="it needs s5; the dataset has x"):
         steps.register(make_model(1.5), "run-2")
     assert len(index_of(root).latest()) == 1
 

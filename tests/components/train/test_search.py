@@ -93,15 +93,18 @@ def test_reads_a_search_from_json_with_whole_numbers_as_floats() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"learning": [1]}, "a search knows .*lr.*features, validation_share, seed, not 'learning'"),
+        (
+            {"learning": [1]},
+            "unknown parameter 'learning' in search; there are .*lr.*features, validation_share, seed",
+        ),
         ({"lr": 0.1}, "lr of a search must be a list of values, not 0.1"),
         ({"lr": []}, r"lr of a search must be a list of values, not \[\]"),
         ({"penalty": "l2"}, "penalty of a search must be a list of values, not 'l2'"),
         ({"features": ["bmi"]}, "features of a search must be lists of different names, not 'bmi'"),
         ({"features": [[]]}, r"features of a search must be lists of different names, not \[\]"),
         ({"features": [["a", "a"]]}, "features of a search must be lists of different names"),
-        ({"validation_share": 1}, "validation_share must lie between 0 and 1, not be 1"),
-        ({"validation_share": 0.0}, "validation_share must lie between 0 and 1, not be 0"),
+        ({"validation_share": 1}, "validation_share must be between 0 and 1, not 1"),
+        ({"validation_share": 0.0}, "validation_share must be between 0 and 1, not 0"),
     ],
 )
 def test_refuses_an_invalid_search(document: dict[str, Any], message: str) -> None:

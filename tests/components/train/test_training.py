@@ -9,8 +9,9 @@ from sklearn.linear_model import LinearRegression
 from components.data import dataset as datasets
 from components.data.dataset import Dataset
 from components.ingest.ingestion import ingest
+from components.train.defaults import DESCENT
 from components.train.kind import TrainingError
-from components.train.kinds.linear import PIPELINE, of_pipeline
+from components.train.kinds.linear import of_pipeline
 from components.train.report import report
 from components.train.search import Search, SearchError
 from components.train.training import train
@@ -92,7 +93,7 @@ def longley(tmp_path: Path) -> Dataset:
 def test_pipeline_defaults_reach_the_certified_weights_of_longleys_data(
     longley: Dataset, tmp_path: Path
 ) -> None:
-    result = train(longley, tmp_path / "model", **of_pipeline(PIPELINE))
+    result = train(longley, tmp_path / "model", **of_pipeline(DESCENT))
     certified = [15.0618722713733, -0.0358191792925910, -2.02022980381683]
     certified += [-1.03322686717359, -0.0511041056535807, 1829.15146461355]
     assert weights_of(result.model) == pytest.approx(certified, rel=1e-8)
@@ -116,7 +117,7 @@ def test_report_names_features_whose_weights_the_data_do_not_determine(tmp_path:
     km, age = random.uniform(1, 100, 60), random.uniform(0, 9, 60)
     columns = {"km": km, "miles": np.round(km / 1.609344, 6), "age": age, "y": 3 * km + age}
     dataset = datasets.write(tmp_path / "dataset", columns, columns, source="here", settings={})
-    result = train(dataset, tmp_path / "model", **of_pipeline(PIPELINE))
+    result = train(dataset, tmp_path / "model", **of_pipeline(DESCENT))
     assert "do not determine each weight of km, miles:" in report(result)
     X, y = dataset.train()
     assert result.model.predict(X) == pytest.approx(y, abs=1e-4)

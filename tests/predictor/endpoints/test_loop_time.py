@@ -5,6 +5,7 @@ import contextlib
 import gc
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,9 @@ pytestmark = pytest.mark.slow
 
 LIMIT = 0.03
 """Seconds of processor time; the aim is 0.01, and a busy machine is slower."""
+
+TRIES = 10
+"""As the processor is shared, one try may take several times as long as another."""
 
 SIZE = Settings().inline_bytes
 SERVICES = {1: make_service(), 3: make_service((1.0, 2.0, 3.0))}
@@ -172,9 +176,9 @@ def test_no_body_of_typed_inputs_takes_long_on_the_event_loop(kind: str, size: i
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The least processor time of three tries, whatever comes out."""
+    """The processor time of the first try within the limit, or the least of several, whatever comes out."""
     found = []
-    for _ in range(3):
+    while min(found, default=math.inf) > LIMIT and len(found) < TRIES:
         started = time.thread_time()
         with contextlib.suppress(TooCostly, PredictorError):
             work()
@@ -217,10 +221,15 @@ def test_no_step_of_a_stream_of_records_takes_long(width: int) -> None:
         for start, end in (("[", "1]"), ("{", "}"), ("", "1"))
     ]
     for text in texts:
-        answers = Records(SERVICES[width]).feed(text)
-        steps = [0.0]
-        while steps[-1] >= 0:
-            started = time.thread_time()
-            ended = next(answers, None) is None
-            steps.append(-1 if ended else time.thread_time() - started)
-        assert max(steps) < LIMIT, text[:60]
+        assert any(longest_step(width, text) < LIMIT for _ in range(TRIES)), text[:60]
+
+
+def longest_step(width: int, text: bytes) -> float:
+    """The processor time of the longest step."""
+    answers = Records(SERVICES[width]).feed(text)
+    longest, ended = 0.0, False
+    while not ended:
+        started = time.thread_time()
+        ended = next(answers, None) is None
+        longest = max(longest, time.thread_time() - started)
+    return longest

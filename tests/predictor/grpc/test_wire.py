@@ -14,7 +14,7 @@ DOUBLES = pb.InferTensorContents.DESCRIPTOR.fields_by_name["fp64_contents"].numb
 
 
 def take_apart(message: pb.ModelInferRequest) -> tuple[pb.ModelInferRequest, Message]:
-    parts = Message.of(message.SerializeToString(), lambda _others: None)
+    parts = Message(message.SerializeToString(), lambda _others: None)
     return pb.ModelInferRequest.FromString(parts.rest), parts
 
 
@@ -39,7 +39,7 @@ def test_takes_out_packed_numbers_and_raw_tensors() -> None:
 def test_leaves_numbers_that_are_not_packed() -> None:
     number = bytes([DOUBLES << 3 | 1]) + np.float64(0.5).tobytes()
     item = header(CONTENTS, 2 * len(number)) + 2 * number
-    parts = Message.of(header(5, len(item)) + item, lambda _others: None)
+    parts = Message(header(5, len(item)) + item, lambda _others: None)
     assert parts.runs == [{}]
     assert list(pb.ModelInferRequest.FromString(parts.rest).inputs[0].contents.fp64_contents) == [0.5, 0.5]
 
@@ -47,7 +47,7 @@ def test_leaves_numbers_that_are_not_packed() -> None:
 def test_keeps_the_runs_of_a_repeated_field_in_order() -> None:
     runs = b"".join(header(DOUBLES, 8) + np.float64(value).tobytes() for value in (1, 2))
     item = header(CONTENTS, len(runs)) + runs
-    parts = Message.of(header(5, len(item)) + item, lambda _others: None)
+    parts = Message(header(5, len(item)) + item, lambda _others: None)
     assert [np.frombuffer(run).tolist() for run in parts.runs[0][DOUBLES]] == [[1.0], [2.0]]
 
 
@@ -107,14 +107,14 @@ def test_the_parts_make_up_the_message_again(message: pb.ModelInferRequest) -> N
 )
 def test_refuses_a_malformed_message(body: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"^malformed message$"):
-        Message.of(body, lambda _others: None)
+        Message(body, lambda _others: None)
 
 
 def test_counts_what_is_not_numbers() -> None:
     counts: list[int] = []
     plain = tensor("a", fp64_contents=[0.5] * 10_000).SerializeToString()
     body = header(5, len(plain)) + plain + b"\x20\x01" * 100
-    Message.of(body, counts.append)
+    Message(body, counts.append)
     assert 200 < counts[-1] < 300
 
 

@@ -67,18 +67,28 @@ def run(steps: Callable[[Reader, asyncio.StreamWriter], Any], loop: Any = asynci
         return runner.run(connect())
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that events of the loop make true."""
+    while not condition():  # noqa: ASYNC110  no event tells it
+        await asyncio.sleep(0.001)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_transport_reads_what_is_behind_the_discarded_bytes(
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     async def steps(reader: Reader, writer: asyncio.StreamWriter) -> None:
         writer.write(bytes(LENGTH))
-        await writer.drain()
-        for text in (b"again", bytes(LENGTH), b"the next request", b"and more"):
-            await asyncio.sleep(0.1)
-            writer.write(text)
-            await writer.drain()
-        await asyncio.sleep(0.1)
+        await reader.begun.wait()
+        await until(lambda: reader.discarder._left == 0)
+        writer.write(b"again")
+        await until(lambda: reader.kept == [b"again"])
+        writer.write(bytes(LENGTH))
+        await until(lambda: reader.discarder._left == 0)
+        writer.write(b"the next request")
+        await until(lambda: reader.released == 1)
+        writer.write(b"and more")
+        await until(lambda: len(reader.kept) == 3)
 
     reader = run(steps, loop)
     assert b"".join(reader.kept) == b"againthe next requestand more"

@@ -48,7 +48,7 @@ def test_traffic_of_every_endpoint_is_as_its_credentials_and_probes_have_a_value
     routes = Routes(service, Site(service.handle))
     found = [*routes.exact.values(), *routes.v1.values(), *routes.v2.values(), *routes.repository.values()]
     rpc = [method for group in methods(service).values() for method in group.values()]
-    scopes = {endpoint.endpoint: endpoint.scope for endpoint in (*found, *rpc)}
+    scopes = {one.endpoint: one.scope for one in found} | {one.endpoint: one.scope for one in rpc}
     for endpoint, scope in scopes.items():
         traffic = Labels.of(endpoint, "http").traffic
         assert (traffic == "user") == (scope in ("predict", "explain", "feedback")), endpoint

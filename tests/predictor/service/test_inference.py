@@ -71,9 +71,9 @@ def ask(
         scope,
         handler,
         {k.replace("_", "-").encode(): v for k, v in fields.items()},
-        "::1",
         "POST",
         "/t",
+        lambda: ("::1", ()),
     )
 
     async def read(reservation: Reservation) -> bytes:
@@ -117,7 +117,7 @@ def counted(service: InferenceService) -> dict[int, int]:
 
 
 def test_counts_a_call_when_it_is_finished_and_not_before(service: InferenceService) -> None:
-    call = Call("test", "public", echo, {}, "", "POST", "/t")
+    call = Call("test", "public", echo, {}, "POST", "/t")
 
     async def read(_reservation: Reservation) -> bytes:
         return b"body"
@@ -133,7 +133,7 @@ def test_counts_a_call_when_it_is_finished_and_not_before(service: InferenceServ
 def test_a_call_that_is_cancelled_counts_as_one_whose_client_is_gone(
     service: InferenceService, *, read_whole: bool
 ) -> None:
-    call = Call("test", "public", echo, {}, "", "POST", "/t")
+    call = Call("test", "public", echo, {}, "POST", "/t")
 
     async def read(reservation: Reservation) -> bytes:
         reservation.grow(INLINE + 1)
@@ -163,7 +163,7 @@ def test_a_fault_in_reading_is_logged_and_its_message_stays_here(
     async def read(_reservation: Reservation) -> bytes:
         raise ZeroDivisionError("secret")
 
-    exchange = Exchange(service, Call("test", "public", echo, {}, "", "POST", "/t"))
+    exchange = Exchange(service, Call("test", "public", echo, {}, "POST", "/t"))
     response = asyncio.run(exchange.answer(read))
     exchange.finish()
     assert (response.status, response.body) == (500, b'{"error":"internal error"}')

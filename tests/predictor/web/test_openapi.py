@@ -30,6 +30,7 @@ ENDPOINTS = {
     "/v2/repository/models/{model}/load": {"post"},
     "/v2/repository/models/{model}/unload": {"post"},
     "/metrics": {"get"},
+    "/drift": {"get"},
     "/openapi.json": {"get"},
     "/docs": {"get"},
     "/v1/models": {"get"},

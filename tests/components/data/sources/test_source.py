@@ -105,7 +105,12 @@ def test_detects_compression_by_file_extension(tmp_path: Path) -> None:
 
 
 def test_reads_a_header_without_rows(tmp_path: Path) -> None:
-    assert values(read(text(tmp_path / "rows.csv", "bmi,target\n"), WANTED)) == [[], []]
+    for header in ("bmi,target\n", "bmi,target"):
+        assert values(read(text(tmp_path / "rows.csv", header), WANTED)) == [[], []]
+
+
+def test_blanks_around_a_name_do_not_count(tmp_path: Path) -> None:
+    assert values(read(text(tmp_path / "rows.csv", 'bmi, target ," x"\n1,2,3\n'), WANTED)) == [[1], [2]]
 
 
 def test_reads_files_over_http(write_csv: Callable[..., str], web: str, tmp_path: Path) -> None:
@@ -123,7 +128,13 @@ def test_reads_from_any_file_system_and_removes_its_copy(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     memory.pipe("/bucket/rows.csv", b"bmi,target\n1,2\n")
-    assert values(read("memory://bucket/rows.csv", WANTED)) == [[1], [2]]
+    with read("memory://bucket/rows.csv", WANTED) as rows:
+        assert values(rows) == [[1], [2]]
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+    memory.pipe("/bucket/rows.csv", b"bmi,target\n1\n")
+    with pytest.raises(InvalidDataError):
+        read("memory://bucket/rows.csv", WANTED)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -166,7 +177,10 @@ def test_names_a_source_that_cannot_be_read(tmp_path: Path, web: str) -> None:
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"PAR1 but no Parquet", "can't be read: "),
-        (b"PK\x03\x04\x00\x00", "is neither CSV nor Parquet: it holds binary data"),
+        (b"a\x00b", "is neither CSV nor Parquet: it holds binary data"),
+        (b"PK\x03\x04\x00\x00", "seems to be an Excel workbook or a ZIP archive; save the table as CSV"),
+        (b"\x1f\x8b\x08\x00", "seems to be compressed by gzip; let its name end in .gz"),
+        (b'[{"bmi": 1, "target": 2}]', "seems to be JSON; save the table as CSV or Parquet"),
         ("bmi,target\n1,2\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
     ],
 )
@@ -204,8 +218,8 @@ def test_removes_credentials_from_an_address(uri: str, shown: str) -> None:
         ("bmii,target\n1,2\n", "there are 'bmii', 'target'. Is 'bmii' meant?"),
         ("1.5,2\n2.5,3\n", "the first line holds numbers (1.5, 2 …): the file has no header"),
         ("<!DOCTYPE html>\n<p>Not found\n", "the file seems to be a web page: it begins with '<!DOCTYPE"),
-        ("bmi,bmi,target\n1,1,2\n", "column 'bmi' stands 2 times in the header"),
-        ("bmi,target,target\n1,1,2\n", "column 'target' stands 2 times in the header"),
+        ("bmi,bmi,target\n1,1,2\n", "column 'bmi' is 2 times in the header"),
+        ("bmi,target,target\n1,1,2\n", "column 'target' is 2 times in the header"),
         (",".join(f"c{n}" for n in range(30)) + "\n", "'c19' …"),
     ],
 )

@@ -84,14 +84,45 @@ def test_text_that_looks_like_numbers_is_no_category() -> None:
         ["31.1.2020", "1.2.2020"],
         ["2020-01-31T12:00:00Z", "2020-01-31 12:00"],
         ["31-Jan-20", "1-Feb-20"],
+        ["January 31, 2020", "Feb. 1 2020"],
+        ["08:30", "12:00:05"],
+        ["2020-01", "2020-12"],
         [date(2020, 1, 31), None],
     ],
 )
 def test_dates_are_refused_with_what_can_be_done(values: list[object]) -> None:
     found = convert(values)
-    assert found.reason == "holds dates"
+    assert found.reason == "holds dates or times"
     assert found.rejected.size == sum(value is not None for value in values)
-    assert found.remedy.startswith('leave it out with exclude=["x"], or add types={"x": "category"}')
+    assert found.unusable
+    assert found.remedy.startswith('add types={"x": "category"}')
+
+
+@pytest.mark.parametrize("values", [["Room 12", "Room 7"], ["10ABC25", "11ABD20"], ["1000-10", "1200-31"]])
+def test_codes_are_not_taken_for_dates(values: list[object]) -> None:
+    assert convert(values).type == "category"
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"),
+    [
+        (["1", "?", "2"], "if that stands for a missing value, leave the cell empty"),
+        (["1", "x", "2"], 'if its values are categories, add types={"x": "category"}'),
+        (["1,000", "2,500"], "write numbers without thousands separators; for decimal commas add decimal=,"),
+        (["1,5", "2,50"], "if its numbers have decimal commas, add decimal=,"),
+    ],
+)
+def test_says_what_to_do_about_text_among_numbers(values: list[object], remedy: str) -> None:
+    assert convert(values).remedy == remedy
+
+
+def test_reads_text_that_is_stored_as_bytes() -> None:
+    assert convert([b"a", b"b", None]).categories == ("a", "b")
+    assert convert([b"\xff", b"b"]).reason == "is of the type binary"
+
+
+def test_true_and_false_can_be_a_target() -> None:
+    assert convert(["true", "false", None], type_="number").type == "number"
 
 
 def test_reads_decimal_commas_where_asked_for() -> None:

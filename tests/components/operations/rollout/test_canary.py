@@ -1,5 +1,6 @@
 """A canary through its steps: versions that pass or fail, and jobs that are killed."""
 
+import copy
 from contextlib import suppress
 from dataclasses import replace
 
@@ -89,6 +90,20 @@ def test_a_version_whose_pods_run_and_never_become_ready_is_rolled_back(world: W
         canary(world.site(), POLICY)
     check_settled(world)
     assert world.champion() == 1
+
+
+def test_pods_of_both_versions_that_never_become_ready_withdraw_neither(world: World) -> None:
+    """A new image that is broken replaces the pods of the stable version as well."""
+    world.make_champion(2)
+    world.cluster.never_ready = {"2"}
+    world.pings = True
+    starting = copy.deepcopy(world.cluster.pods["lr"][0])
+    starting["status"]["conditions"][0]["status"] = "False"
+    world.cluster.pods["lr"].append(starting)
+    with pytest.raises(UnjudgedError, match="its pods did not come"):
+        canary(world.site(), POLICY)
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
 
 
 @pytest.mark.parametrize("missing", ["probes", "counts", "both versions fail", "no answer"])

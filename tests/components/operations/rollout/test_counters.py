@@ -12,9 +12,9 @@ from tests.support.service import make_service
 
 def test_reads_what_the_predictor_counts() -> None:
     metrics = make_service().metrics
-    predicting = [("stream", "http"), ("batch", "http"), ("v1_predict", "cloudevents")]
-    for endpoint, transport in (*predicting, ("v2_infer", "http"), ("v2_infer", "grpc")):
-        series = metrics.series(endpoint, transport)
+    predicting = [metrics.series(endpoint) for endpoint in ("stream", "batch", "v2_infer")]
+    predicting += [metrics.series("v1_predict", "cloudevents"), metrics.series("v2_infer", "grpc")]
+    for series in predicting:
         series.observe(200, 0.0001, 1)
         series.observe(500, 0.02, 1)
     for endpoint in ("ping", "metrics", "stream_ndjson", "unknown"):

@@ -79,5 +79,5 @@ def test_refuses_a_file_that_names_no_version(text: str) -> None:
 
 
 def test_refuses_a_file_that_is_not_yaml() -> None:
-    with pytest.raises(RolloutError, match=r"deploy.yaml is no YAML"):
+    with pytest.raises(RolloutError, match=r"deploy.yaml is not valid YAML"):
         difference("deploy.yaml", "model: {", AFTER)

@@ -33,17 +33,51 @@ def test_does_not_patch_what_is_already_served(world: World) -> None:
     assert world.cluster.objects["inferenceservices/lr"]["metadata"]["resourceVersion"] == service
 
 
-def test_a_version_that_never_becomes_ready_is_rolled_back_and_withdrawn(world: World) -> None:
+def test_a_version_whose_pods_do_not_come_is_replaced_and_not_withdrawn(world: World) -> None:
     world.make_champion(2)
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match="version 2 is rolled back to version 1: its pods did not come"):
+    with pytest.raises(RolloutError, match=r"version 2 does not come.*the next run tries again; version 1 "):
         promote(world.site(), SECONDS)
     assert world.cluster.served() == {"1"}
     assert world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] == {
         "storageUri": "s3://bucket/models/lr/1/"
     }
-    assert world.champion() == 1
-    assert "its pods did not come" in world.index.version(2).withdrawn
+    assert (world.champion(), world.outcome(2)) == (2, "not served")
+    assert not world.index.version(2).withdrawn
+    world.cluster.never_ready = set()
+    reconcile(world.site(), POLICY)
+    assert (world.cluster.served(), world.outcome(2)) == ({"2"}, "served")
+
+
+def test_a_version_whose_pods_run_and_never_become_ready_is_withdrawn(world: World) -> None:
+    world.make_champion(2)
+    world.cluster.never_ready = {"2"}
+    world.pings = True
+    with pytest.raises(RolloutError, match="version 2 is rolled back to version 1: its pods do not serve it"):
+        promote(world.site(), SECONDS)
+    assert (world.champion(), world.cluster.served()) == (1, {"1"})
+    assert "lr-2-0 runs, and is not ready" in world.index.version(2).withdrawn
+
+
+def test_a_fault_of_both_versions_withdraws_neither(world: World) -> None:
+    world.make_champion(2)
+    world.cluster.never_ready = {"1", "2"}
+    world.cluster.pods["lr"][1]["metadata"]["annotations"]["linear-regressor/model-version"] = "3"
+    world.pings = True
+    with pytest.raises(RolloutError, match="does not come back either: "):
+        promote(world.site(), SECONDS)
+    assert world.champion() == 2
+    assert not world.index.version(2).withdrawn
+
+
+def test_a_champion_that_was_served_stays_so_when_the_cluster_has_no_room(world: World) -> None:
+    world.make_champion(2)
+    promote(world.site(), SECONDS)
+    world.serve(1)
+    world.cluster.never_ready = {"2"}
+    with pytest.raises(RolloutError, match="version 2 does not come"):
+        reconcile(world.site(), POLICY)
+    assert world.outcome(2) == "served"
 
 
 def test_a_restored_version_has_the_digest_of_the_registry(world: World) -> None:
@@ -51,7 +85,7 @@ def test_a_restored_version_has_the_digest_of_the_registry(world: World) -> None
     for pod in world.cluster.pods["lr"]:
         pod["metadata"]["annotations"]["linear-regressor/model-digest"] = "an earlier version's"
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match="its pods did not come"):
+    with pytest.raises(RolloutError, match="version 2 does not come"):
         promote(world.site(), SECONDS)
     marks = world.cluster.objects["inferenceservices/lr"]["metadata"]["annotations"]
     assert marks["linear-regressor/model-digest"] == "digest-1"

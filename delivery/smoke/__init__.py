@@ -1,0 +1,1 @@
+"""The smoke test: every endpoint of a deployed predictor, at the address that its clients use."""
