@@ -35,7 +35,7 @@ from components.train.component import train
 
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
-RENAMED = {"model": "kind", "model_parameters": "parameters"}
+RENAMED = {"model": "kind"}
 # What a step on this machine would import by itself: its own code, and what that imports only when needed.
 PRELOADED = (
     "components.plan.plan",

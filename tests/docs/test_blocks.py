@@ -50,7 +50,7 @@ def words(command: Command) -> list[str]:
     if match := re.search(r"export RUN='([^']*)'", command.block.text):
         text = text.replace("$RUN", match[1])
     found = shlex.split(text, comments=True)
-    end = min((found.index(mark) for mark in ("|", "&", "&&", ">") if mark in found), default=len(found))
+    end = min((found.index(mark) for mark in ("|", "||", "&", "&&", ">") if mark in found), default=len(found))
     found = found[:end]
     while found and re.match(r"[A-Z_]+=", found[0]):
         found = found[1:]
@@ -109,7 +109,7 @@ def test_values_in_a_guide_are_values_of_the_chart(block: Block) -> None:
     if set(document) <= set(SCHEMA["properties"]):
         jsonschema.validate(document, {**SCHEMA, "required": []})
     else:
-        assert set(document) & {"apiVersion", "spec", "lr"}, (
+        assert set(document) & {"apiVersion", "patches", "spec", "lr"}, (
             f"neither values nor a known object: {list(document)}"
         )
 
