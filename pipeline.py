@@ -22,7 +22,7 @@ from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCrede
 from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
-from components.operations.cli import local, monitor, parameters, remote, retraining, rollout
+from components.operations.cli import card, local, monitor, parameters, remote, retraining, rollout
 from components.operations.cli.errors import CommandError, carry_out
 from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
@@ -331,6 +331,7 @@ def make_parser() -> argparse.ArgumentParser:
     remote.add(commands, project, started, epilog)
     rollout.add(commands)
     monitor.add(commands)
+    card.add(commands)
     retraining.add(commands, project, started, epilog)
     return parser
 
