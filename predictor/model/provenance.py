@@ -55,7 +55,7 @@ class Provenance:
         document: Any = json.loads(content)
         if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"no document of format version {FORMAT_VERSION}")
-        texts = {name: document.get(name) for name in TEXTS}
+        texts: dict[str, Any] = {name: document.get(name) for name in TEXTS}
         promoted, reasons = document.get("promoted"), document.get("reasons")
         for name, value in texts.items():
             if not isinstance(value, str):
