@@ -70,7 +70,7 @@ class LocalFolders(Folders):
 
 
 class RemoteFolders(Folders):
-    """Folders in an object store, through fsspec. The manifest is written last: without it, readers refuse."""
+    """Folders in an object store, through fsspec. The manifest is written last, and readers need it."""
 
     def __init__(self, root: str, name: str) -> None:
         import fsspec
