@@ -182,6 +182,36 @@ def test_a_champion_is_compared_on_columns_of_every_type(
     assert champion_of(empty_place) == 1
 
 
+@pytest.mark.parametrize("parameters", [("order=day", "test_rows=40"), ("group=shop", "test_share=0.3")])
+def test_several_files_are_split_by_a_column_like_one_file(
+    run: Run, empty_place: Path, tmp_path: Path, parameters: tuple[str, ...]
+) -> None:
+    random = np.random.RandomState(1)
+    x, day, shop = random.normal(size=200), random.randint(1, 29, 200), random.randint(0, 30, 200)
+    rows = [
+        f"{a},2026-01-{d:02},s{s},{2 * a + e}"
+        for a, d, s, e in zip(x, day, shop, random.normal(size=200), strict=True)
+    ]
+    for name, edges in (("one", [0, 200]), ("many", [0, 30, 31, 150, 200])):
+        (tmp_path / name).mkdir()
+        for part, (start, stop) in enumerate(pairwise(edges)):
+            text = "\n".join(["x,day,shop,y", *rows[start:stop], ""])
+            (tmp_path / name / f"{part}.csv").write_text(text, encoding="utf-8")
+        model = f"model_name={name}"
+        done = run(
+            empty_place, f"source={tmp_path}/{name}/*.csv", "features=x", "target=y", model, *parameters
+        )
+        assert done.returncode == 0, done.stderr
+    models = [artifact.read(empty_place / "models" / name / "1")[0] for name in ("one", "many")]
+    assert models[0].reference.rows == models[1].reference.rows < 200
+    assert weights_of(models[1]) == pytest.approx(weights_of(models[0]), rel=1e-12)
+    evaluations = [
+        json.loads((empty_place / "models" / name / "1" / "evaluation.json").read_text())
+        for name in ("one", "many")
+    ]
+    assert evaluations[0]["rows"] == evaluations[1]["rows"] == 200 - models[0].reference.rows
+
+
 def test_reads_a_file_relative_to_the_current_directory(run: Run, tmp_path: Path, empty_place: Path) -> None:
     rows = "\n".join(f"{x},{x % 3},{3 * x + 1}" for x in range(60))
     (tmp_path / "my.csv").write_text(f"size,rooms,price\n{rows}\n")
