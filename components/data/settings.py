@@ -134,7 +134,7 @@ class Settings:
         if isinstance(self.features, str):
             yield f"features must be a list of names, not {self.features!r}"
             return
-        for name in self.columns:
+        for name in (*self.columns, *self.exclude):
             if not name or str(name) != name:
                 yield f"{name!r} is not the name of a column"
         if not self.features:
@@ -180,6 +180,9 @@ class Settings:
         for name, bounds in self.ranges.items():
             if not _is_range(bounds):
                 yield f"the range of {name!r} must be [lowest, highest], numbers or null, not {bounds!r}"
+        for name, unit in self.units.items():
+            if not isinstance(unit, str):
+                yield f"the unit of {name!r} must be text, not {unit!r}"
         if not 0 <= self.seed < 2**32:
             yield f"seed must be at least 0 and less than 2**32, not {self.seed}"
         if self.kept_rows < MIN_TRAIN_ROWS:

@@ -58,12 +58,15 @@ class Search:
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise SearchError(f"{name} of a search must be a list of values, not {values!r}")
         for features in self.grid.get(FEATURES, ()):
-            if isinstance(features, str) or not features or len(set(features)) < len(features):
+            if not (isinstance(features, list | tuple) and _are_names(features)):
                 raise SearchError(
                     f"{FEATURES} of a search must be lists of different names, not {features!r}"
                 )
-        if not 0 < self.validation_share < 1:
-            raise SearchError(f"validation_share must be between 0 and 1, not {self.validation_share}")
+        share, seed = self.validation_share, self.seed
+        if not (isinstance(seed, int) and 0 <= seed < 2**32):
+            raise SearchError(f"seed of a search must be a whole number from 0 to below 2**32, not {seed!r}")
+        if not (isinstance(share, int | float) and 0 < share < 1):
+            raise SearchError(f"validation_share must be between 0 and 1, not {share!r}")
 
     @classmethod
     def of(cls, document: Mapping[str, Any], parameters: Mapping[str, Any]) -> "Search":
@@ -164,6 +167,10 @@ def best(trials: Sequence[Trial]) -> Candidate:
         reasons = "; ".join(dict.fromkeys(trial.failure or "its error is not finite" for trial in trials))
         raise SearchError(f"none of {len(trials)} candidates could be fitted: {reasons}")
     return min(scored, key=lambda trial: trial.mse).candidate
+
+
+def _are_names(features: Sequence[Any]) -> bool:
+    return all(isinstance(one, str) for one in features) and 0 < len(features) == len(set(features))
 
 
 def _try(kind: str, candidate: Candidate, learn: TrainingData, compare: TrainingData) -> Trial:

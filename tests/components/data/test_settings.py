@@ -31,6 +31,8 @@ def test_defaults_and_open_ranges_are_valid() -> None:
         ({"ranges": {"bmi": "12"}}, "the range of 'bmi' must be [lowest, highest]"),
         ({"ranges": {"bmi": ["1", "2"]}}, "the range of 'bmi' must be [lowest, highest]"),
         ({"ranges": {"bmi": [float("nan"), 1]}}, "the range of 'bmi' must be [lowest, highest]"),
+        ({"units": {"bmi": 5}}, "the unit of 'bmi' must be text, not 5"),
+        ({"features": ["*"], "exclude": [1]}, "1 is not the name of a column"),
         ({"test_share": 1}, "test_share must be at least 0 and less than 1, not 1"),
         ({"test_share": -0.1}, "test_share must be at least 0"),
         ({"test_share": float("nan")}, "test_share must be at least 0"),
