@@ -74,7 +74,7 @@ class LocalFolders(Folders):
 
 
 class RemoteFolders(Folders):
-    """Folders in an object store, through fsspec. Readers refuse a folder without its manifest, the last file."""
+    """Folders in an object store, through fsspec. The manifest is written last and required by readers."""
 
     def __init__(self, root: str, name: str) -> None:
         import fsspec
