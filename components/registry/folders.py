@@ -6,16 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predictor.model import artifact
-from predictor.model import evaluation as evaluations
-from predictor.model.artifact import (
-    EVALUATION_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    ArtifactError,
-)
+from predictor.model.artifact import MANIFEST_FILE, ArtifactError
 from predictor.model.base import Model
-from predictor.model.evaluation import Evaluation
 
 
 class FolderError(Exception):
@@ -25,11 +17,14 @@ class FolderError(Exception):
 class Folders(Protocol):
     """The folders of the versions of one model."""
 
+    name: str
+    """Of the model."""
+
     def uri(self, number: int) -> str:
         """Return the folder of version ``number``, as KServe's storageUri or a path."""
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
-        """Copy a model folder and its evaluation to its version's folder, unless that exists.
+    def publish(self, source: Path, number: int) -> None:
+        """Copy a folder to its version's folder, unless that exists.
 
         Raises:
             FolderError: there is another model.
@@ -47,13 +42,14 @@ class LocalFolders(Folders):
     """Folders on a disk. A rename makes a version appear as a whole."""
 
     def __init__(self, root: Path, name: str) -> None:
+        self.name = name
         self._parent = root / "models" / name
 
     def uri(self, number: int) -> str:
         """Return the folder's absolute path."""
         return str(self._parent / str(number))
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
+    def publish(self, source: Path, number: int) -> None:
         """Copy to a temporary folder, then rename it."""
         place = self._parent / str(number)
         if place.exists():
@@ -61,7 +57,7 @@ class LocalFolders(Folders):
         for abandoned in self._parent.glob(f".{number}.*"):
             shutil.rmtree(abandoned)
         with artifact.new_folder(place) as staging:
-            for name, content in _contents(source, evaluation).items():
+            for name, content in _contents(source).items():
                 (staging / name).write_bytes(content)
         return None
 
@@ -74,11 +70,12 @@ class LocalFolders(Folders):
 
 
 class RemoteFolders(Folders):
-    """Folders in an object store, through fsspec. The manifest is written last and required by readers."""
+    """Folders in an object store, through fsspec. The manifest is written last, and readers need it."""
 
     def __init__(self, root: str, name: str) -> None:
         import fsspec
 
+        self.name = name
         self._parent = f"{root.rstrip('/')}/models/{name}"
         self._files: Any
         self._files, self._path = fsspec.core.url_to_fs(self._parent)
@@ -87,13 +84,13 @@ class RemoteFolders(Folders):
         """Return the URI for KServe; without its slash KServe also pulls version 10 for version 1."""
         return f"{self._parent}/{number}/"
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
+    def publish(self, source: Path, number: int) -> None:
         """Upload file by file, overwriting what a crash left incomplete."""
         self._files.invalidate_cache()
         place = f"{self._path}/{number}"
         if self._files.exists(f"{place}/{MANIFEST_FILE}"):
             return _same(self.load(number)[1], source, self.uri(number))
-        for name, content in _contents(source, evaluation).items():
+        for name, content in _contents(source).items():
             self._files.pipe_file(f"{place}/{name}", content)
         return None
 
@@ -125,12 +122,10 @@ def local_path(root: str | Path) -> Path | None:
     return None if "://" in text else Path(text).expanduser().absolute()
 
 
-def _contents(source: Path, evaluation: Evaluation | None) -> dict[str, bytes]:
+def _contents(source: Path) -> dict[str, bytes]:
     """Return the files of a version. The manifest is last: a folder is complete once it has one."""
-    contents = {name: (source / name).read_bytes() for name in (MODEL_FILE, REFERENCE_FILE)}
-    if evaluation is not None:
-        contents[EVALUATION_FILE] = evaluations.encode(evaluation)
-    return {**contents, MANIFEST_FILE: (source / MANIFEST_FILE).read_bytes()}
+    files = sorted(source.iterdir(), key=lambda file: (file.name == MANIFEST_FILE, file.name))
+    return {file.name: file.read_bytes() for file in files}
 
 
 def _same(standing: str, source: Path, place: str | Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from components.data.compare import Entry
 from components.data.rows import RowSketch
+from components.registry import signing
 from components.registry.decision import Decision
 from components.registry.folders import FolderError, Folders, local_path, open_folders
 from components.registry.index import (
@@ -209,11 +210,15 @@ class Registry:
             decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
             evaluation: how good the model is on held-out rows, for its folder.
 
+        The folder says where the model comes from, and is signed if a key is there (`signing.find_signer`).
+
         Raises:
             RegistryError: the run was registered with another model.
+            SigningError: the key can't be used; nothing is written.
         """
         _, digest = artifact.read(folder)
         key = run_tag(run_id)
+        signer = signing.find_signer()
         with self._index.exclusive():
             version = self._index.by_run(run_id)
             if version and version.digest != digest:
@@ -222,12 +227,15 @@ class Registry:
                 )
             if version and version.tags[key] != UNFINISHED:
                 return self._result(version, Decision.from_json(version.tags[key]))
+            expected = decide(self.champion())  # a gate that can't decide fails before anything is written
             if version is None:
-                decide(self.champion())  # a gate that can't decide fails before anything is written
                 version = self._index.by_digest(digest) or self._create(
                     digest, key, {**lineage, "run_id": run_id}
                 )
-            self._folders.publish(Path(folder), version.number, evaluation)
+            known = {**lineage, "run_id": run_id}
+            found = signing.provenance_of(self._folders.name, version.number, digest, known, expected)
+            with signing.registered_folder(Path(folder), evaluation, found, signer) as complete:
+                self._folders.publish(complete, version.number)
             self._index.point(CHALLENGER, version.number)
             if self._index.shared:
                 self._await_turn(version)
