@@ -107,7 +107,7 @@ def recent(client: Any, experiment_id: str, within: timedelta) -> Any | None:
 def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> str:
     """Create a recurring run in place of those of the same name; returns its id. Its runs do not overlap.
 
-    One that says the same already is left alone, and with it the time of its next run. The new one stands
+    One with the same settings is left alone, and with it the time of its next run. The new one stands
     before the old one goes: should this end in between, there are two, and the next call leaves one.
 
     Args:

@@ -11,8 +11,7 @@ from predictor.model.drift import FEWEST_ROWS, THRESHOLD, Drift
 
 # With fewer held-out rows the standard error of their mean squared error can't be trusted.
 FEWEST_HELD_OUT = 88
-# While nothing changes, a look finds lost quality at most twice as often as drift; it is the quantile of the
-# normal distribution at 99 %.
+# While nothing changes, at most 1 % of checks find lost quality: the normal distribution's quantile at 99 %.
 QUALITY_QUANTILE = 2.326
 
 

@@ -76,7 +76,7 @@ def join(predicted: pa.Table, labels: pa.Table) -> Joined:
     A label is of the first prediction with its id and row that was made by the principal it speaks for. It is
     left out if there is none: it was lost, or is not made yet. It is also left out if several can be meant:
     if it speaks for all principals and more than one used the id, or if the principal sent different rows
-    under one id. So nobody can put a row of their own under the label of another's.
+    under one id. So no client can put a row of its own under the label of another's.
     """
     if not predicted.num_rows or not labels.num_rows:
         return Joined(pa.table({}))

@@ -41,7 +41,7 @@ def test_submits_the_reason_as_a_parameter(client: Mock) -> None:
 
 def test_a_run_on_a_cluster_needs_a_registry_root(client: Mock, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", *HOST]) == 1
-    assert "--param registry_root=URI is needed" in capsys.readouterr().err
+    assert "--param registry_root=URI is required" in capsys.readouterr().err
     client.run_pipeline.assert_not_called()
 
 
