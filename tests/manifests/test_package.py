@@ -32,5 +32,10 @@ def test_package_has_readme_and_schema_and_no_values_for_tests(tmp_path: Path) -
     (archive,) = tmp_path.iterdir()
     with tarfile.open(archive) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
-    assert {"README.md", "values.schema.json", "files/dashboards/service.json", "templates/NOTES.txt"} <= names
+    assert {
+        "README.md",
+        "values.schema.json",
+        "files/dashboards/service.json",
+        "templates/NOTES.txt",
+    } <= names
     assert not [name for name in names if name.startswith("ci/")]
