@@ -27,7 +27,7 @@ from predictor.model.inputs import Input, Inputs
 _CUT_OFF = "the Arrow stream is cut off within a message"
 _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
-_BATCH_COST = 64
+_BATCH_COST = 96
 """A column of a record batch takes as long as that many bytes of text."""
 _ROWS_PER_BYTE = 4
 """So many values that are not plain numbers take as long as a byte of text."""

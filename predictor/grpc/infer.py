@@ -46,29 +46,7 @@ def infer(service: InferenceService, request: Request) -> Response:
     name = v2.check_outputs([output.name for output in message.outputs])
     content = _predict_row(service, message, raw)
     if content is None:
-        if raw and len(raw) != len(message.inputs):
-            raise InvalidInput(f"raw_input_contents: expected {len(message.inputs)} tensors, got {len(raw)}")
-        # Three sizes are enough to refuse: a hostile shape can have millions.
-        heads = [
-            (item.name, tensors.shape(list(item.shape[:3]), f"inputs[{i}].shape"))
-            for i, item in enumerate(message.inputs)
-        ]
-        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
-        read = [
-            Tensor(
-                *head,
-                _values(
-                    service,
-                    request,
-                    item,
-                    runs[i] if runs else {},
-                    raw[i] if raw else None,
-                    one,
-                    f"inputs[{i}]",
-                ),
-            )
-            for i, (item, head, one) in enumerate(zip(message.inputs, heads, held, strict=True))
-        ]
+        read = _read_tensors(service, request, message, runs, raw)
         content = np.asarray(v2.predict(service, request, read), "<f8").data.cast("B")
     # With feedback, the client needs the id that the rows are recorded under.
     identity = request.identify(message.id) if service.recorder else message.id
@@ -116,6 +94,29 @@ def _predict_row(
         return None
     service.drift.offer((row,), (value,))
     return struct.pack("<d", value)
+
+
+def _read_tensors(
+    service: InferenceService,
+    request: Request,
+    message: pb.ModelInferRequest,
+    runs: Sequence[Runs],
+    raw: Raw,
+) -> list[Tensor]:
+    if raw and len(raw) != len(message.inputs):
+        raise InvalidInput(f"raw_input_contents: expected {len(message.inputs)} tensors, got {len(raw)}")
+    # Three sizes are enough to refuse: a hostile shape can have millions.
+    heads = [
+        (item.name, tensors.shape(list(item.shape[:3]), f"inputs[{i}].shape"))
+        for i, item in enumerate(message.inputs)
+    ]
+    held = typed_tensors.assign(heads, service.handle.require().model.inputs)
+    found = []
+    for i, (item, head, one) in enumerate(zip(message.inputs, heads, held, strict=True)):
+        its_runs, its_raw = runs[i] if runs else {}, raw[i] if raw else None
+        values = _values(service, request, item, its_runs, its_raw, one, f"inputs[{i}]")
+        found.append(Tensor(*head, values))
+    return found
 
 
 def _values(

@@ -196,7 +196,7 @@ class _Call(grpc.RpcMethodHandler):
             raise InvalidInput("the call has no message")
         self.service.check_room(len(message))
         self.service.memory.check(3 * len(message))  # it, the response, and gRPC's copy of that
-        reservation.grow(len(message))
+        reservation.hold(len(message))
         return message
 
 

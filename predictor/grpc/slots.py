@@ -1,7 +1,9 @@
 """Bounds how many messages are read at once."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, TypeVar
 
 from predictor.errors import Overloaded, ReadTimeout
@@ -31,8 +33,8 @@ class ReadSlots:
         self.few = few
         self.fair_seconds = fair_seconds
         self.read_seconds = read_seconds
-        self._slots = asyncio.Semaphore(most)
-        self._waiting = 0
+        self.most = most
+        self._queue: deque[asyncio.Future[None]] = deque()
         self._readers: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -43,38 +45,49 @@ class ReadSlots:
             Overloaded: there was no slot for too long, or others waited for a slow message.
             ReadTimeout: the message did not arrive in time.
         """
-        await (self._wait() if self._slots.locked() else self._slots.acquire())
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task  # noqa: S101  for the types
-        self._readers[task] = started = loop.time()
-        # One timer looks after all readers: a timer for each would cost a tenth of a short call.
-        self._timer = self._timer or loop.call_later(_CHECK_SECONDS, self._end_slow_reads)
         try:
-            return await read()
-        except asyncio.CancelledError:
-            if task in self._readers or task.uncancel():  # the client is gone
-                raise
-            if loop.time() - started >= self.read_seconds:
-                raise ReadTimeout(f"the message did not arrive within {self.read_seconds:g} s") from None
-            raise Overloaded("the message arrived too slowly while others waited", retry_after=1) from None
+            if self._queue or len(self._readers) >= self.most:
+                await self._wait(loop.create_future())
+            self._readers[task] = started = loop.time()
+            # One timer looks after all readers: a timer for each would cost a tenth of a short call.
+            self._timer = self._timer or loop.call_later(_CHECK_SECONDS, self._end_slow_reads)
+            try:
+                return await read()
+            except asyncio.CancelledError:
+                if task in self._readers or task.uncancel():  # the client is gone
+                    raise
+                if loop.time() - started >= self.read_seconds:
+                    raise ReadTimeout(f"the message did not arrive within {self.read_seconds:g} s") from None
+                raise Overloaded(
+                    "the message arrived too slowly while others waited", retry_after=1
+                ) from None
         finally:
             self._readers.pop(task, None)
-            self._slots.release()
+            if self._queue:
+                self._admit()
 
-    async def _wait(self) -> None:
-        self._waiting += 1
+    async def _wait(self, turn: "asyncio.Future[None]") -> None:
+        self._queue.append(turn)
         try:
             async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
-                await self._slots.acquire()
+                await turn
         except TimeoutError as error:
             raise Overloaded("too many messages are being read", retry_after=1) from error
         finally:
-            self._waiting -= 1
+            self._queue.remove(turn)
+
+    def _admit(self) -> None:
+        """Let the first in the queue read, as many as there are slots."""
+        for turn in islice(self._queue, self.most - len(self._readers)):
+            if not turn.done():
+                turn.set_result(None)
 
     def _end_slow_reads(self) -> None:
         """End the reads that took too long, and as many as others wait for of those that take long."""
         loop = asyncio.get_running_loop()
-        now, surplus = loop.time(), self._waiting + len(self._readers) - self.few
+        now, surplus = loop.time(), len(self._queue) + len(self._readers) - self.few
         for task, started in list(self._readers.items()):
             age = now - started
             if age < self.read_seconds and (age < self.fair_seconds or surplus <= 0):

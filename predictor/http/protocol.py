@@ -148,7 +148,6 @@ class FastProtocol(RequestParser):
             if answer is None:
                 break
             self.transport.write(answer)
-            self.server_state.total_requests += 1
             place = end
             if place < len(data):
                 turn_end = turn_end or time.perf_counter() + _TURN_SECONDS
@@ -161,7 +160,7 @@ class FastProtocol(RequestParser):
         refusal = self.fast_path.refuse(cached, self.server_state.default_headers)
         if refusal is not None:
             self.transport.write(refusal)
-            self._count_response()
+            self.timers.answered = time.monotonic()
             self.phase, self._discard = Phase.REFUSED, cached.length
         return refusal is not None
 
@@ -261,15 +260,11 @@ class FastProtocol(RequestParser):
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
-        self._count_response()
+        self.timers.answered = time.monotonic()
         if self.phase is not Phase.CLOSING and not self.transport.is_closing():
             self.flow.resume_reading()
             if self._unread.requests or self._sends_no_more:
                 self.loop.call_soon(self._resume)
-
-    def _count_response(self) -> None:
-        self.server_state.total_requests += 1
-        self.timers.answered = time.monotonic()
 
     def refuse(self, error: PredictorError, seconds: float | None = None) -> None:
         """Refuse what can't be parsed any further, and close the connection."""

@@ -56,6 +56,13 @@ def test_reads_only_the_rows_of_a_sliced_table() -> None:
     assert read(stream(table), ["a"]).ravel().tolist() == [3.0, 4.0, 5.0, 6.0]
 
 
+def test_leaves_a_schema_of_very_many_columns_to_a_thread() -> None:
+    body = stream(pa.table({"a": [0.5], **{f"further {i}": [1] for i in range(600)}}))
+    with pytest.raises(TooCostly):
+        read(body, ["a"], inline=True)
+    assert read(body, ["a"]).tolist() == [[0.5]]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

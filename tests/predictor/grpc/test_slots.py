@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -116,6 +117,38 @@ def test_a_call_waits_for_a_slot_only_so_long(monkeypatch: pytest.MonkeyPatch) -
         assert caught.value.headers == ((b"retry-after", b"1"),)
         messages.arrived.set()
         assert await first == "message"
+
+    run(steps)
+
+
+def test_a_slot_goes_to_the_next_when_the_first_to_wait_gives_up() -> None:
+    async def steps(messages: Messages) -> None:
+        large = ReadSlots(1, 1, LONG, LONG)
+        tasks = [asyncio.create_task(large.read(messages.read)) for _ in range(4)]
+        await settle()
+        messages.arrived.set()
+        tasks[1].cancel()  # while it waits
+        await tasks[0]
+        tasks[2].cancel()  # when it has its turn
+        assert await tasks[3] == "message"
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[1]
+        assert messages.reading == 0
+        assert await large.read(messages.read) == "message"
+
+    run(steps)
+
+
+def test_calls_get_slots_in_the_order_in_which_they_came() -> None:
+    async def steps(_messages: Messages) -> None:
+        large, order = ReadSlots(2, 2, LONG, LONG), list[int]()
+
+        async def read(number: int) -> None:
+            await asyncio.sleep(0)
+            order.append(number)
+
+        await asyncio.gather(*(large.read(partial(read, number)) for number in range(9)))
+        assert order == list(range(9))
 
     run(steps)
 
