@@ -11,7 +11,7 @@ import pytest
 
 from delivery.deploy import ROLLED_BACK
 from tests.cluster.installers import NAME, NAMESPACE, ROOT, Helm, Settings, namespace_is_empty
-from tests.cluster.kube import CommandError, Object, run, wait_for
+from tests.cluster.kube import CommandError, Object, kubectl, run, wait_for
 from tests.cluster.service import Service
 
 pytestmark = pytest.mark.short
@@ -80,3 +80,36 @@ def test_a_release_that_serves_and_answers_wrongly_is_rolled_back(
     assert done.returncode == ROLLED_BACK, done.stdout + done.stderr
     assert "FAIL  /batch" in done.stdout
     service.wait_for_version("2", pods=2)
+
+
+def test_a_version_outside_the_registry_is_refused(values: Object, service: Service, tmp_path: Path) -> None:
+    root = values["model"]["storageUri"].partition("/models/")[0]
+    guarded = serving(values, "2")
+    guarded["model"]["registryRoot"] = root
+    done = deploy(tmp_path, guarded, "2", service, wait=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def refused() -> bool:
+        patch = {
+            "spec": {"predictor": {"model": {"storageUri": "s3://elsewhere/models/linear-regressor/2/"}}}
+        }
+        try:
+            kubectl(
+                "-n",
+                NAMESPACE,
+                "patch",
+                "inferenceservice",
+                NAME,
+                "--type=merge",
+                "--dry-run=server",
+                "-p",
+                json.dumps(patch),
+            )
+        except CommandError as error:
+            return f"must be a folder below {root}/models/" in str(error)
+        return False
+
+    # A policy counts a moment after it was made.
+    wait_for("the policy", refused, 60)
+    service.promote("3")
+    service.wait_for_version("3", pods=2)
