@@ -82,34 +82,30 @@ def test_a_release_that_serves_and_answers_wrongly_is_rolled_back(
     service.wait_for_version("2", pods=2)
 
 
-def test_a_version_outside_the_registry_is_refused(values: Object, service: Service, tmp_path: Path) -> None:
-    root = values["model"]["storageUri"].partition("/models/")[0]
-    guarded = serving(values, "2")
-    guarded["model"]["registryRoot"] = root
-    done = deploy(tmp_path, guarded, "2", service, wait=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture
+def policy(values: Object) -> Iterator[str]:
+    """The chart's policy for the registry s3://prices, applied."""
+    content = {**values, "model": {**values["model"], "registryRoot": "s3://prices"}}
+    template = ("--show-only", "templates/registry-root.yaml", "-f", "-")
+    chart = str(ROOT / "helm" / NAME)
+    objects = run("helm", "template", NAME, chart, "-n", NAMESPACE, *template, stdin=json.dumps(content))
+    kubectl("apply", "-f", "-", stdin=objects)
+    yield "s3://prices/models/"
+    kubectl("delete", "-f", "-", stdin=objects)
 
-    def refused() -> bool:
-        patch = {
-            "spec": {"predictor": {"model": {"storageUri": "s3://elsewhere/models/linear-regressor/2/"}}}
-        }
+
+def test_only_versions_of_the_registry_are_admitted(policy: str) -> None:
+    def problem(uri: str) -> str:
+        patch = json.dumps({"spec": {"predictor": {"model": {"storageUri": uri}}}})
+        dry = ("--type=merge", "--dry-run=server", "-p", patch)
         try:
-            kubectl(
-                "-n",
-                NAMESPACE,
-                "patch",
-                "inferenceservice",
-                NAME,
-                "--type=merge",
-                "--dry-run=server",
-                "-p",
-                json.dumps(patch),
-            )
+            kubectl("-n", NAMESPACE, "patch", "inferenceservice", NAME, *dry)
         except CommandError as error:
-            return f"must be a folder below {root}/models/" in str(error)
-        return False
+            return str(error)
+        return ""
 
+    refusal = f"must be a folder below {policy}"
     # A policy counts a moment after it was made.
-    wait_for("the policy", refused, 60)
-    service.promote("3")
-    service.wait_for_version("3", pods=2)
+    wait_for("the policy", lambda: refusal in problem("s3://elsewhere/models/x/2/"), 60)
+    assert refusal in problem(f"{policy}../elsewhere/2/")
+    assert problem(f"{policy}{NAME}/2/") == ""

@@ -1,4 +1,4 @@
-"""The admission policy of the chart admits the folders of one registry, and is made only where one is named."""
+"""The admission policy of the chart admits the folders of one registry, if one is named."""
 
 import pytest
 
