@@ -62,16 +62,16 @@ serve: $(READY) ## Serve the champion of the last make run, without training (PO
 	@exec $(VENV)/bin/python pipeline.py serve $(VERSION) --port $(PORT) --grpc-port $(GRPC_PORT)
 
 TEST_PROCESSES ?= auto
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
-	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
+	$(PYTEST) --dist loadfile --no-loadscope-reorder -m "not slow and not network" --cov --cov-report=term $(TEST)
 
 # The store of compose.yaml, at the Dockerfile's version.
 STORE = $(shell grep -o 'github.com/versity/[^ ]*' Dockerfile)
 test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
 	@$(WITH_TOOLS); $(call program,versitygw,$(STORE)) || echo "LEFT OUT: the run of compose.yaml; go can't build its store"
-	$(PYTEST) -m "slow or network" $(TEST)
+	$(PYTEST) --dist worksteal -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both
 

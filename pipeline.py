@@ -22,7 +22,7 @@ from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCrede
 from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
-from components.operations.cli import local, monitor, parameters, remote, retraining, rollout
+from components.operations.cli import card, local, monitor, parameters, remote, retraining, rollout
 from components.operations.cli.errors import CommandError, carry_out
 from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
@@ -37,7 +37,7 @@ from components.train.component import train
 
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
-RENAMED = {"model": "kind", "model_parameters": "parameters"}
+RENAMED = {"model": "kind"}
 # What a step on this machine would import by itself: its own code, and what that imports only when needed.
 PRELOADED = (
     "components.plan.plan",
@@ -331,6 +331,7 @@ def make_parser() -> argparse.ArgumentParser:
     remote.add(commands, project, started, epilog)
     rollout.add(commands)
     monitor.add(commands)
+    card.add(commands)
     retraining.add(commands, project, started, epilog)
     return parser
 

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
 
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Addresses and networks of proxies whose ``X-Forwarded-For`` names the client in the audit log, such as
-    ``["10.42.0.0/16"]``. Without them the client is whoever is connected."""
+    ``["10.42.0.0/16"]``. Without them it names the connected peer."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins whose web pages may read responses (CORS), such as ``["https://app.example"]``; ``["*"]`` for

@@ -168,8 +168,8 @@ def _interval(evaluation: Evaluation | None) -> dict[str, float] | None:
 
 def _is_whole(one: Input, distribution: Distribution) -> bool:
     """Return whether an input counts something, as far as its training range and quantiles show."""
-    seen = (one.minimum, one.maximum, *distribution.edges)
-    return one.type == "number" and all(float(value).is_integer() for value in seen)
+    values = (one.minimum, one.maximum, *distribution.edges)
+    return one.type == "number" and all(float(value).is_integer() for value in values)
 
 
 def _curve(model: Model, i: int) -> list[tuple[float, float]]:
