@@ -16,7 +16,7 @@ IMAGES_FILE ?= $(DIST)/images.json
 CHARTS = $(REGISTRY)/linear-regressor/charts
 DELIVERY = $(VENV)/bin/python -m delivery
 RELEASED := predictor pipeline registry
-LOCKS := predictor pipeline registry build dev
+LOCKS := predictor predictor-signing pipeline registry build dev
 SCANNED ?= $(PREDICTOR_IMAGE) $(PIPELINE_IMAGE) $(REGISTRY_IMAGE)
 
 # Go programs at one version; one that is not on the PATH is built into the environment.

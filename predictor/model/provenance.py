@@ -55,11 +55,12 @@ class Provenance:
         document: Any = json.loads(content)
         if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"no document of format version {FORMAT_VERSION}")
-        texts: dict[str, Any] = {name: document.get(name) for name in TEXTS}
-        promoted, reasons = document.get("promoted"), document.get("reasons")
-        for name, value in texts.items():
-            if not isinstance(value, str):
+        texts: dict[str, str] = {}
+        for name in TEXTS:
+            if not isinstance(value := document.get(name), str):
                 raise ValueError(f"{name} is no text")
+            texts[name] = value
+        promoted, reasons = document.get("promoted"), document.get("reasons")
         if not isinstance(promoted, bool) or not isinstance(reasons, list):
             raise ValueError("promoted or reasons is missing")
         if not all(isinstance(reason, str) for reason in reasons):

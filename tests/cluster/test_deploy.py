@@ -11,7 +11,7 @@ import pytest
 
 from delivery.deploy import ROLLED_BACK
 from tests.cluster.installers import NAME, NAMESPACE, ROOT, Helm, Settings, namespace_is_empty
-from tests.cluster.kube import CommandError, Object, run, wait_for
+from tests.cluster.kube import CommandError, Object, kubectl, run, wait_for
 from tests.cluster.service import Service
 
 pytestmark = pytest.mark.short
@@ -80,3 +80,32 @@ def test_a_release_that_serves_and_answers_wrongly_is_rolled_back(
     assert done.returncode == ROLLED_BACK, done.stdout + done.stderr
     assert "FAIL  /batch" in done.stdout
     service.wait_for_version("2", pods=2)
+
+
+@pytest.fixture
+def policy(values: Object) -> Iterator[str]:
+    """The chart's policy for the registry s3://prices, applied."""
+    content = {**values, "model": {**values["model"], "registryRoot": "s3://prices"}}
+    template = ("--show-only", "templates/registry-root.yaml", "-f", "-")
+    chart = str(ROOT / "helm" / NAME)
+    objects = run("helm", "template", NAME, chart, "-n", NAMESPACE, *template, stdin=json.dumps(content))
+    kubectl("apply", "-f", "-", stdin=objects)
+    yield "s3://prices/models/"
+    kubectl("delete", "-f", "-", stdin=objects)
+
+
+def test_only_versions_of_the_registry_are_admitted(policy: str) -> None:
+    def problem(uri: str) -> str:
+        patch = json.dumps({"spec": {"predictor": {"model": {"storageUri": uri}}}})
+        dry = ("--type=merge", "--dry-run=server", "-p", patch)
+        try:
+            kubectl("-n", NAMESPACE, "patch", "inferenceservice", NAME, *dry)
+        except CommandError as error:
+            return str(error)
+        return ""
+
+    refusal = f"must be a folder below {policy}"
+    # A policy counts a moment after it was made.
+    wait_for("the policy", lambda: refusal in problem("s3://elsewhere/models/x/2/"), 60)
+    assert refusal in problem(f"{policy}../elsewhere/2/")
+    assert problem(f"{policy}{NAME}/2/") == ""

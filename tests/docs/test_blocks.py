@@ -32,6 +32,7 @@ ELSEWHERE = {
     "kubectl": "needs a cluster; tests/cluster runs the like",
     "helm": "needs a cluster; tests/cluster installs the chart, and tests/manifests checks the values",
     "git": "changes a repository",
+    "openssl": "makes keys; tests/components/registry signs with such keys",
     "aws": "needs a store",
     "amtool": "needs an Alertmanager",
     "cosign": "needs a published release",
