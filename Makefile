@@ -62,16 +62,16 @@ serve: $(READY) ## Serve the champion of the last make run, without training (PO
 	@exec $(VENV)/bin/python pipeline.py serve $(VERSION) --port $(PORT) --grpc-port $(GRPC_PORT)
 
 TEST_PROCESSES ?= auto
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 test: $(READY) ## The tests to run before each commit, with branch coverage (TEST: options for pytest)
-	$(PYTEST) -m "not slow and not network" --cov --cov-report=term $(TEST)
+	$(PYTEST) --dist loadfile --no-loadscope-reorder -m "not slow and not network" --cov --cov-report=term $(TEST)
 
 # The store of compose.yaml, at the Dockerfile's version.
 STORE = $(shell grep -o 'github.com/versity/[^ ]*' Dockerfile)
 test-slow: $(READY) ## The other tests: long runs, fuzzing, installing from a registry (TEST: options for pytest)
 	@$(WITH_TOOLS); $(call program,versitygw,$(STORE)) || echo "LEFT OUT: the run of compose.yaml; go can't build its store"
-	$(PYTEST) -m "slow or network" $(TEST)
+	$(PYTEST) --dist worksteal -m "slow or network" $(TEST)
 
 test-all: test test-slow ## Both
 
@@ -98,12 +98,13 @@ format: $(READY) ## Format the code, and fix what ruff can fix
 benchmark: $(READY) ## Accuracy against scikit-learn (BENCHMARK: another one, such as training or serving)
 	$(VENV)/bin/python benchmark.py $(BENCHMARK)
 
-# One resolution for all: the two smaller locks are held to the versions of the largest.
+# One resolution for all: the smaller locks are held to the versions of the largest.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 	$(COMPILE) --all-extras --group dev $(UPGRADE) pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
+	$(COMPILE) --extra pipeline --extra signing -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
+	$(COMPILE) --extra predictor --extra signing -c requirements/dev.txt pyproject.toml -o requirements/predictor-signing.txt
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 

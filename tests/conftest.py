@@ -1,8 +1,11 @@
 """Settings of all tests."""
 
 import os
+from typing import Any
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 # Without it scikit-learn skips its array API check; it counts only when set before scipy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -17,3 +20,24 @@ for library in ("OMP", "OPENBLAS"):
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("same")
+
+FIRST = ("tests/contract/", "tests/pipeline/test_runs.py")
+"""What takes longest, so that no process is left with it at the end."""
+
+
+class SharedServers(LoadFileScheduling):
+    """Gives each test process whole files, and one of them all contract tests, which share servers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return FIRST[0] if nodeid.startswith(FIRST[0]) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServers | None:
+    """Distribute files with ``--dist loadfile``."""
+    return SharedServers(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests come first."""
+    for start in reversed(FIRST):
+        items.sort(key=lambda item: not item.nodeid.startswith(start))

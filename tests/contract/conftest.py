@@ -61,6 +61,13 @@ def hasty_server() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def small_server() -> Iterator[Server]:
+    """A server with little memory for bodies, and few rows for a request."""
+    with start_predictor(max_memory_bytes=2**21, max_rows=100, read_seconds=600) as running:
+        yield running
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.http as client:

@@ -13,18 +13,11 @@ import zstandard
 from tests.support.arrow import arrow_stream
 from tests.support.http import head
 from tests.support.processes import wait_until
-from tests.support.server import Server, start_predictor
+from tests.support.server import Server
 
 MIB = 2**20
 CHUNKED = {"transfer-encoding": "chunked"}
-MEMORY = "predictor_memory_bytes"
-
-
-@pytest.fixture(scope="module")
-def small_server() -> Iterator[Server]:
-    """A server with little memory for bodies, and few rows for a request."""
-    with start_predictor(max_memory_bytes=2 * MIB, max_rows=100, read_seconds=600) as running:
-        yield running
+MEMORY = "predictor_body_memory_bytes"
 
 
 def batch_head(length: int) -> bytes:

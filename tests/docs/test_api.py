@@ -8,7 +8,7 @@ import pytest
 
 from components.registry.folders import LocalFolders
 from predictor.model import artifact
-from predictor.model.evaluation import Evaluation, Quality
+from predictor.model.evaluation import Evaluation, Quality, encode
 from predictor.model.inputs import Input
 from tests.docs.blocks import Command, commands
 from tests.support.models import linear_model, mixed_model
@@ -58,7 +58,8 @@ def diabetes_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         "sklearn://diabetes",
         "2026-01-01T00:00:00+00:00",
     )
-    LocalFolders(place, "linear-regressor").publish(place / "model", 3, evaluation)
+    (place / "model" / artifact.EVALUATION_FILE).write_bytes(encode(evaluation))
+    LocalFolders(place, "linear-regressor").publish(place / "model", 3)
     with start_predictor(place / "models" / "linear-regressor" / "3") as running:
         yield running
 

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "git": "changes a repository",
     "aws": "needs a store",
     "amtool": "needs an Alertmanager",
+    "openssl": "makes the keys of an organisation",
     "cosign": "needs a published release",
     "uvx": "downloads MLflow's server",
     "curl": "tests/docs/test_api.py runs those of the endpoints",
@@ -50,7 +51,9 @@ def words(command: Command) -> list[str]:
     if match := re.search(r"export RUN='([^']*)'", command.block.text):
         text = text.replace("$RUN", match[1])
     found = shlex.split(text, comments=True)
-    end = min((found.index(mark) for mark in ("|", "||", "&", "&&", ">") if mark in found), default=len(found))
+    end = min(
+        (found.index(mark) for mark in ("|", "||", "&", "&&", ">") if mark in found), default=len(found)
+    )
     found = found[:end]
     while found and re.match(r"[A-Z_]+=", found[0]):
         found = found[1:]

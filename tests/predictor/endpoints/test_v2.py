@@ -35,19 +35,24 @@ def refusal(response: Response) -> str:
     return str(json.loads(response.body)["error"])
 
 
+def repeated(values: list[Any], count: int) -> list[Any]:
+    """Return so many values, the given ones in turn."""
+    return (values * (count // len(values) + 1))[:count]
+
+
 @pytest.mark.parametrize("count", [2, 600, 150_000])
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("separator", SPACES)
 def test_other_data_than_that_of_the_tensors_does_not_count(count: int, nested: bool, separator: str) -> None:
-    values = [f"0.{i % 10}" for i in range(count)]
-    rows = separator.join(f"[{value}]" if nested else value for value in values)
+    ten = [f"0.{i}" for i in range(10)]
+    rows = separator.join(repeated([f"[{value}]" for value in ten] if nested else ten, count))
     other = separator.join(["7"] * count)
     decoys = [
         f'"data": [{other}]',
         f'"parameters": {{"data": [{other}], "x": "data\\": [1,2,"}}',
         f'"x": [[{other}]]',
     ]
-    expected = [938.25 * float(value) + 152 for value in values]
+    expected = repeated([938.25 * float(value) + 152 for value in ten], count)
     for decoy in decoys:
         tensor = f'"name": "instances", "shape": [{count}, 1], "datatype": "FP64", "data": [{rows}]'
         for inside in (

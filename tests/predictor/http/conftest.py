@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from predictor.endpoints.routing import Routes
@@ -137,8 +138,7 @@ class Connection:
 
     def run(self) -> None:
         """Run what is ready on the event loop."""
-        for _ in range(20):
-            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(_turn_often())
 
     def stop_reading(self) -> None:
         """Let the client take nothing more, and more wait than the transport allows."""
@@ -155,6 +155,11 @@ class Connection:
         """Check the timers at a time; returns how the transport is closed then."""
         self.protocol.check_timers(now)
         return self.transport.closed
+
+
+async def _turn_often() -> None:
+    for _ in range(40):
+        await asyncio.sleep(0)
 
 
 Connect = Callable[..., Connection]
@@ -200,7 +205,7 @@ def make_service(one_feature: LinearModel) -> Iterator[MakeService]:
 @pytest.fixture
 def connect(make_service: MakeService) -> Iterator[Callable[..., Connection]]:
     """Return a function that opens a connection to a service with some settings."""
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     opened = []
 
     def open_connection(
