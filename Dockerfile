@@ -12,9 +12,11 @@ RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r /
 WORKDIR /source
 
 FROM install AS install-predictor
-COPY requirements/predictor.txt /requirements/
+# predictor-signing has what verifies the signatures of models, too.
+ARG PREDICTOR_LOCK=predictor
+COPY requirements/${PREDICTOR_LOCK}.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/predictor.txt \
+    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/${PREDICTOR_LOCK}.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY predictor predictor

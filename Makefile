@@ -98,12 +98,13 @@ format: $(READY) ## Format the code, and fix what ruff can fix
 benchmark: $(READY) ## Accuracy against scikit-learn (BENCHMARK: another one, such as training or serving)
 	$(VENV)/bin/python benchmark.py $(BENCHMARK)
 
-# One resolution for all: the two smaller locks are held to the versions of the largest.
+# One resolution for all: the smaller locks are held to the versions of the largest.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 	$(COMPILE) --all-extras --group dev $(UPGRADE) pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra pipeline -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
+	$(COMPILE) --extra pipeline --extra signing -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
+	$(COMPILE) --extra predictor --extra signing -c requirements/dev.txt pyproject.toml -o requirements/predictor-signing.txt
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 

@@ -1,6 +1,6 @@
 """Measures what is claimed, and exits non-zero where a threshold is missed.
 
-Usage: python benchmark.py [accuracy | decisions | training | model | serving] [options]
+Usage: python benchmark.py [accuracy | decisions | run | training | model | serving] [options]
 """
 
 import importlib
@@ -10,6 +10,7 @@ import sys
 BENCHMARKS = {
     "accuracy": "tests.benchmarks.accuracy",
     "decisions": "tests.benchmarks.decisions",
+    "run": "tests.benchmarks.local_run",
     "training": "tests.benchmarks.training",
     "model": "tests.benchmarks.model",
     "serving": "tests.benchmarks.serving",

@@ -7,6 +7,7 @@ cluster.
 import argparse
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -21,7 +22,7 @@ from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCrede
 from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
-from components.operations.cli import local, monitor, parameters, remote, retraining, rollout
+from components.operations.cli import card, local, monitor, parameters, remote, retraining, rollout
 from components.operations.cli.errors import CommandError, carry_out
 from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
@@ -29,13 +30,14 @@ from components.operations.cli.subcommand import add_command
 from components.plan.component import plan
 from components.plan.parameters import checked
 from components.register.component import register
+from components.registry.signing import IMAGE
 from components.runtime import pods
 from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
 
 NAME = "linear-regressor"
 # What train calls otherwise: its output is the model.
-RENAMED = {"model": "kind", "model_parameters": "parameters"}
+RENAMED = {"model": "kind"}
 # What a step on this machine would import by itself: its own code, and what that imports only when needed.
 PRELOADED = (
     "components.plan.plan",
@@ -215,6 +217,8 @@ def linear_regressor(
         # the state of its source, and so do the artifacts that come of it.
         task.set_caching_options(enable_caching=task in (part, fitted))
         pods.prepare(task)
+    # For the model's provenance.
+    registered.set_env_variable(IMAGE, PIPELINE_IMAGE)
     outputs = registered.outputs
     return Registered(*(outputs[name] for name in Registered._fields))
 
@@ -245,7 +249,7 @@ def compile_to(
     """Compile the pipeline; ``image`` is what its steps run in, ``caching`` whether any may be left out."""
     compiler.Compiler().compile(linear_regressor, str(output), **options)
     written = Path(output).read_text(encoding="utf-8")
-    changed = written.replace(f"image: {PIPELINE_IMAGE}\n", f"image: {image}\n")
+    changed = re.sub(rf"(?m)^( +(?:image|value): ){re.escape(PIPELINE_IMAGE)}$", rf"\g<1>{image}", written)
     if not caching:
         # KFP's own switch does not reach into loops.
         changed = changed.replace("enableCache: true", "enableCache: false")
@@ -327,6 +331,7 @@ def make_parser() -> argparse.ArgumentParser:
     remote.add(commands, project, started, epilog)
     rollout.add(commands)
     monitor.add(commands)
+    card.add(commands)
     retraining.add(commands, project, started, epilog)
     return parser
 

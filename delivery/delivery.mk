@@ -5,7 +5,9 @@ DIST ?= dist
 SOURCE ?= https://linear-regressor.example.com/source
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CREATED ?= $(shell git show --no-patch --format=%cI 2>/dev/null)
-BUILD_ARGS = --build-arg VERSION=$(TAG) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
+# predictor-signing builds a predictor that can verify the signatures of models.
+PREDICTOR_LOCK ?= predictor
+BUILD_ARGS = --build-arg PREDICTOR_LOCK=$(PREDICTOR_LOCK) --build-arg VERSION=$(TAG) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
 	--build-arg SOURCE=$(SOURCE)
 COMMA := ,
 PLATFORMS ?= linux/amd64,linux/arm64

@@ -68,7 +68,7 @@ SERVICE = [
         "{{pod}} in the queue": _sum("predictor_queue_requests", "pod"),
     }),
     Panel("Memory of bodies, of what is allowed", "percentunit", {
-        "{{pod}}": f"predictor_memory_bytes{{{HERE}}} / predictor_memory_limit_bytes"
+        "{{pod}}": f"predictor_body_memory_bytes{{{HERE}}} / predictor_body_memory_limit_bytes"
     }),
     Panel("Processor time", "short", {"{{pod}}": _rate("process_cpu_seconds_total", "pod")}),
     Panel("Resident memory", "bytes", {"{{pod}}": _sum("process_resident_memory_bytes", "pod")}),

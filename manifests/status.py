@@ -32,7 +32,8 @@ class Pod:
         service: the InferenceService it belongs to.
         version: the version it was made for.
         image: the predictor's image.
-        trouble: why it does not serve; empty if it does.
+        trouble: why it fails; empty if it does not.
+        waiting: what it waits for before it can serve; empty if it is ready or fails.
         ending: whether it is being deleted.
     """
 
@@ -41,6 +42,7 @@ class Pod:
     version: str
     image: str
     trouble: str
+    waiting: str
     ending: bool
 
 
@@ -54,40 +56,54 @@ def read(pod: Object) -> Pod:
     """Return the state of a pod from what Kubernetes reports."""
     meta, containers = pod["metadata"], pod["spec"]["containers"]
     images = [container["image"] for container in containers if container["name"] == SERVER]
+    trouble = "; ".join(troubles(pod))
     return Pod(
         name=meta["name"],
         service=meta["labels"].get(SERVICE, ""),
         version=meta.get("annotations", {}).get(VERSION, "none"),
         image=images[0] if images else f"no {SERVER}",
-        trouble="; ".join(troubles(pod)),
+        trouble=trouble,
+        waiting="" if trouble else waiting(pod),
         ending="deletionTimestamp" in meta,
     )
 
 
 def troubles(pod: Object) -> Iterator[str]:
-    """Yield the reasons why a pod does not serve, the first cause first."""
+    """Yield the reasons why a pod fails, the first cause first."""
     status = pod["status"]
-    conditions = {entry["type"]: entry for entry in status.get("conditions", [])}
-    if conditions.get("Ready", {}).get("status") == "True":
+    if _condition(pod, "Ready").get("status") == "True":
         return
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         yield f"no node takes it: {scheduled.get('message', '')}"
     if status.get("reason"):
         yield f"{status['reason']}: {status.get('message', '')}"
-    initializers = [
-        entry for entry in status.get("initContainerStatuses", []) if not _is_complete(entry["state"])
-    ]
     # Containers wait for the first initializer that is not complete, and the other ones for it.
-    waiting = initializers[:1] or status.get("containerStatuses", [])
-    stuck = list(filter(None, map(_stuck, waiting)))
+    stuck = list(filter(None, map(_stuck, _initializers(pod)[:1] or status.get("containerStatuses", []))))
     yield from stuck
-    if stuck or scheduled.get("status") != "True":
-        return
-    if initializers:
-        yield _unfinished(initializers[0])
-    else:
+    if not stuck and scheduled.get("status") == "True" and not waiting(pod):
         yield "it is not ready"
+
+
+def waiting(pod: Object) -> str:
+    """Return what a pod waits for before it can serve: an initializer, or its server's start."""
+    initializers = _initializers(pod)
+    if initializers:
+        return _unfinished(initializers[0])
+    containers = pod["status"].get("containerStatuses", [])
+    starting = [entry["name"] for entry in containers if not entry.get("started", True)]
+    return f"{starting[0]} is starting" if starting else ""
+
+
+def _condition(pod: Object, kind: str) -> Object:
+    found = [entry for entry in pod["status"].get("conditions", []) if entry["type"] == kind]
+    return found[0] if found else {}
+
+
+def _initializers(pod: Object) -> list[Object]:
+    """Return the initializers that are not complete."""
+    statuses = pod["status"].get("initContainerStatuses", [])
+    return [entry for entry in statuses if not _is_complete(entry["state"])]
 
 
 def _is_complete(state: Object) -> bool:
@@ -220,6 +236,8 @@ def _line(pod: Pod, version: str, namespace: str, model: str) -> tuple[str, bool
     if pod.trouble:
         words = "; ".join(filter(None, [pod.trouble, explain(pod, namespace)]))
         return f"FAILS   {about}: {words}", False
+    if pod.waiting:
+        return f"WAITS   {about}: {pod.waiting}", False
     says = served(pod, namespace, model)
     if says != version:
         return f"OTHER   {about}: it serves {says}", False

@@ -25,6 +25,7 @@ from predictor.grpc import server as grpc_server
 from predictor.http.asgi import Application
 from predictor.http.protocol import FastProtocol, check_versions, make_protocol
 from predictor.model.handle import ModelHandle
+from predictor.model.signature import SignaturePolicy
 from predictor.observability.metrics import Metrics
 from predictor.service.auth import ApiKeys, Authorizer, JsonWebTokens, jwks_reader
 from predictor.service.inference import InferenceService
@@ -69,7 +70,11 @@ class Predictor:
         self.options = options
         self.settings = settings
         self.handle = ModelHandle(
-            options.model_name, settings.model_dir, settings.model_version, max_rows=settings.max_rows
+            options.model_name,
+            settings.model_dir,
+            settings.model_version,
+            max_rows=settings.max_rows,
+            signatures=make_signature_policy(settings, options.model_name),
         )
         self.tls = make_tls(options, settings)
         self._hurry = asyncio.Event()
@@ -200,6 +205,19 @@ async def repeat(
         except Exception:
             logger.exception("background task failed", extra={"task": name})
             metrics.task_failures[name] += 1
+
+
+def make_signature_policy(settings: Settings, model_name: str) -> SignaturePolicy:
+    """Return what the settings ask of a model's signature.
+
+    Raises:
+        ValueError: no key is named to verify with.
+    """
+    if settings.signatures != "off" and settings.signature_key is None:
+        raise ValueError(f"PREDICTOR_SIGNATURES={settings.signatures} needs PREDICTOR_SIGNATURE_KEY")
+    return SignaturePolicy(
+        settings.signatures, settings.signature_key, settings.signature_model or model_name
+    )
 
 
 def make_authorizer(settings: Settings) -> Authorizer:

@@ -1,4 +1,4 @@
-# ruff: noqa: N818 - named for what they tell a client, as KServe names its own
+# ruff: noqa: N818 - named for what they mean to a client, as KServe names its own
 """Errors that a client sees: one hierarchy, with the HTTP status and the gRPC code on the class.
 
 A message says what was wrong and where, in the client's terms. It never holds a stack trace.

@@ -42,7 +42,7 @@ class Principal(NamedTuple):
     """The owner of a credential, with the scopes that it grants.
 
     Attributes:
-        name: empty for whoever sends no credential.
+        name: empty for a client without a credential.
         scopes: what it may ask for.
         expires: when the credential does, in seconds since 1970.
     """
@@ -52,7 +52,8 @@ class Principal(NamedTuple):
     expires: float = float("inf")
 
 
-NOBODY = Principal("", frozenset())
+UNAUTHORIZED = Principal("", frozenset())
+"""The principal of a request that was not authorized."""
 
 
 class Response(NamedTuple):
@@ -173,7 +174,7 @@ class Request:
     headers: RequestHeaders = field(default_factory=RequestHeaders)
     body: bytes | bytearray = b""
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
-    principal: Principal = NOBODY
+    principal: Principal = UNAUTHORIZED
     inline: bool = False
     deadline: float = float("inf")
     abandoned: bool = False

@@ -67,9 +67,19 @@ class Settings(BaseSettings):
     client_ca: Path | None = None
     """A file of CA certificates. If set, HTTP and gRPC clients need a certificate from one of them."""
 
+    signatures: Literal["off", "warn", "require"] = "off"
+    """Whether the model's signature is verified before it is served: ``off``, ``warn`` (what is wrong is
+    logged) or ``require`` (a model without a good signature is not served)."""
+
+    signature_key: Path | None = None
+    """The public key that verifies it, a PEM file."""
+
+    signature_model: str = ""
+    """The registered model that may be served; the served model's name when empty."""
+
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Addresses and networks of proxies whose ``X-Forwarded-For`` names the client in the audit log, such as
-    ``["10.42.0.0/16"]``. Without them the client is whoever is connected."""
+    ``["10.42.0.0/16"]``. Without them it names the connected peer."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins whose web pages may read responses (CORS), such as ``["https://app.example"]``; ``["*"]`` for

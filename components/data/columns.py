@@ -1,4 +1,4 @@
-"""What is known of the inputs of a dataset: their types, categories and missing values.
+"""Summaries of the columns of a dataset: their types, categories and missing values.
 
 A shard knows its own rows only. The summaries of shards merge into that of all rows, whose means and
 categories become part of the model.
@@ -24,7 +24,7 @@ Rows = Mapping[str, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is known of a column over the training rows.
+    """Summary of a column over the training rows.
 
     Attributes:
         name: of the column.
@@ -96,7 +96,7 @@ class Summary:
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> "Summary":
-        """Read what ``document`` gives."""
+        """Read what ``document`` returned."""
         lists = {name: tuple(document[name]) for name in ("categories", "counts")}
         minimum, maximum = document["minimum"], document["maximum"]
         bounds = {"minimum": math.inf, "maximum": -math.inf} if minimum is None or maximum is None else {}
@@ -159,7 +159,7 @@ class Summary:
         return looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
 
     def recode(self, values: Floats, other: "Summary") -> Floats:
-        """Return values of this column as the dataset of another summary holds them."""
+        """Return values of this column with the category numbers of another summary."""
         if self.categories == other.categories:
             return values
         return self._recoded(values, other.categories, math.nan)
@@ -190,7 +190,7 @@ class Gaps:
         return Gaps(values, self.rows + other.rows, self.left_out + other.left_out)
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Describe the missing values in a sentence."""
         if not self.rows:
             return "No value is missing."
         listed = ", ".join(f"{count} of {name}" for name, count in self.values.items())
@@ -207,7 +207,7 @@ def summarised(
     categories: Mapping[str, Sequence[str]],
     units: Mapping[str, str],
 ) -> tuple[list[Summary], Rows, Rows]:
-    """Summarise the features, all columns but the last; return rows as a dataset holds them beside.
+    """Summarise the features, which are all columns but the last, and encode the rows for the dataset.
 
     Args:
         train: columns of training rows by name.
@@ -231,7 +231,7 @@ def summarised(
 def distributions(
     rows: Rows, columns: Sequence[Summary], settings: Mapping[str, Any]
 ) -> dict[str, Distribution]:
-    """Describe the inputs over rows as the dataset holds them; nothing is to be said of no rows."""
+    """Return the distribution of each input over rows of a dataset; empty if there are no rows."""
     if not next(iter(rows.values())).size:
         return {}
     inputs = [(column, column.input(settings)) for column in columns]

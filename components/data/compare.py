@@ -1,4 +1,4 @@
-"""Candidate and champion on the same held-out rows."""
+"""Compares candidate and champion on the same held-out rows."""
 
 import re
 from dataclasses import dataclass, replace
@@ -14,11 +14,12 @@ from components.data.rows import RowSketch
 from components.data.scores import pair, score
 from predictor.model.base import Model
 from predictor.model.evaluation import Evaluation
+from predictor.model.inputs import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model that takes part: read from a verified folder, with its digest and its version if it has one."""
+    """A model to compare, read from a verified folder, with its digest and its version if it has one."""
 
     model: Model
     digest: str
@@ -98,14 +99,16 @@ def mismatch(dataset: Dataset, model: Model) -> str | None:
 def held_out(dataset: Dataset, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return the true values and the model's predictions of the held-out rows, and how many it can't answer.
 
-    A champion may know no replacement for a value that is missing here, and its server would refuse the row.
-    Such a value is replaced by the typical one, so that both models are scored on the same rows.
+    A champion may have no replacement for a value that is missing here, or refuse a category that it does not
+    know: its server would refuse the row. The typical value takes the place of the missing one, and the
+    category counts as none of the known ones, so that both models are scored on the same rows.
 
     Returns:
         Two arrays of shape (n,), and the number of rows with such values.
     """
     X, target = dataset.test(model.inputs)
     missing = np.isnan(X)
+    strict = np.array([one.type == "category" and not one.accepts_unknown for one in model.inputs])
     with np.errstate(over="ignore", invalid="ignore"):
         predicted = model.predict(np.where(missing, model.typical, X))
-    return target, predicted, int(missing.any(axis=1).sum())
+    return target, predicted, int((missing | (strict & (X == UNKNOWN))).any(axis=1).sum())

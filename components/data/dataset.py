@@ -50,11 +50,11 @@ PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset folder that was verified.
+    """A verified dataset folder.
 
     Attributes:
         folder: where it is.
-        columns: the features in the order of the columns, and what is known of their training rows. A range
+        columns: summaries of the features over the training rows, in the order of the columns. A range
             over no rows is from infinity to minus infinity.
         target: the column to predict.
         train_rows: how many rows to learn from.
@@ -242,7 +242,7 @@ def assemble(
     seen: Mapping[str, Distribution],
     fill: Callable[[Path], None],
 ) -> Dataset:
-    """Write a new dataset folder of what is known of its rows.
+    """Write a new dataset folder from summaries of its rows.
 
     Args:
         folder: must not exist; its parent is made.

@@ -1,4 +1,4 @@
-"""The file dataset.json: what is known of a dataset's rows, as JSON that its own SHA-256 protects."""
+"""Reads and writes dataset.json, which describes a dataset and holds its own SHA-256."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ Settings = Mapping[str, Any]
 
 
 def moments(rows: Rows, columns: Sequence[Summary], settings: Settings) -> Moments | None:
-    """Take the moments of rows, a few at a time: of all of them there need be no second copy.
+    """Take the moments of rows, a few rows at a time, without a second copy of all.
 
     Args:
         rows: the features by name, and the target as the last.
@@ -56,7 +56,7 @@ def moments(rows: Rows, columns: Sequence[Summary], settings: Settings) -> Momen
 def as_part_of(
     whole: Sequence[Summary], own: Sequence[Summary], moments: Moments, settings: Settings
 ) -> Moments:
-    """Return the moments of a shard with the columns and the filling of all rows.
+    """Return the moments of a shard with the columns, and the replacements of missing values, of all rows.
 
     Args:
         whole: what is known of the columns over all rows.
@@ -80,7 +80,7 @@ def as_part_of(
 
 
 def _columns(own: Summary, whole: Summary) -> Iterator[tuple[int | None, float]]:
-    """Give the shard's own of each one-hot column, and what is to be added where a value is missing."""
+    """Yield for each one-hot column its position in the shard, and what to add where a value is missing."""
     if whole.type != "category":
         yield 0, whole.fill - own.fill
         return

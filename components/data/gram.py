@@ -61,7 +61,7 @@ def gram(
 
 @cache
 def _blas() -> ThreadpoolController:
-    """BLAS would divide each small product among threads of its own, which costs more than the product."""
+    """Return the control of BLAS threads: dividing each small product among threads costs more than it."""
     return ThreadpoolController()
 
 
@@ -128,7 +128,7 @@ class _Part:
         return sums
 
     def _single(self, start: int, stop: int) -> Floats:
-        """For one feature, dot products of vectors are twice as fast as products of slim matrices."""
+        """Sum one feature by dot products, which are twice as fast as products of narrow matrices."""
         x, y = self._x(start, stop)[:, 0], self._y(start, stop)
         weight = self.ones[: stop - start] if self.weight is None else self.weight[start:stop]
         wx, wy = (x, y) if self.weight is None else (x * weight, y * weight)

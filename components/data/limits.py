@@ -1,4 +1,4 @@
-"""How few rows, and how many columns and categories, a dataset may have."""
+"""Checks the numbers of rows, columns and categories of a dataset."""
 
 from collections.abc import Mapping
 from typing import Any

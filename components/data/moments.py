@@ -1,4 +1,4 @@
-"""Moments of a data set: the number of rows, means and co-moments, all that least squares needs of it.
+"""Moments of a dataset: the number of rows, means and co-moments, all that least squares needs of it.
 
 Moments of parts merge into the moments of the whole (Chan, Golub and LeVeque, "Updating formulae and a
 pairwise algorithm for computing sample variances", 1979), so that parts can be read anywhere and in any
@@ -216,7 +216,7 @@ class Moments:
             document = json.loads(text)
             version = document["format_version"]
             if version != FORMAT_VERSION:
-                raise ValueError(f"format version {version!r} is not known here, only {FORMAT_VERSION}")
+                raise ValueError(f"unsupported format version {version!r}; known is {FORMAT_VERSION}")
             moments = cls(
                 rows=int(document["rows"]),
                 weight=float.fromhex(document["weight"]),
@@ -226,15 +226,15 @@ class Moments:
                 exponent=np.array(document["exponent"], dtype=np.int64),
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"not the moments of a data set: {error!r}") from error
+            raise ValueError(f"not the moments of a dataset: {error!r}") from error
         columns = moments.shift.size
         shapes = (moments.offset.shape, moments.exponent.shape, moments.comoment.shape)
         if columns < 2 or shapes != ((columns,), (columns,), (columns, columns)):
-            raise ValueError(f"not the moments of a data set: {columns} shifts beside shapes {shapes}")
+            raise ValueError(f"not the moments of a dataset: {columns} shifts beside shapes {shapes}")
         if moments.rows < 1 or not (
             moments.weight > 0 and moments.finite and np.isfinite(moments.shift).all()
         ):
-            raise ValueError("not the moments of a data set: a number is not finite, or there are no rows")
+            raise ValueError("not the moments of a dataset: a number is not finite, or there are no rows")
         return moments
 
 

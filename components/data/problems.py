@@ -8,7 +8,7 @@ ROWS_LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """A problem of the data or the parameters.
 
     Attributes:
         what: the sentence to show, such as ``feature 'bmi' is not a number``.

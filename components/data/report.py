@@ -27,8 +27,8 @@ class Contender:
         version: its number in the registry; none for a candidate.
         scores: on the held-out rows; none where the model can't be scored on them.
         problem: why there are no scores.
-        unanswered: held-out rows that lack a value for which the model has no replacement. They are scored
-            with the typical value.
+        unanswered: held-out rows that the model's server would refuse, because a value is missing or a
+            category unknown. They are scored all the same; see ``components.data.compare.held_out``.
     """
 
     digest: str
@@ -40,10 +40,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Candidate and champion on the same held-out rows.
+    """The scores of candidate and champion on the same held-out rows.
 
     Attributes:
-        fingerprint: of the data set the rows are from.
+        fingerprint: of the dataset of the rows.
         rows: how many were held out.
         candidate: always scored.
         champion: none where the registry has no champion yet.

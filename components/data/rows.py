@@ -1,4 +1,4 @@
-"""Fingerprints of held-out rows: how many rows of one set have judged models before."""
+"""Fingerprints of held-out rows, which tell how many rows two comparisons have in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How good predictions are, and how certain it is that one model is better than another."""
+"""Scores of predictions, and confidence bounds of the difference between two models."""
 
 import math
 from dataclasses import dataclass

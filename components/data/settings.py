@@ -1,4 +1,4 @@
-"""How rows become a dataset: which columns, which rows are held out, what is allowed in them."""
+"""The settings of ingest: which columns are used, which rows are held out, which values are allowed."""
 
 import difflib
 import json
@@ -121,7 +121,7 @@ class Settings:
         ] + self._size_problems()
 
     def name_problems(self, names: Sequence[str]) -> Iterator[Problem]:
-        """Find names of columns that are not there, given all names; where features are named, see above."""
+        """Find names of columns that the source lacks, where all its columns are features."""
         if not self.all_columns:
             return
         given = {"exclude": self.exclude, "ranges": self.ranges, "units": self.units, "types": self.types}
@@ -190,7 +190,7 @@ class Settings:
             yield f"max_columns must be at least 1, not {self.max_columns}"
 
     def _size_problems(self) -> list[Problem]:
-        """Find parameters that a step can't be started with."""
+        """Find parameters that are too large to start a step with."""
         size = len(json.dumps(self.document(), default=str))
         if size <= LARGEST_PARAMETERS:
             return []
@@ -217,7 +217,7 @@ class Settings:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Ask whether a known name is meant, if one is near; otherwise return nothing."""
+    """Return a question whether a similar known name is meant; empty if none is similar."""
     folded = {other.strip().casefold(): other for other in reversed(list(known))}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.75)
     return f". Is {folded[close[0]]!r} meant?" if close else ""

@@ -9,7 +9,7 @@ from components.data.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Where some of the rows are, and which they are among all.
+    """A part of the rows: where they are, and their position among all rows.
 
     It holds only what its rows depend on in other shards. While that and its source stay the same, the
     dataset folder that was made of it remains valid, whatever comes after it.
@@ -36,16 +36,16 @@ class Shard:
 
     @property
     def whole(self) -> bool:
-        """Whether these are all rows there are."""
+        """Whether this is the only shard."""
         return self.rows is None
 
     def problems(self, rows: int) -> Iterator[Problem]:
-        """Find a source that has not as many rows as were counted."""
+        """Find a source whose number of rows changed after it was planned."""
         if self.rows is not None and rows != self.rows:
             yield Problem(f"there are {rows} rows now, and were {self.rows} when the shards were planned")
 
     def to_json(self) -> str:
-        """Write what is known of the shard; KFP's backend takes only text for an item of a loop."""
+        """Write the shard as text, because KFP's backend takes only text for an item of a loop."""
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
     @classmethod

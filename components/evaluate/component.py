@@ -20,14 +20,14 @@ def evaluate(
     """Score the candidate and the present champion on the same held-out rows.
 
     Args:
-        dataset: what ingest wrote.
-        model: the candidate.
-        report: the scores as JSON, for the gate.
-        page: the scores, the residuals and the predictions against the true values.
-        metrics: the candidate's scores.
-        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
-        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
-        model_name: of the registered model.
+        dataset: What ingest wrote.
+        model: The candidate.
+        report: The scores as JSON, for the gate.
+        page: The scores, the residuals and the predictions against the true values.
+        metrics: The candidate's scores.
+        registry_root: Where the versions are: a folder, or an object store such as s3://bucket/prefix.
+        tracking_uri: The MLflow server. By default an SQLite file in a local registry_root.
+        model_name: The name of the registered model.
     """
     from components.runtime import step
 

@@ -18,7 +18,7 @@ def evaluate(
     report_file: str | Path,
     page_file: str | Path,
 ) -> Report:
-    """Score the candidate and the registry's champion on the data set's held-out rows.
+    """Score the candidate and the registry's champion on the dataset's held-out rows.
 
     Args:
         dataset_folder: what ingest wrote.

@@ -20,7 +20,7 @@ def render(report: Report, dataset: Dataset, candidate: Entry, champion: Entry |
     """Draw the scores, the predictions against the true values, and the residuals.
 
     Args:
-        report: of the same models on the same data set.
+        report: of the same models on the same dataset.
         dataset: whose held-out rows are drawn.
         candidate: the model to judge.
         champion: the present one; left out of the plots where it could not be scored.
@@ -55,11 +55,11 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
         parts.append(paragraph("There is no champion yet."))
     elif report.champion.problem:
         parts.append(paragraph(f"The champion can't be compared: {report.champion.problem}."))
-    elif rows := report.champion.unanswered:
+    elif lacking := report.champion.unanswered:
         parts.append(
             paragraph(
-                f"The champion can't answer {rows} of these rows, because they lack a value that it has no "
-                "replacement for; it is scored with the typical value in its place."
+                f"The champion can't answer {lacking} of these rows, because of missing values or unknown "
+                "categories. It is scored with the typical value, or none of the known categories, instead."
             )
         )
     if (paired := report.paired) and paired.champion_mse > 0:

@@ -33,32 +33,36 @@ def ingest(
     """Read the rows of a shard, check them, split them into training and held-out rows, take the moments.
 
     Args:
-        dataset: the dataset folder.
-        report: what the dataset is, or which rows were refused and why.
-        shard: one of those that plan lists, as JSON.
-        features: the columns to learn from; ["*"] for all columns with a name, except the target, order,
-            group and those whose names begin with an underscore.
-        target: the column to predict.
-        test_rows: how many of the last rows of all shards are held out.
-        test_share: if positive, this share of the rows is held out instead, at random unless order is given.
-        order: a column of numbers or dates; the rows with its largest values are held out, at least test_rows
-            or test_share of them. Rows with equal values are on the same side.
-        group: a column; rows with equal values are held out together or not at all, about test_share of all.
-        seed: of the random choice of rows or groups.
-        duplicates: report, drop or fail, when a row repeats the features and target of an earlier one.
-        kept_rows: of more rows than this, at most so many at random go on to train, for a search and for the
-            distributions; the fit itself is to all.
-        ranges: [lowest, highest] allowed value by column, null for none.
-        units: of the columns that have one, by column.
-        exclude: with features=["*"], the columns to leave out.
-        types: number, boolean or category, by column, where the type found from the values is not meant.
-        missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
-            value, of the training rows).
-        max_categories: a text column with more different values is refused as an identifier.
-        max_columns: at most so many columns of a model, each category being one.
-        unknown_categories: fail, or ignore (count as none of the known ones), for categories that no training
-            row has.
-        decimal: the decimal point of numbers in text, "." or ",".
+        dataset: The dataset folder.
+        report: What the dataset is, or which rows were refused and why.
+        shard: One of those that plan lists, as JSON.
+        features: The columns to learn from. ["*"] means all named columns except the target, order, group and
+            those whose names begin with an underscore.
+        target: The column to predict, a number.
+        test_rows: How many of the last rows of all files are held out.
+        test_share: If above 0, this share of the rows is held out instead, at random unless order is given.
+        order: A column of numbers or dates. The rows with its largest values are held out: at least test_rows
+            or test_share of them, because rows with equal values are on the same side.
+        group: A column. Rows with equal values are held out together or not at all: about test_share of all
+            rows.
+        seed: The seed of the random choice of rows or groups.
+        duplicates: What to do about a row that repeats the features and target of an earlier one: report,
+            drop or fail.
+        kept_rows: At most so many training rows, chosen at random, are kept for a search and for the
+            distributions. The fit itself uses all rows.
+        ranges: The allowed values by column, as [lowest, highest]; either may be null.
+        units: The units of columns, by column.
+        exclude: With features=["*"], the columns to leave out.
+        types: number, boolean or category, by column, where the type found from the values is not the right
+            one.
+        missing: What to do about missing values: fail, drop (leave out rows that lack one) or mean (replace
+            them by the mean, or the most frequent value, of the training rows).
+        max_categories: A text column with more different values is refused, because it looks like an
+            identifier.
+        max_columns: A model with more columns is refused. Each category counts as one.
+        unknown_categories: What to do about categories that no training row has: fail, or ignore (count them
+            as none of the known ones).
+        decimal: The decimal point of numbers in text: "." or ",".
     """
     from components.runtime import step
 

@@ -71,8 +71,10 @@ def _write(rows: Rows, shard: Shard, folder: str | Path, settings: Settings) -> 
         # pandera takes half a second to import, which a misspelt column need not wait for.
         from components.ingest.validation import key_problems, validate
 
-        problems += key_problems(rows, settings)
-        problems += validate(rows, frame, held_out, used, settings, whole=shard.whole)
+        unsplit = key_problems(rows, settings)
+        problems += unsplit
+        # Without a split nothing can be said of training and held-out rows.
+        problems += validate(rows, frame, held_out, used, settings, whole=shard.whole and not unsplit)
     learning, testing = used & ~held_out, used & held_out
     if problems := problems or _width_problems(rows, frame[learning], settings):
         raise InvalidDataError(rows.source, problems)

@@ -46,7 +46,7 @@ def accepted(dataset: Dataset, note: str) -> str:
 
 
 def refused(error: InvalidDataError) -> str:
-    """List what is wrong, each with the first rows that have it."""
+    """List the problems, each with the first rows that have it."""
     parts = []
     for problem in error.problems:
         parts.append(heading(problem.what))

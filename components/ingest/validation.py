@@ -1,4 +1,4 @@
-"""Checking columns: all problems at once, with the rows that have them."""
+"""Checks columns, and returns all problems with the rows that have them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ def validate(
 
 
 def key_problems(rows: Rows, settings: Settings) -> list[Problem]:
-    """Find rows of which the column ``order`` or ``group`` does not say whether they are held out."""
+    """Find rows without a usable value of ``order`` or ``group``, which decide what is held out."""
     if rows.key is None:
         return []
     values = rows.key.values
@@ -173,7 +173,7 @@ def _frame_checks(
 
 
 def _varies(values: pd.Series) -> bool:
-    """Tell whether there is a deviation to divide by; where numbers are lacking that is another problem."""
+    """Return whether a column varies; True if it has too few finite values to tell."""
     finite = values[values.abs() <= LARGEST].to_numpy()
     return finite.size < 2 or bool(finite.min() < finite.max() and finite.std() > 0)
 

@@ -1,1 +1,1 @@
-"""The plan step: lists the shards of a source."""
+"""The plan step: checks the parameters of all steps, and lists the shards of a source."""

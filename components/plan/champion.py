@@ -8,7 +8,7 @@ class ChampionError(ValueError):
 
 
 def check_target(registry: Registry, model_name: str, target: str) -> None:
-    """Refuse a run whose model could not be compared with the champion, as it predicts something else.
+    """Refuse a run whose target differs from the champion's, so that the two could not be compared.
 
     Raises:
         ChampionError: the champion has another target.

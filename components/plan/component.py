@@ -47,51 +47,56 @@ def plan(
     """Check the parameters of all steps, and list the shards of the source, each to be ingested by itself.
 
     Args:
-        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
-        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
-        model_name: of the registered model.
-        incomparable: fail, keep or replace, when the champion can't be scored on this data. With fail, a
-            champion that predicts another target is found here.
-        source: sklearn://NAME; or the path or URI (http, https, s3, gs ...) of a CSV or Parquet file; or a
-            pattern such as s3://bucket/2024-*.parquet; or a JSON list of these.
-        features: the columns to learn from; ["*"] for all columns with a name, except the target, order,
-            group and those whose names begin with an underscore.
-        target: the column to predict.
-        test_rows: how many of the last rows of all shards are held out.
-        test_share: if positive, this share of the rows is held out instead, at random unless order is given.
-        order: a column of numbers or dates; the rows with its largest values are held out, at least test_rows
-            or test_share of them. Rows with equal values are on the same side.
-        group: a column; rows with equal values are held out together or not at all, about test_share of all.
-        seed: of the random choice of rows or groups.
-        duplicates: report, drop or fail; to drop or refuse them all files are read as one shard.
-        kept_rows: of more rows than this, at most so many at random go on to train.
-        ranges: [lowest, highest] allowed value by column, null for none.
-        units: of the columns that have one, by column.
-        exclude: with features=["*"], the columns to leave out.
-        types: number, boolean or category, by column, where the type found from the values is not meant.
-        missing: fail, drop (leave out rows that lack a value) or mean (fill in the mean, or the most frequent
-            value, of the training rows).
-        max_categories: a text column with more different values is refused as an identifier.
-        max_columns: at most so many columns of a model, each category being one.
-        unknown_categories: fail, or ignore (count as none of the known ones), for categories that no training
-            row has.
-        decimal: the decimal point of numbers in text, "." or ",".
-        kind: of model, as train takes it; so are the next eight parameters.
-        model_parameters: checked for train.
-        iterations: checked for train.
-        lr: checked for train.
-        learning_rate: checked for train.
-        penalty: checked for train.
-        alpha: checked for train.
-        l1_ratio: checked for train.
-        search: checked for train.
-        floor_r2: checked for register, as are the remaining parameters.
-        minimum_improvement: checked for register.
-        evidence: checked for register.
-        reused_rows: checked for register.
+        registry_root: Where the versions are: a folder, or an object store such as s3://bucket/prefix.
+        tracking_uri: The MLflow server. By default an SQLite file in a local registry_root.
+        model_name: The name of the registered model.
+        incomparable: What to do if the champion cannot be scored on this data: fail, keep it, or replace it.
+            With fail, a champion that predicts another target is found here.
+        source: sklearn://NAME, the path or URI (http, https, s3, gs ...) of a CSV or Parquet file, a pattern
+            such as s3://bucket/2024-*.parquet, or a JSON list of these.
+        features: The columns to learn from. ["*"] means all named columns except the target, order, group and
+            those whose names begin with an underscore.
+        target: The column to predict, a number.
+        test_rows: How many of the last rows of all files are held out.
+        test_share: If above 0, this share of the rows is held out instead, at random unless order is given.
+        order: A column of numbers or dates. The rows with its largest values are held out: at least test_rows
+            or test_share of them, because rows with equal values are on the same side.
+        group: A column. Rows with equal values are held out together or not at all: about test_share of all
+            rows.
+        seed: The seed of the random choice of rows or groups.
+        duplicates: report, drop or fail, for a row that repeats an earlier one. To drop or refuse them, all
+            files are read as one shard.
+        kept_rows: At most so many training rows, chosen at random, are kept for a search and for the
+            distributions. The fit itself uses all rows.
+        ranges: The allowed values by column, as [lowest, highest]; either may be null.
+        units: The units of columns, by column.
+        exclude: With features=["*"], the columns to leave out.
+        types: number, boolean or category, by column, where the type found from the values is not the right
+            one.
+        missing: What to do about missing values: fail, drop (leave out rows that lack one) or mean (replace
+            them by the mean, or the most frequent value, of the training rows).
+        max_categories: A text column with more different values is refused, because it looks like an
+            identifier.
+        max_columns: A model with more columns is refused. Each category counts as one.
+        unknown_categories: What to do about categories that no training row has: fail, or ignore (count them
+            as none of the known ones).
+        decimal: The decimal point of numbers in text: "." or ",".
+        kind: Checked for train.
+        model_parameters: Checked for train.
+        iterations: Checked for train.
+        lr: Checked for train.
+        learning_rate: Checked for train.
+        penalty: Checked for train.
+        alpha: Checked for train.
+        l1_ratio: Checked for train.
+        search: Checked for train.
+        floor_r2: Checked for register.
+        minimum_improvement: Checked for register.
+        evidence: Checked for register.
+        reused_rows: Checked for register.
 
     Returns:
-        Of each shard, as JSON, its source, which rows it has, and what its split depends on of the others.
+        For each shard, as JSON: its source, which rows it has, and what its split depends on in other shards.
     """
     from components.runtime import step
 

@@ -1,4 +1,4 @@
-"""Checks the parameters of all steps, before any of them does anything."""
+"""Checks the parameters of all steps before any of them runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -12,7 +12,7 @@ from components.train.defaults import DESCENT, KIND
 
 
 def checked(given: Mapping[str, Any]) -> Settings:
-    """Return the settings of ingest.
+    """Check parameters of the pipeline; return those that are settings of ingest.
 
     Args:
         given: the parameters of the pipeline, by name; others are ignored.

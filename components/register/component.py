@@ -45,27 +45,29 @@ def register(
     """Make the candidate a version and challenger, and the champion if it passes the gate.
 
     Args:
-        dataset: what ingest wrote.
-        model: the candidate; its metadata go into the lineage.
-        report: the scores of candidate and champion.
-        training: the metrics of the training, for MLflow's run.
-        train_page: the report of the training, for MLflow's run.
-        evaluation_page: the report of the evaluation, for MLflow's run.
-        decision: the gate's decision and its reasons.
-        registry_root: where the versions are: a folder, or an object store such as s3://bucket/prefix.
-        job_id: the pipeline's own id of this run.
-        job_name: the pipeline's own name of this run.
-        run_id: the run's identity, where it is not job_id.
-        tracking_uri: of the MLflow server; by default an SQLite file in a local registry_root.
-        model_name: of the registered model.
-        git_commit: of the code.
-        reason: why the run was started: by hand, schedule, new data, drift ...
-        answers: the days whose drift the run answers, such as 2026-01-25/2026-01-31.
-        floor_r2: R² must be above this.
-        minimum_improvement: the share by which the mean squared error must fall below the champion's.
-        incomparable: fail, keep or replace, when the champion can't be scored on this data.
-        evidence: interval, an improvement beyond chance, or point, any improvement.
-        reused_rows: count or refuse, when the held-out rows have judged before.
+        dataset: What ingest wrote.
+        model: The candidate; its metadata go into the lineage.
+        report: The scores of candidate and champion.
+        training: The metrics of the training, for MLflow's run.
+        train_page: The report of the training, for MLflow's run.
+        evaluation_page: The report of the evaluation, for MLflow's run.
+        decision: The gate's decision and its reasons.
+        registry_root: Where the versions are: a folder, or an object store such as s3://bucket/prefix.
+        job_id: The pipeline's own id of this run.
+        job_name: The pipeline's own name of this run.
+        run_id: The identity of the run. By default job_id.
+        tracking_uri: The MLflow server. By default an SQLite file in a local registry_root.
+        model_name: The name of the registered model.
+        git_commit: The commit of the code, for the lineage.
+        reason: Why the run was started: by hand, schedule, new data, drift ...
+        answers: The days whose drift the run answers, such as 2026-01-25/2026-01-31.
+        floor_r2: The R² that a candidate must exceed.
+        minimum_improvement: The share by which the mean squared error must be below the champion's.
+        incomparable: What to do if the champion cannot be scored on this data: fail, keep it, or replace it.
+        evidence: What promotes a candidate: interval (an improvement beyond chance) or point (any
+            improvement).
+        reused_rows: What to do if the held-out rows were used in earlier comparisons: count (ask for more
+            evidence) or refuse.
 
     Returns:
         The candidate's version and its URI, whether it became the champion and why, a warning about its

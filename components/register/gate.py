@@ -20,12 +20,12 @@ TIE = 1e-9
 
 
 class GateError(Exception):
-    """The gate can't decide, and its policy asks to fail rather than to guess."""
+    """The gate can't decide, and the policy is to fail then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a candidate has to show.
+    """The conditions for a promotion.
 
     Attributes:
         floor_r2: its R² must be above this. Zero is the R² of always answering the mean.

@@ -1,4 +1,4 @@
-"""The step: the gate decides on the evaluation's report, and the model is registered with what led to it."""
+"""Registers the model with its lineage, and promotes it if the gate decides so."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -104,7 +104,7 @@ def _decide(report: Report, policy: Policy, registry: Registry) -> Decision:
     reasons = decision.reasons
     if report.champion and report.champion.unanswered:
         rows = f"{report.champion.unanswered} of the {report.rows} held-out rows"
-        reasons += (f"the champion can't answer {rows}: values are missing, and count as typical ones",)
+        reasons += (f"the champion can't answer {rows}, because of missing values or unknown categories",)
     return replace(decision, reasons=reasons, judged_on=report.held_out if comparison else None)
 
 

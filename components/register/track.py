@@ -1,4 +1,4 @@
-"""Writes a pipeline run to MLflow: what it was given, how good its model is, and the reports of its steps."""
+"""Writes a pipeline run to MLflow: its parameters, metrics, and the reports of its steps."""
 
 import shutil
 import tempfile

@@ -27,7 +27,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, text: str) -> "Decision":
-        """Read what ``to_json`` wrote, and what earlier releases wrote, which kept no rows."""
+        """Read the output of ``to_json``, also that of earlier releases, which has no rows."""
         document = json.loads(text)
         rows = document.get("judged_on")
         return cls(

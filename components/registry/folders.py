@@ -6,30 +6,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predictor.model import artifact
-from predictor.model import evaluation as evaluations
-from predictor.model.artifact import (
-    EVALUATION_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    ArtifactError,
-)
+from predictor.model.artifact import MANIFEST_FILE, ArtifactError
 from predictor.model.base import Model
-from predictor.model.evaluation import Evaluation
 
 
 class FolderError(Exception):
-    """A version's folder that is missing, damaged, or holds another model than it should."""
+    """A version's folder is missing, damaged, or has another model than expected."""
 
 
 class Folders(Protocol):
-    """Where the versions of one model stand."""
+    """The folders of the versions of one model."""
+
+    name: str
+    """Of the model."""
 
     def uri(self, number: int) -> str:
-        """Where version ``number`` stands, as KServe's storageUri or a path."""
+        """Return the folder of version ``number``, as KServe's storageUri or a path."""
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
-        """Copy a model folder to its version's place, with how good it is; nothing changes if it is there.
+    def publish(self, source: Path, number: int) -> None:
+        """Copy a folder to its version's folder, unless that exists.
 
         Raises:
             FolderError: there is another model.
@@ -44,24 +39,25 @@ class Folders(Protocol):
 
 
 class LocalFolders(Folders):
-    """Folders on a disk: a version appears whole or not at all, by a rename."""
+    """Folders on a disk. A rename makes a version appear as a whole."""
 
     def __init__(self, root: Path, name: str) -> None:
+        self.name = name
         self._parent = root / "models" / name
 
     def uri(self, number: int) -> str:
-        """The folder's absolute path."""
+        """Return the folder's absolute path."""
         return str(self._parent / str(number))
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
-        """Copy beside the place, then rename."""
+    def publish(self, source: Path, number: int) -> None:
+        """Copy to a temporary folder, then rename it."""
         place = self._parent / str(number)
         if place.exists():
             return _same(self.load(number)[1], source, place)
         for abandoned in self._parent.glob(f".{number}.*"):
             shutil.rmtree(abandoned)
         with artifact.new_folder(place) as staging:
-            for name, content in _contents(source, evaluation).items():
+            for name, content in _contents(source).items():
                 (staging / name).write_bytes(content)
         return None
 
@@ -74,26 +70,27 @@ class LocalFolders(Folders):
 
 
 class RemoteFolders(Folders):
-    """Folders in an object store, through fsspec. The manifest comes last: a reader sees all or refuses."""
+    """Folders in an object store, through fsspec. The manifest is written last, and readers need it."""
 
     def __init__(self, root: str, name: str) -> None:
         import fsspec
 
+        self.name = name
         self._parent = f"{root.rstrip('/')}/models/{name}"
         self._files: Any
         self._files, self._path = fsspec.core.url_to_fs(self._parent)
 
     def uri(self, number: int) -> str:
-        """The URI that KServe pulls, with the slash without which it would pull version 10 for 1 as well."""
+        """Return the URI for KServe; without its slash KServe also pulls version 10 for version 1."""
         return f"{self._parent}/{number}/"
 
-    def publish(self, source: Path, number: int, evaluation: Evaluation | None = None) -> None:
-        """Upload file by file; what a crash left half done is written again."""
+    def publish(self, source: Path, number: int) -> None:
+        """Upload file by file, overwriting what a crash left incomplete."""
         self._files.invalidate_cache()
         place = f"{self._path}/{number}"
         if self._files.exists(f"{place}/{MANIFEST_FILE}"):
             return _same(self.load(number)[1], source, self.uri(number))
-        for name, content in _contents(source, evaluation).items():
+        for name, content in _contents(source).items():
             self._files.pipe_file(f"{place}/{name}", content)
         return None
 
@@ -112,25 +109,23 @@ class RemoteFolders(Folders):
 
 
 def open_folders(root: str | Path, name: str) -> Folders:
-    """The folders under a path or under the URI of an object store, such as ``s3://bucket/prefix``."""
+    """Open the folders under a path or the URI of an object store, such as ``s3://bucket/prefix``."""
     path = local_path(root)
     return RemoteFolders(str(root), name) if path is None else LocalFolders(path, name)
 
 
 def local_path(root: str | Path) -> Path | None:
-    """The absolute path that ``root`` names, or None where it is the URI of an object store."""
+    """Return the absolute path of ``root``; None if it is the URI of an object store."""
     text = str(root)
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     return None if "://" in text else Path(text).expanduser().absolute()
 
 
-def _contents(source: Path, evaluation: Evaluation | None) -> dict[str, bytes]:
+def _contents(source: Path) -> dict[str, bytes]:
     """Return the files of a version. The manifest is last: a folder is complete once it has one."""
-    contents = {name: (source / name).read_bytes() for name in (MODEL_FILE, REFERENCE_FILE)}
-    if evaluation is not None:
-        contents[EVALUATION_FILE] = evaluations.encode(evaluation)
-    return {**contents, MANIFEST_FILE: (source / MANIFEST_FILE).read_bytes()}
+    files = sorted(source.iterdir(), key=lambda file: (file.name == MANIFEST_FILE, file.name))
+    return {file.name: file.read_bytes() for file in files}
 
 
 def _same(standing: str, source: Path, place: str | Path) -> None:

@@ -34,7 +34,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as the index knows it."""
+    """A version in the index."""
 
     number: int
     tags: Mapping[str, str]
@@ -42,12 +42,12 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """Of its model folder; empty for a version that was not made here."""
+        """The digest of its model folder; empty for a version that was registered by hand."""
         return self.tags.get("digest", "")
 
     @property
     def withdrawn(self) -> str:
-        """Why it was taken out of use, and may not become champion by itself; empty for most."""
+        """Why it was withdrawn; empty otherwise."""
         mark = self.tags.get(WITHDRAWN)
         return str(json.loads(mark)["reason"]) if mark else ""
 
@@ -63,12 +63,12 @@ class Index:
 
     @property
     def shared(self) -> bool:
-        """Whether others may write at the same time: true for a server, false for an SQLite file."""
+        """Whether several processes may write at the same time, as to a server; an SQLite file is locked."""
         return self._database is None
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Let one writer in at a time, where the index is a file. The lock of a process that dies is free."""
+        """Lock an index that is a file, for one writer at a time. A dead process holds no lock."""
         if self._database is None:
             yield
             return
@@ -80,7 +80,7 @@ class Index:
             yield
 
     def aliases(self) -> Mapping[str, int]:
-        """The numbers that the aliases point to; empty before the first version."""
+        """Return the version number of each alias; empty before the first version."""
         if self._database is not None and not self._database.exists():
             return {}
         from mlflow.exceptions import MlflowException
@@ -94,11 +94,11 @@ class Index:
         return {alias: int(number) for alias, number in model.aliases.items()}
 
     def version(self, number: int) -> Version:
-        """The version with this number."""
+        """Return the version with this number."""
         return _version(self._client.get_model_version(self._name, str(number)))
 
     def find(self, number: int) -> Version | None:
-        """The version with this number, if there is one."""
+        """Return the version with this number; None without one."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -109,22 +109,22 @@ class Index:
             raise
 
     def by_run(self, run_id: str) -> Version | None:
-        """The version that a run registered or was linked to."""
+        """Return the version that a run registered or was linked to; None without one."""
         return self._first(f"tags.`{run_tag(run_id)}` != ''")
 
     def by_digest(self, digest: str) -> Version | None:
-        """The version of a model, by the digest of its folder."""
+        """Return the version of a model by the digest of its folder; None without one."""
         return self._first(f"tags.digest = '{digest}'")
 
     def latest(self, count: int = 100) -> list[Version]:
-        """The newest versions, newest first."""
+        """Return the newest versions, newest first."""
         found = self._client.search_model_versions(
             f"name = '{self._name}'", max_results=count, order_by=["creation_timestamp DESC"]
         )
         return sorted(map(_version, found), key=lambda version: -version.number)
 
     def create_model(self) -> None:
-        """Make the registered model, if it is not there."""
+        """Create the registered model if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -134,14 +134,14 @@ class Index:
                 raise
 
     def create(self, source: str, tags: Mapping[str, str]) -> Version:
-        """Make the next version, linked with the MLflow run that its tags name."""
+        """Create the next version, linked with the MLflow run that its tags name."""
         created = self._client.create_model_version(
             self._name, source, run_id=tags.get(TRACKED), tags=dict(tags), await_creation_for=0
         )
         return _version(created)
 
     def begin_run(self, run_id: str, name: str) -> str:
-        """Return MLflow's id of a pipeline run, which is made unless it is there; empty if it refuses."""
+        """Return MLflow's id of a pipeline run, created if needed; empty if MLflow refuses."""
         with self.exclusive():
             folder = (self._database.parent / "mlruns").as_uri() if self._database else None
             return tracking.begin(self._client, self._name, folder, run_id, name)
@@ -154,11 +154,11 @@ class Index:
         tags: Mapping[str, str],
         reports: Iterable[Path],
     ) -> None:
-        """Write what is known of a pipeline run that ended."""
+        """Write the results of a pipeline run."""
         tracking.end(self._client, tracked, parameters, metrics, tags, reports)
 
     def delete(self, number: int) -> None:
-        """Take a version out; its number is not used again."""
+        """Delete a version; its number is not used again."""
         self._client.delete_model_version(self._name, str(number))
 
     def tag(self, number: int, key: str, value: str) -> None:
@@ -183,7 +183,7 @@ class Index:
 
 
 def open_index(tracking_uri: str, name: str, default: Path | None) -> Index:
-    """The index on a server, in the SQLite file that a URI names, or in ``default`` without a URI."""
+    """Open the index on a server, in the SQLite file of a URI, or in ``default`` without a URI."""
     if not tracking_uri:
         if default is None:
             raise ValueError("models in an object store need a tracking_uri that says where their index is")
@@ -196,7 +196,7 @@ def open_index(tracking_uri: str, name: str, default: Path | None) -> Index:
 
 
 def run_tag(run_id: str) -> str:
-    """The tag under which a version knows one of its runs."""
+    """Return the name of the tag that links a version with a run."""
     if not RUN_ID.fullmatch(run_id):
         raise ValueError(
             f"a run id is made of letters, digits, '.', '_' and '-', at most 200; not {run_id!r}"
@@ -205,23 +205,23 @@ def run_tag(run_id: str) -> str:
 
 
 def _connect(uri: str) -> "MlflowClient":
-    # No usage reports from a step: it may have no way out of its cluster, and nobody asked for them.
+    # No usage reports: a step may have no access to the internet, and its user did not agree to them.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A minute without an answer is an error of the step, which is then tried again as a whole: MLflow's own
-    # patience would be more than four.
+    # After a minute without an answer the step fails, and is retried as a whole. MLflow's defaults would wait
+    # for more than four.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow.store.db import utils
     from mlflow.tracking import MlflowClient
 
-    # MLflow compiles all its migrations to learn the name of the newest, two seconds of each step.
+    # MLflow compiles all its migrations to find the name of the newest, which takes two seconds of each step.
     utils._get_latest_schema_revision = _newest_migration  # noqa: SLF001
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @cache
 def _newest_migration() -> str:
-    """Read the name of MLflow's newest migration off the files: the one that no other follows."""
+    """Read the name of MLflow's newest migration from the files: the one that no other follows."""
     from mlflow.store import db_migrations
 
     (folder,) = db_migrations.__path__
@@ -236,7 +236,7 @@ def _newest_migration() -> str:
 
 
 def _create_database(path: Path) -> None:
-    """Make MLflow's tables beside their place: half of them would be refused by every later run.
+    """Create MLflow's tables in another file and rename it, because later runs refuse half of the tables.
 
     They are read from ``mlflow.sql``, unless that is of another release; MLflow itself gets there by all its
     migrations, one by one, which takes three seconds.
@@ -252,7 +252,7 @@ def _create_database(path: Path) -> None:
 
 
 def _sqlite_uri(path: Path) -> str:
-    # Put together by hand, a path with odd characters would be misread.
+    # A URI built by hand would be wrong for a path with special characters.
     from sqlalchemy import URL
 
     return URL.create("sqlite", database=str(path)).render_as_string()

@@ -2,7 +2,7 @@
 
 A registration is a row of writes, each atomic, in an order that leaves the old champion in place and
 complete until the last but one: version, folder, ``challenger``, decision, ``previous_champion``,
-``champion``, and the mark that the run is done. Running again finds what stands and goes on from there.
+``champion``, and the mark that the run is done. Running again resumes after the last write.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 
 from components.data.compare import Entry
 from components.data.rows import RowSketch
+from components.registry import signing
 from components.registry.decision import Decision
 from components.registry.folders import FolderError, Folders, local_path, open_folders
 from components.registry.index import (
@@ -32,7 +33,7 @@ from predictor.model.evaluation import Evaluation
 
 UNFINISHED = "registering"
 DECISION = "decision"
-# Versions of which the gate is told how often their rows have judged.
+# Number of versions whose comparisons the gate gets, to count looks at the same rows.
 REMEMBERED = 1000
 # How long an earlier registration may be silent before it counts as dead, in seconds. On a server only.
 LEASE = 60.0
@@ -40,19 +41,19 @@ POLL_SECONDS = 1.0
 
 
 class RegistryError(Exception):
-    """The registry does not hold what it should, or is asked for what it never does."""
+    """The registry is inconsistent, or the request is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
         version: the number its model has.
-        uri: where that version stands.
+        uri: the folder of that version.
         decision: of the gate.
         champion: the number of the champion now, if there is one.
-        champion_uri: where the champion stands.
+        champion_uri: the folder of the champion.
     """
 
     version: int
@@ -63,19 +64,19 @@ class Registration:
 
 
 class Registry:
-    """Versions of one model: an index that knows them, and immutable folders that hold them."""
+    """The versions of one model: an index of them, and their immutable folders."""
 
     def __init__(self, index: Index, folders: Folders) -> None:
         self._index = index
         self._folders = folders
 
     def champion(self) -> Version | None:
-        """The version that is served, if there is one."""
+        """Return the version to be served; None without one."""
         number = self._index.aliases().get(CHAMPION)
         return None if number is None else self._index.version(number)
 
     def version(self, number: int) -> Version:
-        """A version by its number.
+        """Return a version by its number.
 
         Raises:
             RegistryError: there is none.
@@ -85,11 +86,11 @@ class Registry:
         raise RegistryError(f"there is no version {number}")
 
     def has(self, number: int) -> bool:
-        """Whether there is a version with this number."""
+        """Return whether there is a version with this number."""
         return self._index.find(number) is not None
 
     def begin_run(self, run_id: str, name: str) -> str:
-        """Return MLflow's id of a pipeline run, which is made unless it is there; empty if it refuses."""
+        """Return MLflow's id of a pipeline run, created if needed; empty if MLflow refuses."""
         return self._index.begin_run(run_id, name)
 
     def end_run(
@@ -100,7 +101,7 @@ class Registry:
         tags: Mapping[str, str],
         reports: Iterable[Path],
     ) -> None:
-        """Write what is known of a pipeline run that ended.
+        """Write the results of a pipeline run.
 
         Args:
             tracked: MLflow's id of the run.
@@ -116,12 +117,12 @@ class Registry:
         self._index.tag(number, key, value)
 
     def withdraw(self, number: int, reason: str, successor: int | None) -> None:
-        """Take a version out of use: it becomes champion only by `restore`, whatever run brings it again.
+        """Withdraw a version: only `restore` makes it champion again, even if a run trains the same model.
 
         Args:
             number: of the version.
             reason: for people.
-            successor: the champion from now on; None where there is nobody to follow.
+            successor: the new champion; None without one.
         """
         with self._index.exclusive():
             mark = {"reason": reason, "successor": successor}
@@ -130,7 +131,7 @@ class Registry:
                 self._index.point(CHAMPION, successor)
 
     def restore(self, number: int, reason: str) -> None:
-        """Make a version the champion, on somebody's word; the one that was champion is withdrawn."""
+        """Make a version the champion by hand; the present champion is withdrawn."""
         champion = self.champion()
         with self._index.exclusive():
             if self.version(number).withdrawn:
@@ -141,7 +142,7 @@ class Registry:
             self._index.point(CHAMPION, number)
 
     def settle(self) -> None:
-        """Finish a withdrawal that was cut short between its two writes."""
+        """Finish a withdrawal that was interrupted between its two writes."""
         champion = self.champion()
         if champion and champion.withdrawn:
             successor = json.loads(champion.tags[WITHDRAWN])["successor"]
@@ -149,7 +150,7 @@ class Registry:
                 self._index.point(CHAMPION, successor)
 
     def uri(self, version: Version) -> str:
-        """Where a version stands."""
+        """Return the URI or path of a version's folder."""
         return self._folders.uri(version.number)
 
     def entry(self, version: Version) -> Entry:
@@ -209,11 +210,15 @@ class Registry:
             decide: the gate. Called with the champion of this moment, and again should that change meanwhile.
             evaluation: how good the model is on held-out rows, for its folder.
 
+        The folder says where the model comes from, and is signed if a key is there (`signing.find_signer`).
+
         Raises:
             RegistryError: the run was registered with another model.
+            SigningError: the key can't be used; nothing is written.
         """
         _, digest = artifact.read(folder)
         key = run_tag(run_id)
+        signer = signing.find_signer()
         with self._index.exclusive():
             version = self._index.by_run(run_id)
             if version and version.digest != digest:
@@ -222,12 +227,15 @@ class Registry:
                 )
             if version and version.tags[key] != UNFINISHED:
                 return self._result(version, Decision.from_json(version.tags[key]))
+            expected = decide(self.champion())  # a gate that can't decide fails before anything is written
             if version is None:
-                decide(self.champion())  # a gate that can't decide fails before anything is written
                 version = self._index.by_digest(digest) or self._create(
                     digest, key, {**lineage, "run_id": run_id}
                 )
-            self._folders.publish(Path(folder), version.number, evaluation)
+            known = {**lineage, "run_id": run_id}
+            found = signing.provenance_of(self._folders.name, version.number, digest, known, expected)
+            with signing.registered_folder(Path(folder), evaluation, found, signer) as complete:
+                self._folders.publish(complete, version.number)
             self._index.point(CHALLENGER, version.number)
             if self._index.shared:
                 self._await_turn(version)
@@ -268,7 +276,7 @@ class Registry:
                 return decision
 
     def _confirm(self, champion: Version, run_id: str) -> Decision:
-        """The decision on the champion itself: this run promoted it and crashed, or an earlier one did."""
+        """Return the decision on the present champion, promoted by this run before a crash, or earlier."""
         made = champion.tags.get(DECISION, "{}")
         if json.loads(made).get("run_id") == run_id:
             return Decision.from_json(made)
@@ -277,7 +285,7 @@ class Registry:
         )
 
     def _await_turn(self, version: Version) -> None:
-        """Let earlier versions go first: their numbers are tickets, drawn from the server one at a time."""
+        """Wait for earlier registrations, in the order of their version numbers."""
         while any(
             earlier.number < version.number
             and earlier.tags.get(run_tag(earlier.tags["run_id"])) == UNFINISHED
@@ -323,7 +331,7 @@ def check_places(root: str | Path, tracking_uri: str, name: str) -> Index:
 
 
 def open_registry(root: str | Path, tracking_uri: str = "", name: str = "linear-regressor") -> Registry:
-    """The registry with its folders under ``root`` and its index where ``tracking_uri`` says.
+    """Open the registry with its folders under ``root`` and its index at ``tracking_uri``.
 
     Args:
         root: a folder, or the URI of an object store such as ``s3://bucket/prefix``.

@@ -18,7 +18,7 @@ PARAMETER_CHARACTERS = 6000
 
 
 def begin(client: Any, experiment: str, artifacts: str | None, run_id: str, name: str) -> str:
-    """Return MLflow's id of a pipeline run, which is made unless it is there; empty if MLflow refuses.
+    """Return MLflow's id of a pipeline run, created if needed; empty if MLflow refuses.
 
     Args:
         client: of MLflow.
@@ -48,7 +48,7 @@ def end(
     tags: Mapping[str, str],
     reports: Iterable[Path],
 ) -> None:
-    """Write what is known of a run that ended."""
+    """Write the results of a run."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)

@@ -1,11 +1,11 @@
-"""A self-contained HTML page for a report: it loads nothing, so it opens wherever it lies."""
+"""A self-contained HTML page for a report. It loads no other file, so it opens from anywhere."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 DOCTYPE = "<!DOCTYPE html>"
 ABOUT = "<!-- about the run -->"
-"""Where a page has room for what is known of the run once it has ended."""
+"""Placeholder in a page for the facts of the run, which are inserted once it has ended."""
 
 STYLE = """
 :root { color-scheme: light dark; --text: #222; --page: #fff; --line: #ccc; --grid: #ddd; --link: #0060a8; }

@@ -21,7 +21,7 @@ MAX_POINTS = 1000
 LARGEST, SMALLEST = 1e150, 1e-150
 # Okabe and Ito's palette, for colour-blind readers too, light enough for a dark page.
 COLOURS = ("#3b8fd0", "#d55e00", "#009e73", "#cc79a7")
-# Colours that stand for the page's own in Matplotlib's output, which knows no variables of CSS.
+# Placeholders for the page's colours, because Matplotlib has no CSS variables.
 THEME = {"#010203": "currentColor", "#010204": "var(--grid, #ddd)"}
 INK, GRID = THEME
 STYLE = {
@@ -80,8 +80,8 @@ def line_chart(
                 axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         for number, (x, y, label) in enumerate(drawn):
             # A single point has no line.
-            mark = {"marker": "o", "markersize": 5} if x.size == 1 else {}
-            axes.plot(x, y, color=COLOURS[number % len(COLOURS)], label=_text(label), **mark)
+            mark = "o" if x.size == 1 else "None"
+            axes.plot(x, y, color=COLOURS[number % len(COLOURS)], label=_text(label), marker=mark)
 
     return _svg(draw, title, x_label, y_label, legend=any(series.label for series in lines))
 
@@ -115,7 +115,7 @@ def scatter_chart(
 
 
 def _svg(draw: Callable[["Axes"], None], title: str, x_label: str, y_label: str, *, legend: bool) -> str:
-    """Have ``draw`` fill the axes, and return the figure as an element for a page."""
+    """Draw a figure whose axes ``draw`` fills; returns the ``<svg>`` element."""
     # Imported only here: it takes half a second, which a step without a chart need not spend.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -137,11 +137,11 @@ def _svg(draw: Callable[["Axes"], None], title: str, x_label: str, y_label: str,
 
 
 def _themed(document: str, title: str, description: str) -> str:
-    """Take the element out of Matplotlib's document, in the page's colours and described for who hears it."""
+    """Return the element of Matplotlib's document, with the page's colours, a title and a description."""
     element = document[document.index("<svg") :]
     for colour, themed in THEME.items():
         element = element.replace(colour, themed)
-    # Its groups' identifiers would be those of the next chart too, and nothing refers to them.
+    # Nothing refers to the groups' identifiers, and another chart of the page has the same ones.
     element = re.sub(r'<g id="[^"]*"', "<g", element)
     start = (
         f'<svg role="img" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '

@@ -1,1 +1,1 @@
-"""What a step's pod is given: image, resources, credentials, retries."""
+"""Image, resources, credentials and retries of a step's pod."""

@@ -1,3 +1,3 @@
-"""The image every step of the pipeline runs in, named once."""
+"""The image of the pipeline's steps."""
 
 PIPELINE_IMAGE = "linear-regressor/pipeline:0.1.0"

@@ -13,14 +13,14 @@ USER = 65532
 # need no credentials, or know the pod by its ServiceAccount.
 SECRET = "linear-regressor-pipeline"  # noqa: S105 - its name
 TIMEOUT_SECONDS = 3600
-# With their pauses they last longer than a store or a registry that is away for a minute.
+# With their pauses they outlast a store or a registry that is unavailable for a minute.
 RETRIES = 3
 
 
 def prepare(task: Any) -> None:
-    """Give a task its resources, its user, its credentials, and what to do should its pod be lost.
+    """Set a task's resources, user, credentials, and retries for a lost pod.
 
-    Every step may be run again: it writes new artifacts, or finds in the registry what it did before.
+    Every step may run again: it writes new artifacts, or finds its earlier work in the registry.
     """
     task.set_cpu_request("100m").set_cpu_limit("2").set_memory_request("256Mi").set_memory_limit("4Gi")
     task.set_retry(RETRIES, backoff_duration="10s", backoff_factor=2, backoff_max_duration="10800s")
@@ -34,7 +34,7 @@ def prepare(task: Any) -> None:
 
 @contextmanager
 def tried_once(pipeline: Any) -> Iterator[None]:
-    """Have the steps of a pipeline fail at once: on one machine a second try would end as the first did."""
+    """Remove the steps' retries, because on one machine a second try ends as the first did."""
     spec = pipeline.pipeline_spec
     whole = type(spec)()
     whole.CopyFrom(spec)

@@ -1,11 +1,11 @@
-"""What every step does first in its pod: takes over credentials, and arranges for errors to be reported."""
+"""Prepares a step in its pod: sets credentials, and writes its error to the termination message."""
 
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
 
-# Where the pod of a step has its Secret, if there is one: a file for each variable.
+# The folder of the Secret in a step's pod, with a file for each variable.
 SECRET_FOLDER = Path("/var/run/secrets/linear-regressor")
 VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -18,26 +18,26 @@ VARIABLES = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
 )
-# What stands here outlives the pod's log: kubectl and Argo show it, and ``pipeline.py logs``.
+# Kubernetes keeps its content longer than the log. kubectl, Argo and ``pipeline.py logs`` show it.
 MESSAGE_FILE = Path("/dev/termination-log")
 MESSAGE_LENGTH = 3500
 
 
 def begin(secret: Path = SECRET_FOLDER, message: Path = MESSAGE_FILE) -> None:
-    """Take over the Secret's variables, and have the reason told should the step fail.
+    """Set the Secret's variables, and write an exception that ends the step to ``message``.
 
-    fsspec and MLflow look for credentials in the environment. A variable that is set already stays as it is.
+    fsspec and MLflow read credentials from the environment. A variable that is set already stays.
     """
     for name in VARIABLES:
         if (file := secret / name).is_file():
             os.environ.setdefault(name, file.read_text(encoding="utf-8").strip())
     if not message.is_file():
         return
-    tell = sys.excepthook
+    report = sys.excepthook
 
     def leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         text = f"{kind.__name__}: {error}"
         message.write_bytes(text.encode(errors="replace")[:MESSAGE_LENGTH])
-        tell(kind, error, trace)
+        report(kind, error, trace)
 
     sys.excepthook = leave

@@ -95,7 +95,7 @@ class GradientDescentRegressor(RegressorMixin, BaseEstimator):
         return Objective.of(moments, standardize=self.standardize, l2=l2, l1=l1, resolved_only=endless)
 
     def _present_point(self, objective: Objective) -> Floats:
-        """Where the previous fit ended; zero before the first."""
+        """Return the point where the previous fit ended; zero before the first."""
         if not hasattr(self, "coef_"):
             return objective.zero
         if self.coef_.size != objective.scale.size:

@@ -26,21 +26,22 @@ def train(
     """Merge the moments of the shards and fit the model to them.
 
     Args:
-        shards: what ingest wrote, in the order of the rows.
-        dataset: of all shards: the held-out rows, and as many training rows as were kept.
-        model: the model folder.
-        metrics: losses, training time and peak memory.
-        report: the loss by step, the model and the search.
-        kind: of model: linear, trees, or another module of components/train/kinds.
-        model_parameters: of the kind, by name, such as {"max_depth": 4}; those that follow are of linear.
-        iterations: the number of steps of gradient descent; 0 for as many as lead to the minimum.
-        lr: the learning rate of the first step; 0 for the inverse of the largest eigenvalue.
-        learning_rate: constant, invscaling or auto.
-        penalty: l2, l1 or elasticnet; none if empty.
-        alpha: the factor of the penalty.
-        l1_ratio: the share of l1 in the penalty elasticnet.
-        search: values to choose from on a part of the kept rows, by parameter of the kind, such as
-            {"lr": [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
+        shards: What ingest wrote, in the order of the rows.
+        dataset: Of all shards: the held-out rows, and as many training rows as were kept.
+        model: The model folder.
+        metrics: Losses, training time and peak memory.
+        report: The loss by step, the model and the search.
+        kind: The kind of model: linear, trees, or another module of components/train/kinds.
+        model_parameters: Parameters of the kind, by name, such as {"max_depth": 4}. Those that follow are of
+            linear.
+        iterations: The number of steps of gradient descent; 0 for as many as lead to the minimum.
+        lr: The learning rate of the first step; 0 for the inverse of the largest eigenvalue.
+        learning_rate: The schedule of the learning rate: constant, invscaling or auto.
+        penalty: The penalty on the weights: l2, l1 or elasticnet; empty for none.
+        alpha: The factor of the penalty.
+        l1_ratio: The share of l1 in the penalty elasticnet.
+        search: Values to choose from on a part of the kept rows, by parameter of the kind, such as {"lr":
+            [0.01, 0.1], "features": [["bmi"], ["bmi", "bp"]], "validation_share": 0.2, "seed": 0}.
     """
     from components.runtime import step
 

@@ -86,7 +86,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Descent:
-    """Where gradient descent on the objective without its l1 term stands after any number of steps.
+    """The point of gradient descent, on the objective without its l1 term, after any number of steps.
 
     Attributes:
         start: shape (d + 1,), the point it starts from.
@@ -100,7 +100,7 @@ class Descent:
 
     @classmethod
     def on(cls, objective: Objective, rate: Rate, start: Floats) -> "Descent":
-        """Set out from a point of shape (d + 1,)."""
+        """Start from a point of shape (d + 1,)."""
         curve = Curve(rate, float(objective.loss(start)), objective.eigenvalues, objective.pull(start))
         return cls(start, objective.directions, curve)
 

@@ -1,4 +1,4 @@
-"""From an objective and a rate to the weights: what is common to the three ways of descending."""
+"""Runs gradient descent on an objective: full batches, proximal steps, or mini-batches."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class DivergenceError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stopping:
-    """When to stop.
+    """Stopping rule of descent.
 
     Attributes:
         limit: after so many steps; None for as many as lead to the minimum.
@@ -42,7 +42,7 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Where descent ended.
+    """Result of descent.
 
     Attributes:
         point: shape (d + 1,).

@@ -23,7 +23,7 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a model learns from.
+    """The training data of a model.
 
     Attributes:
         inputs: what the columns of X are.
@@ -90,7 +90,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What came of a fit.
+    """Result of a fit.
 
     Attributes:
         parameters: what was learnt, as the kind's ``Model.of`` reads it.

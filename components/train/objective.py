@@ -1,4 +1,4 @@
-"""What descent minimises, and its curvature, from the moments of a data set alone."""
+"""What descent minimises, and its curvature, from the moments of a dataset alone."""
 
 from dataclasses import dataclass
 

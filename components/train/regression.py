@@ -272,7 +272,7 @@ class SimpleLinearRegression(GradientDescentRegressor):
         Parameters
         ----------
         moments : Moments
-            Of one data set, or merged from those of its parts.
+            Of one dataset, or merged from those of its parts.
 
         feature_names : sequence of str, default=None
             Names of the features.

@@ -1,4 +1,4 @@
-"""Choosing parameters and features by the error on rows kept aside from the training rows."""
+"""Chooses parameters and features by the error on validation rows."""
 
 import itertools
 import math

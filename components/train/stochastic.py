@@ -48,7 +48,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MiniBatches:
-    """The rows of a data set, to be descended on in batches.
+    """The rows of a dataset, in batches.
 
     Attributes:
         X: shape (n, d).

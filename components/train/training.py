@@ -1,4 +1,4 @@
-"""The step: fit, and write the model folder."""
+"""Fits a model, and writes the model folder."""
 
 import resource
 import sys
@@ -17,7 +17,7 @@ from predictor.model.base import Model
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What came of a training.
+    """Result of a training.
 
     Attributes:
         model: as it was written.

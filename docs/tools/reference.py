@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args, get_origin
 
 from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic_core import PydanticUndefined
 
 import pipeline
@@ -24,6 +25,7 @@ from predictor.feedback.store import open_store
 from predictor.kserve_compat import flags
 from predictor.model.evaluation import Evaluation, Quality
 from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.observability import drift_metrics
 from predictor.service.inference import InferenceService
 from predictor.settings import PREFIX, Settings
 from tests.support.models import linear_model
@@ -101,10 +103,13 @@ def metrics() -> str:
     handle.loaded = LoadedModel(linear_model(), "", 0.0, evaluation)
     with TemporaryDirectory() as folder:
         service = InferenceService(handle, Settings(), recorder=Recorder(open_store(folder), 1, 1))
+        service.metrics.certificate_expires = lambda: 0.0
+        families = list(service.metrics.collect())
         # Drift has metrics once there is a sample.
         service.drift.offer([[0.0]], [0.0])
         service.drift.count()
-        families = list(service.metrics.collect())
+    if report := service.drift.report:
+        families += text_string_to_metric_families(drift_metrics.render(report, "1").decode())
     rows = [
         (code(exposed(family)), family.type, ", ".join(map(code, labels(family))), family.documentation)
         for family in families
@@ -247,7 +252,7 @@ def exposed(family: Metric) -> str:
 
 def labels(family: Metric) -> Sequence[str]:
     """Return the names of a metric's labels."""
-    return tuple(getattr(family, "_labelnames", ()))
+    return tuple(getattr(family, "_labelnames", ())) or tuple(next(iter(family.samples)).labels)
 
 
 if __name__ == "__main__":

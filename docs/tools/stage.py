@@ -22,6 +22,7 @@ MOVED = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
+    "CODE_OF_CONDUCT.md": "code_of_conduct.md",
     "helm/linear-regressor/README.md": "reference/chart.md",
 }
 ICON = "predictor/web/assets/icon.svg"

@@ -49,7 +49,7 @@ def read(
     kind, header, _ = next(messages, (0, None, b""))
     if kind != _SCHEMA or header is None:
         raise InvalidInput("the body is not an Arrow stream: it does not begin with a schema")
-    schema = arrow_schema.columns(header, inputs.width)
+    schema = arrow_schema.columns(header, inputs.width, inline=request.inline)
     order = features.order([column.name for column in schema], inputs.names, "columns", further=True)
     for one, at in zip(inputs, order, strict=True):
         _check(one, schema[at])

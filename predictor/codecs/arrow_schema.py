@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from predictor.codecs.cost import require_cheap
 from predictor.codecs.flatbuffers import Table
 from predictor.errors import InvalidInput
 
@@ -32,6 +33,8 @@ _VIEWS = (23, _TEXT_VIEW)
 _MORE_COLUMNS = 1024
 """Columns beyond the features, with those inside of columns, up to which a schema is read."""
 _DEEPEST = 16
+_COST = 32
+"""A column takes as long as that many bytes of text."""
 
 
 class Column(NamedTuple):
@@ -57,27 +60,31 @@ class Column(NamedTuple):
     views: int
 
 
-def columns(schema: Table, features: int) -> list[Column]:
+def columns(schema: Table, features: int, *, inline: bool) -> list[Column]:
     """Read a schema.
 
     Raises:
         InvalidInput: it is malformed, big-endian, or has very many columns more than ``features``.
+        TooCostly: so many columns would take too long on the event loop.
     """
     if schema.number(0, "h"):
         raise InvalidInput("the numbers of the Arrow stream must be little-endian")
-    return _Reader(features + _MORE_COLUMNS).columns(schema.tables(1, most=features + _MORE_COLUMNS))
+    most = features + _MORE_COLUMNS
+    return _Reader(most, inline=inline).columns(schema.tables(1, most=most))
 
 
 class _Reader:
     """Reads columns within a bound: a small message can lead to very many, as they can share their parts."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    def __init__(self, most: int, *, inline: bool) -> None:
+        self._left = self._most = most
+        self._inline = inline
 
     def columns(self, fields: list[Table], depth: int = 0) -> list[Column]:
         self._left -= len(fields)
         if self._left < 0 or depth > _DEEPEST:
             raise InvalidInput("the Arrow stream has too many columns, or too deeply nested ones")
+        require_cheap(_COST * (self._most - self._left), inline=self._inline)
         return [self._column(field, depth) for field in fields]
 
     def _column(self, field: Table, depth: int) -> Column:

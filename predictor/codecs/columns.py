@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.errors import WrongType
 from predictor.model.inputs import BOOLEANS, UNKNOWN, Input
 
 _CACHED = 1024
-"""Inputs whose known values are kept, as for a model of so many."""
+"""Inputs whose known values are cached: enough for a model with so many."""
 
 Place = Callable[[int], str]
 """Returns the place of a value, for messages, from its index."""
@@ -80,14 +81,14 @@ def of_cells(one: Input, texts: Sequence[str]) -> NDArray[np.float64]:
         return np.fromiter(map(cells_of(one).__getitem__, texts), np.float64, len(texts))
     if one.missing is not None:
         filler = repr(one.missing)
-        texts = [text or filler for text in texts]
+        texts = [text.strip() or filler for text in texts]
     try:
         found = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         found = np.array([math.nan])
     if np.isfinite(found).all() and not any("_" in text for text in texts):
         return found
-    return np.array([one.parse(text, "") for text in texts])
+    raise WrongType("expected numbers")
 
 
 def of_numbers(one: Input, numbers: NDArray[Any], place: Place = str) -> NDArray[np.float64]:

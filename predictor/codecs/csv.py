@@ -138,9 +138,9 @@ def _error(fields: Sequence[str], inputs: Inputs, line: int) -> InvalidInput | N
     """Return what is wrong with the first cell that is."""
     for one, field in zip(inputs, fields, strict=True):
         try:
-            one.parse(field, f"line {line}, {one.name}")
-        except InvalidInput as error:
-            return error
+            one.parse(field, "")
+        except InvalidInput as error:  # to write the place takes longer than to read a field
+            return type(error)(f"line {line}, {one.name}{error}")
     return None
 
 

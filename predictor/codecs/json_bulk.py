@@ -39,7 +39,7 @@ class Elements(Protocol):
     Attributes:
         end: the last byte of an element that is a list or an object; empty for other values.
         width: the numbers of an element.
-        counted: whether the commas tell how many numbers there are; otherwise they tell how many at most.
+        counted: whether the number of commas gives that of the numbers; otherwise it gives an upper bound.
     """
 
     end: bytes
@@ -57,7 +57,7 @@ class Elements(Protocol):
         """
 
 
-_ELEMENT_COST = 3
+_ELEMENT_COST = 4
 """An element of one character takes as long as so many bytes of longer ones."""
 
 

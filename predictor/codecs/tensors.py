@@ -8,7 +8,7 @@ holds the categories of an input as texts; an empty one is a missing value, as a
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -252,6 +252,7 @@ def fitted(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.floa
     return values
 
 
+@cache
 def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
     """Return the least and the greatest number of a type of integers."""
     return (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)

@@ -1,7 +1,7 @@
 """``POST /feedback``: the ground truth of earlier predictions, by the ids of their requests.
 
 A principal labels its own predictions. With the scope ``feedback:all`` it labels those of all principals, or
-of one whom the label names. So whoever may only predict can't make other rows of another's labels.
+of one whom the label names. So a client that may only predict can't change which rows others' labels are for.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,8 @@
 """Health, readiness and metadata of the server and its model."""
 
+from dataclasses import asdict
 from importlib import metadata as packages
+from typing import Any
 
 from predictor.codecs import tensors
 from predictor.messages import TEXT, Request, Response
@@ -52,13 +54,17 @@ def server(_request: Request) -> Response:
 
 
 def metadata(service: InferenceService, _request: Request) -> Response:
-    """Answer ``GET /v2/models/M`` with tensors, versions and the names of the features.
+    """Answer ``GET /v2/models/M`` with tensors, versions, the features, and where the model comes from.
 
     Raises:
         Unavailable: no model is loaded.
     """
     handle = service.handle
-    model = handle.require().model
+    loaded = handle.require()
+    model = loaded.model
+    parameters: dict[str, Any] = {"features": model.names}
+    if loaded.provenance:
+        parameters["provenance"] = {**asdict(loaded.provenance), "signed": loaded.signed}
     return Response.of(
         {
             "name": handle.name,
@@ -66,6 +72,6 @@ def metadata(service: InferenceService, _request: Request) -> Response:
             "platform": PLATFORM,
             "inputs": tensors.metadata(model.inputs),
             "outputs": tensors.outputs(),
-            "parameters": {"features": model.names},
+            "parameters": parameters,
         }
     )

@@ -36,7 +36,7 @@ class Records:
         name: the client's id of the request, if it has one.
 
     Attributes:
-        name: the id under which the records are kept for feedback.
+        name: the id under which the records are recorded for feedback.
         count: records answered so far; a client that is cut off continues from there.
 
     Raises:

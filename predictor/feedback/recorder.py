@@ -1,13 +1,13 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, who asked, the time, the model's version, the features and the prediction. A category is its
-name, null if the model does not know it, and what stands for a missing value is in its place. A file
+index in it, who asked, the time, the model's version, the features and the prediction. Categories are
+written by name, unknown ones as null, and missing values as what replaced them. A file
 ``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value. Columns other
 than the features begin with an underscore.
 
 Readers join the two by ``_id``, ``_row`` and the principal: ``_for`` of a label is the ``_principal`` of the
-prediction, or null where the label may be of anybody's. Rows may be repeated: a batch whose writing was
+prediction, or null if the label is for any principal's. Rows may be repeated: a batch whose writing was
 interrupted may be written again.
 """
 
@@ -58,7 +58,7 @@ class Predicted(NamedTuple):
 
     Attributes:
         id: the request's id.
-        principal: the name of who asked; empty for whoever sent no credential.
+        principal: the name of who asked; empty for a client without a credential.
         seconds: when they were predicted, since 1970.
         inputs: of the model.
         version: the model's version.
@@ -91,7 +91,7 @@ class GroundTruth(NamedTuple):
         id: the request's id.
         targets: the true values.
         first: the index of the first of these rows in the request.
-        principal: who made that request; None for whoever did.
+        principal: who made that request; None for any principal.
     """
 
     id: str

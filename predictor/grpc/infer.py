@@ -152,14 +152,14 @@ def _write(
     copy them several times.
     """
     rows, handle = len(content) // _DOUBLE, service.handle
-    parts = [_before_numbers(handle.name, handle.version or "", name, rows, raw=raw), content]
+    parts = [_before_numbers(handle.name, handle.version or "", name, rows, raw), content]
     if identity:  # fields may come in any order
         parts.append(pb.ModelInferResponse(id=identity).SerializeToString())
     return Response(b"".join(parts), rows=rows)
 
 
 @lru_cache(16)  # a name can be long
-def _before_numbers(model: str, version: str, name: str, rows: int, *, raw: bool) -> bytes:
+def _before_numbers(model: str, version: str, name: str, rows: int, raw: bool) -> bytes:  # noqa: FBT001  cached calls are quicker so
     """Return the part of a response that precedes the numbers."""
     response = pb.ModelInferResponse(model_name=model, model_version=version)
     output = pb.ModelInferResponse.InferOutputTensor(name=name, datatype="FP64", shape=(rows,))

@@ -106,7 +106,7 @@ def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> in
 
 
 def _share_memory() -> None:
-    """Let all threads allocate in one arena: in its own, each of gRPC's keeps what a long message took."""
+    """Make all threads share an arena: with one each, gRPC's retain the memory of long messages."""
     with contextlib.suppress(AttributeError):  # other C libraries have none
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
@@ -116,7 +116,7 @@ _refused: WeakSet[Any] = WeakSet()
 
 
 def _note_refusal(line: str, *_arguments: object) -> None:
-    """Take the debugging lines of gRPC: nothing else tells a refused message from a client that is gone."""
+    """Note calls whose message gRPC refused: its debug log alone tells them from clients that went away."""
     if line.startswith("Failed to receive any message"):
         _refused.add(asyncio.current_task())
 
@@ -203,7 +203,7 @@ class _Call(grpc.RpcMethodHandler):
 def _origin(
     metadata: Sequence[tuple[str, str]], context: grpc.aio.ServicerContext
 ) -> tuple[str, Sequence[bytes]]:
-    """Return the address of whoever is connected, and the values of ``x-forwarded-for``."""
+    """Return the address of the connected peer, and the values of ``x-forwarded-for``."""
     forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
     return _address(context.peer()), forwarded
 

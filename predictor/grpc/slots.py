@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from predictor.errors import Overloaded, ReadTimeout
 
-_PATIENCE_SECONDS = 1.25
-"""How long a call waits for a slot: a little longer than a slow reader may keep one from it."""
-_LOOK_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 1.25
+"""How long a call waits for a slot: a little longer than a slow reader may occupy one."""
+_CHECK_SECONDS = 0.05
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class ReadSlots:
         assert task  # noqa: S101  for the types
         self._readers[task] = started = loop.time()
         # One timer looks after all readers: a timer for each would cost a tenth of a short call.
-        self._timer = self._timer or loop.call_later(_LOOK_SECONDS, self._look)
+        self._timer = self._timer or loop.call_later(_CHECK_SECONDS, self._end_slow_reads)
         try:
             return await read()
         except asyncio.CancelledError:
@@ -64,14 +64,14 @@ class ReadSlots:
     async def _wait(self) -> None:
         self._waiting += 1
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise Overloaded("too many messages are being read", retry_after=1) from error
         finally:
             self._waiting -= 1
 
-    def _look(self) -> None:
+    def _end_slow_reads(self) -> None:
         """End the reads that took too long, and as many as others wait for of those that take long."""
         loop = asyncio.get_running_loop()
         now, surplus = loop.time(), self._waiting + len(self._readers) - self.few
@@ -82,4 +82,4 @@ class ReadSlots:
             del self._readers[task]
             task.cancel()
             surplus -= 1
-        self._timer = loop.call_later(_LOOK_SECONDS, self._look) if self._readers else None
+        self._timer = loop.call_later(_CHECK_SECONDS, self._end_slow_reads) if self._readers else None

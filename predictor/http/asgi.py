@@ -212,6 +212,6 @@ class RequestContext:
 
 
 def _origin(scope: Scope) -> tuple[str, Sequence[bytes]]:
-    """Return the address of whoever is connected, and the values of ``X-Forwarded-For``."""
+    """Return the address of the connected peer, and the values of ``X-Forwarded-For``."""
     client, _ = scope.get("client") or ("", 0)
     return client, [value for name, value in scope["headers"] if name == b"x-forwarded-for"]

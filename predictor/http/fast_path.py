@@ -17,7 +17,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 class FastPath:
-    """Whole responses to what needs no application; one for all connections."""
+    """Answers requests without the ASGI application; shared by all connections."""
 
     def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service

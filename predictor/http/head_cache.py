@@ -1,4 +1,4 @@
-"""Remembers what heads ask for, by their bytes.
+"""Caches what request heads ask for, by their bytes.
 
 A client that keeps its connection open sends the same head again and again, but for what gateways add to each
 request. So fields that only name or trace a request, or its way, are left out of the bytes that are compared.
@@ -66,7 +66,7 @@ class CachedRequest:
 
 
 class HeadCache:
-    """The heads that were seen last, for all connections."""
+    """The cache, shared by all connections."""
 
     def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service

@@ -326,7 +326,7 @@ class FastProtocol(RequestParser):
         return done
 
     def _abandon(self) -> None:
-        """Tell the application that nobody waits for its response, nor for being told to continue."""
+        """Tell the application that the client waits no longer for a response, or for 100 Continue."""
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected, cycle.waiting_for_100_continue = True, False

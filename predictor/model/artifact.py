@@ -8,7 +8,8 @@ is immutable and holds JSON files, so reading it can't run code:
 - ``reference.json``: the distributions of the training data, against which drift is measured;
 - ``manifest.json``: the SHA-256 of the other two. The SHA-256 of the manifest is the model's digest.
 
-A registered folder also holds ``evaluation.json``, which says how good the model is on held-out rows.
+A registered folder also holds ``evaluation.json``, which says how good the model is on held-out rows;
+``provenance.json``, which says where it comes from; and ``signature.json``, if it was signed.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from predictor.model import evaluation, kinds
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import column_of_document, finite, of_document, to_document
+from predictor.model.provenance import Provenance
 
 FORMAT_VERSION = 2
 READ_VERSIONS = (1, FORMAT_VERSION)
@@ -34,6 +36,9 @@ MODEL_FILE = "model.json"
 REFERENCE_FILE = "reference.json"
 MANIFEST_FILE = "manifest.json"
 EVALUATION_FILE = "evaluation.json"
+PROVENANCE_FILE = "provenance.json"
+SIGNATURE_FILE = "signature.json"
+_OF_REGISTERED = {EVALUATION_FILE, PROVENANCE_FILE, SIGNATURE_FILE}
 MAX_FILE_BYTES = 16 * 2**20
 RESERVED_PREFIX = "_"
 """Feedback is stored with the features in columns, beside columns whose names begin with this."""
@@ -110,7 +115,7 @@ def read(folder: str | Path) -> tuple[Model, str]:
     expected = {MODEL_FILE, REFERENCE_FILE, MANIFEST_FILE}
     if missing := sorted(expected - names):
         raise ArtifactError(f"{folder / missing[0]} is missing")
-    if unexpected := sorted(names - expected - {EVALUATION_FILE}):
+    if unexpected := sorted(names - expected - _OF_REGISTERED):
         raise ArtifactError(f"{folder / unexpected[0]} does not belong in a model folder")
     contents = {name: _read_file(path) for name, path in _locate(folder, sorted(expected)).items()}
     try:
@@ -130,12 +135,40 @@ def read_evaluation(folder: str | Path, digest: str) -> Evaluation | None:
         ArtifactError: the file is changed, malformed, or about another model.
         OSError: it can't be read.
     """
-    path = Path(folder) / EVALUATION_FILE
+    content = _read_optional(Path(folder), EVALUATION_FILE)
+    if content is None:
+        return None
+    with _naming(str(Path(folder) / EVALUATION_FILE)):
+        return evaluation.decode(content, digest)
+
+
+def read_provenance(folder: str | Path, digest: str) -> Provenance | None:
+    """Read where a model comes from; None if its folder does not say.
+
+    Args:
+        folder: of the model.
+        digest: of the model.
+
+    Raises:
+        ArtifactError: the file is malformed, or about another model.
+        OSError: it can't be read.
+    """
+    content = _read_optional(Path(folder), PROVENANCE_FILE)
+    if content is None:
+        return None
+    with _naming(str(Path(folder) / PROVENANCE_FILE)):
+        found = Provenance.decode(content)
+        if found.digest != digest:
+            raise ValueError(f"it is about the model {found.digest}, not {digest}")
+        return found
+
+
+def _read_optional(folder: Path, name: str) -> bytes | None:
+    """Return the content of a file that only registered folders have; None if it is not there."""
+    path = folder / name
     if not path.is_symlink() and not path.exists():
         return None
-    content = _read_file(_locate(Path(folder), (EVALUATION_FILE, MANIFEST_FILE))[EVALUATION_FILE])
-    with _naming(str(path)):
-        return evaluation.decode(content, digest)
+    return _read_file(_locate(folder, (name, MANIFEST_FILE))[name])
 
 
 def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -10,6 +10,8 @@ from predictor.errors import TooLarge, Unavailable
 from predictor.model import artifact
 from predictor.model.base import Model
 from predictor.model.evaluation import Evaluation
+from predictor.model.provenance import Provenance
+from predictor.model.signature import SignatureError, SignaturePolicy
 
 _NARROW = 8
 
@@ -26,12 +28,16 @@ class LoadedModel:
         seconds: how long reading took.
         loaded_at: when it was read, in seconds since 1970.
         evaluation: how good it is on held-out rows, if its folder says so.
+        provenance: where it comes from, if its folder says so.
+        signed: whether its signature was verified.
     """
 
     model: Model
     digest: str
     seconds: float
     evaluation: Evaluation | None = None
+    provenance: Provenance | None = None
+    signed: bool = False
     loaded_at: float = field(default_factory=time.time)
 
 
@@ -43,6 +49,7 @@ class ModelHandle:
         folder: the model folder.
         version: the version's label; defaults to the folder's name if that is a number.
         max_rows: rows in one request, for up to 8 features; fewer for more features.
+        signatures: what is asked of the folder's signature.
 
     Attributes:
         loaded: the model; None if none is loaded.
@@ -52,12 +59,19 @@ class ModelHandle:
     """
 
     def __init__(
-        self, name: str, folder: Path, version: str | None = None, *, max_rows: int = 1_000_000
+        self,
+        name: str,
+        folder: Path,
+        version: str | None = None,
+        *,
+        max_rows: int = 1_000_000,
+        signatures: SignaturePolicy | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
         self.version = version or (folder.name if re.fullmatch(r"[0-9]+", folder.name) else None)
         self.max_rows = max_rows
+        self.signatures = signatures or SignaturePolicy()
         self.loaded: LoadedModel | None = None
         self.reason = "it is not loaded yet"
         self.error = ""
@@ -75,15 +89,20 @@ class ModelHandle:
         """
         started = time.perf_counter()
         try:
+            signed = self.signatures.check(self.folder, self.version)
             model, digest = artifact.read(self.folder)
+            if signed not in (None, digest):
+                raise SignatureError(f"the model {signed} is signed, and {digest} was read")
             evaluation = artifact.read_evaluation(self.folder, digest)
-        except (artifact.ArtifactError, OSError) as error:
+            provenance = artifact.read_provenance(self.folder, digest)
+        except (artifact.ArtifactError, SignatureError, OSError) as error:
             self.error = str(error)
             if self.loaded is None:
                 self.reason = self.error
             logger.error("could not load model %s: %s", self.name, error)
             return False
-        self.loaded = LoadedModel(model, digest, time.perf_counter() - started, evaluation)
+        seconds = time.perf_counter() - started
+        self.loaded = LoadedModel(model, digest, seconds, evaluation, provenance, signed is not None)
         self.reason = self.error = ""
         logger.info("loaded model %s: version %s, digest %s", self.name, self.version, digest)
         return True

@@ -31,6 +31,8 @@ MOST_COLUMNS = 50
 """The first inputs of a wide model; a retraining's decision looks at all of them."""
 
 _ROWS_A_REQUEST = 1000
+_REQUESTS_A_ROUND = 400
+"""Taking a request costs as much as a tenth of answering it."""
 _ROWS_A_ROUND = 2000
 _NUMBERS_A_ROUND = 20_000
 _PANES = 12
@@ -145,7 +147,8 @@ class DriftMonitor:
         self.skip = 0 if seconds else _NEVER
         self._clock = clock
         self._share = 1.0
-        self._room = _ROWS_A_ROUND
+        self._granted = self._room = _ROWS_A_ROUND
+        self._left = _REQUESTS_A_ROUND
         self._waiting: list[tuple[LoadedModel, Rows, Values]] = []
         self._loaded: LoadedModel | None = None
         self._panes: deque[_Pane] = deque()
@@ -159,11 +162,14 @@ class DriftMonitor:
 
     def take(self, rows: Rows, values: Values) -> None:
         """Take a random part of a request's rows, at most 1,000, unless enough were taken in this second."""
-        self.skip = self._draw()
         loaded = self.handle.loaded
-        if loaded is None or self._room <= 0:
+        if loaded is None:
             return
         most = min(_ROWS_A_REQUEST, _round_rows(loaded.model))
+        if isinstance(rows, np.ndarray):
+            rows = rows[:, :MOST_COLUMNS]
+        elif loaded.model.width > MOST_COLUMNS:
+            rows = [row[:MOST_COLUMNS] for row in rows]
         if len(values) > most:
             chosen = np.random.default_rng().integers(len(values), size=most)
             rows, values = np.asarray(rows)[chosen], np.asarray(values)[chosen]
@@ -171,9 +177,13 @@ class DriftMonitor:
             rows, values = rows.copy(), np.array(values)
         self._room -= len(values)
         self._waiting.append((loaded, rows, values))
+        self._left -= 1
+        self.skip = self._draw() if self._room > 0 and self._left > 0 else _NEVER
 
     def count(self) -> None:
         """Count what was taken since the last call; to be called once a second, in a thread."""
+        if not self.seconds:
+            return
         loaded = self.handle.loaded
         if loaded is not self._loaded:
             self._loaded, self.report = loaded, None
@@ -181,8 +191,8 @@ class DriftMonitor:
         waiting, self._waiting = self._waiting, []
         if loaded is None:
             return
-        self._adapt(sum(len(values) for _, _, values in tuple(waiting)), _round_rows(loaded.model))
         taken = [(rows, values) for model, rows, values in tuple(waiting) if model is loaded]
+        self._adapt(len(taken), _round_rows(loaded.model))
         if self._expire() or taken:
             if taken:
                 self._panes[-1].add(*_counted(loaded.model, taken))
@@ -191,16 +201,26 @@ class DriftMonitor:
     def _draw(self) -> int:
         """Return how many requests to pass over, so that each is taken with the same probability."""
         if self._share >= 1:
-            return 0 if self.seconds else _NEVER
+            return 0
         return int(math.log(1 - random.random()) / math.log1p(-self._share))  # noqa: S311  no secret
 
-    def _adapt(self, rows: int, most: int) -> None:
-        """Choose the share of the requests that is taken, so that about half of the rows with room are."""
-        if self._room <= 0:
-            self._share /= 2
+    def _adapt(self, taken: int, most: int) -> None:
+        """Choose the share of the requests that is taken, so that half of the room will be used.
+
+        Args:
+            taken: requests that were taken.
+            most: rows that there is room for.
+        """
+        passed = _NEVER - self.skip if self._room <= 0 or self._left <= 0 else 0
+        seen = taken / self._share + passed
+        used = self._granted - self._room
+        if taken and used:
+            wanted = min(_REQUESTS_A_ROUND, most * taken / used) / 2
+            self._share = min(1.0, wanted / seen)
         else:
-            self._share = min(1.0, self._share * most / 2 / max(rows, 1))
-        self._room = most
+            self._share = 1.0
+        self._granted = self._room = most
+        self._left = _REQUESTS_A_ROUND
         self.skip = self._draw()
 
     def _expire(self) -> bool:

@@ -29,8 +29,8 @@ _REQUEST = (*_MODEL, *Labels._fields)
 class Usage(NamedTuple):
     """What the requests in progress use of the limits, and these limits."""
 
-    memory_bytes: int
-    memory_limit_bytes: int
+    body_memory_bytes: int
+    body_memory_limit_bytes: int
     queue_requests: int
     queue_limit_requests: int
     queue_bytes: int
@@ -38,8 +38,8 @@ class Usage(NamedTuple):
 
 
 _USAGE = {
-    "memory_bytes": "Memory of the bodies in progress.",
-    "memory_limit_bytes": "The most memory that the bodies in progress may take.",
+    "body_memory_bytes": "Memory of the bodies in progress.",
+    "body_memory_limit_bytes": "The most memory that the bodies in progress may take.",
     "queue_requests": "Large requests that are computed in a thread, or wait for one.",
     "queue_limit_requests": "The most large requests that are computed or wait.",
     "queue_bytes": "Size of the large requests that are computed or wait.",

@@ -22,10 +22,11 @@ LABEL_ALL = "feedback:all"
 SCOPES = frozenset({"predict", "explain", "feedback", LABEL_ALL, "admin"})
 
 ANYBODY = Principal("", SCOPES - {"admin"})
-"""Whoever asks what needs no credential of anybody: auth is off."""
+"""The principal of every request while auth is off."""
 ANONYMOUS = Principal("", SCOPES - {"admin", LABEL_ALL})
-"""Whoever sends no credential where it is optional."""
+"""The principal of a request without a credential, where that is optional."""
 
+_CACHED_GRANTS = 1024
 _MAX_JWKS_BYTES = 2**20
 _NEVER = float("inf")
 _SUBJECT = "jwt:"
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class CachedGrant(NamedTuple):
-    """A successful authorization, reusable for the same header fields until it expires or the keys change."""
+    """A successful authorization, reusable for the same credential until it expires or the keys change."""
 
     generation: int
     principal: Principal
@@ -80,12 +81,12 @@ class ApiKeys:
         logger.info("loaded %d API keys", len(self.keys))
 
     def find(self, credential: bytes) -> Principal | None:
-        """Return the principal of a key, or None. What is looked up is a digest, so timing tells nothing."""
+        """Return the principal of a key, or None. As its digest is looked up, timing reveals no key."""
         return self.keys.get(hashlib.sha256(credential).digest())
 
 
 class JsonWebTokens:
-    """JSON Web Tokens. Each is verified once, and then found by its digest until it expires.
+    """JSON Web Tokens, verified with the public keys of their issuer.
 
     Args:
         read_jwks: returns the JWKS document with the public keys.
@@ -93,7 +94,6 @@ class JsonWebTokens:
         algorithms: the accepted signature algorithms.
 
     Attributes:
-        cache_size: how many verified tokens are cached at most.
         refresh_requested: True after a token named an unknown key: the keys should be read again soon.
         generation: changes whenever the keys change.
     """
@@ -109,10 +109,8 @@ class JsonWebTokens:
         self.issuer = issuer
         self.audience = audience
         self.algorithms = algorithms
-        self.cache_size = 4096
         self.refresh_requested = False
         self.generation = 0
-        self._verified: dict[bytes, Principal] = {}
         self._document: dict[str, Any] = {}
         self._keys: dict[str | None, Any] = {}
         self.refresh()
@@ -131,26 +129,11 @@ class JsonWebTokens:
             logger.error("keeping the previous JWKS: %s: %s", type(error).__name__, error)
             return
         self._document = document
-        # Keys first, and a new cache instead of an emptied one: another thread may be verifying a token.
         self._keys = keys
-        self._verified = {}
         self.generation += 1
 
     def find(self, credential: bytes) -> Principal | None:
         """Return the principal of a token; None if the token is not valid now."""
-        digest = hashlib.sha256(credential).digest()
-        verified = self._verified
-        principal = verified.get(digest) or self._verify(credential)
-        if principal is None or principal.expires <= time.time():
-            verified.pop(digest, None)
-            return None
-        if digest not in verified:
-            if len(verified) >= self.cache_size:
-                del verified[next(iter(verified))]
-            verified[digest] = principal
-        return principal
-
-    def _verify(self, credential: bytes) -> Principal | None:
         import jwt
 
         try:
@@ -185,7 +168,7 @@ class Authorizer:
         sources: find the principal of a credential.
 
     Attributes:
-        has_admin: whether anybody can be an administrator; if not, administrative paths do not exist.
+        has_admin: whether there can be an administrator; if not, administrative paths do not exist.
     """
 
     def __init__(
@@ -198,6 +181,8 @@ class Authorizer:
         self.sources = sources if mode != "off" else ()
         self._admin = hashlib.sha256(admin_token.encode()).digest() if admin_token else None
         self.has_admin = self._admin is not None or bool(self.sources)
+        self._unguarded = CachedGrant(0, ANYBODY if mode == "off" else ANONYMOUS)
+        self._grants: dict[bytes, CachedGrant] = {}
 
     def guards(self, scope: str) -> bool:
         """Return whether requests of a scope are checked."""
@@ -218,7 +203,7 @@ class Authorizer:
         expires = grant.principal.expires
         return expires == _NEVER or expires > time.time()
 
-    def authorize(self, scope: str, fields: Mapping[bytes, bytes]) -> Principal:
+    def authorize(self, scope: str, fields: Mapping[bytes, bytes]) -> CachedGrant:
         """Check that a request's credential grants a scope.
 
         Args:
@@ -226,28 +211,41 @@ class Authorizer:
             fields: its header fields, with lower-case names.
 
         Returns:
-            The principal; one without a name for a request that needs no credential and has none.
+            The grant, with the principal; one without a name for a request that needs no credential and has
+            none.
 
         Raises:
-            NotFound: an administrative path while nobody can be an administrator.
+            NotFound: an administrative path, while there can be no administrator.
             Unauthorized: no credential, or an unknown one.
             Forbidden: a credential without the scope.
         """
         if not self.guards(scope):
-            return ANYBODY if self.mode == "off" else ANONYMOUS
+            return self._unguarded
         if scope == "admin" and not self.has_admin:
             raise NotFound("administration is not enabled; set PREDICTOR_ADMIN_TOKEN")
         credential = credential_of(fields)
         if credential is None:
             if scope == "admin" or self.mode == "required":
                 raise Unauthorized("missing credential; send Authorization: Bearer ... or X-API-Key")
-            return ANONYMOUS
+            return CachedGrant(self.generation, ANONYMOUS)
+        grant = self._grants.get(credential)
+        if grant is None or not self.honors(grant):
+            grant = self._verify(credential)
+        if scope not in grant.principal.scopes:
+            raise Forbidden(f'this credential lacks the scope "{scope}"')
+        return grant
+
+    def _verify(self, credential: bytes) -> CachedGrant:
+        """Verify a credential, and cache the grant: verifying a token takes longer than a prediction."""
+        self._grants.pop(credential, None)
+        generation = self.generation  # before the keys are used, which may change meanwhile
         principal = self._find(credential)
         if principal is None:
             raise Unauthorized("unknown or expired credential")
-        if scope not in principal.scopes:
-            raise Forbidden(f'this credential lacks the scope "{scope}"')
-        return principal
+        if len(self._grants) >= _CACHED_GRANTS:
+            del self._grants[next(iter(self._grants))]
+        self._grants[credential] = grant = CachedGrant(generation, principal)
+        return grant
 
     def _find(self, credential: bytes) -> Principal | None:
         if self._admin and hmac.compare_digest(hashlib.sha256(credential).digest(), self._admin):

@@ -45,7 +45,7 @@ class Call(NamedTuple):
         handler: computes the response.
         fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
         method, path: as the request log shows them.
-        origin: returns the address of whoever is connected, and the values of ``X-Forwarded-For`` in their
+        origin: returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their
             order. Only audit lines need them, so they are not looked up for each call.
         transport: how the call came, as metrics and logs name it.
     """
@@ -69,7 +69,7 @@ class Exchange:
 
     Attributes:
         reservation: the memory of the body, and then of the response.
-        response: the response; before there is one, that the client is gone.
+        response: the response; until there is one, the refusal that counts if the client goes away.
     """
 
     def __init__(self, service: "InferenceService", call: Call) -> None:
@@ -137,7 +137,6 @@ class InferenceService:
         self.settings = settings
         self.authorizer = authorizer or Authorizer()
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._unguarded = CachedGrant(0, self.authorizer.authorize("public", {}))
         self.recorder = recorder
         self.request_log = RequestLog(settings.request_log_size)
         self.executor = BoundedExecutor(
@@ -168,17 +167,14 @@ class InferenceService:
         Raises:
             PredictorError: the client may not.
         """
-        if not self.authorizer.guards(call.scope):
-            return self._unguarded
-        generation = self.authorizer.generation
         try:
-            principal = self.authorizer.authorize(call.scope, call.fields)
+            grant = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
             self._audit(logging.WARNING, "refused", call, status=error.status)
             raise
         if call.scope == "admin":
-            self._audit(logging.INFO, "admitted", call, principal=principal.name)
-        return CachedGrant(generation, principal)
+            self._audit(logging.INFO, "admitted", call, principal=grant.principal.name)
+        return grant
 
     def _audit(self, level: int, message: str, call: Call, **extra: object) -> None:
         client = self._proxies.client(*call.origin())

@@ -44,8 +44,8 @@ class BoundedExecutor:
     async def run(self, work: Callable[[], T], size: int) -> T:
         """Run ``work`` on a body of ``size`` bytes in a thread.
 
-        It is accepted even if the queue is full: its body was let in when there was room, has been read at a
-        cost, and is bounded by the memory budget.
+        It is accepted even if the queue is full. There was room before its body was read, reading it has cost
+        time, and the memory budget bounds it.
 
         Raises:
             DeadlineExceeded: it took too long; its place stays taken until the thread is done.

@@ -1,6 +1,7 @@
 """Describes the served model: as a page on which to try it, and as JSON."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from predictor.errors import InvalidInput
 from predictor.model.base import Distribution, Model, Table
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
+from predictor.model.provenance import Provenance
 from predictor.web.html import Page, data, number, render, text
 
 LINKS = {
@@ -33,7 +35,14 @@ _LEVEL = 0.9
 
 
 def page(
-    model: Model, *, name: str, version: str | None, digest: str, evaluation: Evaluation | None = None
+    model: Model,
+    *,
+    name: str,
+    version: str | None,
+    digest: str,
+    evaluation: Evaluation | None = None,
+    provenance: Provenance | None = None,
+    signed: bool = False,
 ) -> Page:
     """Render the page on which to try ``model``.
 
@@ -46,6 +55,8 @@ def page(
         version: its version, if it has one.
         digest: the SHA-256 of its folder.
         evaluation: how good it is on held-out rows, if that is known.
+        provenance: where it comes from, if that is known.
+        signed: whether its signature was verified.
     """
     inputs, several = model.inputs, model.width > 1
     return render(
@@ -70,7 +81,7 @@ def page(
         explains="" if model.explains else "hidden",
         training_rows=f"{model.reference.rows:,}",
         target_range=f"{_unit(model.target)}{_range(model.target)}",
-        quality=_quality(model, evaluation),
+        quality="\n".join((_quality(model, evaluation), _origin(provenance, signed=signed))),
         body=text(_example(model)),
         columns=text(",".join(model.names)),
         data=data(_script_data(model, name, evaluation)),
@@ -157,8 +168,8 @@ def _interval(evaluation: Evaluation | None) -> dict[str, float] | None:
 
 def _is_whole(one: Input, distribution: Distribution) -> bool:
     """Return whether an input counts something, as far as its training range and quantiles show."""
-    seen = (one.minimum, one.maximum, *distribution.edges)
-    return one.type == "number" and all(float(value).is_integer() for value in seen)
+    values = (one.minimum, one.maximum, *distribution.edges)
+    return one.type == "number" and all(float(value).is_integer() for value in values)
 
 
 def _curve(model: Model, i: int) -> list[tuple[float, float]]:
@@ -233,6 +244,24 @@ def _quality(model: Model, evaluation: Evaluation | None) -> str:
         "Data": f"<bdi>{text(evaluation.source)}</bdi>",
         "Evaluated": f'<time datetime="{text(evaluation.created)}">{text(evaluation.created[:10])}</time>',
     }
+    return _items(facts)
+
+
+def _origin(provenance: Provenance | None, *, signed: bool) -> str:
+    """Return where the model comes from, as items of the list of facts."""
+    if provenance is None:
+        return ""
+    created = provenance.created
+    facts = {
+        "Registered": f'<time datetime="{text(created)}">{text(created[:10])}</time>',
+        "Signature": "verified" if signed else "not verified",
+        "Run": f"<bdi>{text(provenance.run)}</bdi>",
+        "Code": f"<bdi>{text(provenance.code)}</bdi>" if provenance.code else "",
+    }
+    return _items({name: value for name, value in facts.items() if value})
+
+
+def _items(facts: Mapping[str, str]) -> str:
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
 
 

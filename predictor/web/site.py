@@ -57,6 +57,8 @@ class Site:
                 version=handle.version,
                 digest=loaded.digest,
                 evaluation=loaded.evaluation,
+                provenance=loaded.provenance,
+                signed=loaded.signed,
             )
         )
 

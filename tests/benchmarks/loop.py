@@ -15,7 +15,7 @@ from tests.support.models import linear_model
 from tests.support.server import Server, start_predictor
 from tests.support.worst import FORMS, Form, send
 
-SIZES = (2**10, 2**12, 2**14, 2**16, 2**17, 2**19, 9 * 2**20)
+SIZES = (2**10, 2**12, 2**13, 2**14, 2**16, 2**17, 2**19, 9 * 2**20)
 """Bytes of a request. By default up to 128 KiB are computed on the loop, and more in a thread."""
 
 ALLOWED = 0.01

@@ -1,6 +1,7 @@
 """The benchmarks' exit status and printed rows, with measurements that are made up."""
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 import benchmark
 from components.train.regression import SimpleLinearRegression
-from tests.benchmarks import accuracy, model, rest, timing, training
+from tests.benchmarks import accuracy, local_run, model, rest, timing, training
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.table import Table
 from tests.benchmarks.timing import Row
@@ -216,3 +217,18 @@ def test_model_prints_a_row_and_very_many_and_fails_for_other_numbers_of_rows(
     monkeypatch.setattr(model, "MOST_TIMES", 0.0)
     assert benchmark.main(["model"]) == 1
     assert capsys.readouterr().out.endswith("failed: 1 missed\n")
+
+
+@pytest.mark.parametrize(("run", "status"), [(8.0, 0), (12.0, 1)])
+def test_run_fails_above_twice_the_processor_time_of_the_imports(
+    run: float, status: int, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setattr(local_run, "processor_seconds", lambda command: run if "run" in command else 5.0)
+    assert benchmark.main(["run"]) == status
+    assert f"{run / 5:.2f} of its processor time" in capsys.readouterr().out
+
+
+def test_processor_seconds_include_those_of_children() -> None:
+    work = "import time\nwhile time.process_time() < 0.3: pass"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}], check=True)"
+    assert local_run.processor_seconds([sys.executable, "-c", child]) > 0.3

@@ -23,12 +23,15 @@ from tests.cluster.registry import apply_mlflow, forwarded_registry
 from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
 from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
 from tests.cluster.service import X
-from tests.support.models import scaled
+from tests.support.models import linear_model, scaled
 
 CHART = str(ROOT / "helm" / NAME)
-DAMAGED = 3
-# Factors of the first version's weights: 7 is far off, the others are near.
+DAMAGED, MEAN, WIDER = 3, 12, 13
+# Factors of the first version's weights: 7 is far off, MEAN always predicts the mean, the others are near.
 FACTORS = {1: 1.0, 2: 1.01, 3: 1.02, 4: 1.03, 5: 1.04, 6: 1.05, 7: 9.0, 8: 1.06, 9: 1.07, 10: 1.08, 11: 1.09}
+FACTORS[MEAN] = 0.0
+# WIDER has inputs that no other version has.
+FEATURES = ("bmi", "bp")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Version:
     Attributes:
         folder: its files on this machine.
         digest: its digest in the registry.
-        response: its exact response for X.
+        response: its exact response for X, as the value of each input.
     """
 
     folder: Path
@@ -47,14 +50,15 @@ class Version:
 
 
 def write_versions(first: Path, root: Path) -> dict[int, Version]:
-    """Write versions whose weights are multiples of the first's; a file of DAMAGED is changed afterwards."""
+    """Write versions with multiples of the first's weights, and WIDER; a file of DAMAGED is changed then."""
     base, _ = artifact.read(first)
     versions = {}
-    for number, factor in FACTORS.items():
-        model = scaled(base, factor)
+    models = {number: scaled(base, factor) for number, factor in FACTORS.items()}
+    models[WIDER] = linear_model((900.0, 700.0), features=FEATURES)
+    for number, model in models.items():
         folder = root / str(number)
         digest = artifact.write(model, folder)
-        value = float(model.predict(np.array([[X]]))[0])
+        value = float(model.predict(np.full((1, model.width), X))[0])
         versions[number] = Version(folder, digest, f'{{"prediction":{value!r}}}')
     damage(versions[DAMAGED].folder)
     return versions
@@ -88,9 +92,9 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
 
 
 def _probes(versions: Mapping[int, Version], number: int) -> str:
-    """Record a version's probes; those of version 1 for one that answers otherwise or can't be read."""
+    """Record a version's probes; those of version 1 for one that predicts otherwise or can't be read."""
     try:
-        model, _ = artifact.read(versions[1 if number == 7 else number].folder)
+        model, _ = artifact.read(versions[1 if number in (7, MEAN) else number].folder)
     except ArtifactError:
         model, _ = artifact.read(versions[1].folder)
     probes = record(model, deviation=1.0)

@@ -43,7 +43,7 @@ class Job:
     Attributes:
         folder: the folder of kubeconfig and policy.
         address: the registry's address.
-        responses: each version's exact response for X.
+        responses: each version's exact response for X, as the value of each of its inputs.
     """
 
     folder: Path

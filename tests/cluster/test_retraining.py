@@ -187,9 +187,13 @@ def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -
     }
 
 
-def test_no_retraining_is_due_without_drift(loop: FeedbackLoop) -> None:
+@pytest.fixture(scope="module")
+def usual_feedback(loop: FeedbackLoop) -> None:
+    """Predictions and labels like those that the first model was trained on."""
     loop.predict_and_label(*usual_prices(400, seed=2))
 
+
+def test_no_retraining_is_due_without_drift(loop: FeedbackLoop, usual_feedback: None) -> None:
     def judgment() -> str:
         status, output = loop.run_command("due")
         assert status == NOT_DUE, output
@@ -201,10 +205,24 @@ def test_no_retraining_is_due_without_drift(loop: FeedbackLoop) -> None:
     assert "started" not in output
 
 
-def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
-    loop: FeedbackLoop, tmp_path: Path
-) -> None:
-    pipelines = loop.pipelines
+@dataclass(frozen=True)
+class Retraining:
+    """A retraining that the CronJob started for a drift.
+
+    Attributes:
+        run: the run's id.
+        reason: why it was due.
+        output: what the job printed.
+    """
+
+    run: str
+    reason: str
+    output: str
+
+
+@pytest.fixture(scope="module")
+def retraining(loop: FeedbackLoop, usual_feedback: None) -> Retraining:
+    """Predictions and labels that have drifted, and the run that the CronJob starts for them."""
     loop.predict_and_label(*drifted_prices(600, seed=3))
 
     def due_reason() -> str:
@@ -213,17 +231,23 @@ def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
 
     reason = wait_for("drift", due_reason, 60, pause=2)
     output = loop.run_cronjob("drift")
-    assert reason in output
-    assert ".parquet: 1000 rows" in output
-    retraining = run_id(output)
+    return Retraining(run_id(output), reason, output)
+
+
+def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
+    loop: FeedbackLoop, retraining: Retraining, tmp_path: Path
+) -> None:
+    pipelines = loop.pipelines
+    assert retraining.reason in retraining.output
+    assert ".parquet: 1000 rows" in retraining.output
     loop.install_cronjob(at_most_every="6h")
-    assert f"too soon, none started: run {retraining}" in loop.run_cronjob("again")
-    assert follow(_connect(pipelines.host, None), retraining)
+    assert f"too soon, none started: run {retraining.run}" in loop.run_cronjob("again")
+    assert follow(_connect(pipelines.host, None), retraining.run)
     champion = pipelines.champion()
-    assert (champion.number, champion.tags["run_id"]) == (2, retraining)
-    assert champion.tags["reason"] == reason
-    assert reason.startswith("drift: ")
-    steps = [step for step, _ in step_pods(retraining, phase="Succeeded")]
+    assert (champion.number, champion.tags["run_id"]) == (2, retraining.run)
+    assert champion.tags["reason"] == retraining.reason
+    assert retraining.reason.startswith("drift: ")
+    steps = [step for step, _ in step_pods(retraining.run, phase="Succeeded")]
     assert sorted(steps) == ["evaluate", "ingest", "plan", "register", "train"], "one file of two was read"
 
     local_run = [sys.executable, str(ROOT / "pipeline.py"), "run", "--local", str(tmp_path)]
@@ -233,6 +257,19 @@ def test_drift_starts_a_retraining_on_new_data_and_records_the_reason(
     whole, _ = artifact.read(open_registry(tmp_path).uri(open_registry(tmp_path).version(1)))
     assert weights_of(grown) == pytest.approx(weights_of(whole), rel=1e-12)
     assert grown.intercept == pytest.approx(whole.intercept, rel=1e-12)
+
+
+def test_drift_of_one_week_is_answered_by_one_run(loop: FeedbackLoop, retraining: Retraining) -> None:
+    assert follow(_connect(loop.pipelines.host, None), retraining.run)
+    newest = loop.pipelines.champion().number
+    loop.install_cronjob(at_most_every="1s")
+    loop.predict_and_label(*drifted_prices(300, seed=7))
+    for name in ("answered", "still-answered"):
+        output = loop.run_cronjob(name)
+        assert "no retraining is due:" in output
+        assert "a retraining answered the drift of size on " in output
+        assert "started" not in output
+    assert loop.pipelines.champion().number == newest
 
 
 def test_worse_model_does_not_become_champion(loop: FeedbackLoop) -> None:

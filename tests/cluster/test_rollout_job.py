@@ -1,7 +1,7 @@
 """The rollout job under steady load: promotions, rollbacks, canaries, and jobs that are killed.
 
 The job runs as its own ServiceAccount. Versions 4, 5 and 6 have faults when they are served as a canary; they
-come from faulty.py.
+come from faulty.py. Version MEAN always predicts the mean, WIDER has other features.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.cluster import rollout_job as rollouts
 from tests.cluster.installers import NAME
 from tests.cluster.kube import get, kubectl, wait_for
 from tests.cluster.load import Load
-from tests.cluster.rollout_install import DAMAGED
+from tests.cluster.rollout_install import DAMAGED, FEATURES, MEAN, WIDER
 from tests.cluster.rollout_job import (
     CANARY,
     NAMESPACE,
@@ -26,6 +26,7 @@ from tests.cluster.rollout_job import (
     make_champion,
     served_versions,
 )
+from tests.cluster.service import Service, X
 
 pytestmark = pytest.mark.skipif(
     bool(rollouts.MISSING), reason=f"LEFT OUT: {rollouts.MISSING} not set (docs/deployment.md)"
@@ -93,11 +94,28 @@ def test_canary_of_a_good_version_completes_and_fails_no_request(
     assert_no_canary_is_left(job_registry, 8)
 
 
+def test_canary_of_a_model_with_other_features_reaches_all_pods(job: Job, job_registry: Registry) -> None:
+    before = champion(job_registry)
+    make_champion(job_registry, WIDER)
+    try:
+        output = job.run("canary")
+        assert output.count("CanaryPassed") == len(rollouts.POLICY["steps"])
+        assert served_versions() == {str(WIDER)}
+        assert_no_canary_is_left(job_registry, WIDER)
+        service = Service(os.environ["INGRESS"], {})
+        row = dict.fromkeys(FEATURES, X)
+        response = service.request("POST", "/stream", {"instance": row}, host=rollouts.HOST)
+        assert (response.status, response.content.decode()) == (200, job.responses[str(WIDER)])
+    finally:
+        job.run("rollback", "--to", str(before), "--reason", "the other tests have one feature")
+
+
 FAULTS = {
     4: "probes failed that the stable version answered",
     5: "answers differ from the recorded ones",
     6: "the mean latency is",
     7: "answers differ from the recorded ones",
+    MEAN: "answers differ from the recorded ones",
     DAMAGED: "its pods do not serve it",
 }
 
@@ -116,10 +134,13 @@ def test_faulty_version_is_rolled_back_automatically(
     assert FAULTS[version] in job_registry.version(version).withdrawn
     assert f"RolledBack: version {version}" in rollouts.events()
     # At most the requests that the first step's weight sends to the canary fail.
-    share = rollouts.POLICY["steps"][0]["weight"] / 100
+    weight = rollouts.POLICY["steps"][0]["weight"]
+    share = weight / 100
     assert len(job_load.failures) <= share * job_load.sent + 5, job_load.failures[:5]
     if version == DAMAGED:
         assert not job_load.failures, "it never became ready, so it never had a weight"
+    else:
+        assert f"at {weight} %: " in job_registry.version(version).withdrawn, "at the first step"
 
 
 KILLED_AT = {
@@ -224,4 +245,4 @@ def test_concurrent_promotions_run_one_at_a_time(job: Job) -> None:
     assert codes in ([0, 0], [0, 1]), outputs
     if codes == [0, 1]:
         output = "".join(outputs)
-        assert "is under way, by" in output or "at the same moment" in output
+        assert "is in progress, by" in output or "at the same moment" in output

@@ -115,7 +115,7 @@ def _changes(before: Samples, after: Samples, name: str, *labels: str) -> dict[A
 
 def wait_for_memory(server: Server, size: int) -> None:
     """Wait until bodies take so many bytes."""
-    wait_until(lambda: scrape(server)["predictor_memory_bytes"][()] == size, what=f"{size} bytes in use")
+    wait_until(lambda: scrape(server)["predictor_body_memory_bytes"][()] == size, what=f"{size} bytes in use")
 
 
 def recorded_rows(server: Server, name: str, count: int) -> dict[int, float]:

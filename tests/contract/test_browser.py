@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
 from tests.support.browser import PROGRAM, Tab, browse
+from tests.support.processes import wait_until
 from tests.support.server import Server, start_predictor
 
 pytestmark = [
@@ -156,6 +158,29 @@ def test_a_pasted_table_gets_predictions_and_a_file(page: Tab) -> None:
     page.evaluate("document.getElementById('predict-table').click()")
     page.wait("!document.getElementById('table-error').hidden")
     assert "missing" in text(page, "table-error")
+
+
+def test_a_table_says_how_what_is_asked_differs_from_training(page: Tab, server: Server) -> None:
+    body = "city,rooms,area,garden\n" + "Bern,3,100,true\n" * 300 + "Bern,3,9999,true\n"
+    with server.http as client:
+        client.post("/batch", content=body, headers={"content-type": "text/csv"}).raise_for_status()
+        wait_until(lambda: _drift_of(client, "area")["rows"] > 300, what="the sample to be counted")
+    page.open(f"{server.url}/")
+    page.wait("!document.getElementById('drift-section').hidden")
+    rows = page.evaluate(
+        "[...document.querySelectorAll('#drift tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    shown = {name: cells for name, *cells in rows}
+    assert list(shown) == ["rooms", "area", "garden", "city", "(prediction)"]
+    assert shown["area"][0] == "fewer than 200 rows"
+    assert shown["area"][3] == "1"
+    assert text(page, "drift-window") == "1 h"
+    assert page.errors == []
+
+
+def _drift_of(client: httpx.Client, name: str) -> dict[str, Any]:
+    columns = client.get("/drift").json()["columns"]
+    return next((column for column in columns if column["name"] == name), {"rows": 0})
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

@@ -17,7 +17,7 @@ LARGE = b'{"instances":[' + b"7," * (ROWS - 1) + b"7]}"
 """A body within the limit of the limited server whose answer is larger than the buffers of a socket."""
 EVENT = {"ce-specversion": "1.0", "ce-type": "x", "ce-source": "x", "ce-id": "1"}
 V1 = "/v1/models/linear-regressor:predict"
-MEMORY = "predictor_memory_bytes"
+MEMORY = "predictor_body_memory_bytes"
 INSTANCE = b'{"instance":0.5}'
 
 

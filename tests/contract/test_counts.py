@@ -4,14 +4,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from tests.contract import slow_predictor
-from tests.contract.observations import observe
+from tests.contract.observations import observe, scrape
 from tests.contract.rule_servers import waiting
 from tests.contract.streams import RecordStream
 from tests.contract.test_grpc import CANCEL, INFER, infer_request
-from tests.support.http import head, post
+from tests.support.http import PATIENCE, head, post
 from tests.support.http2 import RESET, Http2Connection
 from tests.support.processes import wait_until
 from tests.support.server import Server, start_predictor
@@ -94,3 +99,47 @@ def test_a_stream_of_records_that_its_client_ends_is_counted_once_with_its_rows(
         wait_until(lambda: slow.metric("predictor_requests_in_progress") == 1, what="the stream to end")
     assert observed.requests == {("stream_ndjson", "200"): 1}
     assert (observed.rows, observed.rejected) == ({"stream_ndjson": 3}, {})
+
+
+def test_a_request_that_is_not_http_is_counted_as_unparsed_and_as_malformed(slow: Server) -> None:
+    before = scrape(slow)["predictor_invalid_input_total"][(("kind", "malformed"),)]
+    with observe(slow) as observed:
+        assert b" 400 " in slow.exchange(b"this is not HTTP\r\n\r\n")
+    assert observed.requests == {("unparsed", "400"): 1}
+    assert scrape(slow)["predictor_invalid_input_total"][(("kind", "malformed"),)] == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"instances": ["a"]}', "type"),
+        (b'{"instances": [1e999]}', "not_finite"),
+        (b'{"instances": [1, 2}', "malformed"),
+        (b'{"instances": [[1, 2]]}', "malformed"),
+    ],
+)
+def test_invalid_input_is_counted_by_its_kind(slow: Server, body: bytes, kind: str) -> None:
+    before = scrape(slow)["predictor_invalid_input_total"]
+    with slow.connect() as connection:
+        connection.send(post("/batch", body))
+        assert connection.read_response().status == 400
+    after = scrape(slow)["predictor_invalid_input_total"]
+    changed = {dict(labels)["kind"]: value - before[labels] for labels, value in after.items()}
+    assert {name: count for name, count in changed.items() if count} == {kind: 1}
+
+
+def test_watches_and_reflection_are_counted_when_they_end(slow: Server) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{slow.grpc_port}") as channel:
+        watched = HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        next(watched)
+        assert ended(slow, "watch") == 0
+        watched.cancel()
+        wait_until(lambda: ended(slow, "watch") == 1, what="the watch to end")
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        list(ServerReflectionStub(channel).ServerReflectionInfo(iter((request,)), timeout=PATIENCE))
+        wait_until(lambda: ended(slow, "reflection") == 1, what="the reflection to end")
+
+
+def ended(server: Server, endpoint: str) -> float:
+    counted = scrape(server)["predictor_requests_total"]
+    return sum(value for labels, value in counted.items() if ("endpoint", endpoint) in labels)

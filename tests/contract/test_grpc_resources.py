@@ -55,8 +55,10 @@ def test_calls_that_are_not_read_take_no_more_than_the_memory_budget(small_serve
             connection = stack.enter_context(Http2Connection(server.grpc_port, window=0))
             for _ in range(100):
                 connection.call(INFER, message)
-        wait_until(lambda: server.metric("predictor_memory_bytes") > budget / 2, what="calls in progress")
-        assert server.metric("predictor_memory_bytes") < 1.2 * budget
+        wait_until(
+            lambda: server.metric("predictor_body_memory_bytes") > budget / 2, what="calls in progress"
+        )
+        assert server.metric("predictor_body_memory_bytes") < 1.2 * budget
         assert server.metric("predictor_requests_in_progress") <= budget // CALL_BYTES + 1
         assert server.memory() - idle < budget + 64 * MIB
 

@@ -17,7 +17,7 @@ from tests.support.server import Server
 
 MIB = 2**20
 CHUNKED = {"transfer-encoding": "chunked"}
-MEMORY = "predictor_memory_bytes"
+MEMORY = "predictor_body_memory_bytes"
 
 
 def batch_head(length: int) -> bytes:

@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("site")
     stage.stage(place / "build" / "docs")
     (place / "zensical.toml").write_text(CONFIGURATION, encoding="utf-8")
-    command = [Path(sys.executable).with_name("zensical"), "build", "--strict"]
+    command: list[str | Path] = [Path(sys.executable).with_name("zensical"), "build", "--strict"]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "build" / "site"
@@ -112,7 +112,7 @@ def address(site: Path) -> Iterator[str]:
 def test_pages_fit_the_screen_and_draw_their_pictures(
     site: Path, address: str, tmp_path: Path, width: int
 ) -> None:
-    npm = ["npm", "ci", "--prefix", ROOT / "docs" / "tools", "--ignore-scripts", "--silent"]
+    npm: list[str | Path] = ["npm", "ci", "--prefix", ROOT / "docs" / "tools", "--ignore-scripts", "--silent"]
     subprocess.run(npm, check=True)
     shutil.copy(stage.MERMAID, site / "assets")
     with browse(tmp_path) as tab:

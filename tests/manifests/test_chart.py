@@ -120,14 +120,14 @@ def test_retrain_command_parses_every_argument_of_the_cronjob() -> None:
         "namespace": "team",
         "pipelineRoot": "s3://runs",
         "runsAs": "trainer",
-        "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30},
+        "policy": {"rows": 2_000_000, "news": 1_000_000, "drift": 0.1, "quality": 2, "days": 30, "age": 90.5},
         "atMostEvery": "90m",
     }
     options = make_parser().parse_args(
         retraining_arguments(render_chart(merged(RETRAINING, {"retraining": values})))
     )
-    policy = (options.rows, options.news, options.drift, options.quality, options.days)
-    assert policy == (2_000_000, 1_000_000, 0.1, 2.0, 30)
+    policy = (options.rows, options.news, options.drift, options.quality, options.days, options.age)
+    assert policy == (2_000_000, 1_000_000, 0.1, 2.0, 30, 90.5)
     assert (options.namespace, options.pipeline_root, options.service_account) == (
         "team",
         "s3://runs",
@@ -204,6 +204,7 @@ def test_network_policy_admits_the_helm_test_pod() -> None:
         {"mlflow": {"artifacts": {"destination": "/data"}}},
         {"retraining": {"policy": {"quality": 0.5}}},
         {"retraining": {"policy": {"days": 0}}},
+        {"retraining": {"policy": {"age": -1}}},
         {"retraining": {"atMostEvery": "6 h"}},
         {"retraining": {"data": "/data"}},
         {"retraining": {"host": "ml-pipeline:8888"}},

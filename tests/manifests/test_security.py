@@ -181,3 +181,23 @@ def test_every_object_has_the_standard_labels(objects: list[Object]) -> None:
         labels = item["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "linear-regressor"
         assert {"app.kubernetes.io/instance", "app.kubernetes.io/component"} <= labels.keys()
+
+
+def test_only_the_rollout_job_has_rights_and_for_named_objects(objects: list[Object]) -> None:
+    assert not of_kind(objects, "ClusterRole") + of_kind(objects, "ClusterRoleBinding")
+    for role in of_kind(objects, "Role"):
+        assert role["metadata"]["name"] == "linear-regressor-rollout"
+        for rule in role["rules"]:
+            assert set(rule["verbs"]) <= {"get", "list", "patch", "create"}
+            # A right to list or to create can't be limited to names.
+            assert rule.get("resourceNames") or set(rule["resources"]) <= {"pods", "events"}
+    for binding in of_kind(objects, "RoleBinding"):
+        assert [subject["name"] for subject in binding["subjects"]] == ["linear-regressor-rollout"]
+
+
+def test_no_network_policy_admits_a_whole_namespace(objects: list[Object]) -> None:
+    for policy in of_kind(objects, "NetworkPolicy"):
+        assert "Ingress" in policy["spec"]["policyTypes"]
+        for rule in policy["spec"].get("ingress", []):
+            assert rule["ports"]
+            assert all("podSelector" in peer for peer in rule["from"])

@@ -36,11 +36,11 @@ STARTING = server(waiting={"reason": "PodInitializing"})
 
 def test_ready_pod_has_no_trouble() -> None:
     ready = pod({"conditions": [SCHEDULED, {"type": "Ready", "status": "True"}]})
-    assert (ready.trouble, ready.version, ready.ending) == ("", "2", False)
+    assert (ready.trouble, ready.waiting, ready.version, ready.ending) == ("", "", "2", False)
 
 
 @pytest.mark.parametrize(
-    ("pod_status", "trouble"),
+    ("pod_status", "reason"),
     [
         (
             {
@@ -58,6 +58,23 @@ def test_ready_pod_has_no_trouble() -> None:
         ),
         (
             {
+                "initContainerStatuses": [initializer(terminated={"exitCode": 0})],
+                "containerStatuses": [{**server(running={}), "started": False}],
+            },
+            "kserve-container is starting",
+        ),
+    ],
+)
+def test_pod_that_starts_is_told_from_one_that_fails(pod_status: Object, reason: str) -> None:
+    found = pod(pod_status)
+    assert (found.trouble, found.waiting) == ("", reason)
+
+
+@pytest.mark.parametrize(
+    ("pod_status", "trouble"),
+    [
+        (
+            {
                 "initContainerStatuses": [
                     {
                         **initializer(waiting={"reason": "CrashLoopBackOff"}),
@@ -71,9 +88,21 @@ def test_ready_pod_has_no_trouble() -> None:
         (
             {
                 "initContainerStatuses": [initializer(terminated={"exitCode": 0})],
-                "containerStatuses": [server(running={})],
+                "containerStatuses": [{**server(running={}), "started": True}],
             },
             "it is not ready",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    {
+                        **server(running={}),
+                        "started": False,
+                        "lastState": {"terminated": {"exitCode": 2, "message": "no such setting"}},
+                    }
+                ]
+            },
+            "kserve-container ended with 2: no such setting",
         ),
         (
             {"containerStatuses": [server(waiting={"reason": "ImagePullBackOff", "message": "not found"})]},
@@ -90,7 +119,8 @@ def test_ready_pod_has_no_trouble() -> None:
     ],
 )
 def test_trouble_names_the_container_and_the_reason(pod_status: Object, trouble: str) -> None:
-    assert pod(pod_status).trouble == trouble
+    found = pod(pod_status)
+    assert (found.trouble, found.waiting) == (trouble, "")
 
 
 def service(name: str, uri: str = "", **metadata: Object) -> Object:

@@ -1,4 +1,4 @@
-"""Reading columns of a CSV file as text."""
+"""Reads columns of a CSV file as text."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -97,7 +97,7 @@ def _decoded(name: str, head: bytes) -> str:
 def _read(
     path: Path, header: Header, found: Sequence[str], *, threads: bool = True
 ) -> tuple[pa.Table, list[tuple[int | None, str]]]:
-    """Read columns as bytes; return lines that are no rows, with their number, beside the table."""
+    """Read columns as bytes; also return the malformed lines with their numbers."""
     broken: list[tuple[int | None, str]] = []
 
     def note(row: Any) -> str:
@@ -192,7 +192,7 @@ def _with_any_block(read: Callable[[int], pa.Table]) -> pa.Table | None:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Arrow finds a column by its name: give the columns that nobody asks for names of their own."""
+    """Make repeated names distinct, because Arrow finds columns by name; wanted columns are not repeated."""
     counts = Counter(names)
     return [name if counts[name] == 1 else f"\0{position}" for position, name in enumerate(names)]
 

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from components.data.problems import ROWS_LISTED, Problem
 from components.data.settings import Settings
+from components.data.sources import values
 from components.data.sources.values import Values, as_text, trimmed
 from components.data.split import group_draw
 
-_ORDER = "order needs numbers, or dates and times as in 2026-01-31 and 2026-01-31T08:30:00"
+_REASON = "is neither a number nor a date such as 2026-01-31 or 2026-01-31T08:30:00"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Values of the column.
+    """Values of the column that decides.
 
     Attributes:
         kind: what they are.
@@ -51,19 +52,8 @@ def join(name: str, parts: Sequence[tuple[str, Key]]) -> tuple[Key, Problem | No
         name: of the column.
         parts: name of the file, and values.
     """
-    starts = np.cumsum([0, *(key.numbers.size for _, key in parts)]).tolist()
-    numbers = np.concatenate([key.numbers for _, key in parts])
-    rejected = [start + key.values.rejected for start, (_, key) in zip(starts, parts, strict=False)]
-    samples = {
-        start + row: sample
-        for start, (_, key) in zip(starts, parts, strict=False)
-        for row, sample in key.values.samples.items()
-    }
-    first = parts[0][1]
-    whole = replace(
-        first.values, numbers=numbers, rejected=np.concatenate(rejected), samples=samples, reason=_ORDER
-    )
-    return replace(first, values=whole), conflict(name, [(file, key.kind) for file, key in parts])
+    whole, _ = values.join(name, [(file, key.values) for file, key in parts])
+    return Key(parts[0][1].kind, whole), conflict(name, [(file, key.kind) for file, key in parts])
 
 
 def conflict(name: str, kinds: Sequence[tuple[str, str]]) -> Problem | None:
@@ -81,6 +71,9 @@ def conflict(name: str, kinds: Sequence[tuple[str, str]]) -> Problem | None:
 
 
 def _group(column: pa.ChunkedArray, seed: int) -> Key:
+    if pa.types.is_nested(column.type):
+        rows, reason = np.arange(len(column)), f"is of the type {column.type}"
+        return Key("group", Values("number", np.full(len(column), np.nan), rejected=rows, reason=reason))
     text = trimmed(as_text(column)).combine_chunks().dictionary_encode()
     draws = np.array([*(group_draw(name, seed) for name in text.dictionary.to_pylist()), np.nan])
     places = text.indices.fill_null(len(text.dictionary)).to_numpy()
@@ -94,7 +87,8 @@ def _order(column: pa.ChunkedArray, settings: Settings) -> Key:
         stamps = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
         return Key("date", Values("number", stamps.to_numpy(zero_copy_only=False).astype(np.float64)))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        return Key("number", Values.of(settings.order, column, "number"))
+        found = Values.of(settings.order, column, "number")
+        return Key("number", replace(found, reason=found.reason and _REASON))
     text = trimmed(column)
     numbers = Values.of(settings.order, text, "number", settings.decimal)
     if not numbers.rejected.size:
@@ -102,7 +96,7 @@ def _order(column: pa.ChunkedArray, settings: Settings) -> Key:
     dates = _dates(text)
     if dates.rejected.size <= numbers.rejected.size:
         return Key("date", dates)
-    return Key("number", replace(numbers, reason=_ORDER, remedy=""))
+    return Key("number", replace(numbers, reason=_REASON, remedy=""))
 
 
 def _dates(text: pa.ChunkedArray) -> Values:
@@ -111,4 +105,4 @@ def _dates(text: pa.ChunkedArray) -> Values:
     numbers = np.where(stamps.isna(), np.nan, stamps.astype("int64") / 1000)
     rejected = np.flatnonzero(np.isnan(numbers) & pc.is_valid(text).to_numpy())
     samples = {row: repr(text[row].as_py()) for row in rejected[:ROWS_LISTED].tolist()}
-    return Values("number", numbers, (), rejected, samples, _ORDER)
+    return Values("number", numbers, (), rejected, samples, _REASON)

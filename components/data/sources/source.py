@@ -1,4 +1,4 @@
-"""Reading columns of rows from where a URI says."""
+"""Reads columns of the rows that a URI names."""
 
 import inspect
 import tempfile

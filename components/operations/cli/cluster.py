@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from components.operations.cli.errors import CommandError, during
 from components.operations.cli.steps import describe, steps
 
-# Every state of a run that does not change any more.
+# The final states of a run.
 FINISHED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
@@ -24,7 +24,7 @@ LATEST = "created_at desc"
 
 @contextmanager
 def asking(host: str) -> Iterator[None]:
-    """Tell in one line what Kubeflow Pipelines refuses, or that it can't be reached.
+    """Report in one line that Kubeflow Pipelines rejects a request, or can't be reached.
 
     Raises:
         CommandError: it refused, or something else outside failed.
@@ -37,7 +37,7 @@ def asking(host: str) -> Iterator[None]:
 
 
 def _message(error: ApiException) -> str:
-    """The message of the server, or of the proxy before it."""
+    """Return the message of the server, or of the proxy in front of it."""
     try:
         return str(json.loads(error.body)["message"])
     except (ValueError, LookupError, TypeError):
@@ -77,7 +77,7 @@ def follow(client: Any, run_id: str) -> bool:
 
 
 def _patiently(client: Any, run_id: str) -> Any:
-    """A run. It goes on while the server is away for a moment, and so does whoever follows it."""
+    """Read a run, with retries while the server is briefly unavailable."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -90,13 +90,13 @@ def _patiently(client: Any, run_id: str) -> Any:
 
 
 def latest(client: Any, experiment_id: str, count: int) -> list[Any]:
-    """The newest runs of an experiment, newest first."""
+    """Return the newest runs of an experiment, newest first."""
     found = client.list_runs(experiment_id=experiment_id, sort_by=LATEST, page_size=count).runs
     return list(found or [])
 
 
 def recent(client: Any, experiment_id: str, within: timedelta) -> Any | None:
-    """The newest run that was started within this time and did not fail, if there is one."""
+    """Return the newest run that was started within this time and did not fail; None without one."""
     since = datetime.now(UTC) - within
     for run in latest(client, experiment_id, 50):
         if run.created_at > since and run.state not in ("FAILED", "CANCELED", "SKIPPED"):
@@ -105,7 +105,7 @@ def recent(client: Any, experiment_id: str, within: timedelta) -> Any | None:
 
 
 def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> str:
-    """Make a recurring run, one at a time, in place of those of the same name; returns its id.
+    """Create a recurring run in place of those of the same name; returns its id. Its runs do not overlap.
 
     One that says the same already is left alone, and with it the time of its next run. The new one stands
     before the old one goes: should this end in between, there are two, and the next call leaves one.
@@ -130,7 +130,7 @@ def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> 
 
 
 def _retire(client: Any, standing: Any) -> None:
-    """Let a schedule start no more runs.
+    """Stop a schedule from starting runs.
 
     One that is under way would go with its schedule, which is disabled then; the next call deletes it.
     """
@@ -142,7 +142,7 @@ def _retire(client: Any, standing: Any) -> None:
 
 
 def _says(standing: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> bool:
-    """Tell whether a recurring run is what would be made."""
+    """Return whether a recurring run has these settings already."""
     runtime, trigger = standing.runtime_config, standing.trigger
     return bool(
         standing.status == "ENABLED"

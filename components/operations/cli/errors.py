@@ -1,4 +1,4 @@
-"""What a command ends with when it can't be carried out."""
+"""Errors of commands, and how they are printed."""
 
 import argparse
 import sys
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 
 class CommandError(Exception):
-    """A command that can't be carried out; the message says why and what to do."""
+    """A command failed; the message says why and what to do."""
 
 
-# What says that our own code is wrong: it keeps its traceback.
+# Faults of our own code, which keep their traceback.
 FAULTS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
 
 
 @contextmanager
 def during(work: str) -> Iterator[None]:
-    """Tell in one line what failed outside: a store, the registry or Kubeflow Pipelines.
+    """Report in one line the failure of a store, the registry or Kubeflow Pipelines.
 
     The clients of each, and of each kind of store, have errors of their own, which no class unites.
 
@@ -35,7 +35,7 @@ def during(work: str) -> Iterator[None]:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out the command that was parsed; returns the exit status, and tells an error in one line."""
+    """Run the parsed command; returns the exit status. An error is printed in one line."""
     try:
         return int(options.command(options))
     except CommandError as error:

@@ -121,7 +121,7 @@ def _step(control: socket.socket, writer: int) -> NoReturn:
         _execute(given["command"])
         succeeded = True
     except BaseException:  # noqa: BLE001 - as at the end of an interpreter
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The runs on this machine: a record and a report for each, in the run's folder."""
+"""The record and the report of each run on this machine, in the run's folder."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from components.reports import page as html
 
 RECORD_FILE = "run.json"
 INDEX_FILE = "index.html"
-# The outputs of the steps that are HTML, by their names.
+# Names of the steps' HTML outputs.
 PAGES = ("report", "page")
 COLUMNS = ("started (UTC)", "run", "version", "source", "features", "R²", "RMSE", "decision")
 SHORT = 40
@@ -21,7 +21,7 @@ SHORT = 40
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What became of a run.
+    """The record of a run.
 
     Attributes:
         run_id: of the run.
@@ -72,18 +72,18 @@ class RunRecord:
 
     @property
     def when(self) -> str:
-        """When it started, for people."""
+        """The start, for display."""
         return self.started[:16].replace("T", " ")
 
     @property
     def decision(self) -> str:
-        """What became of it, in a word or two."""
+        """The outcome, in a word or two."""
         if self.error:
             return "failed"
         return "promoted" if self.promoted else "not promoted"
 
     def facts(self) -> Iterator[tuple[str, object]]:
-        """Yield what there is to know, by name."""
+        """Yield the facts of the run, by name."""
         yield "run", self.run_id
         yield "started", f"{self.when} UTC, took {self.seconds:.1f} s"
         yield "source", self.parameters.get("source", "")
@@ -108,7 +108,7 @@ def write(record: RunRecord, folder: Path) -> None:
 
 
 def read_all(folder: Path) -> list[RunRecord]:
-    """Read the records of all runs below a folder, newest first, but for those that can't be read."""
+    """Read the records of all runs below a folder, newest first; unreadable ones are left out."""
     found = []
     for path in folder.glob(f"*/{RECORD_FILE}"):
         try:
@@ -119,7 +119,7 @@ def read_all(folder: Path) -> list[RunRecord]:
 
 
 def table(records: Sequence[RunRecord]) -> str:
-    """Write runs as lines of text in columns."""
+    """Format runs as a table of text."""
     rows = [COLUMNS, *map(_row, records)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
     return "\n".join(
@@ -128,7 +128,7 @@ def table(records: Sequence[RunRecord]) -> str:
 
 
 def details(record: RunRecord, folder: Path) -> str:
-    """Write all there is to know of a run as lines of text."""
+    """Format all facts of a run as lines of text."""
     lines = [f"{name:<20} {html.cell(value)}" for name, value in record.facts()]
     lines += [f"{'reason':<20} {reason}" for reason in record.reasons]
     lines += [f"{'warning':<20} {record.warning}"] if record.warning else []

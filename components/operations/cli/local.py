@@ -27,14 +27,14 @@ from components.runtime import pods
 
 @dataclass(frozen=True, slots=True)
 class LocalProject:
-    """What the commands need to know of a pipeline.
+    """What the commands need of a pipeline.
 
     Attributes:
         name: of the pipeline, and by default of its model.
         pipeline: as KFP compiled it.
         defaults: of its parameters.
         kinds: KFP's type of each parameter.
-        check: raises CommandError if parameters make no sense, before anything runs.
+        check: raises CommandError for invalid parameters, before anything runs.
         commit: of the code.
         preloaded: the modules that its steps import.
     """
@@ -64,7 +64,7 @@ def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParse
 
 
 def run(options: argparse.Namespace, project: LocalProject) -> int:
-    """Run the pipeline on this machine; with --serve, become the predictor of its champion."""
+    """Run the pipeline on this machine; with --serve, serve the champion afterwards."""
     place = options.local.expanduser().absolute()
     given = _parameters(options, project, place)
     if options.serve:
@@ -189,7 +189,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise CommandError(f"{folder} can't be made: {error.strerror}") from error
+        raise CommandError(f"{folder} can't be created: {error.strerror}") from error
 
 
 def _runs(options: argparse.Namespace) -> Path:

@@ -1,4 +1,4 @@
-"""What the pods of a run's steps said, asked of Kubernetes."""
+"""Reads the logs of a run's steps from Kubernetes."""
 
 import os
 from collections.abc import Iterator
@@ -29,28 +29,28 @@ class Attempt:
 
 
 def attempts(core: Any, namespace: str, run_id: str) -> list[Attempt]:
-    """The pods of a run's steps, in the order in which they were made."""
+    """Return the pods of a run's steps, in the order of their creation."""
     found = core.list_namespaced_pod(namespace, label_selector=f"pipeline/runid={run_id}").items
     found.sort(key=lambda pod: pod.metadata.creation_timestamp)
     return list(_steps(found))
 
 
 def log(core: Any, namespace: str, attempt: Attempt) -> str:
-    """The end of an attempt's log; what it failed of, where the log is gone."""
+    """Return the end of an attempt's log, or the reason of its failure if the log is gone."""
     from kubernetes.client import ApiException
 
     try:
         said = core.read_namespaced_pod_log(attempt.pod, namespace, container="main", tail_lines=LINES)
     except ApiException as error:
         said = f"(its log can't be read: {error.reason})"
-    # A node that lost the file answers with a complaint about it, and not with an error.
+    # A node that has lost the file returns a message about it instead of an error.
     if "failed to try resolving symlinks" in said:
         said = "(its log is gone)"
     return "\n".join(part.rstrip() for part in (said, attempt.reason) if part)
 
 
 def connect() -> Any:
-    """The core API of the cluster of this pod, or of KUBECONFIG.
+    """Return the core API of this pod's cluster, or of KUBECONFIG.
 
     Raises:
         CommandError: there is none.
@@ -63,7 +63,7 @@ def connect() -> Any:
         else:
             config.load_kube_config()
     except config.ConfigException as error:
-        raise CommandError(f"the logs are in the cluster, which needs a KUBECONFIG: {error}") from error
+        raise CommandError(f"reading logs needs a KUBECONFIG of the cluster: {error}") from error
     return client.CoreV1Api()
 
 

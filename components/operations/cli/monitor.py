@@ -1,4 +1,4 @@
-"""The commands around what the predictor kept: new data from it, and whether a retraining is due."""
+"""The commands that read recorded predictions: collect, and due."""
 
 import argparse
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from predictor.model.base import Model
 
 NOT_DUE = 4
-"""What ``due`` exits with where nothing is, so that a script can go on by it."""
+"""The exit status of ``due`` if no retraining is due, for scripts."""
 
 
 def add(commands: Any) -> None:
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def kept() -> argparse.ArgumentParser:
-    """The options of the store of feedback, and of the model."""
+    """Return a parser with the options of the recorded feedback and of the model."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--feedback",
@@ -39,7 +39,7 @@ def kept() -> argparse.ArgumentParser:
 
 
 def joined() -> argparse.ArgumentParser:
-    """The options of the joined rows."""
+    """Return a parser with the options of the joined rows."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--to",
@@ -55,7 +55,7 @@ def joined() -> argparse.ArgumentParser:
 
 
 def policy() -> argparse.ArgumentParser:
-    """The options that say what makes a retraining due."""
+    """Return a parser with the options of the policy: what makes a retraining due."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--days", type=int, default=7, help="how many days are examined, today included (%(default)s)"
@@ -117,7 +117,7 @@ def join(options: argparse.Namespace, model: "Model") -> None:
     if written.ambiguous:
         print(f"left out {written.ambiguous} labels: several predictions have their id and row")
     if not written.rows:
-        print("nothing that was predicted has come true")
+        print("no recorded prediction has a label yet")
 
 
 def due(options: argparse.Namespace) -> int:
@@ -131,7 +131,7 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
     """Decide by the options whether a retraining of the champion is due, and push what was found.
 
     Raises:
-        ValueError: the policy makes no sense, or the champion has features that were not kept.
+        ValueError: the policy is invalid, or the champion has features that were not recorded.
     """
     from components.operations.monitor.due import Error, Policy, decide
     from components.operations.monitor.push import exposition, push
@@ -159,7 +159,7 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
 
 
 def champion(options: argparse.Namespace) -> tuple["Model", "Version"]:
-    """The champion's model, read and verified, and what the registry says of it.
+    """Return the champion's model, read and verified, and its version.
 
     Raises:
         CommandError: there is none, or the registry can't be opened.

@@ -1,4 +1,4 @@
-"""One line a step on the screen, everything the steps say in a log."""
+"""Shows one line for each step on the screen; everything that steps print goes to a log."""
 
 import builtins
 import logging
@@ -16,11 +16,11 @@ EXCEPTION = re.compile(r" *[\w.]*(Error|Exception)\b(: |$)")
 
 @contextmanager
 def shown(screen: TextIO, log: TextIO) -> Iterator["Progress"]:
-    """Show the steps of a local run as they go.
+    """Show the steps of a local run while it runs.
 
-    For each step kfp.local replaces ``print`` and the root logger's level and handlers, and puts back what it
-    found; shards, in threads, find what the others put there. So the level is the wanted one beforehand, and
-    all three are put right at the end.
+    For each step kfp.local replaces ``print`` and the root logger's level and handlers, and restores what it
+    found. Shards run in threads and may find each other's. The level is therefore set before, and all three
+    are restored at the end.
     """
     root = logging.getLogger()
     level, handlers, said = root.level, root.handlers[:], builtins.print
@@ -37,10 +37,10 @@ def shown(screen: TextIO, log: TextIO) -> Iterator["Progress"]:
 
 
 class Progress(logging.Filter):
-    """Takes what kfp.local logs about its tasks off the root logger, and tells it in one line a step.
+    """Filters kfp.local's records about its tasks out of the root logger, and shows one line for each step.
 
-    Shards are ingested in threads, a few at a time: what a record is about is told by its thread. Should
-    another release of kfp word its messages differently, the lines are missing and nothing else.
+    Shards run in threads, so a record belongs to the step of its thread. If another release of kfp words its
+    messages differently, the lines are missing, and nothing else.
     """
 
     def __init__(self, screen: TextIO, log: TextIO) -> None:
@@ -52,7 +52,7 @@ class Progress(logging.Filter):
         self._running: dict[int | None, tuple[str, float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep no record: what matters of it is shown here."""
+        """Show what a record says about a step, and drop the record."""
         message = re.sub(r"\x1b\[\d+m", "", record.getMessage())
         if started := re.match(r"Executing task '(.+)'", message):
             self.step, self._start = started[1], self._log.tell()
@@ -68,12 +68,12 @@ class Progress(logging.Filter):
         return False
 
     def _show(self, text: str) -> None:
-        """Write at once, and not by ``print``, which kfp.local replaces."""
+        """Write and flush, without ``print``, which kfp.local replaces."""
         self._screen.write(text)
         self._screen.flush()
 
     def reason(self) -> str:
-        """The message of the exception that ended the present step, or the last it said."""
+        """Return the message of the exception that ended the present step, or its last lines."""
         self._log.flush()
         with Path(self._log.name).open(encoding="utf-8") as log:
             log.seek(self._start)
@@ -82,7 +82,7 @@ class Progress(logging.Filter):
         traces = [number for number, line in enumerate(lines) if line.lstrip().startswith("Traceback ")]
         if not traces:
             return "\n".join(line.removeprefix(INDENT) for line in lines[-ROUND_OFF:])
-        # kfp.local indents what a step prints, and more than once what shards print side by side.
+        # kfp.local indents what a step prints, and more than once if shards print at the same time.
         frames = lines[traces[-1] + 1 :]
         message = next((number for number, line in enumerate(frames) if EXCEPTION.match(line)), 0)
         indent = " " * (len(frames[message]) - len(frames[message].lstrip()))

@@ -1,4 +1,4 @@
-"""The registry that a command is about: its options, and opening it."""
+"""The options that name a registry, and opening it."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ NAME = "linear-regressor"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which registry and which model."""
+    """Add the options that name the registry and the model."""
     parser.add_argument(
         "--registry-root",
         required=True,

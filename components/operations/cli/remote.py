@@ -22,7 +22,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What the commands need to know of a pipeline.
+    """What the commands need of a pipeline.
 
     Attributes:
         name: of the pipeline and its experiment.
@@ -83,7 +83,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
 def starting(
     packaging: argparse.ArgumentParser, parametric: argparse.ArgumentParser
 ) -> argparse.ArgumentParser:
-    """The options of every command that starts runs."""
+    """Return a parser with the options of every command that starts runs."""
     parser = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, _host()])
     parser.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
     parser.add_argument("--service-account", help="of the pods")
@@ -105,7 +105,7 @@ def _carry_out(work: Callable[..., int], options: argparse.Namespace, project: P
 
 
 def submit(options: argparse.Namespace, project: Project) -> int:
-    """Start a run on a cluster, show its steps, and end as it ends."""
+    """Start a run on a cluster, show its steps, and exit with its outcome."""
     given = parameters(options, project)
     client = project.connect(options.host, options.namespace)
     job = _job(client, options, project, f"{project.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}", given)
@@ -117,7 +117,7 @@ def submit(options: argparse.Namespace, project: Project) -> int:
 
 
 def too_soon(options: argparse.Namespace, project: Project) -> bool:
-    """Tell whether another run puts this one off, as `submit` would, before anything is done for it."""
+    """Return whether another run started too recently for `submit` to start one; prints which."""
     client = project.connect(options.host, options.namespace)
     return _too_soon(client, _experiment(client, options, project), options.at_most_every)
 
@@ -130,7 +130,7 @@ def _too_soon(client: Any, experiment_id: str, apart: timedelta | None) -> bool:
 
 
 def schedule(options: argparse.Namespace, project: Project) -> int:
-    """Run the pipeline on a cluster at set times; called again, it changes the schedule of that name."""
+    """Run the pipeline on a cluster on a schedule; a second call changes the schedule of that name."""
     fields = options.cron.split()
     if len(fields) not in (5, 6):
         raise CommandError(f"--cron takes five fields, or six with seconds first, not {options.cron!r}")
@@ -202,7 +202,7 @@ def parameters(options: argparse.Namespace, project: Project) -> dict[str, Any]:
     given = parse(options.param, project.kinds(), options.params)
     if "registry_root" not in given:
         raise CommandError(
-            "--param registry_root=URI is needed: where the models are kept, such as s3://bucket/prefix"
+            "--param registry_root=URI is required: the folder of the models, such as s3://bucket/prefix"
         )
     if local_path(given["registry_root"]) is None and not given.get("tracking_uri"):
         raise CommandError(
@@ -216,7 +216,7 @@ def parameters(options: argparse.Namespace, project: Project) -> dict[str, Any]:
 def _job(
     client: Any, options: argparse.Namespace, project: Project, name: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a run and a schedule need: an experiment, this pipeline as uploaded, the parameters."""
+    """Return what a run or a schedule needs: experiment, uploaded pipeline and parameters."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
         project.compile_to(package, options.image, caching=not options.no_cache)

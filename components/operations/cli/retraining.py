@@ -1,8 +1,8 @@
-"""A retraining when it is due: what a CronJob calls, of `due`, `collect` and `submit`.
+"""The command retrain, which a CronJob calls: `due`, then `collect` and `submit` if a retraining is due.
 
-Called again at any time it does no harm. One that was killed after it joined the data joins it again, to the
-same files; one that was killed after it started a run finds that run, and starts none. Two at the very same
-moment may both start one: the registry puts the runs in order, and the second finds the version of the first.
+It may be called again at any time. A call after one that was killed writes the same files again, and starts
+no second run. Two calls at the same moment may both start a run: the registry orders the runs, and the second
+finds the version of the first.
 """
 
 import argparse
@@ -40,25 +40,25 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         "--wait",
         dest="no_wait",
         action="store_false",
-        help="show the steps of a run that was started, and end as it ends",
+        help="wait for a run that was started: show its steps, and exit with its outcome",
     )
 
 
 def retrain(options: argparse.Namespace, project: Project) -> int:
-    """Start a run on the labelled rows if a retraining is due; its reason is recorded.
+    """Start a run on the labelled rows if a retraining is due; the run records the reason.
 
-    Nothing due, or a run not long ago, is no failure: the status is 0, and the reason is printed. Data and
-    registry of the run are those that were judged, unless a parameter says otherwise.
+    If none is due, or a run started recently, the status is 0, and the reason is printed. Data and registry
+    of the run are those that were judged, unless a parameter names others.
 
     Raises:
         CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
     """
     remote.parameters(_of(options, ""), project)  # a mistake in them is reported now, not in a month
-    # Asked first: what a run under way reads is not written anew.
+    # Checked first, so that the files of a run in progress are not written again.
     with cluster.asking(options.host):
         if remote.too_soon(options, project):
             return 0
-    with during("judging what was kept"):
+    with during("judging the recorded predictions"):
         model, version = monitor.champion(options)
         decision = monitor.judge(options, model, version)
     print(
@@ -77,7 +77,7 @@ def retrain(options: argparse.Namespace, project: Project) -> int:
 
 
 def _of(options: argparse.Namespace, reason: str) -> argparse.Namespace:
-    """The options of `submit`."""
+    """Return the options of `submit`."""
     from components.operations.monitor.watch import window
 
     judged = {

@@ -32,28 +32,28 @@ def add(commands: Any) -> None:
     site.add_argument("--name", default=NAME, help="of the InferenceService (%(default)s)")
     add_options(site)
     site.add_argument(
-        "--policy", type=Path, metavar="FILE", help="JSON: the canary's steps, and what it has to show"
+        "--policy", type=Path, metavar="FILE", help="a JSON file with the canary's steps and limits"
     )
     site.add_argument(
         "--file",
         type=Path,
-        help="where Git is the owner: the values or the patch that say the version, to print its change",
+        help="if Git is the owner: the file of values or the patch whose change is printed",
     )
     for command in (promote, canary, rollback, reconcile):
         parser = add_command(commands, command, partial(_carry_out, command), site)
         if command is rollback:
-            parser.add_argument("--to", type=int, metavar="VERSION", help="the champion before, by default")
+            parser.add_argument("--to", type=int, metavar="VERSION", help="by default the champion before")
             parser.add_argument("--reason", default="by hand", help="for the registry (%(default)s)")
         if command is reconcile:
             parser.add_argument(
-                "--without-canary", action="store_true", help="serve a new champion to all at once"
+                "--without-canary", action="store_true", help="serve a new champion on all pods at once"
             )
             parser.add_argument(
                 "--wait",
                 type=float,
                 default=0.0,
                 metavar="SECONDS",
-                help="stand by for so long while another rollout is under way (%(default)g)",
+                help="wait for so long while another rollout is in progress (%(default)g)",
             )
 
 
@@ -72,14 +72,14 @@ def canary(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
 
 
 def rollback(options: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
-    """Put back an earlier version; no later run undoes it."""
+    """Serve an earlier version; no later run undoes it."""
     from components.operations.rollout.promote import rollback as do
 
     return do(site, options.to, options.reason, policy.ready_seconds)
 
 
 def reconcile(options: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
-    """Compare what is served with the registry's champion, and repair it."""
+    """Compare what is served with the registry's champion, and repair what differs."""
     from components.operations.rollout.reconcile import reconcile as do
 
     return do(site, None if options.without_canary else policy, options.wait)
@@ -88,13 +88,13 @@ def reconcile(options: argparse.Namespace, site: "Site", policy: "Policy") -> "R
 def _carry_out(
     command: Callable[[argparse.Namespace, "Site", "Policy"], "Release"], options: argparse.Namespace
 ) -> int:
-    """Do it where the job is the owner; where Git is, say what a commit would have to change."""
+    """Run a command if the job is the owner; if Git is, print what a commit has to change."""
     from components.operations.rollout.clock import Clock
     from components.operations.rollout.errors import BusyError, RolloutError
     from components.operations.rollout.promote import earlier
 
     clock = Clock()
-    with _heeding(clock):
+    with _ended_by_signals(clock):
         try:
             site, policy = _site(options, clock)
             if site.lease.owner() == "job":
@@ -113,7 +113,7 @@ def _carry_out(
 
 
 def _propose(options: argparse.Namespace, site: "Site") -> int:
-    """Print the diff, and nothing else on the standard output: ``git apply`` takes it."""
+    """Print the diff on the standard output, and nothing else, for ``git apply``."""
     from components.operations.rollout.git import difference, example
     from components.operations.rollout.reconcile import differences
 
@@ -123,7 +123,7 @@ def _propose(options: argparse.Namespace, site: "Site") -> int:
         print(f"every pod serves {release}", file=sys.stderr)
         return 0
     print(*found, sep="\n", file=sys.stderr)
-    print("Git says here what is served: nothing was changed. To be committed:", file=sys.stderr, flush=True)
+    print("Git owns the version, so nothing was changed. Commit this:", file=sys.stderr, flush=True)
     try:
         if options.file:
             print(difference(str(options.file), options.file.read_text(encoding="utf-8"), release), end="")
@@ -135,10 +135,10 @@ def _propose(options: argparse.Namespace, site: "Site") -> int:
 
 
 @contextmanager
-def _heeding(clock: "Clock") -> Iterator[None]:
-    """Have the clock told when the process is told to end: the canary's weight is then taken back on the way.
+def _ended_by_signals(clock: "Clock") -> Iterator[None]:
+    """Stop the job at its next pause on SIGTERM and SIGINT, so that it removes the canary's weight.
 
-    Told twice, it ends at once.
+    A second signal ends the process at once.
     """
 
     def end(number: int, _: object) -> None:

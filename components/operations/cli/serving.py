@@ -1,4 +1,4 @@
-"""From a registered champion to a predictor on this machine."""
+"""Serves a registered model on this machine."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ def port(text: str) -> int:
     """Read a port on the command line.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not a port.
     """
     if not text.isdecimal() or not 0 < int(text) < 2**16:
         raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
@@ -29,7 +29,7 @@ def check_ports(**ports: int) -> None:
     """Make sure that nothing listens on the ports, each named by its variable of the environment.
 
     Raises:
-        CommandError: a port is taken, may not be used, or stands twice.
+        CommandError: a port is in use, not permitted, or given twice.
     """
     if len(set(ports.values())) < len(ports):
         raise CommandError(
@@ -86,7 +86,7 @@ def _example_rows(model: Model) -> tuple[list[Any], list[Any]]:
 
 
 def become_predictor(champion: str | Path, name: str, http_port: int, grpc_port: int) -> NoReturn:
-    """Replace this process by a predictor of the model folder.
+    """Replace this process with a predictor of the model folder.
 
     It listens on the loopback address unless ``PREDICTOR_HOST`` names another one.
     """

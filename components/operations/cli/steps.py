@@ -1,7 +1,7 @@
-"""The steps of a run on Kubeflow Pipelines, told from the tasks that its API lists.
+"""Finds the steps of a run on Kubeflow Pipelines among the tasks that its API lists.
 
-Around the node of a step there are many: its driver ``ingest-driver``, its pods ``executor(0)`` and, should
-it be tried again, ``executor(1)``, the nodes of its loop. In a loop the step has a node for each iteration.
+Besides the node of a step the API lists its driver ``ingest-driver``, its pods ``executor(0)`` and, after a
+retry, ``executor(1)``, and the nodes of its loop. In a loop the step has a node for each iteration.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-# Nodes that are no step: the pods, the drivers, and what groups them.
+# Nodes that are not steps: pods, drivers, and groups.
 PLUMBING = re.compile(r"root|executor(\(\d+\))?|.+-driver|for-loop-\d+|iteration-.+|iteration")
 DONE = ("SUCCEEDED", "SKIPPED", "CACHED")
 FAILED = ("FAILED", "SYSTEM_ERROR", "ERROR", "CANCELED")
@@ -21,8 +21,8 @@ class Step:
 
     Attributes:
         name: of the step.
-        states: of its iterations, in KFP's words.
-        started: the first beginning, as KFP tells it.
+        states: of its iterations, as KFP names them.
+        started: when the first iteration started.
     """
 
     name: str
@@ -31,18 +31,18 @@ class Step:
 
     @property
     def failed(self) -> bool:
-        """Whether an iteration failed."""
+        """Return whether an iteration failed."""
         return any(state in FAILED for state in self.states)
 
 
 def steps(run: Any) -> list[Step]:
-    """The steps of a run that have begun, in their order.
+    """Return the steps of a run that have started, in order.
 
     Args:
         run: as the client returns it. Its details arrive after its state, and some have no name.
     """
     tasks = (run.run_details and run.run_details.task_details) or []
-    # A workflow's own node is called as the part that all its pods' names begin with.
+    # The workflow's own node is named like the common prefix of its pods' names.
     workflows = {node.rsplit("-", 1)[0] for task in tasks for node in _nodes(task)}
     named = defaultdict(list)
     for task in tasks:
@@ -61,7 +61,7 @@ def steps(run: Any) -> list[Step]:
 
 
 def describe(step: Step) -> str:
-    """A step's state in a few words: ``running``, or ``running, 3 of 8 done`` in a loop."""
+    """Describe a step's state: ``running``, or ``running, 3 of 8 done`` in a loop."""
     if step.failed:
         state = "failed"
     else:

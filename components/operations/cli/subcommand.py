@@ -1,4 +1,4 @@
-"""How a function becomes a command: by its name, and by the first line of what it says of itself."""
+"""Makes a command of a function, by its name and the first line of its docstring."""
 
 import argparse
 from collections.abc import Callable

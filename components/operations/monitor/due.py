@@ -1,4 +1,4 @@
-"""Is it time to train again? A pure function of what was recorded and a policy.
+"""Decides whether a retraining is due: a pure function of what was recorded and a policy.
 
 ``docs/statistics.md`` has its error rates.
 """
@@ -50,7 +50,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A mean squared error that was estimated from rows.
+    """A mean squared error, estimated from rows.
 
     Attributes:
         mse: the mean; NaN without rows.
@@ -63,7 +63,7 @@ class Error:
     rows: int = 0
 
     def exceeds(self, other: "Error", ratio: float) -> bool:
-        """Whether it is beyond chance above ``ratio`` times another.
+        """Return whether it is beyond chance above ``ratio`` times another.
 
         By a one-sided interval of the logarithm of the ratio at 99 % (delta method). An error that is not a
         finite number exceeds any other; one whose standard error is not known is not compared.
@@ -96,7 +96,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known when it is asked.
+    """What is known at a check.
 
     Attributes:
         news: labels since the champion was registered.

@@ -1,4 +1,4 @@
-"""What the predictor kept, read back: what was predicted, what came true, and the two joined into new data.
+"""Reads recorded predictions and labels, and joins them into training data.
 
 The predictor writes ``predictions/DAY/*.parquet`` and ``truths/DAY/*.parquet`` below one URL; see
 ``predictor/feedback/recorder.py`` for their columns.
@@ -38,7 +38,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was written.
+    """The files that were written.
 
     Attributes:
         rows: in the file of each day that has any.
@@ -123,7 +123,7 @@ def collect(
     rows are labelled again, and it is written anew, whole, when asked for again.
 
     Args:
-        url: where the predictor keeps what it saw.
+        url: where the predictor records predictions and labels.
         to: a folder, or its URL.
         features: the columns to write, by the names of the model.
         target: the name of the last column, the true value.
@@ -131,14 +131,14 @@ def collect(
         last_day: of the truths that are written.
 
     Raises:
-        ValueError: what was kept has not all the features.
+        ValueError: a feature was not recorded.
     """
     system, root = url_to_fs(to)
     joined = join(predictions(url), truths(url, first_day))
     if not joined.rows.num_rows:
         return Collected({}, joined.ambiguous)
     if missing := sorted(set(features) - set(joined.rows.column_names)):
-        raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
+        raise ValueError(f"{', '.join(missing)}: not recorded below {url}")
     written = {}
     for day in _days(url, "truths", first_day, last_day):
         rows = joined.rows.filter(pc.field("_day") == day)
@@ -179,7 +179,7 @@ def _read(url: str, kind: str, first: str, last: str) -> pa.Table:
 
 
 def _with(table: pa.Table, name: str) -> pa.Table:
-    """Add a column of nulls, of text, if it is missing: the files are older than it."""
+    """Add a text column of nulls if it is missing, as in files of earlier releases."""
     if not table.num_rows or name in table.column_names:
         return table
     return table.append_column(name, pa.nulls(table.num_rows, pa.string()))
@@ -196,7 +196,7 @@ def _one_of_each(table: pa.Table, keys: Sequence[str], which: str, by: str = "_t
 
 
 def _write(system: AbstractFileSystem, path: str, table: pa.Table) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     if isinstance(system, LocalFileSystem):
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What was recorded lately, compared with the champion's training and held-out rows."""
+"""Compares recent predictions with the champion's training rows, and their errors with its held-out rows."""
 
 import math
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from predictor.model.inputs import Input
 
 PREDICTION = "(prediction)"
 """The column of predictions, among the inputs."""
-# Longer requests and streams count as several. Otherwise the seven requests of a job that predicts once a day
-# would never tell drift: days differ, and there are few of them.
+# Longer requests and streams count as several. Otherwise the seven requests a week of a daily batch job would
+# never be enough to find drift.
 ROWS_TOGETHER = 10
 
 
@@ -39,7 +39,7 @@ def look(
     Drift is of all requests, whichever version answered; quality is of the champion's answers alone.
 
     Args:
-        url: where the predictor records.
+        url: where the predictor records predictions and labels.
         model: the champion.
         version: its version, as the predictor names it.
         days: how many days back, today among them.
@@ -121,7 +121,7 @@ def _since_then(
 
 def _columns(predicted: pa.Table, model: Model, url: str) -> dict[str, NDArray[np.float64]]:
     if missing := sorted(set(model.names) - set(predicted.column_names)):
-        raise ValueError(f"{', '.join(missing)}: no such feature was kept below {url}")
+        raise ValueError(f"{', '.join(missing)}: not recorded below {url}")
     columns = {one.name: _numbers(predicted, one) for one in model.inputs}
     return {**columns, PREDICTION: _values(predicted, "_prediction")}
 

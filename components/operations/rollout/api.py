@@ -1,4 +1,4 @@
-"""The Kubernetes API as it is: paths and JSON, through the connection that the official client sets up."""
+"""Requests to the Kubernetes API by path and JSON, over the official client's connection."""
 
 import json
 import time
@@ -15,22 +15,22 @@ MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TIMEOUT = 10.0
 PAUSE = 0.5
-# No answer, and those that a server gives that begins, ends or has too much to do.
+# No answer, and the answers of a server that starts, stops or is overloaded.
 PASSING = (0, 429, 500, 502, 503, 504)
 
 
 class Api:
-    """One connection, which threads may share.
+    """A connection to the API server, which threads may share.
 
-    Only the client's pool, certificates and credentials are used: its models know no InferenceService, and
-    would drop the fields that they do not know.
+    Only the client's pool, certificates and credentials are used. Its models have no InferenceService, and
+    drop fields that they do not know.
     """
 
     def __init__(self, client: "ApiClient") -> None:
         self._client = client
 
     def get(self, path: str) -> Object:
-        """Read an object or a list; a server that is away for a moment is asked once more."""
+        """Read an object or a list, with one retry if the server is unavailable."""
         try:
             return self._object("GET", path)
         except ApiError as error:
@@ -40,11 +40,11 @@ class Api:
         return self._object("GET", path)
 
     def patch(self, path: str, change: Object | list[Object]) -> Object:
-        """Change an object: a mapping is merged, a list is a JSON patch; returns what it became."""
+        """Change an object by a merge patch (a mapping) or a JSON patch (a list); returns the new object."""
         return self._object("PATCH", path, change, JSON_PATCH if isinstance(change, list) else MERGE)
 
     def post(self, path: str, item: Object) -> Object:
-        """Make an object."""
+        """Create an object."""
         return self._object("POST", path, item, "application/json")
 
     def request(
@@ -55,7 +55,7 @@ class Api:
         kind: str = "application/json",
         timeout: float = TIMEOUT,
     ) -> tuple[int, bytes]:
-        """Send one request, without a second try; returns the status and the body.
+        """Send one request, without retries; returns the status and the body.
 
         Raises:
             ApiError: no answer came.
@@ -93,7 +93,7 @@ def connect() -> Api:
     from kubernetes import client, config
 
     configuration = client.Configuration()
-    # Probes are asked by threads, each over a connection of its own while it waits.
+    # Each thread of the prober needs its own connection while it waits.
     configuration.connection_pool_maxsize = 64
     try:
         try:
@@ -101,5 +101,5 @@ def connect() -> Api:
         except config.ConfigException:
             config.load_kube_config(client_configuration=configuration)
     except config.ConfigException as error:
-        raise ApiError(0, f"no cluster to talk to: {error}") from error
+        raise ApiError(0, f"no cluster is configured: {error}") from error
     return Api(client.ApiClient(configuration))

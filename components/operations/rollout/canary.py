@@ -1,7 +1,7 @@
-"""A new version is given requests step by step, and watched; what stands on the routes is all its memory.
+"""Gives a new version requests step by step, and watches it.
 
-No controller: a job does it, and one that was killed is followed by another, which finds how far it was.
-Whatever ends a step, its weight is taken back first.
+A job does this, not a controller. Its whole state is on the routes, so that the next job can resume the
+canary of a killed one. Whatever ends a step, its weight is removed first.
 """
 
 import math
@@ -27,39 +27,40 @@ POLL_SECONDS = 0.5
 EXAMPLES = 4
 # The name of the probes' counts, among the names of pods.
 PROBES = "(probes)"
-# A weight may outlive its window by what another needs to find that this job is gone, and to write.
+# After its window a weight stays valid for as long as a standby needs to find this job dead and remove it.
 MARGIN_SECONDS = SECONDS + 5.0
 
 
 class RolledBackError(RolloutError):
-    """The canary was found at fault and is withdrawn; the stable version serves all."""
+    """The canary was faulty and is withdrawn; the stable version serves all requests."""
 
 
 class UnjudgedError(RolloutError):
-    """The canary could not be judged; the stable version serves all, and the next run tries again."""
+    """The canary could not be judged; the stable version goes on serving, and the next run tries again."""
 
 
 def canary(site: Site, policy: Policy) -> Release:
-    """Have the registry's champion served by every pod, if it proves itself at each step before.
+    """Serve the registry's champion on every pod, if it passes each step of the canary.
 
     Args:
         site: what is touched.
-        policy: the steps, and what it has to show.
+        policy: the steps and limits.
 
     Returns:
         The champion.
 
     Raises:
-        BusyError: another rollout is under way, or took over.
-        RolledBackError: it was found at fault, and is withdrawn.
-        RolloutError: it could not be judged, for a reason that is not its own; it is not withdrawn.
+        BusyError: another rollout is in progress, or took over.
+        RolledBackError: the champion was faulty, and is withdrawn.
+        UnjudgedError: it could not be judged, and is not withdrawn.
+        RolloutError: its pods did not come after it had passed all steps.
     """
     with site.lease.held("a canary"):
         return watch(site, policy)
 
 
 def watch(site: Site, policy: Policy) -> Release:
-    """Do it, or go on with it, under a lease that is held."""
+    """Run the canary's steps, resuming an interrupted run. The caller must hold the lease."""
     release = site.champion()
     if site.stable.wanted() == release and not site.stable.pending(release):
         stop_canary(site)
@@ -69,13 +70,13 @@ def watch(site: Site, policy: Policy) -> Release:
         _fail(site, progress, progress.failed)
     while progress.step < len(policy.steps):
         if progress.attempts >= policy.attempts:
-            _end(site, progress, f"step {progress.step + 1} was begun {progress.attempts} times")
+            _end(site, progress, f"step {progress.step + 1} was started {progress.attempts} times")
         try:
             progress = _step(site, policy, progress)
         except (BusyError, RolledBackError, UnjudgedError):
             raise
         except BaseException:
-            # Also when this job is told to end: its successor goes on from what the routes remember.
+            # Also when a signal stops this job: the next one resumes from the routes.
             site.lease.check()
             site.routes.weigh(0, site.routes.read().progress)
             raise
@@ -90,18 +91,18 @@ def watch(site: Site, policy: Policy) -> Release:
 
 
 def _resume(site: Site, release: Release) -> Progress:
-    """Take back what a killed job left, and find where it was."""
+    """Remove the weight that a killed job left, and return its progress."""
     split = site.routes.read()
-    stands = split.progress if split.progress and split.progress.release == release else Progress(release)
+    progress = split.progress if split.progress and split.progress.release == release else Progress(release)
     site.lease.check()
-    site.routes.weigh(0, stands)
-    if stands.attempts:
-        site.journal.say("CanaryResumed", f"{release} at step {stands.step + 1}")
-    return stands
+    site.routes.weigh(0, progress)
+    if progress.attempts:
+        site.journal.say("CanaryResumed", f"{release} at step {progress.step + 1}")
+    return progress
 
 
 def _step(site: Site, policy: Policy, progress: Progress) -> Progress:
-    """One window; returns the progress to go on with, which after a failed attempt is the same step."""
+    """Run one window; returns the progress, which stays at this step if the window has to be repeated."""
     step, release = policy.steps[progress.step], progress.release
     begun = progress.but(attempts=progress.attempts + 1)
     _prepare(site, policy, begun)
@@ -125,7 +126,7 @@ def _step(site: Site, policy: Policy, progress: Progress) -> Progress:
 
 
 def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
-    """See to it that the canary's pods are ready and say that they serve the release, before any weight."""
+    """Wait until the canary's pods are ready and say that they serve the release; no weight is set yet."""
     release = progress.release
     if site.canary.wanted() == release and not site.canary.pending(release):
         return
@@ -140,7 +141,7 @@ def _prepare(site: Site, policy: Policy, progress: Progress) -> None:
 
 
 def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
-    """The probes recorded for the release; by policy, examples from its pods for one that has none."""
+    """Return the probes recorded for the release, or, if the policy allows, examples from its pods."""
     recorded = site.probes(progress.release)
     if recorded is not None:
         return recorded
@@ -148,8 +149,8 @@ def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
         _end(
             site,
             progress,
-            "no probes were recorded for it, so its answers can't be checked; the policy unrecorded=accept "
-            "does without, and promote serves it without a canary",
+            "no probes were recorded for it, so its answers can't be checked. The policy unrecorded=accept "
+            "accepts any answer; promote serves it without a canary",
         )
     rows = _examples(site.canary)
     # Any finite answer is within an infinite tolerance.
@@ -157,14 +158,14 @@ def _probes(site: Site, policy: Policy, progress: Progress) -> Probes:
 
 
 def _stable_rows(site: Site) -> Sequence[Sequence[Value]]:
-    """Rows that the stable version can answer. Its model may have other inputs than the canary's."""
-    standing = site.stable.wanted()
-    recorded = site.probes(standing) if standing else None
+    """Return rows for the stable version, whose model may have other inputs than the canary's."""
+    stable = site.stable.wanted()
+    recorded = site.probes(stable) if stable else None
     return recorded.rows if recorded else _examples(site.stable)
 
 
 def _examples(predictor: Predictor) -> tuple[tuple[Value, ...], ...]:
-    """Rows of the inputs' example values, as a pod tells them."""
+    """Return rows of the example values that a pod has for its inputs."""
     inputs = predictor.report(_first(predictor)).examples
     return tuple(tuple(values[row % len(values)] for values in inputs) for row in range(EXAMPLES))
 
@@ -172,11 +173,12 @@ def _examples(predictor: Predictor) -> tuple[tuple[Value, ...], ...]:
 def _observe(
     site: Site, policy: Policy, step: Step, probes: Probes, stable_rows: Sequence[Sequence[Value]]
 ) -> Verdict:
+    """Watch the canary with its weight set; returns the verdict on the window."""
     end = site.clock.now() + step.seconds
     counters = Counters(step.seconds)
     verdict = Verdict(Outcome.WAIT, ())
     with site.prober.running(stable_rows, probes.rows) as probing:
-        # They are looked at before a verdict counts: what fails as pods go says nothing of the version.
+        # Checked before a verdict counts: failures while pods disappear are not the version's.
         while pods := site.canary.serving():
             if verdict.outcome is not Outcome.WAIT:
                 return verdict
@@ -184,7 +186,7 @@ def _observe(
             probing.aim(stable, pods)
             site.clock.sleep(POLL_SECONDS)
             site.lease.check()
-            over, exchanges = site.clock.now() >= end, probing.seen()
+            over, exchanges = site.clock.now() >= end, probing.exchanges()
             if over or counters.due(site.clock.now()):
                 _count(site, counters, stable, pods, exchanges)
             window = summarise(exchanges, probes, counters.blocks)
@@ -199,7 +201,7 @@ def _count(
     canary: Sequence[Pod],
     exchanges: Sequence[Exchange],
 ) -> None:
-    """Read the pods' counts, and say how many of the requests were probes."""
+    """Add a reading of the pods' counts, with the number of probes among the requests."""
     own = Counts(
         probes=sum(exchange.stable.status > 0 for exchange in exchanges),
         probe_errors=sum(exchange.stable.status >= 500 for exchange in exchanges),
@@ -208,7 +210,7 @@ def _count(
         probes=sum(exchange.canary.status > 0 for exchange in exchanges),
         probe_errors=sum(exchange.canary.status >= 500 for exchange in exchanges),
     )
-    counters.look(
+    counters.add(
         site.clock.now(),
         {**site.stable.counts(stable), PROBES: own},
         {**site.canary.counts(canary), PROBES: theirs},
@@ -218,28 +220,28 @@ def _count(
 def _first(predictor: Predictor) -> Pod:
     serving = predictor.serving()
     if not serving:
-        raise RolloutError(f"no pod of {predictor.name} serves: there is nothing to compare with")
+        raise RolloutError(f"no pod of {predictor.name} serves, so there is nothing to compare with")
     return serving[0]
 
 
 def _end(site: Site, progress: Progress, reason: str) -> NoReturn:
-    """End the attempt for a reason that is not the version's own: it stays the champion."""
+    """End the attempt without withdrawing the version, which stays the champion."""
     site.lease.check()
     site.routes.weigh(0, None)
-    told = f"{progress.release} was not judged, and the version before goes on: {reason}"
+    message = f"{progress.release} was not judged, and the version before goes on serving: {reason}"
     site.journal.record(progress.release.version, "not judged", reason)
-    site.journal.say("CanaryNotJudged", told, warning=True)
-    raise UnjudgedError(told)
+    site.journal.say("CanaryNotJudged", message, warning=True)
+    raise UnjudgedError(message)
 
 
 def _fail(site: Site, progress: Progress, reason: str) -> NoReturn:
-    """Roll back: the weight first, then the registry; the memory goes last."""
+    """Roll back: remove the weight, change the registry, and remove the progress last."""
     site.lease.check()
     site.routes.weigh(0, progress.but(failed=reason))
     fallback = before_this(site, progress.release)
     if fallback is None:
-        raise RolloutError(f"{progress.release} is not to be served, and nothing else is: {reason}")
-    told = give_up(site, progress.release, fallback, reason)
+        raise RolloutError(f"{progress.release} is faulty, and no other version is served: {reason}")
+    message = give_up(site, progress.release, fallback, reason)
     site.lease.check()
     site.routes.weigh(0, None)
-    raise RolledBackError(told)
+    raise RolledBackError(message)

@@ -1,4 +1,4 @@
-"""Time, as far as rollouts need it; tests bring their own."""
+"""The clock of a rollout, through which a job is also stopped."""
 
 import time
 
@@ -6,29 +6,28 @@ from components.operations.rollout.errors import EndedError
 
 
 class Clock:
-    """The machine's clock, and whether there is time left.
+    """The machine's clock; it ends a job that is asked to stop, at its next pause.
 
-    Being told to end is heeded where somebody waits, and so in the middle of no write: one whose outcome is
-    not known could not be taken back.
+    A job therefore never stops in the middle of a write, whose outcome would be unknown.
     """
 
     def __init__(self) -> None:
         self._ended = False
 
     def now(self) -> float:
-        """Seconds since the epoch: what is written down is compared by others."""
+        """Return the seconds since the epoch. Jobs on other machines compare them."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
+        """Wait, and stop the job if `end` was called.
 
         Raises:
-            EndedError: somebody said that it is to end.
+            EndedError: `end` was called.
         """
         time.sleep(seconds)
         if self._ended:
-            raise EndedError("told to end: this one stops here, and the next run goes on")
+            raise EndedError("stopped by a signal; the next run resumes the rollout")
 
     def end(self) -> None:
-        """Say that it is to end."""
+        """Stop the job at its next pause."""
         self._ended = True

@@ -1,4 +1,4 @@
-"""The pods' own counts of requests, read from their metrics."""
+"""Reads the pods' own counts of requests from their metrics."""
 
 import re
 from collections import defaultdict
@@ -10,9 +10,9 @@ from components.operations.rollout.pods import Pod, Reach
 
 REQUESTS = "predictor_requests_total"
 SECONDS = "predictor_request_duration_seconds"
-# Endpoints that predict. How long a stream of records takes is up to its client.
+# Endpoints that predict. A stream of records is left out: its duration depends on its client.
 ENDPOINTS = frozenset(("stream", "batch", "v1_predict", "v1_explain", "v2_infer"))
-# So many blocks in a window.
+# Blocks in a window.
 BLOCKS = 30
 TIMEOUT = 3.0
 
@@ -40,7 +40,7 @@ def parse(text: str) -> Counts:
 
 
 def scrape(reach: Reach, pods: Sequence[Pod]) -> dict[str, Counts]:
-    """Read the counts of pods, by their names; a pod that does not tell is left out."""
+    """Read the counts of pods, by their names; a pod that does not answer is left out."""
     found = {}
     for pod in pods:
         try:
@@ -53,13 +53,13 @@ def scrape(reach: Reach, pods: Sequence[Pod]) -> dict[str, Counts]:
 
 
 class Counters:
-    """Successive looks at the counts of both versions.
+    """Readings of the counts of both versions, one after the other.
 
     Args:
         seconds: how long the window is.
 
     Attributes:
-        blocks: what was counted between successive looks.
+        blocks: what was counted between successive readings.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -68,11 +68,11 @@ class Counters:
         self._last: tuple[float, dict[str, Counts], dict[str, Counts]] | None = None
 
     def due(self, now: float) -> bool:
-        """Whether it is time for the next look."""
+        """Return whether it is time for the next reading."""
         return self._last is None or now - self._last[0] >= self._pause
 
-    def look(self, now: float, stable: dict[str, Counts], canary: dict[str, Counts]) -> None:
-        """Add a look: the counts of each pod since it started, and the probes sent to each version."""
+    def add(self, now: float, stable: dict[str, Counts], canary: dict[str, Counts]) -> None:
+        """Add a reading: the counts of each pod since it started, and the probes sent to each version."""
         if self._last:
             _, before, canary_before = self._last
             self.blocks.append(Block(_between(before, stable), _between(canary_before, canary)))
@@ -80,7 +80,7 @@ class Counters:
 
 
 def _between(before: dict[str, Counts], after: dict[str, Counts]) -> Counts:
-    """Add up what the pods of both looks counted; one that was started anew is left out."""
+    """Add up what the pods in both readings counted; a pod that restarted is left out."""
     total = Counts()
     for name, counts in after.items():
         if name in before and counts.requests >= before[name].requests:

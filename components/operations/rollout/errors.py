@@ -1,8 +1,8 @@
-"""What can go wrong with a rollout."""
+"""Errors of a rollout."""
 
 
 class RolloutError(Exception):
-    """A rollout that ended otherwise than it should; the message says how it stands now."""
+    """A rollout failed; the message says why and what is served now."""
 
 
 class ApiError(RolloutError):
@@ -22,8 +22,8 @@ class BusyError(RolloutError):
 
 
 class RefusedError(RolloutError):
-    """It is not for this job to do."""
+    """This job may not do it."""
 
 
 class EndedError(RolloutError):
-    """Somebody told the job to end."""
+    """The job was stopped by a signal."""

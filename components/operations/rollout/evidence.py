@@ -1,9 +1,9 @@
-"""Tests of the pods' own counts: does the canary fail more requests, or is it slower, beyond chance?
+"""Tests whether the canary fails more requests or is slower, beyond chance, by the pods' own counts.
 
 A window is cut into blocks. Errors and slow answers come in bursts, so requests are not independent, but
 blocks nearly are: each test is a one-sided t test of a ratio estimator with the blocks as clusters (Cochran,
-Sampling Techniques, 1977, chapter 6). Both versions are counted in the same blocks, so that what strikes both
-cancels.
+Sampling Techniques, 1977, chapter 6). Both versions are counted in the same blocks, so disturbances of both
+cancel.
 """
 
 import math
@@ -17,11 +17,11 @@ from scipy.special import stdtrit
 
 from components.operations.rollout.policy import Policy
 
-# A sound version is rolled back at most this often, all tests of all steps together.
+# Largest probability of rolling back a sound version, by all tests of all steps together.
 FALSE_ALARMS = 0.01
 # Failures of all requests, of users' requests, mean latency, shares of slow answers.
 TESTS_OF_A_STEP = 4
-# Share of a window in which a sound version may be out of order.
+# Share of a window for which a sound version may be out of order.
 OUTAGE = 0.2
 FEWEST_BLOCKS = 8
 
@@ -33,11 +33,11 @@ class Counts:
     """What the pods of one version counted in a block.
 
     Attributes:
-        requests: answered, those of users and probes.
-        errors: answered with a status from 500 on.
-        seconds: that the answers took, in all.
+        requests: number of answers, to users and to probes.
+        errors: answers with a status of 500 or above.
+        seconds: total time of the answers.
         edges: of the histogram of seconds, increasing.
-        slower: answers that took longer than each edge.
+        slower: number of answers that took longer than each edge.
         probes: how many of the requests were the job's own probes.
         probe_errors: how many of the errors.
     """
@@ -55,7 +55,7 @@ class Counts:
         return self._with(other, 1.0)
 
     def __sub__(self, before: "Counts") -> "Counts":
-        """Return what was counted since an earlier look at the same pod."""
+        """Return what was counted since an earlier reading of the same pod."""
         return self._with(before, -1.0)
 
     def _with(self, other: "Counts", sign: float) -> "Counts":
@@ -80,7 +80,7 @@ class Block:
 
 
 def worse(policy: Policy, blocks: Sequence[Block]) -> Iterator[str]:
-    """Say in which way the canary is worse than the policy allows, beyond chance."""
+    """Yield how the canary is worse than the policy allows, beyond chance."""
     if next(missing(policy, blocks), None):
         return
     level = FALSE_ALARMS / (len(policy.steps) * TESTS_OF_A_STEP)
@@ -89,9 +89,9 @@ def worse(policy: Policy, blocks: Sequence[Block]) -> Iterator[str]:
         yield from _more_errors(policy, whose, stable, canary, level)
     if _slower_mean(policy, ours, theirs, level) or _slower_share(policy, ours, theirs, level):
         yield (
-            f"the mean latency is {1000 * theirs.mean:.2f} ms against {1000 * ours.mean:.2f} ms; beyond "
-            f"chance it is above {policy.latency_ratio:g} times as much, "
-            f"{1000 * policy.latency_floor:g} ms counting as at least the latter"
+            f"the mean latency is {1000 * theirs.mean:.2f} ms against {1000 * ours.mean:.2f} ms; this is "
+            f"beyond chance above {policy.latency_ratio:g} times the stable version's, which counts as at "
+            f"least {1000 * policy.latency_floor:g} ms"
         )
 
 
@@ -109,7 +109,7 @@ def _more_errors(
 
 
 def missing(policy: Policy, blocks: Sequence[Block]) -> Iterator[str]:
-    """Say what is missing for a judgment of the pods' counts."""
+    """Yield what is missing for a judgment of the pods' counts."""
     counted = sum(bool(block.stable.requests and block.canary.requests) for block in blocks)
     if counted < FEWEST_BLOCKS:
         yield f"pods of both versions counted requests in {counted} blocks, {FEWEST_BLOCKS} are needed"
@@ -133,8 +133,8 @@ def describe(blocks: Sequence[Block]) -> str:
 def most_failures(policy: Policy, planned: float) -> int:
     """Return how many of a window's probes may fail before its end, while the stable version answers them.
 
-    The share that a version may fail, and one outage of a fifth of the window: what is less is judged when
-    the window is over.
+    These are the share that a version may fail, and one outage of a fifth of the window. Fewer failures are
+    judged at the end of the window.
     """
     return round((policy.error_ratio + OUTAGE) * planned)
 
@@ -181,7 +181,7 @@ def _exceeds(found: tuple[float, Floats], bound: float, level: float) -> bool:
 
 
 def _slower_mean(policy: Policy, ours: _Totals, theirs: _Totals, level: float) -> bool:
-    # The stable version's mean counts as at least the floor: then it is no estimate.
+    # Below the floor, the floor takes the place of the stable version's mean, and has no error.
     above = ours.mean > policy.latency_floor
     factor = policy.latency_ratio if above else 0.0
     bound = 0.0 if above else policy.latency_ratio * policy.latency_floor

@@ -1,4 +1,4 @@
-"""Where Git owns what is served: the change as a diff of the file that says it, for somebody to commit."""
+"""Writes the change of version as a diff to commit, where Git owns what is served."""
 
 import difflib
 from typing import TYPE_CHECKING
@@ -24,11 +24,11 @@ EXAMPLES = {"values.yaml": VALUES, "version.yaml": PATCH}
 
 
 def example(before: Release | None, release: Release) -> str:
-    """What a commit would have to change, in files that say nothing else.
+    """Return the change of example files with nothing but the version.
 
     Args:
-        before: what is said now.
-        release: what should be said.
+        before: the release that they name now.
+        release: the release that they should name.
     """
     old = before or Release("", "", "")
     said = {"version": f'"{old.version}"', "digest": f'"{old.digest}"', "uri": old.uri or '""'}
@@ -36,15 +36,15 @@ def example(before: Release | None, release: Release) -> str:
 
 
 def difference(name: str, text: str, release: Release) -> str:
-    """The change of a file, as ``git apply`` takes it; empty where it says the release already.
+    """Return the change of a file as a diff for ``git apply``; empty if it names the release already.
 
     Args:
         name: of the file, from the root of its repository.
-        text: what it holds.
-        release: what it should say.
+        text: its content.
+        release: the release that it should name.
 
     Raises:
-        RolloutError: it says no storageUri.
+        RolloutError: it has no storageUri.
     """
     old, new = text.splitlines(keepends=True), rewrite(name, text, release).splitlines(keepends=True)
     lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
@@ -54,10 +54,10 @@ def difference(name: str, text: str, release: Release) -> str:
 
 
 def rewrite(name: str, text: str, release: Release) -> str:
-    """The file with a release in it; comments and all else stay as they are.
+    """Return the file's text with another release; comments and everything else stay.
 
     Raises:
-        RolloutError: it says no storageUri, neither as the chart's values do nor as an InferenceService does.
+        RolloutError: it has no storageUri, neither as the chart's values do nor as an InferenceService does.
     """
     import yaml
 
@@ -101,7 +101,7 @@ def _find(node: "Node | None", path: tuple[str, ...]) -> "ScalarNode | None":
 
 
 def _written(node: "ScalarNode", value: str) -> str:
-    """A string in the style of the one it replaces, where that can be read as a string."""
+    """Return a string, quoted unless the replaced one was plain and this one can be, too."""
     import yaml
 
     plain = node.style is None and node.value and yaml.safe_load(value) == value

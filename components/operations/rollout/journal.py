@@ -1,4 +1,4 @@
-"""What a rollout says: on the screen, as an Event of the InferenceService, and in the registry."""
+"""Reports a rollout: on the screen, as Events of the InferenceService, and in the registry."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ NOT_SERVED = "not served"
 
 
 class Journal:
-    """Tells people why, wherever they look."""
+    """Writes messages and Events, and a version's outcome to the registry."""
 
     def __init__(self, api: Api, namespace: str, name: str, registry: Registry, who: str) -> None:
         self._api = api
@@ -23,12 +23,12 @@ class Journal:
         self._who = who
 
     def say(self, reason: str, message: str, *, warning: bool = False) -> None:
-        """Tell of a step. Events are for people: one that can't be written stops no rollout.
+        """Print a message and create an Event. A rollout goes on if the Event can't be created.
 
         Args:
-            reason: one word, in Kubernetes' form.
-            message: what and why.
-            warning: whether it should not have been.
+            reason: one word in camel case, as in Kubernetes.
+            message: what happened, and why.
+            warning: whether the Event is a warning.
         """
         print(f"{reason}: {message}", flush=True)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -53,10 +53,10 @@ class Journal:
         try:
             self._api.post(f"/api/v1/namespaces/{self._namespace}/events", event)
         except ApiError as error:
-            print(f"no Event: {error}", file=sys.stderr, flush=True)
+            print(f"the Event could not be created: {error}", file=sys.stderr, flush=True)
 
     def record(self, version: str, outcome: str, *reasons: str) -> None:
-        """Write down in the registry how a version's rollout ended."""
+        """Write to the registry how a version's rollout ended."""
         if version.isdecimal():
             at = datetime.now(UTC).isoformat(timespec="seconds")
             entry = {"outcome": outcome, "reasons": list(reasons), "at": at}

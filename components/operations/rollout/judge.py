@@ -1,6 +1,6 @@
-"""The canary's decision: a pure function of what was seen in one window, and a policy.
+"""The canary's decision: a pure function of one window's observations and a policy.
 
-It answers two questions: do the pods serve the very model that the gate accepted, and do they serve it as
+It answers two questions. Do the pods serve the very model that the gate accepted? Do they serve it as
 well as the stable version's pods? ``docs/statistics.md`` has the error rates. Missing data is never a pass.
 """
 
@@ -16,10 +16,10 @@ from components.operations.rollout.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version answered to a probe.
+    """A version's answer to a probe.
 
     Attributes:
-        status: of HTTP; 0 without an answer.
+        status: the HTTP status; 0 without an answer.
         value: the prediction; None unless the status is 200 and the body has one.
     """
 
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A probe of both versions at the same time, each with a row of its own.
+    """A probe of both versions at the same time, each with its own row.
 
     Attributes:
         row: number of the canary's row among its recorded probes.
@@ -44,13 +44,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was seen in a window, in whatever order.
+    """The observations of a window, in any order.
 
     Attributes:
-        compared: answers of the canary that equal the recorded ones.
-        rows: different rows among them.
-        wrong: answers of the canary with status 200 that do not, the first three of them in words.
-        wrong_count: how many there are.
+        compared: answers of the canary that equal the recorded predictions.
+        rows: number of different rows among them.
+        wrong: descriptions of the first three answers with status 200 that differ from the recorded ones.
+        wrong_count: how many differ.
         failed: probes that the canary answered with another status while the stable version answered well.
         unreached: probes that the canary did not answer while the stable version answered well.
         shared: probes that neither answered well.
@@ -68,7 +68,7 @@ class Window:
 
 
 class Outcome(Enum):
-    """What is to be done."""
+    """What to do next."""
 
     PASS = "go on"  # noqa: S105 - a verdict
     WAIT = "wait"
@@ -78,14 +78,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be done, and why."""
+    """What to do next, and why."""
 
     outcome: Outcome
     reasons: tuple[str, ...]
 
 
 def summarise(exchanges: Sequence[Exchange], probes: Probes, blocks: Sequence[Block]) -> Window:
-    """Count what was exchanged, each answer of the canary against the recorded one."""
+    """Count the exchanges, and compare each answer of the canary with the recorded one."""
     right: list[int] = []
     wrong: list[str] = []
     failed = unreached = shared = 0
@@ -116,37 +116,37 @@ def summarise(exchanges: Sequence[Exchange], probes: Probes, blocks: Sequence[Bl
 
 
 def judge(policy: Policy, probes: Probes, window: Window, planned: float, *, over: bool) -> Verdict:
-    """Decide on a window that is still going on, or over.
+    """Decide on a window in progress, or at its end.
 
-    A wrong answer ends it at once: a sound version gives none. So do failed probes of more than a fifth of
-    the whole window, a count that only grows, so that looking often does no harm. The pods' counts are judged
-    once, when the window is over. Probes that get no answer at all end the window too, but the version is not
-    at fault.
+    A wrong answer ends the window at once, because a sound version gives none. More failed probes than a
+    fifth of the whole window end it, too; this count only grows, so judging it often causes no false alarm.
+    The pods' counts are judged once, at the end. Probes without any answer end the window as well, but are
+    not a fault of the version.
 
     Args:
-        policy: what the canary has to show.
+        policy: the limits.
         probes: recorded for the canary's version.
-        window: what was seen.
-        planned: how many probes the whole window has.
+        window: the observations so far.
+        planned: number of probes in the whole window.
         over: whether the window's time is up.
     """
     faults = tuple(_faults(policy, window, planned))
     if faults:
         return Verdict(Outcome.ROLL_BACK, faults)
     if window.unreached > policy.error_ratio * planned:
-        # Its pods or their network are gone: the users' requests fail too.
+        # Its pods or their network are gone, and users' requests fail as well.
         return Verdict(Outcome.AGAIN, (f"{window.unreached} probes were not answered",))
     if not over:
         return Verdict(Outcome.WAIT, ())
-    # A fault that shows in the little that was seen is a fault all the same.
+    # Judged before missing data: a fault that few observations show is still a fault.
     worse = tuple(evidence.worse(policy, window.blocks))
     if worse:
         return Verdict(Outcome.ROLL_BACK, worse)
     missing = tuple(_missing(policy, probes, window))
     if missing:
         return Verdict(Outcome.AGAIN, missing)
-    told = f"{window.compared} answers equal the recorded ones; {evidence.describe(window.blocks)}"
-    return Verdict(Outcome.PASS, (told,))
+    summary = f"{window.compared} answers equal the recorded ones; {evidence.describe(window.blocks)}"
+    return Verdict(Outcome.PASS, (summary,))
 
 
 def _faults(policy: Policy, window: Window, planned: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One rollout at a time: a Lease of Kubernetes decides who."""
+"""Allows one rollout at a time, by a Kubernetes Lease."""
 
 import os
 import socket
@@ -18,9 +18,9 @@ RENEW_SECONDS = 4.0
 
 
 class Lease:
-    """The Lease ``<name>-rollout``, which the manifests make; it also says who owns version and weights.
+    """The Lease ``<name>-rollout`` of the manifests, which also names the owner of version and weights.
 
-    Whether a holder lives is told by the Lease changing while it is looked at: no two clocks are compared.
+    A holder is alive if the Lease changes while another job watches it. No two machines' clocks are compared.
     """
 
     def __init__(self, api: Api, namespace: str, name: str, clock: Clock) -> None:
@@ -31,10 +31,10 @@ class Lease:
         self.identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def owner(self) -> str:
-        """Who owns version and weights: ``job`` or ``git``.
+        """Return who owns version and weights: ``job`` or ``git``.
 
         Raises:
-            RolloutError: there is no Lease, or it says something else.
+            RolloutError: there is no Lease, or it names another owner.
         """
         owner = self._get()["metadata"].get("annotations", {}).get(OWNER, "")
         if owner not in ("job", "git"):
@@ -43,15 +43,15 @@ class Lease:
 
     @contextmanager
     def held(self, what: str, *, force: bool = False, patience: float = 0.0) -> Iterator["Lease"]:
-        """Hold it, renewing it meanwhile.
+        """Hold the Lease, and renew it, until the end of the ``with``.
 
         Args:
-            what: is done under it, for others to read.
-            force: take it from a holder that lives; that one then stops, and writes nothing more.
-            patience: for how many seconds to stand by while another one holds it.
+            what: what this job does, for others to read.
+            force: take the Lease from a living holder, which then stops and writes nothing more.
+            patience: how many seconds to wait while another job holds it.
 
         Raises:
-            BusyError: another holds it.
+            BusyError: another job holds it.
         """
         self._take(what, force=force, patience=patience)
         ended = threading.Event()
@@ -65,14 +65,14 @@ class Lease:
             self._release()
 
     def check(self) -> None:
-        """Make sure that it is still held; to be called before each write.
+        """Check that this job still holds the Lease. Call it before each write.
 
         Raises:
-            BusyError: another took it.
+            BusyError: another job took it.
         """
         holder = self._get()["spec"].get("holderIdentity", "")
         if self._lost.is_set() or holder != self.identity:
-            raise BusyError(f"{holder or 'nobody'} took over; this one stops, and changes nothing more")
+            raise BusyError(f"{holder or 'nobody'} took over; this job stops, and changes nothing more")
 
     def _take(self, what: str, *, force: bool, patience: float) -> None:
         seen = self._get() if force else self._await_free(patience)
@@ -94,7 +94,7 @@ class Lease:
             changed = self._clock.now()
             if (holder := seen["spec"].get("holderIdentity")) and changed >= begun + patience:
                 doing = seen["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
-                raise BusyError(f"{doing} is under way, by {holder}")
+                raise BusyError(f"{doing} is in progress, by {holder}")
         return seen
 
     def _renew(self, ended: threading.Event) -> None:
@@ -106,7 +106,7 @@ class Lease:
                     return
                 self._put(seen, self.identity, None)
             except ApiError:
-                continue  # check() asks again before anything is written
+                continue  # check() reads the Lease again before each write
 
     def _release(self) -> None:
         try:
@@ -132,6 +132,6 @@ class Lease:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         annotations = {} if doing is None else {"annotations": {"linear-regressor/doing": doing or None}}
         spec = {"holderIdentity": holder or None, "leaseDurationSeconds": SECONDS, "renewTime": now}
-        # With the version that was read, a change by another makes this one fail instead of winning over it.
+        # With the version that was read, this patch fails if another job has changed the Lease since.
         meta = {"resourceVersion": seen["metadata"]["resourceVersion"], **annotations}
         self._api.patch(self._path, {"metadata": meta, "spec": spec})

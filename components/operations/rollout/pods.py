@@ -1,4 +1,4 @@
-"""Pods, as Kubernetes tells of them and as they tell of themselves."""
+"""Pod status from the Kubernetes API, and what each pod says that it serves."""
 
 import json
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Pod:
 
     Attributes:
         name: in its namespace.
-        address: its IP; empty before it has one.
-        made_for: the release that it was made to serve.
-        serving: whether it is ready, and was not told to end.
-        ending: whether it was told to end.
-        trouble: why it will not become ready by waiting; empty otherwise.
+        address: its IP address; empty before it has one.
+        made_for: the release in its annotations.
+        serving: whether it is ready and not being deleted.
+        ending: whether it is being deleted.
+        trouble: why waiting will not make it ready; empty if it may.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a pod says of itself.
+    """What a pod says that it serves.
 
     Attributes:
-        version: that it serves.
-        digest: of the model that it read.
+        version: of the model.
+        digest: of the model folder.
         examples: some values of each input, in order: from its range in training, or its categories.
     """
 
@@ -49,7 +49,7 @@ class Report:
     examples: tuple[tuple[Value, ...], ...]
 
     def is_of(self, release: Release) -> bool:
-        """Whether this is the release."""
+        """Return whether this is the release."""
         return self.version == release.version and release.digest in ("", self.digest)
 
 
@@ -67,10 +67,10 @@ class Reach(Protocol):
 
 
 class Direct(Reach):
-    """Straight to the pod's address, from within the cluster.
+    """Requests to the pod's address, from within the cluster.
 
     Args:
-        authorization: the credential for predictions, where the predictor needs one.
+        authorization: the credential for predictions, if the predictor needs one.
     """
 
     def __init__(self, authorization: str = "") -> None:
@@ -84,7 +84,7 @@ class Direct(Reach):
     def ask(
         self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0
     ) -> tuple[int, bytes]:
-        """Send it over a connection that is kept."""
+        """Send it over a connection that stays open."""
         from urllib3.exceptions import HTTPError
 
         host = f"[{pod.address}]" if ":" in pod.address else pod.address
@@ -99,7 +99,7 @@ class Direct(Reach):
 
 
 class ThroughApi(Reach):
-    """Through the API server, from outside of the cluster: needs the right to ``pods/proxy``."""
+    """Requests through the API server, from outside of the cluster. Needs the right to ``pods/proxy``."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
@@ -108,12 +108,12 @@ class ThroughApi(Reach):
     def ask(
         self, pod: Pod, method: str, path: str, body: bytes | None = None, timeout: float = 5.0
     ) -> tuple[int, bytes]:
-        """Have the API server send it."""
+        """Send it through the API server."""
         return self._api.request(method, f"{self._pods}/{pod.name}:{PORT}/proxy{path}", body, timeout=timeout)
 
 
 def read(item: Object) -> Pod:
-    """Judge a pod by what Kubernetes says of it."""
+    """Read a pod from its Kubernetes object."""
     meta, status = item["metadata"], item.get("status", {})
     annotations = meta.get("annotations", {})
     ready = any(
@@ -140,9 +140,9 @@ def report(reach: Reach, pod: Pod) -> Report:
     """
     status, content = reach.ask(pod, "GET", "/")
     try:
-        told: Any = json.loads(content)
-        examples = tuple(map(_examples, told["features"]))
-        return Report(told["version"] or "", told["digest"] or "", examples)
+        document: Any = json.loads(content)
+        examples = tuple(map(_examples, document["features"]))
+        return Report(document["version"] or "", document["digest"] or "", examples)
     except (ValueError, TypeError, KeyError) as error:
         raise ApiError(
             status, f"{pod.name} does not say what it serves: {status} {content[:200]!r}"

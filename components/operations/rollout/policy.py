@@ -1,4 +1,4 @@
-"""What a canary has to show, and in what steps it is given requests."""
+"""The canary's policy: its steps, and the limits within which it must stay."""
 
 import json
 import math
@@ -17,11 +17,11 @@ def _positive(name: str, value: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One share of the requests, for one window.
+    """One step: a share of the requests, for one window.
 
     Attributes:
         weight: percent of the requests, from 1 to 99.
-        seconds: how long the window is.
+        seconds: length of the window.
     """
 
     weight: int
@@ -35,22 +35,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a canary has to show in the window of each step, against the stable version in the same window.
+    """The limits for a canary in the window of each step, compared with the stable version.
 
     Attributes:
-        steps: the shares it is given, one after the other.
-        requests: fewest probes that it answered, and fewest requests that the pods of each version counted;
-            with fewer nothing can be told.
+        steps: its shares of the requests, one after the other.
+        requests: fewest answered probes, and fewest requests counted by the pods of each version; with fewer
+            the step starts again.
         error_ratio: the share of requests that may fail beyond the share that fails with the stable version.
-        latency_ratio: the ratio of the canary's latency to the stable version's that has to be exceeded.
-        latency_floor: in seconds; the stable version's latency counts as at least this, for the ratio of two
-            latencies that nobody notices means nothing.
+        latency_ratio: largest ratio of the canary's latency to the stable version's.
+        latency_floor: in seconds; the stable version's latency counts as at least this, because a ratio of
+            two imperceptible latencies means nothing.
         unrecorded: what to do with a version without recorded probes, whose answers can't be checked:
-            ``refuse`` to give it requests, or ``accept`` any finite answer.
-        rate: probes a second.
-        attempts: how often a step may be begun: a job that was killed, lost pods and too little data each
-            cost one.
-        ready_seconds: how long pods of a new version may take until all are ready and say that they serve it.
+            ``refuse`` to send it requests, or ``accept`` any finite answer.
+        rate: probes per second.
+        attempts: how often a step may start. A killed job, lost pods and too little data each cost one.
+        ready_seconds: within how many seconds all pods of a new version must be ready and say that they serve
+            it.
     """
 
     steps: tuple[Step, ...] = (Step(5, 60), Step(20, 60), Step(50, 60))
@@ -80,28 +80,28 @@ class Policy:
 
 
 def parse(document: Mapping[str, Any]) -> Policy:
-    """Read a policy from its JSON object, ``{"errorRatio": 0.01}``; what is not said keeps its default.
+    """Read a policy from its JSON object, ``{"errorRatio": 0.01}``; missing names keep their defaults.
 
     Raises:
-        ValueError: an unknown name, or a value that makes no sense.
+        ValueError: an unknown name, or an invalid value.
     """
     known = {_written(field.name): field.name for field in fields(Policy)}
     if unknown := sorted(set(document) - set(known)):
-        raise ValueError(f"a policy has no {', '.join(unknown)}, only {', '.join(sorted(known))}")
+        raise ValueError(f"unknown in a policy: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         given = {known[name]: value for name, value in document.items()}
         if "steps" in given:
             given["steps"] = tuple(Step(**step) for step in given["steps"])
         return Policy(**given)
     except TypeError as error:
-        raise ValueError(f"a policy's value is of a wrong type: {error}") from error
+        raise ValueError(f"a value of the policy has the wrong type: {error}") from error
 
 
 def read(path: str | Path) -> Policy:
     """Read a policy from a JSON file.
 
     Raises:
-        ValueError: it holds no policy; the message names the file.
+        ValueError: it is not a policy; the message names the file.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -113,6 +113,6 @@ def read(path: str | Path) -> Policy:
 
 
 def _written(name: str) -> str:
-    """A name as Kubernetes writes names."""
+    """Return a name in camel case, as in Kubernetes."""
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))

@@ -1,4 +1,4 @@
-"""One InferenceService: what it is told to serve, and what its pods do serve."""
+"""An InferenceService: the release that it names, and what its pods serve."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ CONTAINER = "kserve-container"
 class Predictor:
     """An InferenceService, its Deployment and its pods.
 
-    The InferenceService's own conditions are never looked at: they stay true through a broken rollout.
+    The InferenceService's own conditions are not used, because they stay true during a rollout that fails.
     """
 
     def __init__(self, api: Api, reach: Reach, namespace: str, name: str) -> None:
@@ -30,7 +30,7 @@ class Predictor:
         )
 
     def wanted(self) -> Release | None:
-        """What the InferenceService says; None where it names no model."""
+        """Return the release that the InferenceService names; None if it names no model."""
         item = self._api.get(self._service)
         annotations = item["metadata"].get("annotations", {})
         uri = item["spec"]["predictor"].get("model", {}).get("storageUri", "")
@@ -39,11 +39,11 @@ class Predictor:
         return Release(annotations.get(VERSION, ""), annotations.get(DIGEST, ""), uri)
 
     def serve(self, release: Release) -> None:
-        """Have another release served: in one patch."""
+        """Name another release, in one patch."""
         self._api.patch(self._service, release.patch())
 
     def exists(self) -> bool:
-        """Whether there is such an InferenceService."""
+        """Return whether the InferenceService exists."""
         try:
             self._api.get(self._service)
         except ApiError as error:
@@ -53,25 +53,25 @@ class Predictor:
         return True
 
     def pods(self) -> list[Pod]:
-        """The pods, those that are ending too."""
+        """Return the pods, including those that are being deleted."""
         return [pods.read(item) for item in self._api.get(self._pods)["items"]]
 
     def serving(self) -> list[Pod]:
-        """The pods that are given requests."""
+        """Return the pods that get requests."""
         return [pod for pod in self.pods() if pod.serving]
 
     def report(self, pod: Pod) -> Report:
-        """What a pod says that it serves."""
+        """Ask a pod what it serves."""
         return pods.report(self._reach, pod)
 
     def counts(self, serving: Sequence[Pod]) -> dict[str, Counts]:
-        """What pods counted since they started, by their names; those that do not tell are left out."""
+        """Return what pods have counted since they started, by name; pods that do not answer are left out."""
         return scrape(self._reach, serving)
 
     def fault(self, release: Release) -> str:
-        """Why pods that were made for a release do not serve it by a fault of its own.
+        """Return how the pods of a release fail although the cluster has started them.
 
-        Empty where the cluster may be the cause: pods without a node, an image that can't be pulled.
+        Empty if the cluster may be the cause: pods without a node, an image that can't be pulled.
         """
         for pod in self.pods():
             if pod.made_for != release or pod.serving or pod.ending:
@@ -89,15 +89,15 @@ class Predictor:
             return False
 
     def standing(self, other_than: Release) -> Release | None:
-        """The release, other than one, that pods which serve were made for."""
+        """Return another release than this one that has serving pods."""
         found = [pod.made_for for pod in self.serving() if pod.made_for.version != other_than.version]
         return found[0] if found and found[0].uri else None
 
     def pending(self, release: Release) -> tuple[str, ...]:
-        """What is missing until the release is rolled out; nothing when it is.
+        """Return what is missing until the rollout of the release is complete; empty if it is.
 
-        It is when the Deployment was made for it, its observed generation, updated and available replicas
-        agree, and every pod that serves says that this is what it serves.
+        It is complete if the Deployment is that of the release, its observed generation, updated and
+        available replicas agree, and every serving pod says that it serves the release.
         """
         try:
             deployment = self._api.get(self._deployment)
@@ -111,24 +111,25 @@ class Predictor:
         wanted = deployment["spec"].get("replicas", 1)
         if not missing and len(serving) < max(wanted, 1):
             missing = (f"{len(serving)} of {wanted} pods serve",)
-        return missing or tuple(filter(None, (self._strays(pod, release) for pod in serving)))
+        return missing or tuple(filter(None, (self._difference(pod, release) for pod in serving)))
 
     def trouble(self, release: Release) -> str:
-        """Why pods that were made for a release will not become ready by waiting."""
+        """Return why waiting will not make a pod of the release ready; empty if it may."""
         return next(
             (f"{pod.name}: {pod.trouble}" for pod in self.pods() if pod.trouble and pod.made_for == release),
             "",
         )
 
-    def _strays(self, pod: Pod, release: Release) -> str:
+    def _difference(self, pod: Pod, release: Release) -> str:
         try:
-            told = self.report(pod)
+            report = self.report(pod)
         except ApiError as error:
             return str(error)
-        if told.is_of(release):
+        if report.is_of(release):
             return ""
         return (
-            f"{pod.name} serves version {told.version or 'none'} with the digest {told.digest[:12] or 'none'}"
+            f"{pod.name} serves version {report.version or 'none'} "
+            f"with the digest {report.digest[:12] or 'none'}"
         )
 
 
@@ -137,12 +138,12 @@ def _deployment_lacks(deployment: Object, release: Release) -> tuple[str, ...]:
     annotations = spec["template"]["metadata"].get("annotations", {})
     made_for = (annotations.get(VERSION, ""), annotations.get(pods.SOURCE, release.uri))
     if made_for != (release.version, release.uri):
-        return (f"the Deployment is made for version {made_for[0] or 'none'} at {made_for[1]}",)
+        return (f"the Deployment is that of version {made_for[0] or 'none'} at {made_for[1]}",)
     if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
-        return ("the Deployment's change is not observed yet",)
+        return ("the Deployment's controller has not observed its change yet",)
     wanted = spec.get("replicas", 1)
     counts = {name: status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
     if set(counts.values()) != {wanted}:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        return (f"{told}, and {wanted} are wanted",)
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        return (f"{found}, and {wanted} are wanted",)
     return ()

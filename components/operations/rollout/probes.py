@@ -1,4 +1,4 @@
-"""Steady requests of the job's own: stable and canary are asked at the same time, without a second try."""
+"""Sends probes to the stable version and the canary at the same time, without retries."""
 
 import json
 import math
@@ -13,30 +13,30 @@ from components.operations.rollout.errors import ApiError
 from components.operations.rollout.judge import Answer, Exchange
 from components.operations.rollout.pods import Pod, Reach
 
-# So many that slow answers do not slow the questions down.
+# Enough to keep the rate while answers are slow.
 WORKERS = 64
-# A canary whose node is gone is found out by this, while it costs its share.
+# Seconds. While a canary's node is gone, its share of the requests fails for at least this long.
 TIMEOUT = 3.0
 
 Rows = Sequence[Sequence[Value]]
 
 
 class Probing(Protocol):
-    """Probes under way."""
+    """Probes in progress."""
 
     def aim(self, stable: Sequence[Pod], canary: Sequence[Pod]) -> None:
-        """Say which pods are asked from now on."""
+        """Set the pods that are probed from now on."""
 
-    def seen(self) -> list[Exchange]:
-        """What was exchanged until now."""
+    def exchanges(self) -> list[Exchange]:
+        """Return the probes so far with their answers."""
 
 
 class Prober:
-    """Asks pods one after the other, as a gateway does.
+    """Probes pods in turn, as a gateway does.
 
     Args:
         reach: the way to the pods.
-        rate: instances a second.
+        rate: probes per second.
     """
 
     def __init__(self, reach: Reach, rate: float) -> None:
@@ -48,8 +48,8 @@ class Prober:
         """Probe until the end of the ``with``.
 
         Args:
-            stable: the rows that the stable version is asked, in turn.
-            canary: the rows that the canary is asked; its model may have other inputs.
+            stable: the rows for the stable version, in turn.
+            canary: the rows for the canary, whose model may have other inputs.
         """
         probes = _Probes(self._reach, self._rate, stable, canary)
         threads = [threading.Thread(target=probes.work, args=(n,), daemon=True) for n in range(WORKERS)]
@@ -58,7 +58,7 @@ class Prober:
         try:
             yield probes
         finally:
-            # Not joined: a question that nobody answers must not hold up who takes the weight back.
+            # Not joined: an unanswered probe must not delay removing the weight.
             probes.ended.set()
 
 
@@ -74,11 +74,11 @@ class _Probes(Probing):
     def aim(self, stable: Sequence[Pod], canary: Sequence[Pod]) -> None:
         self._aims = (tuple(stable), tuple(canary))
 
-    def seen(self) -> list[Exchange]:
+    def exchanges(self) -> list[Exchange]:
         return list(self._exchanges)
 
     def work(self, number: int) -> None:
-        """Ask until the end, in step with the other workers."""
+        """Send probes until the end, in step with the other workers."""
         turn = number
         due = time.monotonic() + number * self._pause / WORKERS
         while not self.ended.wait(max(0.0, due - time.monotonic())):
@@ -87,12 +87,12 @@ class _Probes(Probing):
             if not stable and not canary:
                 continue
             row = turn % len(self._canary)
-            questions = (
+            requests = (
                 (stable, self._stable[turn % len(self._stable)]),
                 (canary, self._canary[row]),
             )
-            # Who is asked first has cold caches: each in turn.
-            order = questions[::-1] if (turn // WORKERS) % 2 else questions
+            # The first one has cold caches, so the two take turns.
+            order = requests[::-1] if (turn // WORKERS) % 2 else requests
             answers = [self._ask(pods, turn, body) for pods, body in order]
             ours, theirs = answers[::-1] if (turn // WORKERS) % 2 else answers
             self._exchanges.append(Exchange(row, stable=ours, canary=theirs))
@@ -114,7 +114,7 @@ def _body(row: Sequence[Value]) -> bytes:
 
 
 def _prediction(content: bytes) -> float | None:
-    """Read an answer; None where it has no finite prediction."""
+    """Return the prediction in an answer; None without a finite one."""
     try:
         value = json.loads(content)["prediction"]
         if isinstance(value, bool) or not isinstance(value, int | float):

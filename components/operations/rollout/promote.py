@@ -1,4 +1,4 @@
-"""From the registry's champion to every pod, and back to an earlier version."""
+"""Serves the registry's champion, or an earlier version, on every pod."""
 
 from components.operations.rollout.errors import RolloutError
 from components.operations.rollout.journal import NOT_SERVED, SERVED
@@ -7,12 +7,12 @@ from components.operations.rollout.release import Release
 from components.operations.rollout.site import Site
 
 POLL_SECONDS = 0.5
-# A store that hiccups restarts an initialiser once or twice.
+# A store that fails for a moment restarts an init container once or twice.
 HOPELESS_SECONDS = 30.0
 
 
 def promote(site: Site, seconds: float) -> Release:
-    """Have the registry's champion served by every pod, without a canary.
+    """Serve the registry's champion on every pod, without a canary.
 
     If its pods do not come, the version before is put back. Only a fault of its own withdraws the champion.
 
@@ -24,8 +24,8 @@ def promote(site: Site, seconds: float) -> Release:
         The champion.
 
     Raises:
-        BusyError: another rollout is under way.
-        RolloutError: it did not come; the message says why, and what is served now.
+        BusyError: another rollout is in progress.
+        RolloutError: its pods did not come; the message says why, and what is served now.
     """
     with site.lease.held("a promotion"):
         release = site.champion()
@@ -35,21 +35,21 @@ def promote(site: Site, seconds: float) -> Release:
 
 
 def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Release:
-    """Put back an earlier version, whatever else is under way; no later run undoes it.
+    """Serve an earlier version, even while another rollout is in progress. No later run undoes it.
 
-    The registry is told first: what it calls champion is what a reconciliation would repair towards.
+    The registry changes first, because a reconciliation serves what the registry calls champion.
 
     Args:
         site: what is touched.
-        version: which; None for the champion before this one.
+        version: its number; None for the champion before this one.
         reason: why, for the registry.
         seconds: how long the pods may take.
 
     Returns:
-        What is served now; by then no pod that serves another version is left.
+        The release that is served. No pod of another version is left.
 
     Raises:
-        RolloutError: there is no such version, or its pods don't come; the old ones then go on serving.
+        RolloutError: there is no such version, or its pods don't come; the old pods then go on serving.
     """
     with site.lease.held("a rollback", force=True):
         target = earlier(site, version)
@@ -58,8 +58,8 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
         release = site.release(site.registry.version(target))
         site.journal.say("RollingBack", f"to {release}: {reason}", warning=True)
         if why := bring(site, site.stable, release, seconds, "PuttingBack"):
-            raise RolloutError(f"{release} does not come: {why}. The pods that stood go on serving")
-        # Whoever was overtaken between its look at the lease and its write has written by now.
+            raise RolloutError(f"{release} does not come: {why}. The old pods go on serving")
+        # A job that lost the lease between its check and its write has written by now.
         stop_canary(site)
         _await_alone(site, release, seconds)
         site.journal.record(release.version, SERVED, reason)
@@ -107,9 +107,9 @@ def was_served(site: Site, release: Release) -> bool:
 
 
 def before_this(site: Site, release: Release) -> Release | None:
-    """What served before a release: the pods tell, also after a crash; else the InferenceService.
+    """Return the release that served before this one, from the pods if possible, else the InferenceService.
 
-    None where there was nothing, or what somebody withdrew.
+    None if there was none, or if it was withdrawn.
     """
     wanted = site.stable.wanted()
     before = site.stable.standing(other_than=release) or (wanted if wanted != release else None)
@@ -118,43 +118,43 @@ def before_this(site: Site, release: Release) -> Release | None:
         return before
     if known.withdrawn:
         return None
-    # The digest beside it may be an earlier version's: who says a version by hand need not say one.
+    # The annotated digest may be an earlier version's, as a version set by hand needs none.
     registered = site.release(known)
     return registered if registered == before else before
 
 
 def withdrawn(site: Site, release: Release) -> bool:
-    """Whether the registry knows a release, and has taken it out of use."""
+    """Return whether the registry has withdrawn a release."""
     known = site.registered(release)
     return known is not None and bool(known.withdrawn)
 
 
 def give_up(site: Site, release: Release, fallback: Release, reason: str) -> str:
-    """Withdraw a release in the registry in favour of another, and tell why; returns what was told."""
+    """Withdraw a release in the registry in favour of another; returns the message."""
     successor = site.registered(fallback)
     site.lease.check()
     site.registry.withdraw(int(release.version), reason, successor.number if successor else None)
     site.journal.record(release.version, "rolled back", reason)
-    told = f"{release} is rolled back to {fallback}: {reason}"
-    site.journal.say("RolledBack", told, warning=True)
-    return told
+    message = f"{release} is rolled back to {fallback}: {reason}"
+    site.journal.say("RolledBack", message, warning=True)
+    return message
 
 
 def bring(site: Site, predictor: Predictor, release: Release, seconds: float, what: str) -> str:
-    """Have a predictor serve a release, and wait until it does.
+    """Have a predictor serve a release, and wait until every pod does.
 
-    It is told again where it was told something else meanwhile: one that was overtaken between its look at
-    the lease and its write may still have written.
+    The release is set again if it changes meanwhile: a job that lost the lease between its check and its
+    write may still have written.
 
     Args:
         site: what is touched.
         predictor: the stable one, or the canary.
-        release: what it should serve.
+        release: the release.
         seconds: how long the pods may take.
-        what: is being done, in one word for the Event.
+        what: the reason of the Event, in one word.
 
     Returns:
-        Why it does not serve it; nothing when it does.
+        Why its pods do not serve it; empty if they do.
     """
     end = site.clock.now() + seconds
     hopeless_since: float | None = None
@@ -177,7 +177,7 @@ def _lacking(site: Site, predictor: Predictor, release: Release, what: str) -> t
 
 
 def stop_canary(site: Site) -> None:
-    """Take the canary's share and its progress away, whoever began it."""
+    """Remove the canary's weight and progress, whichever job set them."""
     split = site.routes.read()
     if split.weight or split.progress:
         site.lease.check()
@@ -185,10 +185,10 @@ def stop_canary(site: Site) -> None:
 
 
 def earlier(site: Site, version: int | None) -> int:
-    """The version to put back: the one named, or the champion before this one.
+    """Return the version to roll back to: the given one, or the champion before this one.
 
     Raises:
-        RolloutError: there is none.
+        RolloutError: there is no such version.
     """
     if version is not None:
         if not site.registry.has(version):
@@ -197,14 +197,14 @@ def earlier(site: Site, version: int | None) -> int:
     champion = site.registry.champion()
     before = champion.tags.get("previous_champion") if champion else None
     if before is None:
-        raise RolloutError("there was no champion before this one; --to names a version")
+        raise RolloutError("there was no champion before this one; name a version with --to")
     return int(before)
 
 
 def _await_alone(site: Site, release: Release, seconds: float) -> None:
-    """Wait until the last pod of another version, which answers what reaches it until its end, is gone."""
+    """Wait until no pod of another version is left; such a pod answers requests until its end."""
     end = site.clock.now() + seconds
     while others := [pod.name for pod in site.stable.pods() if pod.made_for.version != release.version]:
         if site.clock.now() >= end:
-            raise RolloutError(f"{release} is served, and these pods of another one do not end: {others}")
+            raise RolloutError(f"{release} is served, but pods of another version do not end: {others}")
         site.clock.sleep(POLL_SECONDS)

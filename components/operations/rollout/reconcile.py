@@ -1,4 +1,4 @@
-"""What is served and what the registry calls champion: compared, and repaired."""
+"""Compares what is served with the registry's champion, and repairs it."""
 
 from components.operations.rollout.canary import watch
 from components.operations.rollout.policy import Policy
@@ -8,7 +8,7 @@ from components.operations.rollout.site import Site
 
 
 def differences(site: Site, release: Release) -> tuple[str, ...]:
-    """What differs between the champion and what the InferenceService says and its pods serve."""
+    """Return what differs between the champion and what is served."""
     wanted = site.stable.wanted()
     if wanted != release:
         return (f"the InferenceService names {wanted or 'no version'}, and the champion is {release}",)
@@ -16,22 +16,22 @@ def differences(site: Site, release: Release) -> tuple[str, ...]:
 
 
 def reconcile(site: Site, policy: Policy | None, patience: float = 0.0) -> Release:
-    """Bring what is served to the registry's champion, and take away weights that outlived their job.
+    """Serve the registry's champion, and remove canary weight that a dead job left behind.
 
-    A champion that was served before is put back at once, and so is one that replaces a withdrawn version;
-    another is watched as a canary first, where there is a policy and something to compare it with.
+    A champion that was served before, or that replaces a withdrawn version, is served at once. Any other
+    becomes a canary first, if there is a policy and a version to compare it with.
 
     Args:
         site: what is touched.
         policy: of the canary; None to serve without one.
-        patience: for how many seconds to stand by while another rollout is under way.
+        patience: how many seconds to wait while another rollout is in progress.
 
     Returns:
         The champion, which every pod serves.
 
     Raises:
-        BusyError: a rollout is under way.
-        RolloutError: it can't be served; the message says what is.
+        BusyError: another rollout is in progress.
+        RolloutError: the champion can't be served; the message says what is.
     """
     with site.lease.held("a reconciliation", patience=patience):
         _sweep(site)
@@ -49,20 +49,20 @@ def reconcile(site: Site, policy: Policy | None, patience: float = 0.0) -> Relea
 
 
 def _sweep(site: Site) -> None:
-    """Nobody else holds the lease: a weight that stands has lost its job."""
+    """Remove canary weight. The caller holds the lease, so the job that set the weight is dead."""
     split = site.routes.read()
     if split.weight:
         site.lease.check()
         site.routes.weigh(0, split.progress)
         expired = split.progress is not None and site.clock.now() > split.progress.deadline
-        told = (
-            "outlived its window" if expired else "is nobody's" if not split.progress else "has lost its job"
-        )
-        site.journal.say("WeightTakenBack", f"{split.weight} % {told}", warning=True)
+        cause = "outlived its window" if expired else "has lost its job"
+        if not split.progress:
+            cause = "belongs to no rollout"
+        site.journal.say("WeightTakenBack", f"{split.weight} % {cause}", warning=True)
 
 
 def _comparable(site: Site, release: Release) -> bool:
-    """Whether there is a canary to be had, and beside it a version that is worth being compared with."""
+    """Return whether there is a canary InferenceService, and a served version to compare it with."""
     standing = site.stable.standing(other_than=release)
     if standing is None or site.stable.wanted() == release or not site.canary.exists():
         return False

@@ -1,4 +1,4 @@
-"""A version as it is served: what the registry says of it, and what stands in the cluster."""
+"""A model version in the form in which an InferenceService names it."""
 
 from dataclasses import dataclass, field
 
@@ -10,12 +10,12 @@ DIGEST = "linear-regressor/model-digest"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What an InferenceService is told to serve.
+    """The version, digest and URI that an InferenceService names.
 
     Attributes:
-        version: the number in the registry, as pods tell it.
-        digest: of the model folder; empty where nobody said it, and then it is not compared.
-        uri: where the folder stands. It is immutable: another version has another one.
+        version: the number in the registry, as pods report it.
+        digest: of the model folder; if empty, it is not compared.
+        uri: of the model folder, which is immutable: each version has its own.
     """
 
     version: str
@@ -26,7 +26,7 @@ class Release:
         return f"version {self.version}"
 
     def patch(self) -> dict[str, object]:
-        """One change of the InferenceService that says it all, and has KServe make pods if it made none."""
+        """Return the patch that sets version, digest and URI, and lets KServe create pods."""
         return {
             "metadata": {"annotations": {VERSION: self.version, DIGEST: self.digest, STOP: None}},
             "spec": {"predictor": {"model": {"storageUri": self.uri}}},

@@ -1,7 +1,7 @@
-"""The canary's share of the requests, and how far it is: both stand on the routes, in one patch.
+"""The canary's share of the requests and its progress, both written to the routes in one patch.
 
-The annotation of the HTTPRoute is the job's memory. A weight never stands without it, and so whoever finds a
-weight knows of which version it is and until when it may stand.
+The progress is an annotation of the HTTPRoute. A weight is never set without it, so that any later job knows
+which version has the weight, and until when.
 """
 
 import json
@@ -18,14 +18,14 @@ API = "/apis/gateway.networking.k8s.io/v1/namespaces"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a canary is.
+    """The progress of a canary.
 
     Attributes:
-        release: that is watched.
-        step: the number of its step, from 0; the number of steps when it passed them all.
+        release: the canary's.
+        step: its present step, from 0; the number of steps once it has passed all.
         attempts: how often this step was begun.
-        deadline: until when its weight may stand, in seconds since the epoch.
-        failed: why it is being rolled back; empty while it is not.
+        deadline: when its weight expires, in seconds since the epoch.
+        failed: why it is being rolled back; empty otherwise.
     """
 
     release: Release
@@ -35,17 +35,17 @@ class Progress:
     failed: str = ""
 
     def but(self, **changes: Any) -> "Progress":
-        """The same but for some."""
+        """Return a copy with some attributes changed."""
         return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What stands on the routes.
+    """What the routes say about the canary.
 
     Attributes:
         weight: the largest share of the canary in any rule.
-        progress: None where no canary is under way.
+        progress: None if there is no canary.
     """
 
     weight: int
@@ -53,7 +53,7 @@ class Split:
 
 
 class Routes:
-    """The HTTPRoute and the GRPCRoute of one service; each may be missing."""
+    """The HTTPRoute and the GRPCRoute of a service; either may be missing."""
 
     def __init__(self, api: Api, namespace: str, name: str, canary: str) -> None:
         self._api = api
@@ -63,10 +63,10 @@ class Routes:
         self._backend = f"{canary}-predictor"
 
     def read(self) -> Split:
-        """What stands.
+        """Read the canary's weight and progress.
 
         Raises:
-            RolloutError: the annotation is none of this job's.
+            RolloutError: the annotation was not written by this job.
         """
         http, grpc = self._get(self._http), self._get(self._grpc)
         text = (http or {}).get("metadata", {}).get("annotations", {}).get(STATE, "")
@@ -74,16 +74,16 @@ class Routes:
         return Split(max(weights, default=0), _progress(text) if text else None)
 
     def weigh(self, weight: int, progress: Progress | None) -> None:
-        """Give the canary its share, and remember how far it is.
+        """Set the canary's weight and progress.
 
-        The HTTPRoute, which has the memory, is the first to be given a weight and the last to lose it.
+        The HTTPRoute, which has the annotation, is the first to get a weight and the last to lose it.
 
         Raises:
-            RolloutError: the routes know no canary.
+            RolloutError: the routes have no canary.
         """
         http, grpc = self._get(self._http), self._get(self._grpc)
         if weight and not (http and self._places(http)):
-            raise RolloutError(f"no HTTPRoute gives requests to {self._backend}")
+            raise RolloutError(f"no HTTPRoute has {self._backend} as a backend")
         text = json.dumps(asdict(progress)) if progress else ""
         changes = [(self._http, http, text), (self._grpc, grpc, None)]
         for path, route, memory in changes if weight else reversed(changes):
@@ -99,7 +99,7 @@ class Routes:
             raise
 
     def _places(self, route: Object) -> list[tuple[int, int]]:
-        """The canary's weight, for each rule that names it by its number."""
+        """Return number and canary's weight of each rule that has the canary as a backend."""
         return [
             (number, backend.get("weight", 1))
             for number, rule in enumerate(route["spec"].get("rules", []))
@@ -108,7 +108,7 @@ class Routes:
         ]
 
     def _change(self, route: Object, weight: int, memory: str | None) -> list[Object]:
-        """The JSON patch; its tests make it fail where the rules are no longer what was read."""
+        """Return the JSON patch; its tests make it fail if the rules have changed since they were read."""
         patch: list[Object] = []
         for i, _ in self._places(route):
             for k, backend in enumerate(route["spec"]["rules"][i]["backendRefs"]):
@@ -135,4 +135,6 @@ def _progress(text: str) -> Progress:
         document = json.loads(text)
         return Progress(**{**document, "release": Release(**document["release"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise RolloutError(f"the annotation {STATE} of the HTTPRoute is not this job's: {text}") from error
+        raise RolloutError(
+            f"the annotation {STATE} of the HTTPRoute was not written by this job: {text}"
+        ) from error

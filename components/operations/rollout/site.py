@@ -1,4 +1,4 @@
-"""Everything that a rollout touches, put together once."""
+"""The objects that a rollout reads and changes."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from components.registry.registry import Registry
 
 
 class Probes(Protocol):
-    """What sends probes."""
+    """Sends probes."""
 
     def running(self, stable: Rows, canary: Rows) -> AbstractContextManager[Probing]:
         """Probe both versions with these rows until the end of the ``with``."""
@@ -38,7 +38,7 @@ class Site:
     clock: Clock
 
     def release(self, version: Version) -> Release:
-        """A version of the registry as it is served.
+        """Return the release of a registered version.
 
         The URI ends with a slash: without one KServe takes it for a prefix, and gives pods of version 1 the
         files of version 10 as well.
@@ -47,15 +47,15 @@ class Site:
         return Release(str(version.number), version.digest, uri)
 
     def registered(self, release: Release) -> Version | None:
-        """The version with a release's number; None for what somebody put there by hand."""
+        """Return the registered version of a release; None if the release was set by hand."""
         number = int(release.version) if release.version.isdecimal() else 0
         return self.registry.version(number) if self.registry.has(number) else None
 
     def probes(self, release: Release) -> RecordedProbes | None:
-        """The probes that were recorded for a release; None for one without.
+        """Return the probes recorded for a release; None if there are none.
 
         Raises:
-            RolloutError: what the registry holds can't be read.
+            RolloutError: the recorded probes can't be read.
         """
         version = self.registered(release)
         text = version.tags.get(PROBES, "") if version else ""
@@ -65,10 +65,10 @@ class Site:
             raise RolloutError(f"the probes recorded for {release} can't be read: {error}") from error
 
     def champion(self) -> Release:
-        """The registry's champion.
+        """Return the registry's champion.
 
         Raises:
-            RolloutError: there is none that may be served.
+            RolloutError: there is none, or it was withdrawn.
         """
         self.registry.settle()
         champion = self.registry.champion()

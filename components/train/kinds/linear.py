@@ -55,9 +55,10 @@ def check(parameters: Mapping[str, Any]) -> None:
 
 
 def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
-    """Descend.
+    """Fit the linear model by gradient descent.
 
-    From the moments alone, so that there may be more rows than the memory holds; mini-batches need all rows.
+    Full batches need the moments alone, so there may be more rows than fit in memory; mini-batches need all
+    rows.
 
     Raises:
         ValueError: a parameter is invalid, descent diverges, or not all rows were kept for mini-batches.
@@ -135,7 +136,7 @@ def _warning(metrics: Mapping[str, float]) -> str:
 
 
 def _unresolved(estimator: SimpleLinearRegression, data: TrainingData) -> list[str]:
-    """Return the inputs of which the data do not tell the weights apart; mostly none.
+    """Return the inputs whose weights the data do not determine; mostly none.
 
     Categories are left out: their columns always add up to one, so that only differences are determined.
     """

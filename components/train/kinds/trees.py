@@ -38,7 +38,7 @@ def check(parameters: Mapping[str, Any]) -> None:
 
 
 def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:
-    """Grow the trees, each on what those before it leave of the target."""
+    """Fit the trees, each to the residuals of those before it."""
     estimator = HistGradientBoostingRegressor(early_stopping=False, **parameters)
     # More threads add up in another order, and the last digits can decide between two splits.
     with threadpool_limits(limits=1):

@@ -6,7 +6,7 @@ async function presentDrift() {
   const { columns, window_seconds: window, fewest_rows: fewest } = await response.json();
   if (!columns.length) return;
   const count = (value) => value === null ? "" : value.toLocaleString("en");
-  const verdicts = new Map([[true, "moved"], [false, "as in training"], [null, `fewer than ${fewest} rows`]]);
+  const verdicts = new Map([[true, "moved"], [false, "no clear change"], [null, `fewer than ${fewest} rows`]]);
   const rows = columns.map(({ name, moved, index, effective_rows: rows, outside, unknown, missing }) => [
     name, verdicts.get(moved), index.toFixed(3), count(Math.round(rows)), count(outside), count(unknown), count(missing),
   ]);

@@ -1,6 +1,7 @@
 """Health, readiness and metadata."""
 
 from predictor.codecs import tensors
+from predictor.model.provenance import TEXTS
 from predictor.web.openapi.build import (
     INTEGER,
     JSON,
@@ -18,6 +19,7 @@ from predictor.web.openapi.build import (
 from predictor.web.openapi.shapes import Subject
 from predictor.web.openapi.v2 import version_parameter
 
+_BOOLEAN: Json = {"type": "boolean"}
 TAG = "Health and metadata"
 _ALIVE = "The answer is the same whether or not a model is loaded."
 _READY = "503 if no model is loaded, with the reason, and while the server is shutting down."
@@ -42,7 +44,18 @@ def schemas() -> dict[str, Json]:
                 "parameters": ref("ModelParameters"),
             }
         ),
-        "ModelParameters": record({"features": array(STRING)}),
+        "ModelParameters": record(
+            {"features": array(STRING), "provenance": ref("Provenance")}, optional=("provenance",)
+        ),
+        "Provenance": record(
+            {
+                **dict.fromkeys(TEXTS, STRING),
+                "promoted": _BOOLEAN,
+                "reasons": array(STRING),
+                "signed": {**_BOOLEAN, "description": "Whether the signature was verified by this server."},
+            },
+            description="Where a registered model comes from. A text that is not known is empty.",
+        ),
     }
 
 

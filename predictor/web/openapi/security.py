@@ -28,7 +28,7 @@ def _secure(operation: Json, auth: Auth) -> Json:
     scope = operation.get(SCOPE)
     if scope is None or (auth == "off" and scope != "admin"):
         return operation
-    # The scope is told in words: for these schemes linters allow none in the requirement.
+    # The description names the scope: for these schemes linters allow none in the requirement.
     requirements: list[dict[str, Any]] = [{scheme: []} for scheme in SCHEMES]
     if auth == "optional" and scope != "admin":
         requirements.append({})

@@ -1,5 +1,6 @@
 """Candidate and champion scored on the same held-out rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pyarrow as pa
 import pytest
 
 from components.data import dataset as datasets
-from components.data.compare import compare
+from components.data.compare import compare, held_out
 from components.data.dataset import Dataset
+from predictor.model.inputs import Input
 from tests.components.conftest import MakeEntry
+from tests.support.models import linear_model
 
 
 def test_scores_the_first_candidate_alone(dataset: Dataset, make_entry: MakeEntry) -> None:
@@ -94,6 +97,16 @@ class TestOtherColumns:
         assert report.champion.unanswered == 1
         errors = [1.0, 2 - champion.model.typical[0], 0.0, 0.0]
         assert report.champion.scores.mse == pytest.approx(np.square(errors).mean())
+
+    def test_an_unknown_category_counts_as_none_of_the_known_ones(self, tmp_path: Path) -> None:
+        dataset = self.dataset(tmp_path, city=["Oslo", "Moss", "Vik", "Oslo"])
+        city = Input("city", 0.0, 1.0, type="category", categories=("Moss", "Oslo"))
+        for one, unanswered in ((city, 1), (replace(city, accepts_unknown=True), 0)):
+            model = linear_model([(1.0, -1.0)], 3.0, features=[one], target="y")
+            actual, predicted, count = held_out(dataset, model)
+            assert actual.tolist() == [0, 2, 4, 6]
+            assert predicted.tolist() == [2, 4, 3, 2]
+            assert count == unanswered
 
     @pytest.mark.parametrize("values", [["a", "b", "c", "d"], [None] * 4, ["2026-01-01"] * 4])
     def test_a_column_without_any_usable_value_is_the_champions_problem(

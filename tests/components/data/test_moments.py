@@ -191,7 +191,7 @@ def changed(**values: Any) -> Any:
      changed(offset=None), changed(exponent=[0.5, "a"])],
 )  # fmt: skip
 def test_from_json_refuses_malformed_text(text: Any) -> None:
-    with pytest.raises(ValueError, match="not the moments of a data set"):
+    with pytest.raises(ValueError, match="not the moments of a dataset"):
         Moments.from_json(text)
 
 

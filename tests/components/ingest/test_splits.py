@@ -65,14 +65,15 @@ def test_shards_are_split_like_one_piece(
         dataset = ingested(source, settings, tmp_path / f"{name}-read")
         held_out.append(frame[np.isin(frame["x"], dataset.test()[0])])
         assert dataset.train_rows + dataset.test_rows == ROWS
-    pd.testing.assert_frame_equal(*held_out)
-    rest = frame.drop(held_out[0].index)
+    one, three = held_out
+    pd.testing.assert_frame_equal(one, three)
+    rest = frame.drop(one.index)
     if settings.order:
-        assert rest["day"].max() < held_out[0]["day"].min()
-        assert len(held_out[0]) >= 15
+        assert rest["day"].max() < one["day"].min()
+        assert len(one) >= 15
     else:
-        assert not set(rest["person"]) & set(held_out[0]["person"])
-        assert 15 <= len(held_out[0]) <= 60
+        assert not set(rest["person"]) & set(one["person"])
+        assert 15 <= len(one) <= 60
 
 
 def test_a_file_before_the_held_out_rows_is_planned_the_same_when_others_come(
@@ -108,7 +109,7 @@ def problems_of(write_csv: Callable[..., str], tmp_path: Path) -> Callable[..., 
     return problems_of
 
 
-ORDER = "order needs numbers, or dates and times as in 2026-01-31 and 2026-01-31T08:30:00"
+ORDER = "is neither a number nor a date such as 2026-01-31 or 2026-01-31T08:30:00"
 
 
 @pytest.mark.parametrize(

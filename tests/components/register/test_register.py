@@ -2,11 +2,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from kfp.dsl import HTML, Artifact, Markdown, Metrics, Model
 from kfp.dsl import Dataset as DatasetArtifact
 from mlflow import MlflowClient
 
+from components.data import dataset as datasets
 from components.data import report as reports
 from components.data.compare import Entry, compare
 from components.data.dataset import Dataset
@@ -111,6 +114,21 @@ def test_by_default_a_champion_that_cannot_be_compared_is_an_error(
     with pytest.raises(GateError, match="it needs s5; the dataset has x"):
         steps.register(make_model(1.5), "run-2")
     assert len(index_of(root).latest()) == 1
+
+
+def test_says_in_how_many_rows_the_champion_lacks_a_value(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    train, test = (
+        {"x": values, "y": 2 * values} for values in (np.linspace(-1, 1, 40), np.linspace(0, 1, 20))
+    )
+    zs = [None, None, *np.linspace(0, 1, 18)]
+    steps.dataset = datasets.write(
+        tmp_path / "gaps", train, test, source="here", settings={}, others=pa.table({"z": zs})
+    )
+    steps.registry.register(make_model(1.0, feature="z"), "run-1", {}, accept)
+    reasons = steps.register(make_model(2.0), "run-2").decision.reasons
+    assert "the champion can't answer 2 of the 20 held-out rows, because of missing values" in reasons[-1]
 
 
 def test_rows_that_judged_other_models_before_are_counted(steps: Steps, make_model: MakeModel) -> None:

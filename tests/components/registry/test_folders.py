@@ -9,8 +9,10 @@ import pytest
 
 from components.registry.folders import FolderError, open_folders
 from components.registry.registry import Registry, open_registry
+from components.registry.signing import registered_folder
 from predictor.model import artifact
 from predictor.model.evaluation import Evaluation
+from predictor.model.provenance import Provenance
 from tests.components.conftest import MakeModel
 from tests.components.registry.decisions import accept, champion_slope, index_of
 from tests.support.models import weights_of
@@ -86,7 +88,9 @@ def test_a_version_says_how_good_it_is(
     folders = open_folders(
         f"memory://{request.node.name}" if remote else tmp_path / "registry", "linear-regressor"
     )
-    folders.publish(model, 1, found)
+    about = Provenance("linear-regressor", "1", digest, "run-1", "", "", "", "2026-01-01", True, ("better",))
+    with registered_folder(model, found, about, signer=None) as complete:
+        folders.publish(complete, 1)
     assert folders.load(1)[1] == digest
     place = Path(folders.uri(1))
     if remote:
@@ -95,3 +99,4 @@ def test_a_version_says_how_good_it_is(
         for path in (memory := fsspec.filesystem("memory")).find(folders.uri(1)):
             (place / Path(path).name).write_bytes(memory.cat_file(path))
     assert artifact.read_evaluation(place, digest) == found
+    assert artifact.read_provenance(place, digest) == about

@@ -177,7 +177,7 @@ def test_no_body_of_typed_inputs_takes_long_on_the_event_loop(kind: str, size: i
 
 def seconds(work: Callable[[], object]) -> float:
     """The processor time of the first try within the limit, or the least of several, whatever comes out."""
-    found = []
+    found: list[float] = []
     while min(found, default=math.inf) > LIMIT and len(found) < TRIES:
         started = time.thread_time()
         with contextlib.suppress(TooCostly, PredictorError):

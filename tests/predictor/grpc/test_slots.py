@@ -73,7 +73,7 @@ def test_readers_that_nobody_waits_for_may_take_long() -> None:
     async def steps(messages: Messages) -> None:
         large = ReadSlots(2, 2, 0, LONG)
         tasks = [asyncio.create_task(large.read(messages.read)) for _ in range(2)]
-        await asyncio.sleep(3 * slots._LOOK_SECONDS)
+        await asyncio.sleep(3 * slots._CHECK_SECONDS)
         messages.arrived.set()
         assert await asyncio.gather(*tasks) == ["message"] * 2
 
@@ -105,7 +105,7 @@ def test_a_message_that_does_not_arrive_in_time_is_not_waited_for() -> None:
 
 
 def test_a_call_waits_for_a_slot_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_LONGEST_WAIT_SECONDS", 0.01)
 
     async def steps(messages: Messages) -> None:
         large = ReadSlots(1, 1, LONG, LONG)

@@ -33,7 +33,7 @@ def metrics(one_feature: LinearModel) -> Metrics:
     created = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
     numbers = np.arange(4.0)
     evaluation = Evaluation.of(numbers, numbers, mean=1.5, digest="a digest", source="", created=created)
-    handle.loaded = LoadedModel(one_feature, "a digest", 0.25, evaluation, 1.8e9)
+    handle.loaded = LoadedModel(one_feature, "a digest", 0.25, evaluation, loaded_at=1.8e9)
     return Metrics(handle, lambda: USAGE, None)
 
 

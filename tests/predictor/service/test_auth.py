@@ -5,6 +5,8 @@ import http.server
 import json
 import threading
 import time
+import types
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +54,8 @@ def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
         Authorizer().authorize("admin", {b"authorization": b"Bearer x"})
     with pytest.raises(Unauthorized):
         Authorizer(admin_token="t").authorize("admin", {b"authorization": b"Bearer x"})
-    principal = Authorizer(admin_token="t").authorize("admin", {b"authorization": b"bearer t"})
-    assert principal == Principal("admin", SCOPES)
+    grant = Authorizer(admin_token="t").authorize("admin", {b"authorization": b"bearer t"})
+    assert grant.principal == Principal("admin", SCOPES)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def keys(tmp_path: Path) -> ApiKeys:
 def test_credential_grants_only_its_own_scopes(keys: ApiKeys) -> None:
     authorizer = Authorizer("required", sources=(keys,))
     for key, scope in ((b"reader", "predict"), (b"admin", "predict"), (b"admin", "admin")):
-        assert authorizer.authorize(scope, {b"x-api-key": key}) == keys.find(key)
+        assert authorizer.authorize(scope, {b"x-api-key": key}).principal == keys.find(key)
     for key, scope in ((b"reader", "explain"), (b"reader", "admin"), (b"admin", "feedback")):
         with pytest.raises(Forbidden, match=scope):
             authorizer.authorize(scope, {b"x-api-key": key})
@@ -75,13 +77,13 @@ def test_credential_grants_only_its_own_scopes(keys: ApiKeys) -> None:
 def test_mode_decides_whether_a_credential_is_needed(keys: ApiKeys, mode: Any) -> None:
     authorizer = Authorizer(mode, sources=(keys,))
     nobody = ANYBODY if mode == "off" else ANONYMOUS
-    assert authorizer.authorize("public", {}) == nobody
+    assert authorizer.authorize("public", {}).principal == nobody
     for headers, refused_in in (({}, ("required",)), ({b"x-api-key": b"?"}, ("optional", "required"))):
         if mode in refused_in:
             with pytest.raises(Unauthorized):
                 authorizer.authorize("predict", headers)
         else:
-            assert authorizer.authorize("predict", headers) == nobody
+            assert authorizer.authorize("predict", headers).principal == nobody
 
 
 def test_only_where_auth_is_off_anybody_may_label_the_predictions_of_all() -> None:
@@ -94,17 +96,16 @@ def test_only_where_auth_is_off_anybody_may_label_the_predictions_of_all() -> No
 def test_scope_to_label_all_predictions_includes_the_one_to_label_ones_own(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(line("labels", LABEL_ALL) + line("own", "feedback"))
     authorizer = Authorizer("required", sources=(ApiKeys(tmp_path / "keys"),))
-    found = authorizer.authorize("feedback", {b"x-api-key": b"labels"})
+    found = authorizer.authorize("feedback", {b"x-api-key": b"labels"}).principal
     assert found.scopes == {"feedback", LABEL_ALL}
-    assert authorizer.authorize("feedback", {b"x-api-key": b"own"}).scopes == {"feedback"}
+    assert authorizer.authorize("feedback", {b"x-api-key": b"own"}).principal.scopes == {"feedback"}
 
 
 def test_keys_open_no_admin_paths_when_auth_is_off(keys: ApiKeys) -> None:
     with pytest.raises(NotFound):
         Authorizer("off", sources=(keys,)).authorize("admin", {b"x-api-key": b"admin"})
-    assert Authorizer("optional", sources=(keys,)).authorize("admin", {b"x-api-key": b"admin"}) == keys.find(
-        b"admin"
-    )
+    grant = Authorizer("optional", sources=(keys,)).authorize("admin", {b"x-api-key": b"admin"})
+    assert grant.principal == keys.find(b"admin")
 
 
 def test_cached_grant_ends_when_keys_change_or_the_credential_expires(keys: ApiKeys) -> None:
@@ -212,13 +213,13 @@ def test_refuses_a_token_whose_subject_can_not_be_stored(issuer: Issuer) -> None
 
 def test_removed_keys_invalidate_verified_tokens(issuer: Issuer) -> None:
     known, token = tokens(issuer), issuer.token("old")
-    assert known.find(token) is not None
-    before = known.generation
+    authorizer = Authorizer("required", sources=(known,))
+    assert ask(authorizer, token).name == "jwt:me"
     issuer.add("new")
     del issuer.keys["old"]
     known.refresh()
-    assert known.find(token) is None
-    assert known.generation == before + 1
+    with pytest.raises(Unauthorized):
+        ask(authorizer, token)
 
 
 def test_unreachable_issuer_keeps_the_previous_keys(issuer: Issuer) -> None:
@@ -235,20 +236,32 @@ def test_unchanged_keys_keep_the_generation(issuer: Issuer) -> None:
     assert (issuer.asked, known.generation) == (2, before)
 
 
-def test_cache_of_verified_tokens_is_bounded(issuer: Issuer) -> None:
+def ask(authorizer: Authorizer, token: bytes) -> Principal:
+    return authorizer.authorize("predict", {b"authorization": b"Bearer " + token}).principal
+
+
+def test_verifies_a_token_once_and_caches_a_bounded_number(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictor.service.auth._CACHED_GRANTS", 3)
     known = tokens(issuer)
-    known.cache_size = 3
-    for i in range(10):
-        assert known.find(issuer.token("old", sub=str(i))) is not None
-    assert len(known._verified) == 3
+    authorizer = Authorizer("required", sources=(known,))
+    sent = [issuer.token("old", sub=str(i)) for i in range(10)]
+    assert [ask(authorizer, token).name for token in sent] == [f"jwt:{i}" for i in range(10)]
+    monkeypatch.setattr(known, "find", lambda _credential: None)
+    assert [ask(authorizer, token).name for token in sent[-3:]] == ["jwt:7", "jwt:8", "jwt:9"]
+    with pytest.raises(Unauthorized):
+        ask(authorizer, sent[0])
 
 
 def test_verified_token_is_refused_once_it_expires(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    known, token = tokens(issuer), issuer.token("old")
-    assert known.find(token) is not None
+    authorizer, token = Authorizer("required", sources=(tokens(issuer),)), issuer.token("old")
+    assert ask(authorizer, token).name == "jwt:me"
     monkeypatch.setattr("predictor.service.auth.time.time", lambda: 4e9)
-    assert known.find(token) is None
-    assert not known._verified
+    issuer_clock = types.SimpleNamespace(now=lambda tz: datetime.fromtimestamp(4e9, tz))
+    monkeypatch.setattr("jwt.api_jwt.datetime", issuer_clock)
+    with pytest.raises(Unauthorized, match="expired"):
+        ask(authorizer, token)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_collects_predictions_with_truths_into_a_file(
     assert capsys.readouterr().out == f"{file}: 3 rows\n"
     assert pq.read_table(file).column_names == ["bmi", "progression"]
     assert run(*arguments, "--last-day", "2000-01-01") == 0
-    assert capsys.readouterr().out == "nothing that was predicted has come true\n"
+    assert capsys.readouterr().out == "no recorded prediction has a label yet\n"
 
 
 def test_collect_says_how_many_labels_could_be_of_several_predictions(

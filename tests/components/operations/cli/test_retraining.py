@@ -179,7 +179,7 @@ def test_prints_one_line_when_the_registry_is_unreachable(
     about = ["--registry-root", "memory://models", "--tracking-uri", UNREACHABLE]
     assert main([*arguments, *about]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: judging what was kept: MlflowException: ")
+    assert line.startswith("error: judging the recorded predictions: MlflowException: ")
 
 
 def test_prints_one_line_when_the_store_is_unreachable(
@@ -192,7 +192,7 @@ def test_prints_one_line_when_the_store_is_unreachable(
         "components.operations.monitor.feedback.predictions", Mock(side_effect=UnavailableError("no\nanswer"))
     )
     assert main(arguments) == 1
-    assert capsys.readouterr().err == "error: judging what was kept: UnavailableError: no answer\n"
+    assert capsys.readouterr().err == "error: judging the recorded predictions: UnavailableError: no answer\n"
     client.run_pipeline.assert_not_called()
 
 

@@ -216,7 +216,7 @@ def test_removes_the_canary_weight_on_sigterm(
     before = signal.getsignal(signal.SIGTERM)
     done = run("canary")
     assert done.status == 1
-    assert "told to end" in done.error
+    assert "stopped by a signal" in done.error
     assert cluster.cluster.weights() == {0}
     assert cluster.cluster.progress()
     assert signal.getsignal(signal.SIGTERM) == before
@@ -232,9 +232,9 @@ def test_another_rollout_is_an_error_for_promote_and_none_for_reconcile(cluster:
 
     cluster.cluster.get = renewed  # type: ignore[method-assign]
     done = run("reconcile")
-    assert (done.status, done.said) == (0, "nothing to do now: a rollout is under way, by another\n")
+    assert (done.status, done.said) == (0, "nothing to do now: a rollout is in progress, by another\n")
     done = run("promote")
-    assert (done.status, done.error) == (1, "error: a rollout is under way, by another\n")
+    assert (done.status, done.error) == (1, "error: a rollout is in progress, by another\n")
 
 
 def test_retries_while_the_api_server_is_briefly_unavailable(
@@ -258,4 +258,4 @@ def test_reports_an_invalid_policy(cluster: World, run: Run, tmp_path: Path) -> 
     (tmp_path / "policy.json").write_text('{"patience": 1}')
     done = run("canary")
     assert done.status == 1
-    assert "a policy has no patience" in done.error
+    assert "unknown in a policy: patience" in done.error

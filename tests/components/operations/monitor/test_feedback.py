@@ -202,7 +202,7 @@ def test_ignores_a_truth_without_its_prediction(record: Record, tmp_path: Path) 
 
 def test_names_a_feature_that_was_not_recorded(record: Record, tmp_path: Path) -> None:
     record([("a", 0.5, 150.0)], [("a", 151.0)])
-    with pytest.raises(ValueError, match="s5: no such feature was kept"):
+    with pytest.raises(ValueError, match="s5: not recorded below"):
         feedback.collect(str(tmp_path), str(tmp_path / "new"), ["bmi", "s5"], "target")
 
 

@@ -83,7 +83,7 @@ def test_sees_nothing_without_feedback(tmp_path: Path) -> None:
 def test_names_a_feature_of_the_champion_that_was_not_recorded(tmp_path: Path) -> None:
     record_predictions(tmp_path, "2026-01-10", TRAINED[:10])
     other = linear_model((2.0,), 1.0, features=["s5"])
-    with pytest.raises(ValueError, match="s5: no such feature was kept"):
+    with pytest.raises(ValueError, match="s5: not recorded below"):
         look(str(tmp_path), other, "3", now=now("2026-01-10"))
 
 

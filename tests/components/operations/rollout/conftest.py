@@ -319,7 +319,7 @@ class World:
         """Remember the version that the probes ask."""
         self._version = canary[0].made_for.version if canary else ""
 
-    def seen(self) -> list[Exchange]:
+    def exchanges(self) -> list[Exchange]:
         """Return the exchanges so far."""
         count = int((self.clock.now() - self._since) * self.rate)
         every_row = [self._exchange(row) for row in range(self._rows)]

@@ -116,7 +116,7 @@ def test_missing_data_repeats_the_step_and_never_passes(missing: str, world: Wor
     else:
         failure = Answer(503) if missing == "both versions fail" else Answer(0)
         world.answers |= {"1": failure, "2": failure} if failure.status else {"2": failure}
-    with pytest.raises(UnjudgedError, match="step 1 was begun 3 times"):
+    with pytest.raises(UnjudgedError, match="step 1 was started 3 times"):
         canary(world.site(), POLICY)
     check_not_judged(world)
     assert [weight for weight, _ in world.cluster.history if weight] == [10, 10, 10]
@@ -193,7 +193,7 @@ def test_a_terminated_job_removes_the_canary_weight(world: World) -> None:
 
     def terminate() -> None:
         if world.cluster.weights() == {10}:
-            raise EndedError("told to end")
+            raise EndedError("stopped by a signal")
 
     world.clock.on_sleep = terminate
     with pytest.raises(EndedError):
@@ -242,7 +242,9 @@ def test_a_failed_version_gets_no_weight_again_when_no_version_can_be_restored(w
     world.registry.withdraw(1, "it is bad too", None)
     world.answers["2"] = FAULTS["fails requests"]
     for _ in range(3):
-        with pytest.raises(RolloutError, match="version 2 is not to be served, and nothing else is: at 10 %"):
+        with pytest.raises(
+            RolloutError, match="version 2 is faulty, and no other version is served: at 10 %"
+        ):
             canary(world.site(), POLICY)
     assert [weight for weight, _ in world.cluster.history if weight] == [10]
     assert world.cluster.weights() == {0}
@@ -253,13 +255,13 @@ def test_a_step_interrupted_by_termination_counts_as_an_attempt(world: World) ->
 
     def terminate() -> None:
         if world.cluster.weights() == {10}:
-            raise EndedError("told to end")
+            raise EndedError("stopped by a signal")
 
     world.clock.on_sleep = terminate
     for _ in range(POLICY.attempts):
         with pytest.raises(EndedError):
             canary(world.site(), POLICY)
-    with pytest.raises(UnjudgedError, match="step 1 was begun 3 times"):
+    with pytest.raises(UnjudgedError, match="step 1 was started 3 times"):
         canary(world.site(), POLICY)
     check_not_judged(world)
 
@@ -286,7 +288,7 @@ def test_removes_a_weight_that_belongs_to_no_canary(world: World) -> None:
     world.site().routes.weigh(30, None)
     reconcile(world.site(), POLICY)
     check_settled(world)
-    assert any("30 % is nobody's" in event for event in world.cluster.events)
+    assert any("30 % belongs to no rollout" in event for event in world.cluster.events)
 
 
 def test_a_second_canary_at_the_same_time_is_refused(world: World) -> None:
@@ -298,7 +300,7 @@ def test_a_second_canary_at_the_same_time_is_refused(world: World) -> None:
         if world.cluster.weights() == {10} and not said:
             said.append("")
             world.clock.on_sleep = world.cluster.renew
-            with pytest.raises(BusyError, match="a canary is under way, by ") as caught:
+            with pytest.raises(BusyError, match="a canary is in progress, by ") as caught:
                 canary(other, POLICY)
             said[0] = str(caught.value)
             world.clock.on_sleep = lambda: None

@@ -35,13 +35,13 @@ def test_text_without_counts_is_no_requests() -> None:
     assert parse("other_total 3\n") == Counts()
 
 
-def test_counts_what_was_added_between_looks_by_pods_of_both() -> None:
+def test_counts_what_was_added_between_readings_by_pods_of_both() -> None:
     counters = Counters(60.0)
     old, new = Counts(10, 1, 1.0, (0.1,), (2,)), Counts(14, 3, 2.0, (0.1,), (3,))
     restarted = Counts(2, 2, 2.0, (0.1,), (2,))
     assert counters.due(0.0)
-    counters.look(0.0, {"a": old, "gone": old, "restarted": old}, {"c": old})
+    counters.add(0.0, {"a": old, "gone": old, "restarted": old}, {"c": old})
     assert not counters.due(1.0)
     assert counters.due(2.0)
-    counters.look(2.0, {"a": new, "new": new, "restarted": restarted}, {})
+    counters.add(2.0, {"a": new, "new": new, "restarted": restarted}, {})
     assert counters.blocks == [Block(Counts(4, 2, 1.0, (0.1,), (1,)), Counts())]

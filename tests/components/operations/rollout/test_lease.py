@@ -20,7 +20,7 @@ def test_a_standby_job_waits_while_the_holder_renews_and_then_names_it(world: Wo
     world.cluster.objects["leases/lr-rollout"]["spec"]["holderIdentity"] = "another"
     world.clock.on_sleep = world.cluster.renew
     begun = world.clock.now()
-    with pytest.raises(BusyError, match="a rollout is under way, by another"):
+    with pytest.raises(BusyError, match="a rollout is in progress, by another"):
         reconcile(world.site(), POLICY, patience=40)
     assert world.clock.now() - begun >= 40
 
@@ -113,7 +113,7 @@ def test_a_withdrawn_version_is_not_restored_when_the_other_does_not_become_read
     world.make_champion(2)
     promote(world.site(), 60)
     world.cluster.never_ready = {"1"}
-    with pytest.raises(RolloutError, match=r"version 1 does not come: .* The pods that stood go on serving"):
+    with pytest.raises(RolloutError, match=r"version 1 does not come: .* The old pods go on serving"):
         rollback(world.site(), 1, "2 is bad", 60)
     for _ in range(2):
         with pytest.raises(RolloutError, match="there is nothing to put back"):

@@ -97,8 +97,8 @@ def test_a_pod_of_a_model_with_typed_inputs_says_what_it_serves() -> None:
 def test_probes_read_the_prediction_of_an_answer(status: int, content: bytes, value: float | None) -> None:
     with Prober(Reach(status, content), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [POD])
-        wait_until(lambda: len(probes.seen()) >= 20)
-    for exchange in probes.seen():
+        wait_until(lambda: len(probes.exchanges()) >= 20)
+    for exchange in probes.exchanges():
         assert repr(exchange.canary.value) == repr(exchange.stable.value) == repr(value)
 
 
@@ -115,15 +115,15 @@ def test_missing_answers_delay_neither_other_probes_nor_the_end() -> None:
     with Prober(Silent(200, b'{"prediction": 1}'), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [POD])
         wait_until(lambda: len(asked) >= 40)
-        assert not probes.seen()
+        assert not probes.exchanges()
     answered.set()
 
 
 def test_a_probe_without_pods_fails() -> None:
     with Prober(Reach(200, b'{"prediction": 1}'), rate=1000).running([[0.0]], [[0.0]]) as probes:
         probes.aim([POD], [])
-        wait_until(probes.seen)
-    assert probes.seen()[0].canary == Answer(0)
+        wait_until(probes.exchanges)
+    assert probes.exchanges()[0].canary == Answer(0)
 
 
 def test_probes_ask_each_version_its_own_rows_in_turn() -> None:
@@ -140,10 +140,10 @@ def test_probes_ask_each_version_its_own_rows_in_turn() -> None:
     reach = Listening(200, b"")
     with Prober(reach, rate=1000).running([[7.0]], rows) as probes:
         probes.aim([stable], [canary])
-        wait_until(lambda: len(probes.seen()) >= 40)
+        wait_until(lambda: len(probes.exchanges()) >= 40)
     assert {str(row) for row in asked["stable"]} == {"[7.0]"}
     assert {str(row) for row in asked["canary"]} == {str(row) for row in rows}
-    assert all(exchange.canary.value == exchange.row for exchange in probes.seen())
+    assert all(exchange.canary.value == exchange.row for exchange in probes.exchanges())
 
 
 def test_routes_return_the_weight_and_progress_they_were_given(world: World) -> None:

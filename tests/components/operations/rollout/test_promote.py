@@ -118,7 +118,7 @@ def test_is_pending_while_replica_counts_differ(field: str, world: World) -> Non
 def test_is_pending_while_the_deployment_is_not_observed(world: World) -> None:
     world.cluster.objects["deployments/lr-predictor"]["metadata"]["generation"] = 2
     assert world.site().stable.pending(world.site().champion()) == (
-        "the Deployment's change is not observed yet",
+        "the Deployment's controller has not observed its change yet",
     )
 
 
@@ -159,7 +159,7 @@ def test_no_later_run_undoes_a_rollback(world: World) -> None:
 def test_refuses_to_roll_back_to_a_missing_version(world: World) -> None:
     with pytest.raises(RolloutError, match="the registry has no version 99"):
         rollback(world.site(), 99, "", SECONDS)
-    with pytest.raises(RolloutError, match="--to names a version"):
+    with pytest.raises(RolloutError, match="name a version with --to"):
         rollback(world.site(), None, "", SECONDS)
 
 
