@@ -194,8 +194,8 @@ def test_an_unavailable_store_delays_no_prediction(tmp_path: Path) -> None:
             assert running.metric('predictor_feedback_recorded_total{kind="predictions"}') == 1
         for kind in ("truths", "predictions"):
             assert running.metric(f'predictor_feedback_lost_total{{kind="{kind}"}}') == 1
+        wait_until(lambda: "could not store truths, will retry" in running.log.read_text(), what="a failure")
         assert running.metric('predictor_feedback_store_failures_total{kind="truths"}') > 0
-        assert "could not store truths, will retry" in running.log.read_text()
 
         store.unlink()
         wait_until(lambda: ("a", 0) in stored(store, "truths"), what="the truth to be stored")

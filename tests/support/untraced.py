@@ -20,7 +20,9 @@ set_model_version_tag set_registered_model_alias set_terminated
 """
 FUNCTIONS = {
     "httpx._client": ["Client.send"],
+    "hypothesis.internal.charmap": ["charmap"],
     "kfp.compiler.compiler": ["Compiler.compile"],
+    "matplotlib.figure": ["Figure.savefig"],
     "mlflow.tracking.client": [f"MlflowClient.{name}" for name in MLFLOW.split()],
 }
 """They do much in Python, and run nothing that is measured; by their modules."""

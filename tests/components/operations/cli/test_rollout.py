@@ -15,10 +15,11 @@ import pytest
 from kubernetes.config import kube_config
 
 from components.operations.cli import rollout
-from components.operations.rollout import api, canary, clock, pods
+from components.operations.rollout import api, canary, clock, counters, pods, probes
 from components.operations.rollout.errors import ApiError
 from components.registry import registry as registries
 from tests.components.operations.rollout.conftest import PROBES, World
+from tests.support.http import PATIENCE
 from tests.support.processes import wait_until
 
 Run = Callable[..., SimpleNamespace]
@@ -102,6 +103,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     world = World()
     monkeypatch.setattr(clock, "Clock", lambda: PacedClock(world))
     monkeypatch.setattr(canary, "POLL_SECONDS", 0.1)
+    for asks in (probes, counters):  # an answer that a loaded machine delays is no failure of a version
+        monkeypatch.setattr(asks, "TIMEOUT", PATIENCE)
     Handler.world, Handler.tokens = world, set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
