@@ -181,7 +181,7 @@ class Settings:
             if not _is_range(bounds):
                 yield f"the range of {name!r} must be [lowest, highest], numbers or null, not {bounds!r}"
         for name, unit in self.units.items():
-            if not isinstance(unit, str):
+            if str(unit) != unit:
                 yield f"the unit of {name!r} must be text, not {unit!r}"
         if not 0 <= self.seed < 2**32:
             yield f"seed must be at least 0 and less than 2**32, not {self.seed}"

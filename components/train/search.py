@@ -62,7 +62,8 @@ class Search:
                 raise SearchError(
                     f"{FEATURES} of a search must be lists of different names, not {features!r}"
                 )
-        share, seed = self.validation_share, self.seed
+        seed: Any = self.seed  # both may come from JSON
+        share: Any = self.validation_share
         if not (isinstance(seed, int) and 0 <= seed < 2**32):
             raise SearchError(f"seed of a search must be a whole number from 0 to below 2**32, not {seed!r}")
         if not (isinstance(share, int | float) and 0 < share < 1):
