@@ -48,7 +48,7 @@ def test_slow_reader_receives_the_whole_answer() -> None:
 
 def test_cuts_off_a_client_that_reads_nothing_and_frees_its_memory(limited_server: Server) -> None:
     def counted() -> float:
-        requests = scrape(limited_server).get("inference_requests_total", {})
+        requests = scrape(limited_server).get("predictor_requests_total", {})
         return sum(value for labels, value in requests.items() if ("endpoint", "batch") in labels)
 
     before = counted()
