@@ -35,7 +35,6 @@ ELSEWHERE = {
     "openssl": "makes keys; tests/components/registry signs with such keys",
     "aws": "needs a store",
     "amtool": "needs an Alertmanager",
-    "openssl": "makes the keys of an organisation",
     "cosign": "needs a published release",
     "uvx": "downloads MLflow's server",
     "curl": "tests/docs/test_api.py runs those of the endpoints",

@@ -20,7 +20,9 @@ timing_asgi typing_extensions typing_inspection urllib3 uvicorn uvloop watchfile
 """
 """Packages that serving needs, or that KServe's own modules for it import."""
 
-BESIDE = "cryptography cffi httpcore h11 chardet exceptiongroup sniffio grpc_health grpc_reflection"
+BESIDE = """
+cryptography cffi httpcore h11 chardet exceptiongroup sniffio grpc_health grpc_reflection email_validator dns
+"""
 """Packages that those import where they are installed, or need in some version of Python."""
 
 CHECKS = """
