@@ -110,7 +110,7 @@ def linear_regressor(
     reason: str = "by hand",
     answers: str = "",
 ) -> Registered:
-    """Chain the steps; what the parameters mean stands at the step that takes them."""
+    """Chain the steps; the step that takes a parameter describes it."""
     planned = plan(
         registry_root=registry_root,
         tracking_uri=tracking_uri,

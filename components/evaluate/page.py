@@ -64,11 +64,12 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
         )
     if (paired := report.paired) and paired.champion_mse > 0:
         improvement = paired.improvement / paired.champion_mse
+        way = "lower" if improvement >= 0 else "higher"
         bound = paired.lower_bound(0.025)
         parts.append(
             paragraph(
-                f"The candidate's mean squared error is lower by {improvement:.2%}; "
-                f"the lower bound of this at 97.5 % is {bound:.2%} (paired t interval)."
+                f"The candidate's mean squared error is {abs(improvement):.2%} {way} than the champion's. "
+                f"The lower bound of the improvement at 97.5 % is {bound:.2%} (paired t interval)."
             )
         )
     return parts

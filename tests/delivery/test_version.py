@@ -1,4 +1,4 @@
-"""The version stands in one place, and every other place has the same."""
+"""The version has one source, and every other place has the same."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The guide to a model of one's own: its code and commands, run as they stand there."""
+"""The guide to a model of one's own: its code and commands, run unchanged."""
 
 import json
 import os

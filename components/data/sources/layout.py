@@ -61,8 +61,8 @@ def find_header(name: str, head: str, wanted: Sequence[str]) -> Header | None:
         line = head[start : _line_end(head, start)]
         if not line.strip():
             continue
-        if first is None and (told := _EXCEL.fullmatch(line)):
-            separators = told[1]
+        if first is None and (named := _EXCEL.fullmatch(line)):
+            separators = named[1]
             continue
         header = _split(head, start, number, separators, wanted)
         found = len(set(wanted) & set(header.names))

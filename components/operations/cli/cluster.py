@@ -107,8 +107,8 @@ def recent(client: Any, experiment_id: str, within: timedelta) -> Any | None:
 def schedule(client: Any, job: dict[str, Any], cron: str, *, catch_up: bool) -> str:
     """Create a recurring run in place of those of the same name; returns its id. Its runs do not overlap.
 
-    One with the same settings is left alone, and with it the time of its next run. The new one stands
-    before the old one goes: should this end in between, there are two, and the next call leaves one.
+    One with the same settings is left alone, and with it the time of its next run. The new one is
+    created before the old one is deleted. After a crash in between there are two; the next call leaves one.
 
     Args:
         client: of Kubeflow Pipelines.
