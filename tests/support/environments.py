@@ -24,3 +24,14 @@ def install_lock(name: str, place: Path) -> Path:
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True)
+
+
+def check_lock_with_pip(name: str, place: Path) -> None:
+    """Have pip resolve a lock as the Dockerfile does, without installing anything.
+
+    Raises:
+        CalledProcessError: pip refuses the lock, for example because it names a package without the extra
+            that another package asks for.
+    """
+    options = ("--quiet", "--dry-run", "--ignore-installed", "--target", str(place), "--require-hashes")
+    _run(sys.executable, "-m", "pip", "install", *options, "-r", str(LOCKS / f"{name}.txt"))
