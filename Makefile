@@ -99,7 +99,7 @@ benchmark: $(READY) ## Accuracy against scikit-learn (BENCHMARK: another one, su
 	$(VENV)/bin/python benchmark.py $(BENCHMARK)
 
 # One resolution for all: the smaller locks are held to the versions of the largest.
-COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 	$(COMPILE) --all-extras --group dev $(UPGRADE) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra pipeline --extra signing -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
