@@ -4,11 +4,12 @@
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 ARG GO_IMAGE=golang:1.26-bookworm
 
-# What installs stays behind in these stages: a folder of packages is copied out.
+# What installs stays behind in these stages: a folder of packages is copied out. A lock names every package, so pip
+# resolves nothing (--no-deps); it would not take a pinned package for the same one with an extra.
 FROM ${PYTHON_IMAGE} AS install
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/build.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r /requirements/build.txt
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --no-deps -r /requirements/build.txt
 WORKDIR /source
 
 FROM install AS install-predictor
@@ -16,7 +17,7 @@ FROM install AS install-predictor
 ARG PREDICTOR_LOCK=predictor
 COPY requirements/${PREDICTOR_LOCK}.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/${PREDICTOR_LOCK}.txt \
+    pip install --no-compile --require-hashes --no-deps --only-binary :all: --target /packages -r /requirements/${PREDICTOR_LOCK}.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY predictor predictor
@@ -26,7 +27,7 @@ RUN pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --tar
 FROM install AS install-pipeline
 COPY requirements/pipeline.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-compile --require-hashes --target /packages -r /requirements/pipeline.txt \
+    pip install --no-compile --require-hashes --no-deps --target /packages -r /requirements/pipeline.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE pipeline.py ./
 COPY predictor predictor
@@ -37,7 +38,7 @@ RUN pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --tar
 FROM install AS install-registry
 COPY requirements/registry.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-compile --require-hashes --only-binary :all: --target /packages -r /requirements/registry.txt \
+    pip install --no-compile --require-hashes --no-deps --only-binary :all: --target /packages -r /requirements/registry.txt \
     && find /packages -type d -name tests -prune -exec rm -r {} + \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /packages
 

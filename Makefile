@@ -51,7 +51,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	fi; \
 	install="$${uv:+$$uv pip install --quiet --python $(VENV)/bin/python}"; install="$${install:-$$pip}"; \
 	echo "Installing the locked packages into $(VENV) ..."; \
-	$$install --require-hashes -r requirements/dev.txt; \
+	$$install --require-hashes --no-deps -r requirements/dev.txt; \
 	$$install --no-deps --no-build-isolation -e .
 	@touch $@
 

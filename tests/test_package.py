@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import check_lock_with_pip
-
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(sys.executable)
 
@@ -86,9 +84,3 @@ def test_an_extra_works_alone(
     assert done.returncode == 0, done.stderr
     found = subprocess.run([str(python), "-c", f"import {absent}"], capture_output=True, check=False)
     assert found.returncode == 1
-
-
-@pytest.mark.network
-def test_pip_takes_the_lock_of_a_step(tmp_path: Path) -> None:
-    # No other test installs it, and it has all that the predictor's locks have.
-    check_lock_with_pip("pipeline", tmp_path)

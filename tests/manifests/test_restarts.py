@@ -35,6 +35,7 @@ CHANGES: Object = {
     "image.pullPolicy": "Always",
     "imagePullSecrets": [{"name": "registry"}],
     "model.storageUri": "s3://prices/models/linear-regressor/2/",
+    "model.registryRoot": "s3://prices",
     "deploymentMode": "Knative",
     "replicas.surge": "50%",
     "autoscaling.type": "none",
