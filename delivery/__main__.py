@@ -85,7 +85,7 @@ def deploy_release(options: argparse.Namespace) -> None:
         return None
 
     helm = Helm(options.release_name, options.namespace)
-    deploy(helm, options.chart, options.chart_version, options.values, test)
+    deploy(helm, options.chart, options.chart_version, options.values, test, seconds=options.wait)
 
 
 def _smoke(target: Target, wait: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ class DeployError(Exception):
 
 ROLLED_BACK, BROKEN = 3, 4
 """Exit statuses: the earlier revision serves again; or it does not, and somebody has to look."""
+
+PAUSE = 5.0
+"""Seconds between two tests of a revision that was rolled back to."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ def deploy(
     values: list[Path],
     smoke: Callable[[str], str | None],
     say: Callable[[str], None] = print,
+    seconds: float = 0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Upgrade, test, and roll back if a test fails.
 
@@ -89,6 +96,9 @@ def deploy(
         smoke: tests what is deployed, given the version of the software to expect (none where it is empty);
             returns the problem, or None.
         say: tells people what happens.
+        seconds: how long pods of the later revision may still answer after a roll-back.
+        clock: the time in seconds.
+        sleep: waits for seconds.
 
     Raises:
         DeployError: helm refused the chart, and nothing was changed (1); the tests failed, and the earlier
@@ -115,8 +125,11 @@ def deploy(
         helm.rollback(before)
     except DeployError as error:
         raise DeployError(str(error), BROKEN) from error
-    if again := smoke(""):
-        raise DeployError(f"revision {before}, which was rolled back to, fails too: {again}", BROKEN)
+    end = clock() + seconds
+    while again := smoke(""):
+        if clock() >= end:
+            raise DeployError(f"revision {before}, which was rolled back to, fails too: {again}", BROKEN)
+        sleep(PAUSE)
     raise DeployError(
         f"release {expected} failed, and revision {before} serves again: {problem}", ROLLED_BACK
     )

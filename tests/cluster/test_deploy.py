@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from delivery.deploy import ROLLED_BACK
-from tests.cluster.installers import NAME, NAMESPACE, ROOT, Helm, Settings, namespace_is_empty
+from tests.cluster.installers import (
+    NAME,
+    NAMESPACE,
+    ROOT,
+    Helm,
+    Settings,
+    namespace_is_empty,
+    render_template,
+)
 from tests.cluster.kube import CommandError, Object, kubectl, run, wait_for
 from tests.cluster.service import Service
 
@@ -86,9 +94,7 @@ def test_a_release_that_serves_and_answers_wrongly_is_rolled_back(
 def policy(values: Object) -> Iterator[str]:
     """The chart's policy for the registry s3://prices, applied."""
     content = {**values, "model": {**values["model"], "registryRoot": "s3://prices"}}
-    template = ("--show-only", "templates/registry-root.yaml", "-f", "-")
-    chart = str(ROOT / "helm" / NAME)
-    objects = run("helm", "template", NAME, chart, "-n", NAMESPACE, *template, stdin=json.dumps(content))
+    objects = render_template("registry-root", NAMESPACE, content)
     kubectl("apply", "-f", "-", stdin=objects)
     yield "s3://prices/models/"
     kubectl("delete", "-f", "-", stdin=objects)

@@ -12,7 +12,7 @@ import pytest
 
 from delivery import version
 from delivery.__main__ import main
-from delivery.deploy import BROKEN, ROLLED_BACK, DeployError, Helm, deploy
+from delivery.deploy import BROKEN, PAUSE, ROLLED_BACK, DeployError, Helm, deploy
 from tests.delivery.proxy import Proxy, closed, failing, start_proxy
 from tests.support.server import Server, start_predictor
 
@@ -119,6 +119,33 @@ def test_a_roll_back_that_fails_too_is_another_status() -> None:
     ) as raised:
         deployed(FakeHelm(2), lambda _release: "no answer")
     assert raised.value.status == BROKEN
+
+
+def test_waits_until_the_pods_of_the_later_revision_are_gone() -> None:
+    now, problems = [0.0], ["/batch: status 413", "/batch: status 413", "/batch: status 413", None]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    def roll_back(seconds: float) -> int:
+        left = iter(problems)
+        with pytest.raises(DeployError) as raised:
+            deploy(
+                Helm("prices", "team", FakeHelm(2)),
+                "oci://registry.example.com/charts/linear-regressor",
+                RELEASE,
+                [],
+                lambda _release: next(left),
+                lambda _said: None,
+                seconds,
+                lambda: now[0],
+                wait,
+            )
+        return raised.value.status
+
+    assert roll_back(60) == ROLLED_BACK
+    assert now[0] == 2 * PAUSE
+    assert roll_back(PAUSE) == BROKEN
 
 
 def test_a_first_release_that_fails_stays_to_be_examined() -> None:
