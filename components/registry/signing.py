@@ -21,6 +21,7 @@ from predictor.model.artifact import (
 )
 from predictor.model.evaluation import Evaluation
 from predictor.model.provenance import Provenance
+from predictor.model.signature import hashing_config
 
 KEY = "MODEL_SIGNING_KEY"
 """The variable that names the private key's file; the Secret of a step's pod may have it by this name."""
@@ -44,12 +45,13 @@ class Signer:
 
     def __init__(self, key: Path) -> None:
         try:
-            from model_signing import hashing, signing
+            from model_signing import signing
+
+            files = hashing_config()
         except ImportError as error:
             raise SigningError(
                 f"models can't be signed: {error}; the extra `signing` of linear-regressor is not installed"
             ) from error
-        files = hashing.Config().set_ignored_paths(paths=[SIGNATURE_FILE], ignore_git_paths=False)
         try:
             self._config = signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(files)
         except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from predictor.model.artifact import MANIFEST_FILE, PROVENANCE_FILE, SIGNATURE_FILE
 from predictor.model.provenance import Provenance
@@ -76,12 +76,13 @@ def verify(folder: Path, key: Path, name: str, version: str) -> str:
         raise SignatureError("it is not signed")
     try:
         from cryptography.exceptions import InvalidSignature
-        from model_signing import hashing, verifying
+        from model_signing import verifying
+
+        files = hashing_config()
     except ImportError as error:
         raise SignatureError(
             f"it can't be verified: {error}; the extra `signing` of linear-regressor is not installed"
         ) from error
-    files = hashing.Config().set_ignored_paths(paths=[SIGNATURE_FILE], ignore_git_paths=False)
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(files)
     except (OSError, ValueError) as error:
@@ -94,6 +95,17 @@ def verify(folder: Path, key: Path, name: str, version: str) -> str:
         # Whatever the library raises, the folder is not verified.
         raise SignatureError(_readable(error)) from error
     return _bound(home, name, version)
+
+
+def hashing_config() -> Any:
+    """Return how the files of a folder are hashed: all but the signature, for signing and verifying alike.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
+    from model_signing import hashing
+
+    return hashing.Config().set_ignored_paths(paths=[SIGNATURE_FILE], ignore_git_paths=False)
 
 
 def _readable(error: Exception) -> str:
