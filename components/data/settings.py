@@ -220,7 +220,7 @@ class Settings:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return a question whether a similar known name is meant; empty if none is similar."""
+    """Return a question that suggests a similar known name; empty if none is similar."""
     folded = {other.strip().casefold(): other for other in reversed(list(known))}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.75)
     return f". Is {folded[close[0]]!r} meant?" if close else ""

@@ -44,7 +44,7 @@ def plan(
     evidence: str = "interval",
     reused_rows: str = "count",
 ) -> list:  # type: ignore[type-arg]
-    """Check the parameters of all steps, and list the shards of the source, each to be ingested by itself.
+    """Check the parameters of all steps, and list the shards of the source. One ingest step reads each shard.
 
     Args:
         registry_root: Where the versions are: a folder, or an object store such as s3://bucket/prefix.

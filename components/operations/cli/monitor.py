@@ -87,7 +87,7 @@ def policy() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="DAYS",
-        help="a champion of this age is a reason by itself (off)",
+        help="a champion of this age is due for a retraining, whatever else was found (off)",
     )
     parser.add_argument(
         "--push",

@@ -47,8 +47,8 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
 def retrain(options: argparse.Namespace, project: Project) -> int:
     """Start a run on the labelled rows if a retraining is due; the run records the reason.
 
-    If none is due, or a run started recently, the status is 0, and the reason is printed. Data and registry
-    of the run are those that were judged, unless a parameter names others.
+    If no retraining is due, or a run started recently, it prints the reason and returns status 0. The run
+    uses the data and the registry that were examined, unless a parameter names others.
 
     Raises:
         CommandError: there is no champion, or store, registry or Kubeflow Pipelines can't be reached.
