@@ -14,8 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-WRITE_ROWS = 1 << 20
-
 
 def write(path: Path, rows: int, *, row_group: int) -> None:
     """Write y = 2x + 1 + noise in row groups of so many rows."""

@@ -1,6 +1,5 @@
 """A headless Chromium, driven through its DevTools protocol over a pipe."""
 
-import base64
 import itertools
 import json
 import os
@@ -71,11 +70,6 @@ class Tab:
         while not self.evaluate(expression):
             if time.monotonic() > deadline:
                 raise TimeoutError(expression)
-
-    def screenshot(self, path: Path) -> None:
-        """Write a picture of the whole page."""
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
