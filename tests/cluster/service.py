@@ -104,9 +104,12 @@ class Service:
 
     def wait_for_version(self, version: str, pods: int, name: str = NAME) -> None:
         """Wait until exactly so many pods serve the version and the gateway reaches them."""
-        wait_for(
-            f"{pods} pods of {name} with version {version}", lambda: self.serves(version, pods, name), 180
-        )
+        try:
+            wait_for(
+                f"{pods} pods of {name} with version {version}", lambda: self.serves(version, pods, name), 180
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.status()}") from None
         ready = f"/v2/models/{NAME}/ready"
         wait_for("the route", lambda: self.request("GET", ready).status == http.client.OK)
 
