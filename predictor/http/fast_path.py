@@ -9,11 +9,16 @@ from predictor.codecs.cost import TooCostly
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.head_cache import CachedRequest, HeadCache, forwarded_of, request_id_of
-from predictor.messages import JSON, Request, Response, request_id
+from predictor.http.head_cache import CachedRequest, HeadCache, forwarded_of, naming_fields
+from predictor.identity import Identity, take_ids
+from predictor.messages import JSON, UNAUTHORIZED, Request, Response
+from predictor.service.auth import NO_GRANT
 from predictor.service.inference import InferenceService
 
 Fields = Sequence[tuple[bytes, bytes]]
+
+_TRACEPARENT = b"\r\ntraceparent: 00-"
+_NOT_SAMPLED = b"-00\r\n\r\n"
 
 
 class FastPath:
@@ -25,6 +30,8 @@ class FastPath:
         self.authorizer = service.authorizer
         self.drift = service.drift
         self.log = service.request_log.entries
+        self.telemetry = service.telemetry
+        self._records = service.recorder is not None
         self._default_fields: Fields = []
         self._common = b""
         self._plain_heads: dict[int, bytes] = {}
@@ -44,32 +51,47 @@ class FastPath:
         started = perf_counter()
         if default_fields is not self._default_fields:
             self._renew(default_fields)
+        # Nearly all requests bring no names, and have neither a line nor a span: then bytes are enough.
+        ids, identity = take_ids(), None
+        if head is not cached.head or self._records or ids[16:32] < self.telemetry.bound:
+            identity = self._identify(cached, head, ids)
         if cached.guarded and not self.authorizer.honors(cached.grant):
+            identity = identity or self._identify(cached, head, ids)
             try:
                 call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
-                cached.grant = self.service.authorize(call)
+                cached.grant = self.service.authorize(call, identity)
             except PredictorError as error:
-                return self._finish(cached, body, Response.refusal(error), started)
+                cached.grant = NO_GRANT
+                return self._finish(cached, body, Response.refusal(error), started, identity)
         found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
-            return self._compute(cached, head, body, started)
+            return self._compute(cached, body, started, identity or self._identify(cached, head, ids))
         content, rows, values, name = found
-        response = (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+        begin = self._plain_heads.get(len(content)) or self._plain_head(len(content))
+        if name:
+            identity = (identity or self._identify(cached, head, ids)).named(name)
+        if identity is None:
+            trace, span = ids[:32], ids[32:]
+            response = b"".join((begin, trace, _TRACEPARENT, trace, b"-", span, _NOT_SAMPLED, content))
+        else:
+            response = b"".join((begin, _end_of_head(identity), content))
+            if self._records:
+                self.service.record_rows(identity, cached.grant.principal, rows, values)
         # Written out: a call would cost four times as much.
         if self.drift.skip:
             self.drift.skip -= 1
         else:
             self.drift.take(rows, values)
-        if self.service.recorder:
-            name = request_id(name or _given_id(cached, head))
-            self.service.record_rows(name, cached.grant.principal, rows, values)
-            response = response.replace(b"\r\n\r\n", b"\r\nx-request-id: %b\r\n\r\n" % name.encode(), 1)
-        cached.series.observe(200, perf_counter() - started, len(values))
+        seconds = perf_counter() - started
+        cached.series.observe(200, seconds, len(values))
+        if identity is not None:
+            principal = cached.grant.principal
+            self.telemetry.record(cached.call, identity, principal, 200, None, len(values), seconds)
         if self.authorizer.has_admin:
             self.log.append((time(), "POST", cached.call.path, 200, body, content))
         return response
 
-    def refuse(self, cached: CachedRequest, default_fields: Fields) -> bytes | None:
+    def refuse(self, cached: CachedRequest, head: bytes, default_fields: Fields) -> bytes | None:
         """Return the refusal of a large body if there is no room for it.
 
         This costs a tenth of a refusal by the application, so that refusing many leaves time for answers.
@@ -79,14 +101,16 @@ class FastPath:
         except Unavailable as error:
             self.service.metrics.count_error(error)
             cached.series.observe(error.status, 0, 0)
-            return self.write(Response.refusal(error), default_fields)
+            identity, response = self._identify(cached, head, take_ids()), Response.refusal(error)
+            self.service.trace(cached.call, identity, UNAUTHORIZED, response, 0)
+            return self.write(response, default_fields, identity)
         return None
 
-    def write(self, response: Response, default_fields: Fields) -> bytes:
+    def write(self, response: Response, default_fields: Fields, identity: Identity) -> bytes:
         """Write a response as bytes."""
         if default_fields is not self._default_fields:
             self._renew(default_fields)
-        fields = b"".join([b"%b: %b\r\n" % field for field in response.headers]) if response.headers else b""
+        fields = b"".join([b"%b: %b\r\n" % field for field in (*response.headers, *identity.fields)])
         return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
             STATUS_LINE[response.status],
             self._common,
@@ -96,11 +120,12 @@ class FastPath:
             response.body,
         )
 
-    def _compute(self, cached: CachedRequest, head: bytes, body: bytes, started: float) -> bytes | None:
+    def _compute(
+        self, cached: CachedRequest, body: bytes, started: float, identity: Identity
+    ) -> bytes | None:
         """Answer by the endpoint's handler, as the application does."""
-        request = Request(cached.headers, body, cached.call.fields, cached.grant.principal, inline=True)
-        if self.service.recorder:
-            request.identify(_given_id(cached, head))
+        principal, fields = cached.grant.principal, cached.call.fields
+        request = Request(cached.headers, body, fields, principal, inline=True, identity=identity)
         try:
             if len(body) > SMALL:
                 self.service.memory.check(2 * len(body))
@@ -109,15 +134,24 @@ class FastPath:
             return None
         except PredictorError as error:
             response = Response.refusal(error)
-        return self._finish(cached, body, response, started)
+        return self._finish(cached, body, response, started, request.identity)
 
-    def _finish(self, cached: CachedRequest, body: bytes, response: Response, started: float) -> bytes:
-        self.service.record(cached.call, body, response, started)
-        return self.write(response, self._default_fields)
+    def _finish(
+        self, cached: CachedRequest, body: bytes, response: Response, started: float, identity: Identity
+    ) -> bytes:
+        seconds = perf_counter() - started
+        self.service.record(cached.call, body, response, seconds)
+        self.service.trace(cached.call, identity, cached.grant.principal, response, seconds)
+        return self.write(response, self._default_fields, identity)
+
+    def _identify(self, cached: CachedRequest, head: bytes, ids: bytes) -> Identity:
+        """Return the names of a request; a head that is cached brings none."""
+        fields = {} if head is cached.head else naming_fields(head)
+        return self.telemetry.decide(Identity.of(fields, ids))
 
     def _plain_head(self, length: int) -> bytes:
-        """Return the head of a plain response; it is cached until its date has passed."""
-        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+        """Return the head of a plain response up to its id; it is cached until its date has passed."""
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: " % (
             STATUS_LINE[200],
             self._common,
             JSON,
@@ -133,6 +167,7 @@ class FastPath:
         self._plain_heads.clear()
 
 
-def _given_id(cached: CachedRequest, head: bytes) -> bytes | None:
-    """Return the client's id of a request; None without one."""
-    return cached.headers.request_id if head is cached.head else request_id_of(head)
+def _end_of_head(identity: Identity) -> bytes:
+    """Return the rest of a head after ``x-request-id:``."""
+    state = f"tracestate: {identity.state}\r\n" if identity.state else ""
+    return f"{identity.request_id}\r\ntraceparent: {identity.traceparent}\r\n{state}\r\n".encode()

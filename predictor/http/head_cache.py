@@ -14,6 +14,7 @@ from predictor.endpoints.routing import Routes, interval_of
 from predictor.endpoints.small_json import SMALL, SmallReader
 from predictor.errors import InvalidInput, PredictorError
 from predictor.http.head import check_host, origin_form
+from predictor.identity import combined
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
 from predictor.observability.counting import Series
@@ -34,7 +35,9 @@ VARYING_FIELD = re.compile(
 """A field that no endpoint reads, with a value of visible ASCII on one line. A field with another value, such
 as one with a bare CR or LF, is compared and parsed."""
 
-_REQUEST_ID = re.compile(rb"\r\n(?i:x-request-id):([^\r\n]*)")
+_NAMING_FIELD = re.compile(
+    rb"\r\n([xX]-(?i:request-id)|[tT](?i:race(?:parent|state))):[ \t]*+([^\r\n]*+)"
+)
 _FORWARDED_FOR = re.compile(rb"\r\n(?i:x-forwarded-for):([^\r\n]*)")
 
 
@@ -110,7 +113,9 @@ class HeadCache:
             head=head,
             length=length,
             large=large,
-            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path),
+            call=Call(
+                route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path, route=route.path
+            ),
             headers=headers,
             small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),
@@ -118,10 +123,9 @@ class HeadCache:
         )
 
 
-def request_id_of(head: bytes) -> bytes | None:
-    """Return the last X-Request-Id of a head; None without one."""
-    found = _REQUEST_ID.findall(head)
-    return found[-1].strip(b" \t") if found else None
+def naming_fields(head: bytes) -> dict[bytes, bytes]:
+    """Return the fields of a head that name its request."""
+    return combined([(name.lower(), value.rstrip(b" \t")) for name, value in _NAMING_FIELD.findall(head)])
 
 
 def forwarded_of(head: bytes) -> list[bytes]:
