@@ -8,14 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_MEMBER = re.compile(r"[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}+")
+_HEX = b"0123456789abcdef"
+_NO_TRACE, _NO_PARENT, _NO_VERSION = b"0" * 32, b"0" * 16, b"ff"
+_LENGTH = 55
+"""Bytes of a ``traceparent`` of version 00; later ones may have more behind a dash."""
+_MEMBER = re.compile(rb"[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
 _LONGEST_STATE = 512
 _MOST_MEMBERS = 32
-_ZEROS = "0" * 32
-_SAMPLED = "13579bdf"
-"""The last digits of flags with the first bit set."""
+_SAMPLED = b"13579bdf"
+"""The last digits of flags whose first bit is set."""
 
 _COMBINED = (b"traceparent", b"tracestate")
 """Fields whose values are joined if there are several. No list of them is a valid ``traceparent``."""
@@ -35,7 +37,7 @@ def take_ids() -> bytes:
 
 
 class Identity(NamedTuple):
-    """The names of one request.
+    """The names of one request, as bytes of ASCII.
 
     Attributes:
         request_id: the client's id where that is short and plain, else a random one.
@@ -46,70 +48,95 @@ class Identity(NamedTuple):
         state: what other systems know of the trace (``tracestate``).
     """
 
-    request_id: str
-    trace_id: str
-    span_id: str
-    parent_id: str = ""
+    request_id: bytes
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes = b""
     sampled: bool = False
-    state: str = ""
+    state: bytes = b""
 
     @classmethod
-    def new(cls, ids: bytes | None = None) -> "Identity":
-        """Return the names of a request that brings none, from what ``take_ids`` returned."""
-        digits = (ids or take_ids()).decode()
-        return cls(digits[:32], digits[:32], digits[32:])
+    def new(cls) -> "Identity":
+        """Return the names of a request that brings none."""
+        ids = take_ids()
+        return cls(ids[:32], ids[:32], ids[32:])
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes], ids: bytes | None = None) -> "Identity":
-        """Return the names of a request: those in its header fields, and new ones where none is valid.
+    def of(
+        cls, given: bytes | None, traceparent: bytes | None, tracestate: bytes | None, ids: bytes
+    ) -> "Identity":
+        """Return the names of a request: those that its client sent, and new ones where none is valid.
 
         Args:
-            fields: the fields, with lower-case names.
+            given: the id.
+            traceparent: the client's part of a trace.
+            tracestate: what others know of that.
             ids: new ones, as ``take_ids`` returns them.
         """
-        digits = (ids or take_ids()).decode()
-        request_id = trace_id = digits[:32]
-        if (given := fields.get(b"x-request-id")) and _PLAIN_ID.fullmatch(text := given.decode("latin-1")):
-            request_id = text
-        parent = fields.get(b"traceparent")
-        if parent is None or (found := _parse_parent(parent.decode("latin-1"))) is None:
-            return cls(request_id, trace_id, digits[32:])
-        state = fields.get(b"tracestate")
-        valid_state = _valid_state(state.decode("latin-1")) if state else ""
-        return cls(request_id, found[0], digits[32:], found[1], found[2], valid_state)
+        name = given if given and is_plain(given) else ids[:32]
+        parent = parse_parent(traceparent) if traceparent else None
+        if parent is None:
+            return cls(name, ids[:32], ids[32:])
+        state = _valid_state(tracestate) if tracestate else b""
+        return cls(name, parent[0], ids[32:], parent[1], parent[2], state)
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[bytes, bytes]) -> "Identity":
+        """Return the names of a request with these header fields, whose names are in lower case."""
+        get = fields.get
+        return cls.of(get(b"x-request-id"), get(b"traceparent"), get(b"tracestate"), take_ids())
 
     def named(self, given: str) -> "Identity":
         """Return the same request under an id that its client gave it, if that is short and plain."""
-        return self._replace(request_id=given) if is_plain_id(given) else self
+        return self._replace(request_id=given.encode()) if is_plain_id(given) else self
 
     def within(self, traceparent: str, tracestate: str = "") -> "Identity":
         """Return the same request as a part of its client's trace, if ``traceparent`` is valid."""
-        if (found := _parse_parent(traceparent)) is None:
-            return self
-        trace_id, parent_id, sampled = found
-        return self._replace(
-            trace_id=trace_id, parent_id=parent_id, sampled=sampled, state=_valid_state(tracestate)
-        )
+        parent, state = traceparent.encode(errors="replace"), tracestate.encode(errors="replace")
+        return Identity.of(self.request_id, parent, state, self.trace_id + self.span_id)
 
     @property
-    def traceparent(self) -> str:
+    def traceparent(self) -> bytes:
         """Its own part of the trace, as others are told."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        return b"00-%b-%b-%b" % (self.trace_id, self.span_id, b"01" if self.sampled else b"00")
+
+    @property
+    def logged(self) -> dict[str, str]:
+        """The fields of a log line."""
+        return {"request_id": self.request_id.decode(), "trace_id": self.trace_id.decode()}
 
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
         """The header fields of the response."""
-        fields = ((b"x-request-id", self.request_id.encode()), (b"traceparent", self.traceparent.encode()))
-        return (*fields, (b"tracestate", self.state.encode())) if self.state else fields
+        fields = ((b"x-request-id", self.request_id), (b"traceparent", self.traceparent))
+        return (*fields, (b"tracestate", self.state)) if self.state else fields
+
+
+is_plain = _PLAIN_ID.fullmatch
+"""Matches what can be the id of a request."""
 
 
 def is_plain_id(text: str) -> bool:
     """Return whether a text can be the id of a request."""
-    return _PLAIN_ID.fullmatch(text) is not None
+    return text.isascii() and is_plain(text.encode()) is not None
+
+
+def parse_parent(value: bytes) -> tuple[bytes, bytes, bool] | None:
+    """Return the trace, the parent and whether it is sampled of a ``traceparent``; None if it is not valid."""
+    if len(value) != _LENGTH:
+        if value[_LENGTH : _LENGTH + 1] != b"-" or value.startswith(b"00"):
+            return None
+        value = value[:_LENGTH]
+    trace_id, parent_id = value[3:35], value[36:52]
+    if value.translate(None, _HEX) != b"---" or value[2::33] != b"--" or value[52:53] != b"-":
+        return None
+    if trace_id == _NO_TRACE or parent_id == _NO_PARENT or value.startswith(_NO_VERSION):
+        return None
+    return trace_id, parent_id, value[54] in _SAMPLED
 
 
 def combined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return header fields by their names, the last value of each; of those of a trace all values in a list."""
+    """Return header fields by their names: the last value of each, of those of a trace a list of all."""
     found = dict(pairs)
     if len(found) < len(pairs):
         for name in _COMBINED:
@@ -118,30 +145,19 @@ def combined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return found
 
 
-def ratio_bound(ratio: float) -> str:
-    """Return the text that is above the last 16 digits of this share of all trace ids.
+def ratio_bound(ratio: float) -> bytes:
+    """Return the digits that are above the last 16 digits of this share of all trace ids.
 
     All services that decide by the same ratio choose the same traces (OpenTelemetry's TraceIdRatioBased).
     """
     bound = round(ratio * 2**64)
-    return f"{bound:016x}" if bound < 2**64 else "g"
+    return b"%016x" % bound if bound < 2**64 else b"g"
 
 
-def _parse_parent(text: str) -> tuple[str, str, bool] | None:
-    """Return trace, parent and whether it is sampled of a ``traceparent``; None if that is not valid."""
-    found = _TRACEPARENT.fullmatch(text)
-    if found is None:
-        return None
-    version, trace_id, parent_id, flags, more = found.groups()
-    if version == "ff" or (version == "00" and more) or trace_id == _ZEROS or parent_id == _ZEROS[:16]:
-        return None
-    return trace_id, parent_id, flags[1] in _SAMPLED
-
-
-def _valid_state(text: str) -> str:
+def _valid_state(value: bytes) -> bytes:
     """Return a ``tracestate``; an empty one if it is malformed or too long."""
-    members = [member.strip(" \t") for member in text.split(",")]
+    members = [member.strip(b" \t") for member in value.split(b",")]
     members = [member for member in members if member]
     valid = len(members) <= _MOST_MEMBERS and all(map(_MEMBER.fullmatch, members))
-    joined = ",".join(members)
-    return joined if valid and len(joined) <= _LONGEST_STATE else ""
+    joined = b",".join(members)
+    return joined if valid and len(joined) <= _LONGEST_STATE else b""

@@ -179,10 +179,10 @@ class Request:
     @property
     def id(self) -> str:
         """The name of the request, for feedback."""
-        return self.identity.request_id
+        return self.identity.request_id.decode()
 
     def identify(self, given: str | None) -> None:
-        """Name the request by an id that its client gives it elsewhere than in the header fields, if there is one."""
+        """Name the request by an id that is not in its header fields, if there is one."""
         if given:
             self.identity = self.identity.named(given)
 

@@ -2,8 +2,8 @@
 
 ``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
 precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
-KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, those that
-begin with ``OTEL_`` OpenTelemetry's, and have no prefix.
+KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, those
+that begin with ``OTEL_`` OpenTelemetry's, and have no prefix.
 """
 
 from pathlib import Path
@@ -193,8 +193,8 @@ class Settings(BaseSettings):
     otel_traces_sampler: Annotated[str, Field(validation_alias="OTEL_TRACES_SAMPLER")] = (
         "parentbased_always_on"
     )
-    """Which traces are recorded: ``always_on``, ``always_off`` or ``traceidratio``. With ``parentbased_`` before
-    it, a client that sends ``traceparent`` decides about its own traces."""
+    """Which traces are recorded: ``always_on``, ``always_off`` or ``traceidratio``. With ``parentbased_``
+    before it, a client that sends ``traceparent`` decides about its own traces."""
 
     otel_traces_sampler_arg: Annotated[str, Field(validation_alias="OTEL_TRACES_SAMPLER_ARG")] = "1"
     """The ratio of ``traceidratio``, from 0 to 1."""

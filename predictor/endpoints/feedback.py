@@ -33,8 +33,8 @@ def record(service: InferenceService, request: Request) -> Response:
     labels = read(request.body, request.checkpoint)
     if LABEL_ALL not in request.principal.scopes:
         labels = [_own(label, request.principal) for label in labels]
-    name, identity = request.principal.name, request.identity
-    stored = service.recorder.record_ground_truth(name, labels, identity.request_id, identity.trace_id)
+    name, trace = request.principal.name, request.identity.trace_id.decode()
+    stored = service.recorder.record_ground_truth(name, labels, request.id, trace)
     if stored is None:
         raise Overloaded("too much feedback is waiting to be stored", retry_after=5)
     return Response.of({"stored": sum(len(label.targets) for label in labels)})._replace(stored=stored)

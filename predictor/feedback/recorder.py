@@ -1,8 +1,8 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, the trace, who asked, the time, the model's version, the features and the prediction. Categories are
-written by name, unknown ones as null, and missing values as what replaced them. A file
+index in it, the trace, who asked, the time, the model's version, the features and the prediction. Categories
+are written by name, unknown ones as null, and missing values as what replaced them. A file
 ``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value, and the id and
 the trace of the request that brought them. Columns other than the features begin with an underscore.
 

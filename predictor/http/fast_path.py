@@ -9,8 +9,8 @@ from predictor.codecs.cost import TooCostly
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.head_cache import CachedRequest, HeadCache, forwarded_of, naming_fields
-from predictor.identity import Identity, take_ids
+from predictor.http.head_cache import NO_NAMES, CachedRequest, HeadCache, forwarded_of
+from predictor.identity import Identity, is_plain, parse_parent, take_ids
 from predictor.messages import JSON, UNAUTHORIZED, Request, Response
 from predictor.service.auth import NO_GRANT
 from predictor.service.inference import InferenceService
@@ -18,6 +18,7 @@ from predictor.service.inference import InferenceService
 Fields = Sequence[tuple[bytes, bytes]]
 
 _TRACEPARENT = b"\r\ntraceparent: 00-"
+_SAMPLED = b"-01\r\n\r\n"
 _NOT_SAMPLED = b"-00\r\n\r\n"
 
 
@@ -51,42 +52,37 @@ class FastPath:
         started = perf_counter()
         if default_fields is not self._default_fields:
             self._renew(default_fields)
-        # Nearly all requests bring no names, and have neither a line nor a span: then bytes are enough.
+        # Nearly all requests have neither a line nor a span: then these bytes are enough.
         ids, identity = take_ids(), None
-        if head is not cached.head or self._records or ids[16:32] < self.telemetry.bound:
+        name, trace, end = self._names(ids) if head is not cached.head else (ids[:32], ids[:32], _NOT_SAMPLED)
+        if trace[16:] < self.telemetry.bound or self._records or not end:
             identity = self._identify(cached, head, ids)
         if cached.guarded and not self.authorizer.honors(cached.grant):
             identity = identity or self._identify(cached, head, ids)
-            try:
-                call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
-                cached.grant = self.service.authorize(call, identity)
-            except PredictorError as error:
-                cached.grant = NO_GRANT
-                return self._finish(cached, body, Response.refusal(error), started, identity)
+            if refusal := self._authorize(cached, head, client, identity):
+                return self._finish(cached, body, refusal, started, identity)
         found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
             return self._compute(cached, body, started, identity or self._identify(cached, head, ids))
-        content, rows, values, name = found
+        content, rows, values, given = found
         begin = self._plain_heads.get(len(content)) or self._plain_head(len(content))
-        if name:
-            identity = (identity or self._identify(cached, head, ids)).named(name)
+        if given:
+            identity = (identity or self._identify(cached, head, ids)).named(given)
         if identity is None:
-            trace, span = ids[:32], ids[32:]
-            response = b"".join((begin, trace, _TRACEPARENT, trace, b"-", span, _NOT_SAMPLED, content))
+            response = b"".join((begin, name, _TRACEPARENT, trace, b"-", ids[32:], end, content))
         else:
             response = b"".join((begin, _end_of_head(identity), content))
-            if self._records:
-                self.service.record_rows(identity, cached.grant.principal, rows, values)
+            principal = cached.grant.principal
+            self.service.record_rows(identity, principal, rows, values)
+            self.telemetry.record(
+                cached.call, identity, principal, 200, None, len(values), perf_counter() - started
+            )
         # Written out: a call would cost four times as much.
         if self.drift.skip:
             self.drift.skip -= 1
         else:
             self.drift.take(rows, values)
-        seconds = perf_counter() - started
-        cached.series.observe(200, seconds, len(values))
-        if identity is not None:
-            principal = cached.grant.principal
-            self.telemetry.record(cached.call, identity, principal, 200, None, len(values), seconds)
+        cached.series.observe(200, perf_counter() - started, len(values))
         if self.authorizer.has_admin:
             self.log.append((time(), "POST", cached.call.path, 200, body, content))
         return response
@@ -144,10 +140,37 @@ class FastPath:
         self.service.trace(cached.call, identity, cached.grant.principal, response, seconds)
         return self.write(response, self._default_fields, identity)
 
+    def _authorize(
+        self, cached: CachedRequest, head: bytes, client: str, identity: Identity
+    ) -> Response | None:
+        """Check the credential of a head; returns the refusal, if it is not good."""
+        try:
+            call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
+            cached.grant = self.service.authorize(call, identity)
+        except PredictorError as error:
+            cached.grant = NO_GRANT
+            return Response.refusal(error)
+        return None
+
+    def _names(self, ids: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return the id, the trace and the end of the head of a response to the request that was found last.
+
+        The end is empty if the response needs more than these. This does what ``_identify`` does, in a third
+        of the time.
+        """
+        given, parent, state = self.heads.names
+        name = given if given and is_plain(given) else ids[:32]
+        found = parse_parent(parent) if parent else None
+        if found is None:
+            return name, ids[:32], _NOT_SAMPLED
+        if not found[2]:
+            return name, found[0], b"" if state else _NOT_SAMPLED
+        return name, found[0], b"" if state or self.telemetry.tracer else _SAMPLED
+
     def _identify(self, cached: CachedRequest, head: bytes, ids: bytes) -> Identity:
-        """Return the names of a request; a head that is cached brings none."""
-        fields = {} if head is cached.head else naming_fields(head)
-        return self.telemetry.decide(Identity.of(fields, ids))
+        """Return the names of the request whose head was found last; a head that is cached has none."""
+        names = NO_NAMES if head is cached.head else self.heads.names
+        return self.telemetry.decide(Identity.of(*names, ids))
 
     def _plain_head(self, length: int) -> bytes:
         """Return the head of a plain response up to its id; it is cached until its date has passed."""
@@ -169,5 +192,5 @@ class FastPath:
 
 def _end_of_head(identity: Identity) -> bytes:
     """Return the rest of a head after ``x-request-id:``."""
-    state = f"tracestate: {identity.state}\r\n" if identity.state else ""
-    return f"{identity.request_id}\r\ntraceparent: {identity.traceparent}\r\n{state}\r\n".encode()
+    state = b"\r\ntracestate: " + identity.state if identity.state else b""
+    return b"%b\r\ntraceparent: %b%b\r\n\r\n" % (identity.request_id, identity.traceparent, state)

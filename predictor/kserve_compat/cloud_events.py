@@ -40,7 +40,7 @@ _Text = Annotated[str, Meta(min_length=1)]
 
 
 class _Attributes(Struct):
-    """The required attributes, and those of the trace; other optional and extension attributes are skipped."""
+    """The required attributes, and those of the trace; other attributes are skipped."""
 
     specversion: _Text
     id: _Text
@@ -158,14 +158,14 @@ def _respond(
     settings = service.settings
     event = {
         "specversion": "1.0",
-        "id": Identity.new().request_id,
+        "id": Identity.new().request_id.decode(),
         "source": settings.ce_source or f"io.kserve.inference.{service.handle.name}",
         "type": settings.ce_type,
         "time": datetime.now(UTC).isoformat(),
-        "traceparent": identity.traceparent,
+        "traceparent": identity.traceparent.decode(),
     }
     if identity.state:
-        event["tracestate"] = identity.state
+        event["tracestate"] = identity.state.decode()
     if not structured:
         fields = tuple((f"ce-{name}".encode(), quote(text, _PLAIN).encode()) for name, text in event.items())
         return response._replace(headers=(*response.headers, *fields))

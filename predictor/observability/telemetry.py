@@ -1,7 +1,7 @@
-"""One line in the log and one span for a request: for a share of all, and a line for each error and refusal.
+"""A line in the log and a span for a share of all requests, and a line for each error and refusal.
 
-They have no value that a client sent, and no message about one. Of a path they have the route, of an error its
-class.
+They have no value that a client sent, and no message about one. Of a path they have the route, of an error
+its class.
 """
 
 import logging
@@ -70,7 +70,7 @@ class Telemetry:
         """Take over a changed level of the log, or a changed ratio."""
         ratio = self._log_ratio if self.write and access.isEnabledFor(logging.INFO) else 0.0
         self._log_bound = ratio_bound(ratio)
-        self.bound = max(self._log_bound, self.tracer.bound if self.tracer else "").encode()
+        self.bound = max(self._log_bound, self.tracer.bound if self.tracer else b"")
 
     @property
     def log_ratio(self) -> float:
@@ -136,9 +136,8 @@ class Telemetry:
             "level": logging.getLevelName(level).lower(),
             "logger": access.name,
             "message": _LEVELS[level],
-            "request_id": identity.request_id,
-            "trace_id": identity.trace_id,
-            "span_id": identity.span_id,
+            **identity.logged,
+            "span_id": identity.span_id.decode(),
             "principal": principal.name,
             "transport": operation.transport,
             "endpoint": operation.endpoint,

@@ -1,7 +1,7 @@
 """Spans by OpenTelemetry, if its environment variables ask for them.
 
-The SDK is imported only then. It is called for the requests of recorded traces alone: for another it would take
-as long as the whole request does.
+The SDK is imported only then. It is called for the requests of recorded traces alone: for another it would
+take as long as the whole request does.
 """
 
 import logging
@@ -83,7 +83,10 @@ class Tracer:
         trace, ended = self._trace, time.time_ns()
         describe = _rpc if operation.transport == "grpc" else self._http
         name, attributes, failed = describe(operation, status, error)
-        attributes |= {"predictor.endpoint": operation.endpoint, "predictor.request_id": identity.request_id}
+        attributes |= {
+            "predictor.endpoint": operation.endpoint,
+            "predictor.request_id": identity.request_id.decode(),
+        }
         if rows:
             attributes["predictor.rows"] = rows
         if failed:
@@ -101,7 +104,7 @@ class Tracer:
         span.end(ended)
 
     def close(self) -> None:
-        """Send what waits, for a few seconds at most: the SDK would try for longer if the collector is down."""
+        """Send what waits, for a few seconds at most; the SDK alone would try for longer."""
         closing = threading.Thread(target=self._provider.shutdown, name="close tracing", daemon=True)
         closing.start()
         closing.join(_CLOSING_SECONDS)
@@ -118,7 +121,7 @@ class Tracer:
             int(identity.parent_id, 16),
             is_remote=True,
             trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
-            trace_state=trace.TraceState.from_header([identity.state]),
+            trace_state=trace.TraceState.from_header([identity.state.decode()]),
         )
         return trace.set_span_in_context(trace.NonRecordingSpan(parent), Context())
 

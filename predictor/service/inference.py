@@ -82,7 +82,7 @@ class Exchange:
     def __init__(self, service: "InferenceService", call: Call) -> None:
         self.service = service
         self.call = call
-        self.identity = service.telemetry.decide(Identity.of(call.fields))
+        self.identity = service.telemetry.decide(Identity.of_fields(call.fields))
         self.principal = UNAUTHORIZED
         self.reservation = Reservation(service.memory)
         self.response = _GONE
@@ -118,7 +118,7 @@ class Exchange:
         except PredictorError as error:
             response = Response.refusal(error)
         except Exception as error:  # the log has the details, the client a plain 500
-            _log_fault("a call could not be answered", error, request.identity)
+            logger.error("a call could not be answered", exc_info=error, extra=self.identity.logged)
             response = Response.refusal(InternalError())
         reservation.release()
         reservation.hold(len(response.body))
@@ -204,8 +204,7 @@ class InferenceService:
             "client": self._proxies.client(*call.origin()),
             "endpoint": call.endpoint,
             "transport": call.transport,
-            "request_id": identity.request_id,
-            "trace_id": identity.trace_id,
+            **identity.logged,
             **extra,
         }
         audit.log(level, message, extra=found)
@@ -268,7 +267,7 @@ class InferenceService:
         except TooCostly:
             raise
         except Exception as error:  # the log has the details, the client a plain 500
-            _log_fault("a request could not be answered", error, request.identity)
+            logger.error("a request could not be answered", exc_info=error, extra=request.identity.logged)
             return Response.refusal(InternalError())
         return compression.compress(response, request.headers.response_coding)
 
@@ -297,7 +296,7 @@ class InferenceService:
         """Record rows of shape (n, d) of a request, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
             inputs, version = loaded.model.inputs, self.handle.version or ""
-            name, trace = identity.request_id, identity.trace_id
+            name, trace = identity.request_id.decode(), identity.trace_id.decode()
             self.recorder.record_predictions(
                 Predicted(name, principal.name, time.time(), inputs, version, rows, values, first, trace)
             )
@@ -334,9 +333,3 @@ class InferenceService:
         self.metrics.series(call.endpoint).observe(error.status, 0, 0)
         self.metrics.count_error(error)
         self.telemetry.record(call, identity, UNAUTHORIZED, error.status, error, 0, 0)
-
-
-def _log_fault(message: str, error: Exception, identity: Identity) -> None:
-    """Log a fault of ours; the client gets no more than a plain 500."""
-    extra = {"request_id": identity.request_id, "trace_id": identity.trace_id}
-    logger.error(message, exc_info=error, extra=extra)

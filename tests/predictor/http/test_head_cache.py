@@ -9,7 +9,7 @@ import pytest
 from predictor.endpoints.routing import Routes
 from predictor.feedback.recorder import Predicted
 from predictor.http.asgi import Application
-from predictor.http.head_cache import VARYING_FIELD, HeadCache, naming_fields
+from predictor.http.head_cache import NO_NAMES, VARYING_FIELD, HeadCache
 from predictor.service.inference import InferenceService
 from predictor.web.site import Site
 from tests.predictor.http.conftest import Connection, MakeService
@@ -116,12 +116,15 @@ def test_remembers_a_bounded_number_of_heads(heads: HeadCache) -> None:
     assert heads.find(stream_head()) is not known
 
 
-def test_finds_the_fields_that_name_a_request() -> None:
-    assert naming_fields(stream_head()) == {}
-    named = head(
-        "/stream", {"x-request-id": "a", "X-Request-ID": " b \t", "tracestate": "c=1", "TraceState": "d=2"}
-    )
-    assert naming_fields(named) == {b"x-request-id": b"b", b"tracestate": b"c=1,d=2"}
+def test_finds_the_names_of_a_request(heads: HeadCache) -> None:
+    heads.find(stream_head())
+    assert heads.names == NO_NAMES
+    heads.find(stream_head(x_request_id="a", X_Request_ID=" b \t", traceparent="c ", TraceState="d=1"))
+    assert heads.names == (b"b", b"c", b" d=1")
+    heads.find(stream_head(traceparent="c", Traceparent="d", tracestate="e=1", TRACESTATE="f=2"))
+    assert heads.names == (None, b"c,d", b"e=1,f=2")
+    heads.find(stream_head())
+    assert heads.names == NO_NAMES
 
 
 def application(service: InferenceService) -> Application:

@@ -49,7 +49,7 @@ def reader() -> Reader:
 
 
 def request_of(fields: dict[bytes, bytes], body: bytes) -> Request:
-    return Request(RequestHeaders.of(fields), body, fields, identity=Identity.of(fields))
+    return Request(RequestHeaders.of(fields), body, fields, identity=Identity.of_fields(fields))
 
 
 def structured(body: bytes, content_type: bytes = STRUCTURED) -> Request:
