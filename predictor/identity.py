@@ -122,7 +122,7 @@ def is_plain_id(text: str) -> bool:
 
 
 def parse_parent(value: bytes) -> tuple[bytes, bytes, bool] | None:
-    """Return the trace, the parent and whether it is sampled of a ``traceparent``; None if it is not valid."""
+    """Return trace, parent and whether it is sampled of a ``traceparent``; None if that is not valid."""
     if len(value) != _LENGTH:
         if value[_LENGTH : _LENGTH + 1] != b"-" or value.startswith(b"00"):
             return None
@@ -136,7 +136,7 @@ def parse_parent(value: bytes) -> tuple[bytes, bytes, bool] | None:
 
 
 def combined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return header fields by their names: the last value of each, of those of a trace a list of all."""
+    """Return fields by their names: the last value of each, of those of a trace a list of all values."""
     found = dict(pairs)
     if len(found) < len(pairs):
         for name in _COMBINED:
