@@ -14,7 +14,7 @@ from tests.support.collector import Collector, attributes_of, collecting
 from tests.support.http import PATIENCE, post
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import NAME, VERSION, Server, api_key_line, start_predictor
+from tests.support.server import NAME, Server, api_key_line, start_predictor
 
 KEY = {"x-api-key": "alpha"}
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
@@ -229,4 +229,3 @@ def test_a_collector_that_is_down_costs_nothing_but_a_warning() -> None:
         )
         assert all(json.loads(line)["level"] in ("warning", "error") for line in lines)
         assert server.end(PATIENCE) == 0
-        assert VERSION
