@@ -22,7 +22,7 @@ _FORMS: dict[str, str] = {
     "route": r"|/|(?:/(?:[a-z0-9]+|emptyLog|openapi\.json|linear-regressor|\{[a-z]+\})"
     r"(?::predict|:explain)?)+|/(?:[\w.]+)/[A-Z]\w+",
     "status": r"\d{3}",
-    "seconds": r"\d+\.\d+(?:e-\d+)?|0",
+    "seconds": r"\d+(?:\.\d+)?(?:e-\d+)?",
     "rows": r"\d+",
     "error": "|".join(_ERRORS),
 }
