@@ -72,7 +72,18 @@ class Settings(BaseSettings):
     logged) or ``require`` (a model without a good signature is not served)."""
 
     signature_key: Path | None = None
-    """The public key that verifies it, a PEM file."""
+    """The public key of the signer, a PEM file."""
+
+    signature_identity: str = ""
+    """The signer's identity, if models are signed without a key: the subject of its certificate, such as
+    ``https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME``."""
+
+    signature_issuer: str = ""
+    """The OIDC issuer of that identity, a URL."""
+
+    signature_trust: Path | None = None
+    """The trust configuration of a private Sigstore, a JSON file. Without it the public instance is trusted,
+    by the keys in the package ``sigstore``."""
 
     signature_model: str = ""
     """The registered model that may be served; the served model's name when empty."""
