@@ -81,9 +81,9 @@ class TrustedSigner:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
-        found = json.loads(text)
-        paths = {name: Path(found.pop(name)) for name in ("key", "trust") if name in found}
-        return cls(**found, **paths)
+        found: dict[str, str] = json.loads(text)
+        key, trust = (Path(found[name]) if name in found else None for name in ("key", "trust"))
+        return cls(key, found.get("identity", ""), found.get("issuer", ""), trust)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,7 +34,7 @@ def signed(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def serving(folder: Path, **signer: object) -> Iterator[httpx.Client]:
+def serving(folder: Path, **signer: Any) -> Iterator[httpx.Client]:
     """Serve a folder, requiring a signature by the signer of these settings; yields a client."""
     place = folder.parent / "place"
     place.mkdir()
@@ -77,14 +78,18 @@ def test_a_version_signed_by_an_identity_is_served(tmp_path: Path) -> None:
         signer = Signer(token=tmp_path / "token", trust=trust)
         with registered_folder(model, None, about, signer) as complete:
             shutil.copytree(complete, tmp_path / "7")
-    settings = {"signature_identity": IDENTITY, "signature_issuer": ISSUER, "signature_trust": trust}
-    with serving(tmp_path / "7", **settings) as http:
+    settings: dict[str, Any] = {
+        "signature_identity": IDENTITY,
+        "signature_issuer": ISSUER,
+        "signature_trust": trust,
+    }
+    with serving(tmp_path / "7", **signer_settings) as http:
         assert http.get(f"/v2/models/{NAME}").json()["parameters"]["provenance"]["signed"] is True
         assert http.post("/stream", json={"instance": 0.1}).status_code == 200
 
 
 @pytest.mark.parametrize("signer", [{}, {"signature_identity": IDENTITY}, {"signature_issuer": ISSUER}])
-def test_a_policy_without_a_signer_is_refused_at_the_start(signer: dict[str, str], tmp_path: Path) -> None:
+def test_a_policy_without_a_signer_is_refused_at_the_start(signer: dict[str, Any], tmp_path: Path) -> None:
     problem = "PREDICTOR_SIGNATURES=require needs PREDICTOR_SIGNATURE_KEY, or PREDICTOR_SIGNATURE_IDENTITY"
     with (
         pytest.raises(RuntimeError, match=problem),

@@ -168,8 +168,8 @@ def test_a_sigstore_that_does_not_answer_is_an_error(
 
 
 def test_a_signer_is_named_by_a_key_or_by_an_identity() -> None:
-    for wrong in ({}, {"identity": IDENTITY}, {"issuer": ISSUER}):
+    for identity, issuer in (("", ""), (IDENTITY, ""), ("", ISSUER)):
         with pytest.raises(ValueError, match="or by an identity and its issuer"):
-            TrustedSigner(**wrong)
+            TrustedSigner(identity=identity, issuer=issuer)
     with pytest.raises(ValueError, match="not by both"):
         TrustedSigner(Path("public.pem"), IDENTITY, ISSUER)
