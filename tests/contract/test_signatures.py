@@ -83,7 +83,7 @@ def test_a_version_signed_by_an_identity_is_served(tmp_path: Path) -> None:
         "signature_issuer": ISSUER,
         "signature_trust": trust,
     }
-    with serving(tmp_path / "7", **signer_settings) as http:
+    with serving(tmp_path / "7", **settings) as http:
         assert http.get(f"/v2/models/{NAME}").json()["parameters"]["provenance"]["signed"] is True
         assert http.post("/stream", json={"instance": 0.1}).status_code == 200
 
