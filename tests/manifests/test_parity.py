@@ -68,7 +68,8 @@ def test_chart_and_component_render_the_same_policy_of_the_registrys_root(
     installation: Installation, tmp_path: Path
 ) -> None:
     component = os.path.relpath(MANIFESTS / "components" / "registry-root", (tmp_path / "0").resolve())
-    literals = ["registryRoot=s3://prices", f"host={installation.name}.{installation.namespace}.example.com"]
+    host = f"{installation.name}.{installation.namespace}.example.com"
+    literals = ["registryRoot=s3://prices", f"host={host}", f"grpcHost=grpc.{host}"]
     generator = [{"name": NAME, "behavior": "merge", "literals": literals}]
     overlaid = render_own(
         "standard", installation, tmp_path, components=[component], configMapGenerator=generator
