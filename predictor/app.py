@@ -209,7 +209,7 @@ async def repeat(
 
 
 def make_signature_policy(settings: Settings, model_name: str) -> SignaturePolicy:
-    """Return what the settings ask of a model's signature.
+    """Return the policy for the model's signature that the settings describe.
 
     Raises:
         ValueError: they don't name one signer to verify.

@@ -32,7 +32,7 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignaturePolicy:
-    """What is asked of a model's signature.
+    """Whether and by whom a model has to be signed.
 
     Attributes:
         mode: off; warn, which logs what is wrong and serves the model; or require, which refuses it.
