@@ -133,9 +133,9 @@ def _bound(home: Path, name: str, version: str) -> str:
 def _check_elsewhere(folder: Path, signer: TrustedSigner | None, name: str, version: str | None) -> str:
     """Verify in a process that ends afterwards; returns the digest of the model that was signed."""
     if signer is None:
-        raise SignatureError("no signer is named whose signature would be good")
+        raise SignatureError("no key and no identity is set to verify it with")
     if version is None:
-        raise SignatureError("it is served without a version's name, so its signature can't be about it")
+        raise SignatureError("it is served without a version, and a signature is for one version")
     command = [sys.executable, "-m", __name__, str(folder), signer.to_json(), name, version]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603

@@ -168,7 +168,7 @@ def test_an_unsigned_model_is_served_with_a_warning_or_refused(
 def test_what_can_not_be_verified_is_refused(
     signed: Path, keys: tuple[Path, TrustedSigner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SignatureError, match="without a version's name"):
+    with pytest.raises(SignatureError, match="it is served without a version"):
         SignaturePolicy("require", keys[1], NAME).check(signed / "1", None)
     with pytest.raises(SignatureError, match=r"the public key .*none\.pem can't be used"):
         verify(signed / "1", TrustedSigner(tmp_path / "none.pem"), NAME, "1")
