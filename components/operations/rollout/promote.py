@@ -94,9 +94,7 @@ def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
     if fault and not problem:
         raise RolloutError(give_up(site, release, fallback, f"its pods do not serve it: {fault}"))
     message = f"{release} did not become ready: {why}. It stays the champion, and the next run tries again"
-    message += (
-        f"; {fallback} did not become ready again either: {problem}" if problem else f"; {fallback} is served"
-    )
+    message += f"; {fallback} is not ready again either: {problem}" if problem else f"; {fallback} is served"
     if not was_served(site, release):
         site.journal.record(release.version, NOT_SERVED, why)
     site.journal.say("NotPromoted", message, warning=True)
