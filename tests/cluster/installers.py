@@ -238,7 +238,7 @@ class Kustomize:
             one_pod = (_set(f"/spec/predictor/{field}", 1) for field in ("minReplicas", "maxReplicas"))
             patches.append(_patch("InferenceService", f"^{NAME}-canary$", *one_pod))
         names = {"newName": f"{image['registry']}/{image['repository']}", "newTag": image["tag"]}
-        content = {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
+        content: Object = {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
         if settings.monitoring and overlay != "keda":
             component = ROOT / "manifests" / "components" / "monitoring"
             content["components"] = [os.path.relpath(component, self.folder.resolve())]

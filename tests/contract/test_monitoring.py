@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -70,7 +71,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     authority = Authority(place)
     pair = authority.pair("server")
     flags = ("--ssl_certfile", str(pair.certificate), "--ssl_keyfile", str(pair.key))
-    settings = {"feedback_url": str(place / "store"), "decisions_dir": str(write_decisions(place))}
+    settings: Any = {"feedback_url": str(place / "store"), "decisions_dir": str(write_decisions(place))}
     with (
         start_predictor(model, place=place, flags=flags, **settings) as server,
         httpx.Client(base_url=f"https://127.0.0.1:{server.port}", verify=False, timeout=60) as client,
