@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
+from components.operations.rollout.api import connect
+from components.operations.rollout.decisions import Decisions
 from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
 from tests.cluster.kube import get, kubectl, wait_for
 from tests.cluster.prometheus import query, require
@@ -137,3 +139,26 @@ def test_moved_inputs_fire_drift(watched: Settings, service: Service) -> None:
         found = wait_for("the alert", lambda: firing("Drift", column="bmi"), 300)
     assert {alert["release"] for alert in found} == {NAME}
     assert firing("ErrorBudgetBurn") == []
+
+
+def test_decisions_of_jobs_reach_the_alerts_and_outlive_an_upgrade(
+    watched: Settings, installer: Installer
+) -> None:
+    decisions = Decisions(connect(), NAMESPACE, NAME, "linear-regressor-rollout", "a test")
+    decisions.note("gate", "promoted", "2", ["better"], champion="2")
+    decisions.note("rollout", "rolled back", "2", ["faulty"])
+    decisions.note("retraining", "due", "1", ["worse"], quality={"lost": True})
+    # The kubelet brings a change to the pods within a minute or two.
+    for alert, version in (("CanaryRolledBack", "2"), ("QualityLost", None), ("ChampionNotServed", "2")):
+        found = wait_for(alert, lambda alert=alert: firing(alert), 240)  # type: ignore[misc]
+        assert {one.get("version") for one in found} == {version}
+    decisions.note("gate", "promoted", "2", ["better"], champion="1")
+    decisions.note("rollout", "served", "1", [])
+    decisions.note("retraining", "not due", "1", ["as good"], quality={"lost": False})
+    wait_for("their end", lambda: not {one["alertname"] for one in firing()} - {"LinearRegressorDrift"}, 300)
+    decisions.event("CandidatePromoted", "version 2: better")
+    events = get("-n", NAMESPACE, "events", "--field-selector", f"involvedObject.name={NAME}")["items"]
+    assert ("CandidatePromoted", "version 2: better") in [(one["reason"], one["message"]) for one in events]
+    installer.apply(watched)
+    data = get("-n", NAMESPACE, "configmap", f"{NAME}-decisions")["data"]
+    assert json.loads(data["rollout.json"])["outcome"] == "served"
