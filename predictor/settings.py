@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     drift_seconds: Annotated[float, Field(ge=0)] = 3600
     """The window over which drift is measured, from a sample of the requests; 0 for none."""
 
+    decisions_dir: Path | None = None
+    """The folder with the last decisions of gate, rollout and retraining, which become metrics."""
+
     request_log_size: Positive = 256
     """How many requests ``GET /log`` shows. Without an administrator none are logged."""
 

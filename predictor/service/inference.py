@@ -144,7 +144,7 @@ class InferenceService:
         )
         self.memory = MemoryBudget(settings.max_memory_bytes)
         self.drift = DriftMonitor(handle, settings.drift_seconds)
-        self.metrics = Metrics(handle, self._usage, recorder, self.drift)
+        self.metrics = Metrics(handle, self._usage, recorder, self.drift, settings.decisions_dir)
         self.ending = asyncio.Event()
 
     def _usage(self) -> Usage:
