@@ -139,6 +139,7 @@ def _records() -> Iterator[Form]:
     for name, make in {
         "plain": fill(b"", good),
         "a bad one in sixteen": fill(b"", good * 15 + b"1\n"),
+        "every other one bad": fill(b"", good + b"1\n"),
         "bad ones": fill(b"", b"1\n"),
         "null": fill(b"", b'{"instance":null}\n'),
         "spaces": fill(b"", b'{"instance":\t1}\r\n'),
