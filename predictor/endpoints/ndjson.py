@@ -103,8 +103,8 @@ class Records:
             if values is None:
                 yield from self._one_by_one(part)
             else:
-                numbers = json_output.array(values)[1:-1].replace(b",", b'}\n{"prediction":')
-                yield b'{"prediction":%b}\n' % numbers
+                lines = json_output.array(values, b'{"prediction":', b"}\n")
+                yield lines.replace(b",", b'}\n{"prediction":')
 
     def _one_by_one(self, text: bytes) -> Iterator[bytes]:
         lines = [line for line in text.split(b"\n") if line and not line.isspace()]

@@ -7,19 +7,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 import yaml
 
 from components.operations.monitor.due import Error, Policy, Seen, decide
 from components.operations.monitor.push import exposition
 from helm import dashboards
-from predictor.model import artifact, evaluation
 from predictor.model.drift import Drift
-from predictor.model.evaluation import Evaluation
 from tests.contract.test_tls import Authority
 from tests.manifests.rendering import CHART
-from tests.support.models import write_model
+from tests.support.models import write_evaluation, write_model
 from tests.support.processes import wait_until
 from tests.support.server import VERSION, start_predictor
 
@@ -66,10 +63,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a predictor with TLS, feedback, an evaluation, and requests."""
     place = tmp_path_factory.mktemp("monitored")
     model = write_model(place / VERSION)
-    digest, numbers = artifact.read(model)[1], np.arange(4.0)
-    created = "2026-01-31T00:00:00+00:00"
-    evaluated = Evaluation.of(numbers, numbers, mean=1.5, digest=digest, source="", created=created)
-    (model / artifact.EVALUATION_FILE).write_bytes(evaluation.encode(evaluated))
+    write_evaluation(model)
     authority = Authority(place)
     pair = authority.pair("server")
     flags = ("--ssl_certfile", str(pair.certificate), "--ssl_keyfile", str(pair.key))
