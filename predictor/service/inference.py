@@ -116,7 +116,7 @@ class Exchange:
         self.response = response
         return response
 
-    def finish(self) -> None:
+    def finish(self, _task: object = None) -> None:
         """Count the call, and release its memory."""
         self.reservation.release()
         self.service.metrics.in_progress -= 1
