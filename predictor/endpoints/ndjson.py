@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from predictor.codecs import json_output, json_rows, json_small
 from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
-from predictor.messages import Principal, request_id
+from predictor.identity import Identity
+from predictor.messages import Principal
 from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
@@ -41,10 +42,9 @@ class Records:
     Args:
         service: computes the predictions.
         principal: who asks.
-        name: the client's id of the request, if it has one.
+        identity: the names of the request, under which the records are recorded for feedback.
 
     Attributes:
-        name: the id under which the records are recorded for feedback.
         count: records answered so far; a client that is cut off continues from there.
 
     Raises:
@@ -52,13 +52,13 @@ class Records:
     """
 
     def __init__(
-        self, service: InferenceService, principal: Principal = ANYBODY, name: bytes | None = None
+        self, service: InferenceService, principal: Principal = ANYBODY, identity: Identity | None = None
     ) -> None:
         self.service = service
         self.principal = principal
         self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
-        self.name = request_id(name)
+        self._identity = identity or Identity.new()
         self.count = 0
         self._errors = 0
         self._at_once = int(_BYTES_AT_ONCE / max(1.0, self.model.cost))
@@ -131,7 +131,7 @@ class Records:
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         values = self.model.rows(X)
         self.service.drift.offer(X, values)
-        self.service.record_rows(self.name, self.principal, X, values, self.count)
+        self.service.record_rows(self._identity, self.principal, X, values, self.count)
         self.count += count
         return values
 
