@@ -61,7 +61,7 @@ def collecting() -> Iterator[Collector]:
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  its base class names it
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             found = self.path == "/v1/traces"
             if found:
