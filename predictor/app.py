@@ -27,6 +27,7 @@ from predictor.http.asgi import Application
 from predictor.http.protocol import FastProtocol, check_versions, make_protocol
 from predictor.model.handle import ModelHandle
 from predictor.model.signature import SignaturePolicy
+from predictor.model.signer import TrustedSigner
 from predictor.observability import logs
 from predictor.observability.metrics import Metrics
 from predictor.observability.telemetry import Telemetry
@@ -224,16 +225,26 @@ async def repeat(
 
 
 def make_signature_policy(settings: Settings, model_name: str) -> SignaturePolicy:
-    """Return what the settings ask of a model's signature.
+    """Return the policy for the model's signature that the settings describe.
 
     Raises:
-        ValueError: no key is named to verify with.
+        ValueError: they don't name one signer to verify.
     """
-    if settings.signatures != "off" and settings.signature_key is None:
-        raise ValueError(f"PREDICTOR_SIGNATURES={settings.signatures} needs PREDICTOR_SIGNATURE_KEY")
-    return SignaturePolicy(
-        settings.signatures, settings.signature_key, settings.signature_model or model_name
-    )
+    if settings.signatures == "off":
+        return SignaturePolicy()
+    try:
+        signer = TrustedSigner(
+            settings.signature_key,
+            settings.signature_identity,
+            settings.signature_issuer,
+            settings.signature_trust,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"PREDICTOR_SIGNATURES={settings.signatures} needs PREDICTOR_SIGNATURE_KEY, or "
+            f"PREDICTOR_SIGNATURE_IDENTITY and PREDICTOR_SIGNATURE_ISSUER: {error}"
+        ) from error
+    return SignaturePolicy(settings.signatures, signer, settings.signature_model or model_name)
 
 
 def make_authorizer(settings: Settings) -> Authorizer:

@@ -8,11 +8,13 @@ that begin with ``OTEL_`` OpenTelemetry's, and have no prefix.
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PREDICTOR_"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -56,7 +58,8 @@ class Settings(BaseSettings):
     """A file with one API key a line: its SHA-256 in hex, a name, and comma-separated scopes."""
 
     jwks: str | None = None
-    """The path or URL of the JWKS document with the public keys for tokens."""
+    """The path or https URL of the JWKS document with the public keys for tokens. Plain http is only for a
+    loopback address, because the keys could be replaced on the way."""
 
     jwt_issuer: str = ""
     """The issuer that a token must name."""
@@ -75,7 +78,18 @@ class Settings(BaseSettings):
     logged) or ``require`` (a model without a good signature is not served)."""
 
     signature_key: Path | None = None
-    """The public key that verifies it, a PEM file."""
+    """The public key of the signer, a PEM file."""
+
+    signature_identity: str = ""
+    """The signer's identity, if models are signed without a key: the subject of its certificate, such as
+    ``https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME``."""
+
+    signature_issuer: str = ""
+    """The OIDC issuer of that identity, a URL."""
+
+    signature_trust: Path | None = None
+    """The trust configuration of a private Sigstore, a JSON file. Without it the public instance is trusted,
+    by the keys in the package ``sigstore``."""
 
     signature_model: str = ""
     """The registered model that may be served; the served model's name when empty."""
@@ -105,6 +119,9 @@ class Settings(BaseSettings):
 
     drift_seconds: Annotated[float, Field(ge=0)] = 3600
     """The window over which drift is measured, from a sample of the requests; 0 for none."""
+
+    decisions_dir: Path | None = None
+    """The folder with the last decisions of gate, rollout and retraining, which become metrics."""
 
     request_log_size: Positive = 256
     """How many requests ``GET /log`` shows. Without an administrator none are logged."""
@@ -203,6 +220,11 @@ class Settings(BaseSettings):
     def _check_auth(self) -> Self:
         if self.auth == "required" and not (self.api_keys or self.jwks):
             raise ValueError("auth=required needs api_keys or jwks")
+        url = urlsplit(self.jwks or "")
+        if url.scheme == "http" and url.hostname not in _LOOPBACK:
+            raise ValueError(
+                "jwks must be a path or an https URL; over http the keys could be replaced on the way"
+            )
         if self.jwks and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("jwks needs jwt_issuer and jwt_audience; without them any token would be valid")
         return self

@@ -43,7 +43,8 @@ def infer(service: InferenceService, request: Request) -> Response:
     """
     message, runs, raw = _read(request)
     check_model(service, message.model_name, message.model_version)
-    name = v2.check_outputs([output.name for output in message.outputs])
+    outputs = message.outputs
+    name = v2.check_outputs([output.name for output in outputs]) if outputs else tensors.OUTPUT
     content = _predict_row(service, message, raw)
     if content is None:
         read = _read_tensors(service, request, message, runs, raw)

@@ -175,7 +175,7 @@ class _Call(grpc.RpcMethodHandler):
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.
         if task := asyncio.current_task():
-            task.add_done_callback(lambda _task: exchange.finish())
+            task.add_done_callback(exchange.finish)
         response = await exchange.answer(partial(self._read, context))
         # gRPC copies the response. From here on the client decides how long the call lasts.
         exchange.reservation.hold(_CALL_BYTES + len(response.body))

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from predictor.endpoints.ndjson import Records, TooLong
+from predictor.endpoints.ndjson import Records, Unreadable
 from predictor.endpoints.routing import Routes
 from predictor.errors import (
     ClientGone,
@@ -203,7 +203,7 @@ class RequestContext:
                 for answers in records.feed(data):
                     await self._send_body(answers, more=True)
                     await asyncio.sleep(0)  # let other requests have their turn
-            except (TooLong, OutOfMemory) as error:
+            except (Unreadable, OutOfMemory) as error:
                 if error.reason:
                     self.service.metrics.rejected[error.reason] += 1
                 return orjson.dumps({"error": str(error)}) + b"\n"

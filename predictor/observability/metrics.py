@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata as packages
+from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import REGISTRY, exposition
@@ -15,7 +16,7 @@ from predictor.errors import PredictorError, labels
 from predictor.feedback.recorder import Recorder
 from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.observability import drift_metrics
+from predictor.observability import decisions, drift_metrics
 from predictor.observability.counting import Labels, Series, Transport
 from predictor.observability.drift import DriftMonitor, Report
 from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
@@ -55,6 +56,7 @@ class Metrics(Collector):
         usage: returns what is in use.
         recorder: of predictions and ground truth, if there is one.
         drift: the sample by which drift is measured, if there is one.
+        decided: the folder of the last decisions, if there is one.
 
     Attributes:
         in_progress: requests that were begun and not counted yet.
@@ -72,11 +74,13 @@ class Metrics(Collector):
         usage: Callable[[], Usage],
         recorder: Recorder | None = None,
         drift: DriftMonitor | None = None,
+        decided: Path | None = None,
     ) -> None:
         self.handle = handle
         self.usage = usage
         self.recorder = recorder
         self.drift = drift
+        self.decided = decided
         self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
         self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
@@ -147,6 +151,7 @@ class Metrics(Collector):
         yield from self._model()
         if self.recorder:
             yield from _feedback(self.recorder)
+        yield from decisions.collect(self.decided)
 
     def _requests(self) -> Iterator[Metric]:
         requests = counters("requests", "Requests answered.", (*_REQUEST, "code"))

@@ -135,7 +135,7 @@ class Exchange:
         self.principal = self.service.authorize(self.call, self.identity).principal
         return self.principal
 
-    def finish(self) -> None:
+    def finish(self, _task: object = None) -> None:
         """Count the call, and release its memory."""
         self.reservation.release()
         self.service.metrics.in_progress -= 1
@@ -166,7 +166,7 @@ class InferenceService:
         )
         self.memory = MemoryBudget(settings.max_memory_bytes)
         self.drift = DriftMonitor(handle, settings.drift_seconds)
-        self.metrics = Metrics(handle, self._usage, recorder, self.drift)
+        self.metrics = Metrics(handle, self._usage, recorder, self.drift, settings.decisions_dir)
         self.telemetry = telemetry or Telemetry()
         self.ending = asyncio.Event()
 

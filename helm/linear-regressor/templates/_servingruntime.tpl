@@ -45,6 +45,8 @@ spec:
           value: {{ $values.logs.level | quote }}
         - name: PREDICTOR_LOG_RATIO
           value: {{ $values.logs.ratio | quote }}
+        - name: PREDICTOR_DECISIONS_DIR
+          value: /mnt/decisions
         {{- with $values.tracing.endpoint }}
         - name: OTEL_EXPORTER_OTLP_ENDPOINT
           value: {{ . | quote }}
@@ -127,6 +129,9 @@ spec:
       volumeMounts:
         - name: tmp
           mountPath: /tmp
+        - name: decisions
+          mountPath: /mnt/decisions
+          readOnly: true
         {{- with $values.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -134,6 +139,11 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: 256Mi
+    # What the jobs last decided, for /metrics.
+    - name: decisions
+      configMap:
+        name: {{ include "linear-regressor.fullname" .root }}-decisions
+        optional: true
     {{- with $values.volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
