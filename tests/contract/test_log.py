@@ -26,8 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that logs every request."""
     keys = tmp_path_factory.mktemp("secret") / "keys"
     keys.write_text(api_key_line("client-key", "shop", "predict,explain"))
-    settings = {"auth": "required", "api_keys": keys, "admin_token": ADMIN, "log_ratio": 1}
-    with start_predictor(inline_bytes=4096, **settings) as running:
+    with start_predictor(
+        inline_bytes=4096, auth="required", api_keys=keys, admin_token=ADMIN, log_ratio=1
+    ) as running:
         yield running
 
 

@@ -43,8 +43,9 @@ def server(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> It
         "OTEL_TRACES_SAMPLER_ARG": "0.01",
         "OTEL_RESOURCE_ATTRIBUTES": "k8s.pod.name=pod-1",
     }
-    settings = {"auth": "required", "api_keys": keys, "admin_token": "admin"}
-    with start_predictor(environment=environment, **settings) as running:
+    with start_predictor(
+        environment=environment, auth="required", api_keys=keys, admin_token="admin"
+    ) as running:
         yield running
 
 

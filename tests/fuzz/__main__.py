@@ -41,8 +41,8 @@ def serving(weights: tuple[float, ...], intercept: float) -> Iterator[Target]:
 
     It logs every request. In the end no line may have a value of a client.
     """
-    model, settings = linear_model(weights, intercept), {"max_body_bytes": parts.BODY_LIMIT, "log_ratio": 1}
-    with start_predictor(model, **settings) as server:
+    model = linear_model(weights, intercept)
+    with start_predictor(model, max_body_bytes=parts.BODY_LIMIT, log_ratio=1) as server:
         try:
             yield Target(server, weights, intercept)
         finally:
