@@ -58,6 +58,11 @@ CHANGES: Object = {
     "serviceAccount.annotations": {"role": "reader"},
     "resources.requests.memory": "1Gi",
     "resources.limits.memory": "2Gi",
+    "logs.level": "DEBUG",
+    "logs.ratio": 0.5,
+    "tracing.endpoint": "http://other:4318",
+    "tracing.sampler": "always_on",
+    "tracing.ratio": 0.5,
     "proxy.http": "http://proxy.example.com",
     "proxy.https": "http://proxy.example.com",
 }
@@ -74,9 +79,11 @@ def changed(path: str) -> Object:
 
 def pods(values: Object) -> Object:
     """Return what KServe makes the predictor's pods of."""
-    objects = render_chart(
-        merged({"model": {"storageUri": "s3://prices/models/linear-regressor/1/"}}, values)
-    )
+    served = {
+        "model": {"storageUri": "s3://prices/models/linear-regressor/1/"},
+        "tracing": {"endpoint": "http://collector:4318"},
+    }
+    objects = render_chart(merged(served, values))
     services = [item for item in objects if item["kind"] == "InferenceService"]
     runtimes = [item for item in objects if item["kind"] == "ServingRuntime"]
     (service,), (runtime,) = services, runtimes
