@@ -171,7 +171,9 @@ def _add_target(command: argparse.ArgumentParser, wait: float) -> None:
     command.add_argument(
         "--url", required=True, help="the public address, such as https://prices.example.com"
     )
-    command.add_argument("--host", default="", help="the header Host, where the address is a gateway's")
+    command.add_argument(
+        "--host", default="", help="the host name to send, if the address is that of a gateway"
+    )
     command.add_argument(
         "--grpc", default="", help="the address of gRPC, such as https://grpc.prices.example.com"
     )

@@ -216,6 +216,6 @@ def _place() -> argparse.ArgumentParser:
 
 def _ports() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
-    parser.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
+    parser.add_argument("--port", type=port, default=8080, help="the port of HTTP (%(default)s)")
+    parser.add_argument("--grpc-port", type=port, default=8081, help="the port of gRPC (%(default)s)")
     return parser
