@@ -178,7 +178,7 @@ def _add_target(command: argparse.ArgumentParser, wait: float) -> None:
         "--grpc", default="", help="the address of gRPC, such as https://grpc.prices.example.com"
     )
     command.add_argument(
-        "--grpc-host", default="", help="the host name to send, if the address is that of a gateway"
+        "--grpc-host", default="", help="the host name to send to a gateway's address for gRPC"
     )
     command.add_argument("--model", default="linear-regressor", help="the name of the model (%(default)s)")
     command.add_argument("--version", default="", help="the version of the model that has to answer")
