@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from components.operations.monitor.due import Error, Policy, Seen, quality
+from components.operations.monitor.due import Error, Observations, Policy, quality
 from components.operations.rollout.decisions import Decisions
 from helm import dashboards
 from tests.contract.test_tls import Authority
@@ -104,7 +104,7 @@ def write_decisions(place: Path) -> Path:
     decisions.note_change("gate", "promoted", "7", ["better"], champion="7")
     decisions.note("rollout", "served", "7", [])
     error = Error(4.0, 0.2, 300)
-    found = quality(Seen(live=error, held_out=error), Policy())
+    found = quality(Observations(live=error, held_out=error), Policy())
     decisions.note("retraining", "not due", "7", ["no drift"], quality=found)
     return folder
 
