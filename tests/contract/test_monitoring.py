@@ -1,5 +1,6 @@
 """Rules and dashboards ask for metrics, and for labels, that a predictor has."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -41,6 +42,7 @@ OF_KUBERNETES = {
 """The metrics of kube-state-metrics that are used, with their labels."""
 
 
+@functools.cache
 def rules() -> list[dict[str, str]]:
     text = (CHART / "files" / "alerts.yaml").read_text()
     return [rule for group in yaml.safe_load(text) for rule in group["rules"]]
