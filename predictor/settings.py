@@ -8,11 +8,13 @@ no prefix.
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PREDICTOR_"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -53,7 +55,8 @@ class Settings(BaseSettings):
     """A file with one API key a line: its SHA-256 in hex, a name, and comma-separated scopes."""
 
     jwks: str | None = None
-    """The path or URL of the JWKS document with the public keys for tokens."""
+    """The path or https URL of the JWKS document with the public keys for tokens. Plain http is only for a
+    loopback address, because the keys could be replaced on the way."""
 
     jwt_issuer: str = ""
     """The issuer that a token must name."""
@@ -167,6 +170,11 @@ class Settings(BaseSettings):
     def _check_auth(self) -> Self:
         if self.auth == "required" and not (self.api_keys or self.jwks):
             raise ValueError("auth=required needs api_keys or jwks")
+        url = urlsplit(self.jwks or "")
+        if url.scheme == "http" and url.hostname not in _LOOPBACK:
+            raise ValueError(
+                "jwks must be a path or an https URL; over http the keys could be replaced on the way"
+            )
         if self.jwks and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("jwks needs jwt_issuer and jwt_audience; without them any token would be valid")
         return self

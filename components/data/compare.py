@@ -38,7 +38,8 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
     if problem := mismatch(dataset, candidate.model):
         raise ValueError(f"the candidate does not belong to this dataset: {problem}")
     target, predicted, _ = held_out(dataset, candidate.model)
-    contender = Contender(candidate.digest, candidate.version, score(target, predicted))
+    groups = dataset.groups()
+    contender = Contender(candidate.digest, candidate.version, score(target, predicted, groups))
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = float(target.std())
     report = Report(
@@ -57,8 +58,10 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
     _, opposed, unanswered = held_out(dataset, champion.model)
     return replace(
         report,
-        champion=Contender(champion.digest, champion.version, score(target, opposed), unanswered=unanswered),
-        paired=pair(target, predicted, opposed),
+        champion=Contender(
+            champion.digest, champion.version, score(target, opposed, groups), unanswered=unanswered
+        ),
+        paired=pair(target, predicted, opposed, groups),
     )
 
 

@@ -6,6 +6,8 @@ A folder is immutable and holds
   boolean is 0 or 1, a category its position among those of the column, and a missing value NaN;
 - ``others.parquet``: the other columns of the held-out rows, as they were read. A champion that learned from
   them can be scored on the same rows;
+- ``groups.parquet``: a number for each held-out row, equal for rows of one group. It has no column if rows
+  are not held out by groups;
 - ``dataset.json``: what is known of the rows, with the SHA-256 of the other files and of itself.
 
 Of very many training rows ``train.parquet`` keeps a random part. The moments, the ranges and the fingerprint
@@ -42,7 +44,8 @@ from predictor.model.one_hot import widths
 TRAIN_FILE = "train.parquet"
 TEST_FILE = "test.parquet"
 OTHERS_FILE = "others.parquet"
-FILES = (TRAIN_FILE, TEST_FILE, OTHERS_FILE)
+GROUPS_FILE = "groups.parquet"
+FILES = (TRAIN_FILE, TEST_FILE, OTHERS_FILE, GROUPS_FILE)
 ROW_GROUP_ROWS = 2**20
 # Measured numbers hardly repeat: neither a dictionary nor compression pays for itself.
 PARQUET: Mapping[str, Any] = {"use_dictionary": False, "compression": "none"}
@@ -135,6 +138,11 @@ class Dataset:
         columns = {one.name: one.hashed(table[one.name].to_numpy()) for one in self.columns}
         return {**columns, self.target.name: table[self.target.name].to_numpy()}
 
+    def groups(self) -> NDArray[np.float64] | None:
+        """Read the groups of the held-out rows, shape (n,); None if rows are not held out by groups."""
+        table = self._table(GROUPS_FILE)
+        return table["group"].to_numpy() if table.num_columns else None
+
     def mismatch(self, inputs: Sequence[Input]) -> str | None:
         """Return why the held-out rows can't be read as numbers of these inputs, if they can't."""
         others = [one for one in inputs if one.name in self.others]
@@ -177,6 +185,7 @@ def write(
     categories: Mapping[str, Sequence[str]] | None = None,
     gaps: Gaps | None = None,
     others: pa.Table | None = None,
+    groups: NDArray[np.float64] | None = None,
 ) -> Dataset:
     """Write a new dataset folder; it appears whole or not at all.
 
@@ -192,6 +201,7 @@ def write(
         categories: of those that are categories, in the order of their numbers in the rows.
         gaps: the missing values.
         others: other columns of the held-out rows, as ``components.data.others`` makes them.
+        groups: shape (m,), equal for held-out rows of one group.
 
     Raises:
         FileExistsError: the folder exists; a dataset folder is never overwritten.
@@ -219,6 +229,7 @@ def write(
             table = pa.table({name: pa.array(column, type=pa.float64()) for name, column in values.items()})
             pq.write_table(table, place / name, row_group_size=ROW_GROUP_ROWS, **PARQUET)
         other_columns.write(place / OTHERS_FILE, pa.table({}) if others is None else others)
+        other_columns.write(place / GROUPS_FILE, pa.table({} if groups is None else {"group": groups}))
 
     return assemble(
         folder,

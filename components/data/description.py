@@ -13,7 +13,7 @@ import numpy as np
 from components.data.columns import Rows, Summary
 from predictor.model.inputs import Column
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 DATASET_FILE = "dataset.json"
 
 

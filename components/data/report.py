@@ -11,7 +11,7 @@ from components.data.rows import RowSketch
 from components.data.scores import PairedErrors, Scores
 from predictor.model.evaluation import Evaluation, of_document
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class ReportError(ValueError):
@@ -121,9 +121,9 @@ def _sketch(document: dict[str, Any] | None) -> RowSketch | None:
 def _paired(document: dict[str, Any] | None) -> PairedErrors | None:
     if document is None:
         return None
-    rows = int(document.pop("rows"))
+    rows, units = (int(document.pop(name)) for name in ("rows", "units"))
     return PairedErrors(
-        rows, **{name: math.nan if value is None else float(value) for name, value in document.items()}
+        rows, units, **{name: math.nan if value is None else float(value) for name, value in document.items()}
     )
 
 

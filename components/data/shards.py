@@ -16,7 +16,7 @@ from components.data import expanded, others
 from components.data import moments as moment
 from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
-from components.data.dataset import OTHERS_FILE, TEST_FILE, TRAIN_FILE, Dataset
+from components.data.dataset import GROUPS_FILE, OTHERS_FILE, TEST_FILE, TRAIN_FILE, Dataset
 from components.data.description import DatasetError
 from components.data.limits import excluding, too_few, too_many_categories, too_many_columns
 from components.data.moments import Moments
@@ -79,7 +79,8 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
     def fill(place: Path) -> None:
         for name in (TRAIN_FILE, TEST_FILE):
             _copy(shards, columns, name, place / name)
-        others.copy([shard.folder / OTHERS_FILE for shard in shards], place / OTHERS_FILE)
+        for name in (OTHERS_FILE, GROUPS_FILE):
+            others.copy([shard.folder / name for shard in shards], place / name)
 
     seen = distributions(_kept(shards, columns), columns, settings)
     gaps = sum((shard.gaps for shard in shards), Gaps())

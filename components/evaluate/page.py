@@ -69,7 +69,8 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
         parts.append(
             paragraph(
                 f"The candidate's mean squared error is {abs(improvement):.2%} {way} than the champion's. "
-                f"The lower bound of the improvement at 97.5 % is {bound:.2%} (paired t interval)."
+                f"The lower bound of the improvement at 97.5 % is {bound:.2%} "
+                f"(paired t interval of {paired.count})."
             )
         )
     return parts

@@ -90,6 +90,7 @@ def _write(rows: Rows, shard: Shard, folder: str | Path, settings: Settings) -> 
         types={name: rows.columns[name].type for name in rows.features},
         categories={name: rows.columns[name].categories for name in rows.features},
         gaps=gaps,
+        groups=key[testing] if key is not None and settings.group else None,
         others=rows.others(_chosen(frame, testing, rows), settings),
     )
     return dataset, _about_repeats(repeated, held_out, settings)

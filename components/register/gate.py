@@ -180,7 +180,7 @@ def _enough(improvement: float, improved: str, policy: Policy) -> Decision:
 
 
 def _beyond_chance(comparison: Comparison, improved: str, policy: Policy) -> Decision:
-    rows, level = comparison.errors.rows, comparison.level
+    level = comparison.level
     bound = comparison.errors.lower_bound(level, policy.minimum_improvement)
     # Written so that NaN, which is neither above nor below, fails.
     passed = bound > policy.minimum_improvement
@@ -191,7 +191,7 @@ def _beyond_chance(comparison: Comparison, improved: str, policy: Policy) -> Dec
     if math.isnan(bound):
         reason = f"{improved}; there is no interval"
     if not passed:
-        reason += f": {rows} held-out rows do not show that this is more than chance"
+        reason += f": {comparison.errors.count} do not show that this is more than chance"
     return Decision(passed, (reason, _looks(comparison)) if comparison.look > 1 else (reason,))
 
 

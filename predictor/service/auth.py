@@ -284,9 +284,11 @@ def jwks_reader(location: str) -> Callable[[], Mapping[str, Any]]:
 
 def _open(location: str) -> Any:
     if location.startswith(("https://", "http://")):
-        from urllib.request import urlopen
+        from urllib.request import HTTPRedirectHandler, build_opener
 
-        return urlopen(location, timeout=5)  # noqa: S310  an operator's own setting
+        # Keys come from the address that the operator set: a redirect may lead to anybody's.
+        unredirected = type("_Unredirected", (HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
+        return build_opener(unredirected).open(location, timeout=5)
     return Path(location).open("rb")
 
 

@@ -53,6 +53,8 @@ def test_error_lists_every_invalid_setting_without_its_value(monkeypatch: pytest
     [
         ({"auth": "required"}, "auth=required needs api_keys or jwks"),
         ({"auth": "required", "jwks": "keys.json"}, "jwks needs jwt_issuer and jwt_audience"),
+        ({"jwks": "http://id.example.com/keys"}, "jwks must be a path or an https URL"),
+        ({"jwks": "HTTP://127.0.0.1.example.com/keys"}, "jwks must be a path or an https URL"),
     ],
 )
 def test_incomplete_auth_is_refused_without_showing_secrets(given: dict[str, str], message: str) -> None:

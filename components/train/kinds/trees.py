@@ -4,6 +4,7 @@ Of scikit-learn's ensembles this one grows with the number of rows alone, not wi
 rows with thresholds in double precision, as the serving side does; the others round rows to single precision.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from components.train.kind import Fit, TrainingData
-from predictor.model.kinds.trees import LEAF
+from predictor.model.kinds.trees import LEAF, MAX_DEPTH, MAX_TREES
 from predictor.model.one_hot import expand
 
 PARAMETERS: Mapping[str, Any] = {
@@ -32,9 +33,15 @@ def check(parameters: Mapping[str, Any]) -> None:
     """Check values of parameters without any data.
 
     Raises:
-        ValueError: a value is invalid.
+        ValueError: a value is invalid, or allows trees that the predictor does not serve.
     """
     HistGradientBoostingRegressor(**parameters)._validate_params()  # noqa: SLF001 - there is no other way
+    trees, depth, leaves = (parameters[name] for name in ("max_iter", "max_depth", "max_leaf_nodes"))
+    if trees > MAX_TREES:
+        raise ValueError(f"max_iter is {trees}; the predictor serves at most {MAX_TREES} trees")
+    deepest = min(depth or math.inf, leaves - 1 if leaves else math.inf)
+    if deepest > MAX_DEPTH:
+        raise ValueError(f"max_depth is {depth}; the predictor serves trees of depth {MAX_DEPTH} at most")
 
 
 def fit(data: TrainingData, parameters: Mapping[str, Any]) -> Fit:

@@ -1,4 +1,7 @@
-"""Candidate and champion with normal errors, whose correlation is 0.9."""
+"""Candidate and champion with normal errors, whose correlation is 0.9.
+
+In groups, half of the variance of an error is common to the rows of its group.
+"""
 
 from collections.abc import Iterator
 
@@ -40,6 +43,11 @@ def simulate(shrink: int) -> Iterator[Found]:
             1.0,
             0.0,
         )
+    for groups in (5, 20, 60):
+        found = sum(grouped(random, groups, 1.0) for _ in range(runs))
+        yield f"equal model, {groups} groups of 1 to 20 rows", found, runs, 0.03, 0.0
+    found = sum(grouped(random, 20, 1.0, by_rows=True) for _ in range(runs))
+    yield "the same, 20 groups, if rows counted", found, runs, 1.0, 0.0
 
 
 def promotions(
@@ -47,6 +55,15 @@ def promotions(
 ) -> int:
     """Count the promotions of a candidate whose true mean squared error is a multiple of the champion's."""
     return sum(_promoted(random, *_errors(random, rows, ratio, rare), looks) for _ in range(runs))
+
+
+def grouped(random: np.random.Generator, groups: int, ratio: float, *, by_rows: bool = False) -> bool:
+    """Whether a candidate is promoted on rows in groups of unequal sizes, which may be counted as rows."""
+    codes = np.repeat(np.arange(groups, dtype=np.float64), random.integers(1, 21, groups))
+    rows = codes.astype(np.intp)
+    common, own = _errors(random, groups, ratio, 0.0), _errors(random, codes.size, ratio, 0.0)
+    champion, candidate = ((one[rows] + other) / np.sqrt(2) for one, other in zip(common, own, strict=True))
+    return _promoted(random, champion, candidate, 0, None if by_rows else codes)
 
 
 def any_of_many(random: np.random.Generator, rows: int, variants: int = 50) -> bool:
@@ -73,9 +90,13 @@ def _errors(
 
 
 def _promoted(
-    random: np.random.Generator, champion: NDArray[np.float64], candidate: NDArray[np.float64], looks: int
+    random: np.random.Generator,
+    champion: NDArray[np.float64],
+    candidate: NDArray[np.float64],
+    looks: int,
+    groups: NDArray[np.float64] | None = None,
 ) -> bool:
     target = random.normal(0, 3, champion.size)
     new, old = (score(target, target + errors) for errors in (candidate, champion))
-    comparison = Comparison(pair(target, target + candidate, target + champion), float(looks))
+    comparison = Comparison(pair(target, target + candidate, target + champion, groups), float(looks))
     return decide(new, old, POLICY, comparison).promote

@@ -10,6 +10,7 @@ import pytest
 from components.data import dataset as datasets
 from components.data.compare import compare, held_out
 from components.data.dataset import Dataset
+from components.data.scores import score
 from predictor.model.inputs import Input
 from tests.components.conftest import MakeEntry
 from tests.support.models import linear_model
@@ -38,6 +39,18 @@ def test_scores_candidate_and_champion_on_the_same_held_out_rows(
     assert report.paired.lower_bound(0.025) > 0
     assert report.held_out is not None
     assert (report.held_out.columns, len(report.held_out.fingerprints)) == (("x", "y", "z"), 20)
+
+
+def test_rows_of_one_group_count_once(tmp_path: Path, make_entry: MakeEntry) -> None:
+    random = np.random.default_rng(0)
+    train, test = ({name: random.normal(size=rows) for name in "xy"} for rows in (40, 30))
+    groups = np.repeat([0.1, 0.3, 0.2], 10)
+    grouped = datasets.write(tmp_path / "set", train, test, source="table", settings={}, groups=groups)
+    report = compare(grouped, make_entry(2.0), make_entry(1.0, version=7))
+    assert report.paired is not None
+    assert (report.paired.rows, report.paired.units) == (30, 3)
+    target, predicted, _ = held_out(grouped, make_entry(2.0).model)
+    assert report.candidate.scores == score(target, predicted, groups)
 
 
 def test_scores_a_champion_with_other_features_of_the_data_set(

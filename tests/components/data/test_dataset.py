@@ -197,9 +197,9 @@ def test_refuses_a_changed_description(make: Callable[..., Dataset]) -> None:
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
         ('{"format_version": NaN}', "is not valid JSON: NaN is not a JSON value"),
-        ("[]", "does not have format version 4"),
-        ('{"format_version": 3}', "does not have format version 4"),
-        ('{"format_version": 4}', "was changed"),
+        ("[]", "does not have format version 5"),
+        ('{"format_version": 4}', "does not have format version 5"),
+        ('{"format_version": 5}', "was changed"),
     ],
 )
 def test_refuses_a_malformed_description(make: Callable[..., Dataset], content: str, reason: str) -> None:

@@ -14,7 +14,7 @@ REPORT = Report(
     candidate=Contender("c", scores=Scores(1.5, 1.0, 0.4)),
     champion=Contender("d", version=3, scores=Scores(2.5, 1.5, 0.2)),
     held_out=RowSketch(("x", "y"), (7, 2**48 - 1), complete=True),
-    paired=PairedErrors(20, 1.0, 2.0, 2.5, 3.0, math.nan),
+    paired=PairedErrors(20, 20, 1.0, 2.0, 2.5, 3.0, math.nan),
 )
 
 

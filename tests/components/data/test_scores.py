@@ -76,6 +76,34 @@ def test_bound_of_equal_improvements_is_the_improvement() -> None:
     assert paired.lower_bound(0.025) == pytest.approx(0.75)
 
 
+def test_groups_of_equal_rows_count_once() -> None:
+    target, candidate, champion = np.random.default_rng(4).normal(size=(3, 12))
+    groups = np.random.default_rng(5).random(12)
+    once, often = (np.repeat((target, candidate, champion, groups), times, axis=1) for times in (1, 7))
+    paired, repeated = pair(*once), pair(*often)
+    assert (paired.units, repeated.rows, repeated.units) == (12, 84, 12)
+    for minimum in (0.0, 0.1):
+        assert repeated.lower_bound(0.025, minimum) == pytest.approx(paired.lower_bound(0.025, minimum))
+    error = score(target, candidate).mse_error
+    assert score(often[0], often[1], often[3]).mse_error == pytest.approx(error)
+    assert score(often[0], often[1]).mse_error < error / 2
+
+
+def test_the_order_of_grouped_rows_does_not_matter() -> None:
+    target, candidate, champion = np.random.default_rng(6).normal(size=(3, 40))
+    groups = np.random.default_rng(7).integers(0, 9, 40) / 9
+    shuffled = np.random.default_rng(8).permutation(40)
+    rows = (target, candidate, champion, groups)
+    found = pair(*(values[shuffled] for values in rows)).lower_bound(0.025)
+    assert found == pytest.approx(pair(*rows).lower_bound(0.025))
+
+
+def test_one_group_has_no_interval() -> None:
+    target, candidate, champion = np.random.default_rng(9).normal(size=(3, 10))
+    assert math.isnan(pair(target, candidate, champion, np.zeros(10)).lower_bound(0.025))
+    assert math.isnan(score(target, candidate, np.zeros(10)).mse_error)
+
+
 @pytest.mark.parametrize(
     ("candidate", "champion"),
     [([1.0], [2.0]), ([1.0, math.nan], [2.0, 3.0]), ([1.0, 1e200], [2.0, 3.0]), ([1.0, 2.0], [0.0, 0.0])],

@@ -59,20 +59,26 @@ def test_shards_are_split_like_one_piece(
     frame: pd.DataFrame, tmp_path: Path, kind: str, parameters: dict[str, Any]
 ) -> None:
     settings = Settings(["x"], "y", **parameters)
-    held_out = []
+    held_out, groups = [], list[list[float]]()
     for name, cuts in (("one", ()), ("three", (50, 51))):
         source = written(frame, tmp_path / name, kind, cuts)
         dataset = ingested(source, settings, tmp_path / f"{name}-read")
         held_out.append(frame[np.isin(frame["x"], dataset.test()[0])])
+        found = dataset.groups()
+        groups.append([] if found is None else found.tolist())
         assert dataset.train_rows + dataset.test_rows == ROWS
     one, three = held_out
     pd.testing.assert_frame_equal(one, three)
     rest = frame.drop(one.index)
     if settings.order:
+        assert groups == [[], []]
         assert rest["day"].max() < one["day"].min()
         assert len(one) >= 15
     else:
         assert not set(rest["person"]) & set(one["person"])
+        assert groups[0] == groups[1]
+        pairs = set(zip(one["person"], groups[0], strict=True))
+        assert len(pairs) == len(set(groups[0])) == one["person"].nunique()
         assert 15 <= len(one) <= 60
 
 

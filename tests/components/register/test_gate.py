@@ -43,7 +43,7 @@ def judge(
     comparison = None
     if isinstance(champion, Scores):
         improvement = champion.mse - candidate.mse
-        errors = PairedErrors(rows, improvement, deviation, champion.mse, 140.0, covariance=0.0)
+        errors = PairedErrors(rows, rows, improvement, deviation, champion.mse, 140.0, covariance=0.0)
         comparison = Comparison(errors, looks)
     return decide(candidate, champion, policy, comparison)
 
@@ -155,7 +155,7 @@ def test_an_improvement_of_ten_percent_is_judged_by_its_interval(
 
 
 def test_the_levels_of_all_looks_add_up_to_five_percent() -> None:
-    errors = PairedErrors(88, 10.0, 20.0, 100.0, 140.0, 0.0)
+    errors = PairedErrors(88, 88, 10.0, 20.0, 100.0, 140.0, 0.0)
     levels = [Comparison(errors, looks).level for looks in range(10_000)]
     assert levels[0] == 0.025
     assert sum(levels) == pytest.approx(0.05, rel=1e-3)
@@ -226,3 +226,10 @@ def test_every_decision_has_reasons(
     candidate: Scores, champion: Scores | Unscored | None, policy: Policy
 ) -> None:
     assert judge(candidate, champion, policy).reasons
+
+
+def test_groups_that_do_not_suffice_are_named() -> None:
+    errors = PairedErrors(84, 12, 10.0, 60.0, 100.0, 140.0, 0.0)
+    decision = decide(Scores(90, 7, 0.6), CHAMPION, Policy(), Comparison(errors))
+    assert not decision.promote
+    assert "84 held-out rows of 12 groups do not show that this is more than chance" in decision.reasons[1]

@@ -352,6 +352,11 @@ def test_reads_keys_from_a_url_and_refuses_bad_answers(issuer: Issuer) -> None:
 
     class Answering(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("Location", "/0")
+                self.end_headers()
+                return
             self.send_response(200)
             self.end_headers()
             self.wfile.write(answers[int(self.path[1:])])
@@ -365,6 +370,8 @@ def test_reads_keys_from_a_url_and_refuses_bad_answers(issuer: Issuer) -> None:
         for path in ("1", "2", "3"):
             with pytest.raises(ValueError, match=r"."):
                 jwks_reader(f"{url}/{path}")()
+        with pytest.raises(OSError, match="302"):
+            jwks_reader(f"{url}/moved")()
         server.shutdown()
     with pytest.raises(OSError, match=r"."):
         jwks_reader(f"{url}/0")()

@@ -11,13 +11,14 @@ from sklearn.utils import Bunch
 
 from components.data.dataset import Dataset
 from components.train.kind import TrainingData, TrainingError, model_of
-from components.train.kinds import parameters, trees
+from components.train.kinds import check, parameters, trees
 from components.train.report import report
 from components.train.search import Search
 from components.train.training import train
 from predictor.model import artifact
 from predictor.model.base import Distribution
 from predictor.model.inputs import UNKNOWN, Column, Input
+from predictor.model.kinds.trees import MAX_DEPTH, MAX_TREES
 
 MakeDataset = Callable[..., Dataset]
 
@@ -101,6 +102,24 @@ def test_says_when_only_a_part_of_the_rows_was_seen() -> None:
         parameters("trees", {}),
     )
     assert fit.warning == "the trees were fitted to the 60 of 100 training rows that were kept; see kept_rows"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_iter": MAX_TREES + 1}, "max_iter is 10001; the predictor serves at most 10000 trees"),
+        ({"max_depth": MAX_DEPTH + 1, "max_leaf_nodes": None}, "max_depth is 33; the predictor serves"),
+        ({"max_depth": None, "max_leaf_nodes": MAX_DEPTH + 2}, "max_depth is None; the predictor serves"),
+    ],
+)
+def test_refuses_parameters_of_trees_that_are_not_served(given: dict[str, int | None], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check("trees", given)
+
+
+def test_takes_parameters_whose_trees_are_shallow_enough() -> None:
+    check("trees", {"max_depth": MAX_DEPTH, "max_leaf_nodes": None, "max_iter": MAX_TREES})
+    check("trees", {"max_depth": None, "max_leaf_nodes": MAX_DEPTH + 1})
 
 
 def test_refuses_trees_that_no_folder_may_hold(make_dataset: MakeDataset, tmp_path: Path) -> None:
