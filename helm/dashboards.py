@@ -40,6 +40,11 @@ def _sum(metric: str, by: str, more: str = "") -> str:
     return f"sum by ({by}) ({metric}{{{HERE}{more}}})"
 
 
+def _once(metric: str, by: str) -> str:
+    """Every pod has what the jobs decided."""
+    return f"max by ({by}) ({metric}{{{HERE}}})"
+
+
 _USERS = ',traffic="user"'
 
 SERVICE = [
@@ -92,8 +97,12 @@ MODEL = [
     Panel("Unusual values in the sample", "short", {
         "{{column}} {{kind}}": _sum("predictor_drift_unusual_rows", "column, kind")
     }),
-    Panel("Mean squared error", "short", {
-        "{{rows}}": f'retraining_mean_squared_error{{{JOBS},job="$release-retraining"}}'
+    Panel("Mean squared error, with its interval of 95 %", "short", {
+        "{{rows}}": _once("predictor_quality_mean_squared_error", "rows"),
+        "{{rows}}, lower": f"{_once('predictor_quality_mean_squared_error', 'rows')} "
+        f"- 1.96 * {_once('predictor_quality_standard_error', 'rows')}",
+        "{{rows}}, upper": f"{_once('predictor_quality_mean_squared_error', 'rows')} "
+        f"+ 1.96 * {_once('predictor_quality_standard_error', 'rows')}",
     }),
     Panel("Recorded for feedback", "reqps", {"{{kind}}": _rate("predictor_feedback_recorded_total", "kind")}),
     Panel("Lost, and failed attempts to store", "reqps", {
@@ -114,6 +123,15 @@ ROLLOUTS = [
     Panel("Ready pods, by version", "short", {
         "{{job}} {{version}}": f"sum by (job, version) (predictor_ready{{{HERE}}} * on (namespace, pod) "
         "group_left (version) predictor_model_info)"
+    }),
+    Panel("Since the last decisions", "s", {
+        "{{decision}}: {{outcome}} {{version}}": "time() - max by (decision) ("
+        f"predictor_decision_timestamp_seconds{{{HERE}}}) * on (decision) group_right () "
+        + _once("predictor_decision_info", "decision, outcome, version")
+    }),
+    Panel("Champion of the registry, and what is served", "short", {
+        "champion {{version}}": f"count by (version) (predictor_registry_champion_info{{{HERE}}})",
+        "{{job}} {{version}}": f"count by (job, version) (predictor_model_info{{{HERE}}})",
     }),
     Panel("Since the last job that succeeded", "s", {
         "{{cronjob}}": "time() - max by (cronjob) (kube_cronjob_status_last_successful_time"

@@ -177,6 +177,12 @@ class Registry:
         )
         return [rows for rows in found if rows]
 
+    def last_decision(self) -> tuple[Version, Decision] | None:
+        """Return the newest version that the gate has judged, and its decision; None without one."""
+        judged = (version for version in self._index.latest() if DECISION in version.tags)
+        newest = next(judged, None)
+        return None if newest is None else (newest, Decision.from_json(newest.tags[DECISION]))
+
     def answered(self) -> str:
         """Return the days whose drift the last attempt of a retraining has answered, promoted or refused.
 

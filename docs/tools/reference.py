@@ -102,7 +102,11 @@ def metrics() -> str:
     evaluation = Evaluation("", 1, unused, unused, (1,), (0.0,), "", "2026-01-01T00:00:00+00:00")
     handle.loaded = LoadedModel(linear_model(), "", 0.0, evaluation)
     with TemporaryDirectory() as folder:
-        service = InferenceService(handle, Settings(), recorder=Recorder(open_store(folder), 1, 1))
+        recorder = Recorder(open_store(folder), 1, 1)
+        service = InferenceService(handle, Settings(decisions_dir=Path(folder)), recorder=recorder)
+        error = {"mean_squared_error": 0.0, "standard_error": 0.0, "rows": 1}
+        for kind, entry in {"gate": {"champion": "1"}, "retraining": {"quality": {"live": error}}}.items():
+            (Path(folder) / f"{kind}.json").write_text(json.dumps(entry))
         service.metrics.certificate_expires = lambda: 0.0
         families = list(service.metrics.collect())
         # Drift has metrics once there is a sample.

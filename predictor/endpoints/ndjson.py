@@ -16,7 +16,8 @@ from predictor.codecs import json_output, json_rows, json_small
 from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
 from predictor.feedback.recorder import Rows, Values
-from predictor.messages import Principal, request_id
+from predictor.identity import Identity
+from predictor.messages import Principal
 from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
@@ -43,10 +44,9 @@ class Records:
     Args:
         service: computes the predictions.
         principal: who asks.
-        name: the client's id of the request, if it has one.
+        identity: the names of the request, under which the records are recorded for feedback.
 
     Attributes:
-        name: the id under which the records are recorded for feedback.
         count: records answered so far; a client that is cut off continues from there.
 
     Raises:
@@ -54,13 +54,13 @@ class Records:
     """
 
     def __init__(
-        self, service: InferenceService, principal: Principal = ANYBODY, name: bytes | None = None
+        self, service: InferenceService, principal: Principal = ANYBODY, identity: Identity | None = None
     ) -> None:
         self.service = service
         self.principal = principal
         self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
-        self.name = request_id(name)
+        self._identity = identity or Identity.new()
         self.count = 0
         self._errors = 0
         self._at_once = int(_BYTES_AT_ONCE / max(1.0, self.model.cost))
@@ -137,7 +137,7 @@ class Records:
 
     def _record(self, rows: Rows, values: Values) -> None:
         self.service.drift.offer(rows, values)
-        self.service.record_rows(self.name, self.principal, rows, values, self.count)
+        self.service.record_rows(self._identity, self.principal, rows, values, self.count)
         self.count += len(values)
 
     def _one(self, line: bytes) -> bytes:

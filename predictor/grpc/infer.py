@@ -49,9 +49,9 @@ def infer(service: InferenceService, request: Request) -> Response:
     if content is None:
         read = _read_tensors(service, request, message, runs, raw)
         content = np.asarray(v2.predict(service, request, read), "<f8").data.cast("B")
+    request.identify(message.id)
     # With feedback, the client needs the id that the rows are recorded under.
-    identity = request.identify(message.id) if service.recorder else message.id
-    return _write(service, identity, name, content, raw=bool(raw))
+    return _write(service, request.id if service.recorder else message.id, name, content, raw=bool(raw))
 
 
 def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata as packages
+from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import REGISTRY, exposition
@@ -15,7 +16,7 @@ from predictor.errors import PredictorError, labels
 from predictor.feedback.recorder import Recorder
 from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
-from predictor.observability import drift_metrics
+from predictor.observability import decisions, drift_metrics
 from predictor.observability.counting import Labels, Series, Transport
 from predictor.observability.drift import DriftMonitor, Report
 from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
@@ -55,12 +56,14 @@ class Metrics(Collector):
         usage: returns what is in use.
         recorder: of predictions and ground truth, if there is one.
         drift: the sample by which drift is measured, if there is one.
+        decided: the folder of the last decisions, if there is one.
 
     Attributes:
         in_progress: requests that were begun and not counted yet.
         rejected: requests that were not answered, by the reason.
         invalid: requests and records that could not be understood, by the kind of fault.
         task_failures: errors in background tasks.
+        lost_log_lines: returns how many lines of requests could not be written to the log.
         certificate_expires: returns when the server's certificate does, in seconds since 1970; None without
             one.
     """
@@ -71,14 +74,17 @@ class Metrics(Collector):
         usage: Callable[[], Usage],
         recorder: Recorder | None = None,
         drift: DriftMonitor | None = None,
+        decided: Path | None = None,
     ) -> None:
         self.handle = handle
         self.usage = usage
         self.recorder = recorder
         self.drift = drift
+        self.decided = decided
         self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
         self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
+        self.lost_log_lines: Callable[[], int] = lambda: 0
         self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
         self._drift: tuple[Report | None, bytes] = (None, b"")
@@ -132,6 +138,9 @@ class Metrics(Collector):
             "task",
             self.task_failures,
         )
+        lost = counters("log_lines_lost", "Lines of requests that were not written to the log.", ())
+        lost.add_metric((), self.lost_log_lines())
+        yield lost
         if self.certificate_expires:
             yield gauge(
                 "certificate_expiry_timestamp_seconds",
@@ -142,6 +151,7 @@ class Metrics(Collector):
         yield from self._model()
         if self.recorder:
             yield from _feedback(self.recorder)
+        yield from decisions.collect(self.decided)
 
     def _requests(self) -> Iterator[Metric]:
         requests = counters("requests", "Requests answered.", (*_REQUEST, "code"))

@@ -1,4 +1,7 @@
-"""The predictor with a fault for tests: half of version 4's requests fail, 5 returns NaN, 6 is slow."""
+"""The predictor with a fault for tests: half of version 4's requests fail, 5 returns NaN, 6 is slow.
+
+Of any version, a request fails whose ``x-request-id`` is ``fail``.
+"""
 
 import os
 import random
@@ -18,7 +21,7 @@ version = os.environ.get("PREDICTOR_MODEL_VERSION", "")
 
 def stream(service: InferenceService, request: Request, *, interval: str = "") -> Response:
     """Answer like the predictor, except for the fault."""
-    if version == "4" and random.random() < 0.5:
+    if request.headers.request_id == b"fail" or (version == "4" and random.random() < 0.5):
         raise Unavailable("injected fault")
     if version == "5":
         return Response(b'{"prediction":NaN}')

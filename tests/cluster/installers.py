@@ -37,6 +37,7 @@ class Settings:
         maximum: most pods; equal to the minimum unless a test scales under load.
         canary: a second version, or None.
         scaling: ``hpa`` or ``keda``.
+        monitoring: whether Prometheus scrapes the pods and has the rules; KEDA needs it.
     """
 
     image: str
@@ -45,6 +46,7 @@ class Settings:
     maximum: int = 2
     canary: Canary | None = None
     scaling: str = "hpa"
+    monitoring: bool = False
 
     def replace(self, **changes: Any) -> "Settings":
         """Return a copy with some settings changed."""
@@ -134,7 +136,7 @@ class Helm:
                 "requestsPerReplica": 50,
                 "pollingIntervalSeconds": 5,
             },
-            "monitoring": dict.fromkeys(MONITORING, settings.scaling == "keda"),
+            "monitoring": dict.fromkeys(MONITORING, settings.monitoring or settings.scaling == "keda"),
             "networkPolicy": {"store": {"to": EGRESS_TO_STORE, "port": 9000}},
         }
         if settings.canary:
@@ -236,7 +238,11 @@ class Kustomize:
             one_pod = (_set(f"/spec/predictor/{field}", 1) for field in ("minReplicas", "maxReplicas"))
             patches.append(_patch("InferenceService", f"^{NAME}-canary$", *one_pod))
         names = {"newName": f"{image['registry']}/{image['repository']}", "newTag": image["tag"]}
-        return overlay, {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
+        content: Object = {"images": [{"name": "linear-regressor/predictor", **names}], "patches": patches}
+        if settings.monitoring and overlay != "keda":
+            component = ROOT / "manifests" / "components" / "monitoring"
+            content["components"] = [os.path.relpath(component, self.folder.resolve())]
+        return overlay, content
 
     def _autoscaler_patch(self, settings: Settings) -> Object:
         if settings.scaling == "keda":

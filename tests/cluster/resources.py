@@ -1,6 +1,7 @@
 """Create namespaces, Secrets and the S3 store."""
 
 import io
+import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,3 +69,17 @@ def damage(model_folder: Path) -> None:
     """Change a file of a model folder so that its digest is wrong."""
     with (model_folder / artifact.MODEL_FILE).open("a") as file:
         file.write(" ")
+
+
+def inject_faults(namespace: str, runtime: str) -> None:
+    """Run the pods of a ServingRuntime with the faults of faulty.py."""
+    kubectl("-n", namespace, "delete", "configmap", "faults", "--ignore-not-found")
+    kubectl("-n", namespace, "create", "configmap", "faults", f"--from-file={HERE / 'faulty.py'}")
+    volume = {"name": "faults", "configMap": {"name": "faults"}}
+    mount = {"name": "faults", "mountPath": "/faults"}
+    patch = [
+        {"op": "add", "path": "/spec/volumes/-", "value": volume},
+        {"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount},
+        {"op": "add", "path": "/spec/containers/0/command", "value": ["python", "/faults/faulty.py"]},
+    ]
+    kubectl("-n", namespace, "patch", "servingruntime", runtime, "--type=json", "-p", json.dumps(patch))

@@ -20,7 +20,14 @@ from predictor.model.artifact import ArtifactError
 from tests.cluster.installers import NAME, ROOT, STORE, image_values, render_template
 from tests.cluster.kube import Object, kubectl, run
 from tests.cluster.registry import apply_mlflow, forwarded_registry
-from tests.cluster.resources import HERE, damage, make_namespace, make_store, make_store_secret, upload
+from tests.cluster.resources import (
+    damage,
+    inject_faults,
+    make_namespace,
+    make_store,
+    make_store_secret,
+    upload,
+)
 from tests.cluster.rollout_job import CANARY, HOST, NAMESPACE, NEVER, REGISTRY, STORE_NAMESPACE, Job
 from tests.cluster.service import X
 from tests.support.models import linear_model, scaled
@@ -75,7 +82,7 @@ def installed_job(image: str, versions: Mapping[int, Version], folder: Path) -> 
     values = json.dumps(job_values(image, os.environ["PIPELINE_IMAGE"]))
     run("helm", "install", NAME, CHART, "-n", NAMESPACE, "-f", "-", stdin=values)
     _install_registry()
-    _inject_faults()
+    inject_faults(NAMESPACE, CANARY)
     _write_kubeconfig(folder)
     with forwarded_registry(NAMESPACE) as address:
         index = open_index(address, NAME, None)
@@ -145,19 +152,6 @@ def _install_registry() -> None:
             del data["persistentVolumeClaim"]
             data["emptyDir"] = {}
     apply_mlflow(NAMESPACE, yaml.safe_dump_all(items))
-
-
-def _inject_faults() -> None:
-    """Run the canary's pods with the faults of faulty.py."""
-    kubectl("-n", NAMESPACE, "create", "configmap", "faults", f"--from-file={HERE / 'faulty.py'}")
-    volume = {"name": "faults", "configMap": {"name": "faults"}}
-    mount = {"name": "faults", "mountPath": "/faults"}
-    patch = [
-        {"op": "add", "path": "/spec/volumes/-", "value": volume},
-        {"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount},
-        {"op": "add", "path": "/spec/containers/0/command", "value": ["python", "/faults/faulty.py"]},
-    ]
-    kubectl("-n", NAMESPACE, "patch", "servingruntime", CANARY, "--type=json", "-p", json.dumps(patch))
 
 
 def _write_kubeconfig(folder: Path) -> None:

@@ -56,13 +56,16 @@ class Service:
     predictions: dict[str, float]
     host: str = f"{NAME}.{NAMESPACE}.example.com"
 
-    def request(self, method: str, path: str, body: object = None, host: str | None = None) -> Response:
+    def request(
+        self, method: str, path: str, body: object = None, host: str | None = None, request_id: str = ""
+    ) -> Response:
         """Send one request through the gateway."""
         address = urlsplit(self.ingress)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
         try:
             content = None if body is None else json.dumps(body).encode()
             headers = {"Host": host or self.host, "Content-Type": "application/json"}
+            headers |= {"x-request-id": request_id} if request_id else {}
             connection.request(method, path, content, headers)
             response = connection.getresponse()
             return Response(response.status, dict(response.getheaders()), response.read())

@@ -1,14 +1,11 @@
 """KEDA scales on the request rate that Prometheus measures (``PROMETHEUS`` is its address)."""
 
-import json
-from typing import Any
-from urllib.parse import quote, urlsplit
-
 import pytest
 import yaml
 
-from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings, prometheus_url
-from tests.cluster.kube import is_ready, kubectl, wait_for
+from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
+from tests.cluster.kube import is_ready, wait_for
+from tests.cluster.prometheus import ask, query, require
 from tests.cluster.service import Service
 from tests.manifests.rendering import CHART
 
@@ -16,11 +13,7 @@ from tests.manifests.rendering import CHART
 @pytest.fixture(scope="module", autouse=True)
 def keda(namespace: str) -> None:
     """Skip the tests on a cluster without KEDA and the Prometheus operator."""
-    installed = kubectl("get", "crd", "-o", "name")
-    needed = ("scaledobjects.keda.sh", "servicemonitors.monitoring.coreos.com")
-    missing = [kind for kind in needed if kind not in installed]
-    if missing:
-        pytest.skip(f"LEFT OUT: the cluster has no {' and no '.join(missing)}")
+    require("scaledobjects.keda.sh", "servicemonitors.monitoring.coreos.com")
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +25,6 @@ def scaled(image: str, installer: Installer, service: Service) -> Settings:
     return settings
 
 
-def query_prometheus(path: str) -> Any:
-    """Call the API of Prometheus through the API server's proxy."""
-    address = urlsplit(prometheus_url())
-    name, _, namespace = (address.hostname or "").partition(".")
-    proxy = f"/api/v1/namespaces/{namespace.split('.')[0]}/services/{name}:{address.port}/proxy"
-    return json.loads(kubectl("get", "--raw", f"{proxy}/api/v1/{path}"))["data"]
-
-
 def rule_names() -> set[str]:
     """Return the names of the rules."""
     groups = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
@@ -47,13 +32,13 @@ def rule_names() -> set[str]:
 
 
 def test_prometheus_scrapes_every_pod_and_evaluates_every_rule(scaled: Settings, service: Service) -> None:
-    query = quote(f'up{{namespace="{NAMESPACE}",job="{NAME}-predictor",release="{NAME}"}} == 1')
+    up = f'up{{namespace="{NAMESPACE}",job="{NAME}-predictor",release="{NAME}"}} == 1'
 
     def targets() -> set[str]:
-        return {entry["metric"]["pod"] for entry in query_prometheus(f"query?query={query}")["result"]}
+        return {labels["pod"] for labels, _ in query(up)}
 
     def rules() -> set[tuple[str, str]]:
-        groups = [group for group in query_prometheus("rules")["groups"] if group["name"].startswith(NAME)]
+        groups = [group for group in ask("rules")["groups"] if group["name"].startswith(NAME)]
         return {(rule["name"], rule["health"]) for group in groups for rule in group["rules"]}
 
     def pods() -> set[str]:

@@ -5,15 +5,15 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
-from components.operations.monitor.due import Error, Policy, Seen, decide
-from components.operations.monitor.push import exposition
+from components.operations.monitor.due import Error, Policy, Seen, quality
+from components.operations.rollout.decisions import Decisions
 from helm import dashboards
-from predictor.model.drift import Drift
 from tests.contract.test_tls import Authority
 from tests.manifests.rendering import CHART
 from tests.support.models import write_evaluation, write_model
@@ -22,9 +22,7 @@ from tests.support.server import VERSION, start_predictor
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? \S+$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
-_METRIC = re.compile(
-    r"(?<![\w:.])((?:predictor|process|kube|release|retraining)[\w:]*[_:][\w:]*|up)(?:\{([^}]*)\})?"
-)
+_METRIC = re.compile(r"(?<![\w:.])((?:predictor|process|kube|release)[\w:]*[_:][\w:]*|up)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)(?:=~|!~|!=|=)")
 
 OF_PROMETHEUS = {"namespace", "release", "job", "pod", "instance"}
@@ -60,15 +58,16 @@ def queries() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The labels of each metric of a predictor with TLS, feedback, an evaluation, and requests."""
+    """The labels of each metric of a predictor with TLS, feedback, an evaluation, decisions, and requests."""
     place = tmp_path_factory.mktemp("monitored")
     model = write_model(place / VERSION)
     write_evaluation(model)
     authority = Authority(place)
     pair = authority.pair("server")
     flags = ("--ssl_certfile", str(pair.certificate), "--ssl_keyfile", str(pair.key))
+    settings: Any = {"feedback_url": str(place / "store"), "decisions_dir": str(write_decisions(place))}
     with (
-        start_predictor(model, place=place, flags=flags, feedback_url=str(place / "store")) as server,
+        start_predictor(model, place=place, flags=flags, **settings) as server,
         httpx.Client(base_url=f"https://127.0.0.1:{server.port}", verify=False, timeout=60) as client,
     ):
         client.post("/batch", json={"instances": [0.5, 0.25]}).raise_for_status()
@@ -83,16 +82,31 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         found[name] |= {*_LABEL.findall(labels or ""), *OF_PROMETHEUS}
     found["predictor_background_task_failures_total"] = {"task", *OF_PROMETHEUS}  # none has failed
     found["up"] = OF_PROMETHEUS
-    for name, labels in _SAMPLE.findall(pushed()):
-        found[name] |= {*_LABEL.findall(labels or ""), *OF_PROMETHEUS}
     return {**found, **{name: labels | OF_PROMETHEUS for name, labels in OF_KUBERNETES.items()}}
 
 
-def pushed() -> str:
-    """Return what the retraining job pushes."""
+def write_decisions(place: Path) -> Path:
+    """Write what the jobs report, as the mount of their ConfigMap has it; returns the folder."""
+    folder = place / "decisions"
+    folder.mkdir()
+
+    class ConfigMap:
+        """Takes the place of the API server."""
+
+        def patch(self, _path: str, change: dict[str, dict[str, str]]) -> None:
+            for name, text in change["data"].items():
+                (folder / name).write_text(text)
+
+        def get(self, _path: str) -> dict[str, dict[str, str]]:
+            return {}
+
+    decisions = Decisions(ConfigMap(), "ns", "lr", "linear-regressor-rollout", "")  # type: ignore[arg-type]
+    decisions.note_change("gate", "promoted", "7", ["better"], champion="7")
+    decisions.note("rollout", "served", "7", [])
     error = Error(4.0, 0.2, 300)
-    seen = Seen(drift={"bmi": Drift(0.3, 100.0, 9, 1000.0)}, live=error, held_out=error)
-    return exposition(seen, Policy(), decide(seen, Policy()), now=1.8e9)
+    found = quality(Seen(live=error, held_out=error), Policy())
+    decisions.note("retraining", "not due", "7", ["no drift"], quality=found)
+    return folder
 
 
 def missing(query: str, known: dict[str, set[str]]) -> list[str]:

@@ -159,8 +159,25 @@ def cron_job(name: str, metric: str, values: str) -> list[Object]:
     return [series(f"kube_cronjob_{metric}", labels, values)]
 
 
-def quality(values: str) -> Object:
-    return series("retraining_quality_lost", f'namespace="{NAME}",job="{NAME}-retraining"', values)
+def quality(values: str) -> list[Object]:
+    return [series("predictor_quality_lost", f'{POD},pod="{pod}"', values) for pod in "ab"]
+
+
+def rollout(outcome: str, at: int) -> list[Object]:
+    """Return the metrics of two pods that say how a rollout ended, and when."""
+    decision = 'decision="rollout"'
+    return [
+        one
+        for pod in (f'{POD},pod="a"', f'{CANARY},pod="b"')
+        for one in (
+            series("predictor_decision_info", f'{pod},{decision},outcome="{outcome}",version="2"', "1x200"),
+            series("predictor_decision_timestamp_seconds", f"{pod},{decision}", f"{at}x200"),
+        )
+    ]
+
+
+def champion(version: str, values: str = "1x200") -> Object:
+    return series("predictor_registry_champion_info", f'{POD},pod="a",version="{version}"', values)
 
 
 def counter(name: str, labels: str, values: str) -> list[Object]:
@@ -211,13 +228,20 @@ EXPIRY = "predictor_certificate_expiry_timestamp_seconds"
         ([series(EXPIRY, POD, f"{7 * DAY + 1200}x60")], "CertificateExpires", "30m", "36m"),
         (autoscaler(10, 10), "PodsAtMaximum", "29m", "31m"),
         ([requests("200", "0+60x300", pods=CANARY), *TWO_VERSIONS], "CanaryStuck", "110m", "130m"),
-        ([requests("200", "0+60x30 1800x90", pods=CANARY), *TWO_VERSIONS], "CanaryRolledBack", "30m", "45m"),
+        (rollout("rolled back", 60), "CanaryRolledBack", None, "5m"),
+        (rollout("not judged", 60), "CanaryRolledBack", None, "5m"),
         (job("rollout", 1), "RolloutFailed", None, "5m"),
         (job("retraining", 1), "RetrainingFailed", None, "5m"),
-        ([quality("0x9 1x50")], "QualityLost", "12m", "17m"),
+        (quality("0x9 1x50"), "QualityLost", "12m", "17m"),
         (cron_job("rollout", "next_schedule_time", "60x60"), "RolloutLate", "15m", "25m"),
         (cron_job("retraining", "next_schedule_time", "60x60"), "RetrainingLate", "15m", "25m"),
         (cron_job("rollout", "status_last_successful_time", "60x60"), "ChampionNotServed", "30m", "40m"),
+        (
+            [model_series("1", "1x60"), champion("1", "1x9 _x50"), champion("2", "_x9 1x50")],
+            "ChampionNotServed",
+            "35m",
+            "45m",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) and value[0].isupper() else None,
 )
@@ -264,23 +288,21 @@ def test_alert_fires_after_its_time(
         ([series(EXPIRY, POD, f"{30 * DAY}x60")], "CertificateExpires"),
         (autoscaler(9, 10), "PodsAtMaximum"),
         (autoscaler(1, 1), "PodsAtMaximum"),
-        pytest.param(
-            [
-                requests("200", "0+60x60", pods=CANARY),
-                model_series("1", "1x60"),
-                model_series("1", "1x60", CANARY),
-            ],
-            "CanaryRolledBack",
-            id="canary-promoted",
-        ),
-        ([requests("200", "0+60x60", pods=CANARY), *TWO_VERSIONS], "CanaryRolledBack"),
+        pytest.param(rollout("served", 60), "CanaryRolledBack", id="canary-promoted"),
+        pytest.param(rollout("rolled back", -3600), "CanaryRolledBack", id="rolled-back-long-ago"),
         ([requests("200", "0+60x60", pods=CANARY), *TWO_VERSIONS], "CanaryStuck"),
         (job("rollout", 0), "RolloutFailed"),
         pytest.param(job("rollout", 1, started=-2 * 3600), "RolloutFailed", id="failed-long-ago"),
         pytest.param(job("other", 1), "RolloutFailed", id="job-of-another"),
-        ([quality("0x60")], "QualityLost"),
+        (quality("0x60"), "QualityLost"),
         (cron_job("rollout", "next_schedule_time", "60+60x60"), "RolloutLate"),
         (cron_job("rollout", "status_last_successful_time", "0+60x60"), "ChampionNotServed"),
+        ([model_series("1", "1x60"), champion("1")], "ChampionNotServed"),
+        pytest.param(
+            [model_series("1", "1x20 _x40"), model_series("2", "_x20 1x40"), champion("2")],
+            "ChampionNotServed",
+            id="champion-served-after-twenty-minutes",
+        ),
     ],
 )
 def test_alert_does_not_fire_on_harmless_series(

@@ -68,8 +68,12 @@ def test_scheduled_jobs_are_confined(objects: list[Object]) -> None:
         job = cron["spec"]["jobTemplate"]["spec"]
         pod = job["template"]["spec"]
         check_confined(pod)
-        # Only the rollout job calls the API server.
-        assert pod["automountServiceAccountToken"] is (cron["metadata"]["name"] == "linear-regressor-rollout")
+        # A job that has a token has a Role that limits it.
+        account = [
+            {"kind": "ServiceAccount", "name": pod["serviceAccountName"], "namespace": "linear-regressor"}
+        ]
+        bound = [binding["subjects"] == account for binding in of_kind(objects, "RoleBinding")]
+        assert pod["automountServiceAccountToken"] is any(bound)
         assert job["ttlSecondsAfterFinished"] > 0
         labels = job["template"]["metadata"]["labels"].items()
         policies = [
@@ -139,7 +143,7 @@ def test_all_versions_have_the_same_model_name(objects: list[Object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/v2/repository/index", "/v2/repository", "/log", "/emptyLog", "/ping"]
+    "path", ["/metrics", "/v2/repository/index", "/v2/repository", "/log", "/emptyLog", "/telemetry", "/ping"]
 )
 def test_routes_match_no_administrative_path(objects: list[Object], path: str) -> None:
     for route in of_kind(objects, "HTTPRoute"):
@@ -183,16 +187,26 @@ def test_every_object_has_the_standard_labels(objects: list[Object]) -> None:
         assert {"app.kubernetes.io/instance", "app.kubernetes.io/component"} <= labels.keys()
 
 
-def test_only_the_rollout_job_has_rights_and_for_named_objects(objects: list[Object]) -> None:
+def test_only_the_scheduled_jobs_have_rights_and_for_named_objects(objects: list[Object]) -> None:
     assert not of_kind(objects, "ClusterRole") + of_kind(objects, "ClusterRoleBinding")
+    jobs = {"linear-regressor-rollout", "linear-regressor-retraining"}
     for role in of_kind(objects, "Role"):
-        assert role["metadata"]["name"] == "linear-regressor-rollout"
+        assert role["metadata"]["name"] in jobs
         for rule in role["rules"]:
             assert set(rule["verbs"]) <= {"get", "list", "patch", "create"}
             # A right to list or to create can't be limited to names.
             assert rule.get("resourceNames") or set(rule["resources"]) <= {"pods", "events"}
     for binding in of_kind(objects, "RoleBinding"):
-        assert [subject["name"] for subject in binding["subjects"]] == ["linear-regressor-rollout"]
+        assert [subject["name"] for subject in binding["subjects"]] == [binding["roleRef"]["name"]]
+
+
+def test_the_retraining_job_may_report_and_nothing_else(objects: list[Object]) -> None:
+    for role in of_kind(objects, "Role"):
+        if role["metadata"]["name"] == "linear-regressor-retraining":
+            events, decisions = role["rules"]
+            assert (events["resources"], events["verbs"]) == (["events"], ["create"])
+            assert (decisions["resources"], decisions["verbs"]) == (["configmaps"], ["patch"])
+            assert decisions["resourceNames"] == ["linear-regressor-decisions"]
 
 
 def test_no_network_policy_admits_a_whole_namespace(objects: list[Object]) -> None:

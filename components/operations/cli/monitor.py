@@ -2,8 +2,9 @@
 
 import argparse
 import math
-import time
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.operations.cli.errors import CommandError
@@ -90,10 +91,9 @@ def policy() -> argparse.ArgumentParser:
         help="a champion of this age is due for a retraining, whatever else was found (off)",
     )
     parser.add_argument(
-        "--push",
-        metavar="URL",
-        help="a Pushgateway that gets what was found as metrics, such as "
-        "http://pushgateway:9091/metrics/job/retraining (off)",
+        "--report-to",
+        metavar="NAMESPACE/NAME",
+        help="an InferenceService that gets the decision as an Event, and its pods as metrics (off)",
     )
     return parser
 
@@ -128,13 +128,12 @@ def due(options: argparse.Namespace) -> int:
 
 
 def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "Decision":
-    """Decide by the options whether a retraining of the champion is due, and push what was found.
+    """Decide by the options whether a retraining of the champion is due, and report it.
 
     Raises:
         ValueError: the policy is invalid, or the champion has features that were not recorded.
     """
-    from components.operations.monitor.due import Error, Policy, decide
-    from components.operations.monitor.push import exposition, push
+    from components.operations.monitor.due import Error, Policy, decide, quality
     from components.operations.monitor.watch import look
 
     limits = Policy(options.drift, options.quality, options.rows, options.news, options.age)
@@ -153,9 +152,29 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
         answered=open_named(options).answered(),
     )
     decision = decide(seen, limits)
-    if options.push:
-        push(options.push, exposition(seen, limits, decision, time.time()))
+    if options.report_to:
+        _report(options.report_to, str(version.number), decision, quality(seen, limits))
     return decision
+
+
+def _report(place: str, version: str, decision: "Decision", found: Mapping[str, Any]) -> None:
+    """Report a decision on a cluster; one that can't be reached is only said."""
+    from components.operations.rollout.api import connect
+    from components.operations.rollout.decisions import Decisions
+    from components.operations.rollout.errors import ApiError
+
+    namespace, _, name = place.partition("/")
+    if not (namespace and name):
+        raise ValueError(f"--report-to: expected NAMESPACE/NAME, not {place!r}")
+    try:
+        decisions = Decisions(connect(), namespace, name, "linear-regressor-retraining", socket.gethostname())
+    except ApiError as error:
+        print(f"the decision was not reported: {error}", file=sys.stderr, flush=True)
+        return
+    outcome = "due" if decision.due else "not due"
+    decisions.note("retraining", outcome, version, decision.reasons, quality=found)
+    reason = "RetrainingDue" if decision.due else "RetrainingNotDue"
+    decisions.event(reason, "; ".join(decision.reasons))
 
 
 def champion(options: argparse.Namespace) -> tuple["Model", "Version"]:

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from predictor.model.drift import FEWEST_ROWS, THRESHOLD, Drift
 
@@ -196,3 +197,17 @@ def lost_quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
         before = f"{answered.live.mse:.6g} on {answered.days}, which a retraining answered"
         return False, f"quality: {compared}; it was {before}"
     return True, f"quality: {compared}; beyond chance above {policy.quality:g} times as much"
+
+
+def quality(seen: Seen, policy: Policy) -> dict[str, Any]:
+    """Return the champion's errors and whether its quality is lost, as JSON for the last decision."""
+    lost, _ = lost_quality(seen, policy)
+    errors = {"live": seen.live, "held_out": seen.held_out}
+    return {"lost": lost} | {
+        name: {
+            "mean_squared_error": error.mse,
+            "standard_error": error.standard_error,
+            "rows": error.rows,
+        }
+        for name, error in errors.items()
+    }

@@ -1,11 +1,10 @@
-"""Reports a rollout: on the screen, as Events of the InferenceService, and in the registry."""
+"""Reports a rollout: on the screen, as Events of the InferenceService, in the registry, and for metrics."""
 
 import json
-import sys
 from datetime import UTC, datetime
 
 from components.operations.rollout.api import Api
-from components.operations.rollout.errors import ApiError
+from components.operations.rollout.decisions import Decisions
 from components.registry.registry import Registry
 
 SERVED = "served"
@@ -13,14 +12,11 @@ NOT_SERVED = "not served"
 
 
 class Journal:
-    """Writes messages and Events, and a version's outcome to the registry."""
+    """Writes messages and Events, and a version's outcome to the registry and as the last decision."""
 
     def __init__(self, api: Api, namespace: str, name: str, registry: Registry, who: str) -> None:
-        self._api = api
-        self._namespace = namespace
-        self._name = name
         self._registry = registry
-        self._who = who
+        self._decisions = Decisions(api, namespace, name, "linear-regressor-rollout", who)
 
     def say(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Print a message and create an Event. A rollout goes on if the Event can't be created.
@@ -31,33 +27,24 @@ class Journal:
             warning: whether the Event is a warning.
         """
         print(f"{reason}: {message}", flush=True)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{self._name}-rollout-", "namespace": self._namespace},
-            "involvedObject": {
-                "apiVersion": "serving.kserve.io/v1beta1",
-                "kind": "InferenceService",
-                "name": self._name,
-                "namespace": self._namespace,
-            },
-            "type": "Warning" if warning else "Normal",
-            "reason": reason,
-            "message": message[:1000],
-            "source": {"component": "linear-regressor-rollout", "host": self._who},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        try:
-            self._api.post(f"/api/v1/namespaces/{self._namespace}/events", event)
-        except ApiError as error:
-            print(f"the Event could not be created: {error}", file=sys.stderr, flush=True)
+        self._decisions.event(reason, message, warning=warning)
 
     def record(self, version: str, outcome: str, *reasons: str) -> None:
-        """Write to the registry how a version's rollout ended."""
+        """Write how a version's rollout ended."""
         if version.isdecimal():
             at = datetime.now(UTC).isoformat(timespec="seconds")
             entry = {"outcome": outcome, "reasons": list(reasons), "at": at}
             self._registry.note(int(version), "rollout", json.dumps(entry))
+        self._decisions.note("rollout", outcome, version, reasons)
+
+    def report_gate(self) -> None:
+        """Write the gate's last decision, and which version is the champion, if either has changed."""
+        champion, judged = self._registry.champion(), self._registry.last_decision()
+        if champion is None or judged is None:
+            return
+        version, decision = judged
+        outcome = "promoted" if decision.promote else "refused"
+        about = ("gate", outcome, str(version.number), decision.reasons)
+        if self._decisions.note_change(*about, champion=str(champion.number)):
+            reason = "CandidatePromoted" if decision.promote else "CandidateRefused"
+            self.say(reason, f"version {version.number}: {'; '.join(decision.reasons)}")

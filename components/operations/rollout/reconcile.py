@@ -33,6 +33,7 @@ def reconcile(site: Site, policy: Policy | None, patience: float = 0.0) -> Relea
         BusyError: another rollout is in progress.
         RolloutError: the champion can't be served; the message says what is.
     """
+    site.journal.report_gate()
     with site.lease.held("a reconciliation", patience=patience):
         _sweep(site)
         release = site.champion()

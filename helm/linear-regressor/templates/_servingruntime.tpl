@@ -41,6 +41,8 @@ spec:
           value: {{ $values.drain.seconds | quote }}
         - name: PREDICTOR_GRACE_SECONDS
           value: {{ $values.drain.requestSeconds | quote }}
+        - name: PREDICTOR_DECISIONS_DIR
+          value: /mnt/decisions
         {{- with include "linear-regressor.extraEnv" (list .root "") }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -100,6 +102,9 @@ spec:
       volumeMounts:
         - name: tmp
           mountPath: /tmp
+        - name: decisions
+          mountPath: /mnt/decisions
+          readOnly: true
         {{- with $values.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -107,6 +112,11 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: 256Mi
+    # What the jobs last decided, for /metrics.
+    - name: decisions
+      configMap:
+        name: {{ include "linear-regressor.fullname" .root }}-decisions
+        optional: true
     {{- with $values.volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

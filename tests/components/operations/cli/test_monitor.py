@@ -1,7 +1,9 @@
 """The commands `due` and `collect`: whether a retraining is due, and its data."""
 
 import argparse
+import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,6 +11,8 @@ import pytest
 
 from components.operations.cli import monitor
 from components.operations.cli.errors import CommandError
+from components.operations.rollout import api
+from components.operations.rollout.errors import ApiError
 from tests.components.operations.cli.conftest import TRAINED, record_feedback
 
 
@@ -86,3 +90,41 @@ def test_needs_a_champion(tmp_path: Path) -> None:
 def test_reports_an_invalid_policy(tmp_path: Path, root: Path) -> None:
     with pytest.raises(CommandError, match="quality is a ratio of at least 1"):
         run("due", "--feedback", str(tmp_path), "--registry-root", str(root), "--quality", "0.5")
+
+
+def test_reports_the_decision_as_an_event_and_for_metrics(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Mock()
+    monkeypatch.setattr(api, "connect", lambda: cluster)
+    record_feedback(tmp_path, TRAINED[:400], np.full(400, 3.0))
+    place = ("--report-to", "team/prices")
+    assert run("due", "--feedback", str(tmp_path), "--registry-root", str(root), *place) == 0
+    path, change = cluster.patch.call_args.args
+    assert path == "/api/v1/namespaces/team/configmaps/prices-decisions"
+    entry = json.loads(change["data"]["retraining.json"])
+    assert (entry["outcome"], entry["version"]) == ("due", "1")
+    assert entry["quality"]["lost"] is True
+    assert entry["quality"]["live"]["mean_squared_error"] == pytest.approx(9.0)
+    assert entry["quality"]["held_out"] == {"mean_squared_error": 4.0, "standard_error": 0.2, "rows": 300}
+    path, event = cluster.post.call_args.args
+    assert path == "/api/v1/namespaces/team/events"
+    assert (event["reason"], event["involvedObject"]["name"]) == ("RetrainingDue", "prices")
+    assert "beyond chance above 1.25 times as much" in event["message"]
+
+
+def test_a_decision_that_can_not_be_reported_is_said(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(api, "connect", Mock(side_effect=ApiError(0, "no cluster is configured")))
+    record_feedback(tmp_path, TRAINED[:400], np.full(400, 2.0))
+    place = ("--report-to", "team/prices")
+    code = run("due", "--feedback", str(tmp_path), "--registry-root", str(root), *place)
+    assert code == monitor.NOT_DUE
+    assert "the decision was not reported: no cluster is configured" in capsys.readouterr().err
+
+
+def test_a_place_to_report_to_has_a_namespace(tmp_path: Path, root: Path) -> None:
+    record_feedback(tmp_path, TRAINED[:400], np.full(400, 2.0))
+    with pytest.raises(CommandError, match="expected NAMESPACE/NAME, not 'prices'"):
+        run("due", "--feedback", str(tmp_path), "--registry-root", str(root), "--report-to", "prices")

@@ -101,6 +101,7 @@ class FakeCluster:
         self.objects["httproutes/lr"] = self._item({"rules": [copied(rule), copied(rule)]})
         self.objects["grpcroutes/lr"] = self._item({"rules": [copied(rule)]})
         self.objects["leases/lr-rollout"] = self._item({})
+        self.objects["configmaps/lr-decisions"] = self._item({})
         self.objects["leases/lr-rollout"]["metadata"]["annotations"] = {"linear-regressor/owner": "job"}
 
     def get(self, path: str) -> Object:
@@ -209,6 +210,9 @@ class FakeIndex:
     def find(self, number: int) -> Version | None:
         return self.versions.get(number)
 
+    def latest(self, count: int = 100) -> list[Version]:
+        return sorted(self.versions.values(), key=lambda version: -version.number)[:count]
+
     def tag(self, number: int, key: str, value: str) -> None:
         self.process.write(lambda: self._tag(number, key, value))
 
@@ -270,6 +274,10 @@ class World:
 
     def champion(self) -> int:
         return self.index.pointed[CHAMPION]
+
+    def decision(self, kind: str) -> Object:
+        """Return the last decision of a kind, as the pods read it."""
+        return dict(json.loads(self.cluster.objects["configmaps/lr-decisions"]["data"][f"{kind}.json"]))
 
     def make_champion(self, number: int) -> None:
         self.index._tag(number, "previous_champion", str(self.champion()))
