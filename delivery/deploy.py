@@ -96,7 +96,7 @@ def deploy(
         smoke: tests what is deployed, given the version of the software to expect (none where it is empty);
             returns the problem, or None.
         say: tells people what happens.
-        seconds: how long pods of the later revision may still answer after a roll-back.
+        seconds: how long pods of the later revision may still answer after a rollback.
         clock: the time in seconds.
         sleep: waits for seconds.
 

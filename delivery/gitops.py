@@ -12,10 +12,10 @@ def set_revision(file: Path, version: str) -> None:
     """Write a release into every ``targetRevision`` (Argo CD) and ``tag`` (Flux) of a file.
 
     Raises:
-        VersionError: it is no version, or the file names none.
+        VersionError: it is not a version, or the file names none.
     """
     if not re.fullmatch(VERSION, version):
-        raise VersionError(f"{version!r} is no version: it needs the form 1.2.3 or 1.2.3-rc.1")
+        raise VersionError(f"{version!r} is not a version: it needs the form 1.2.3 or 1.2.3-rc.1")
     text, changed = _REVISION.subn(rf"\g<before>{version}", file.read_text())
     if not changed:
         raise VersionError(f"{file} has no line such as: targetRevision: 1.2.3, or: tag: 1.2.3")

@@ -61,10 +61,10 @@ def change(version: str, root: Path) -> list[str]:
     """Set the version in every place; returns the paths of the files that were changed.
 
     Raises:
-        VersionError: it is no version.
+        VersionError: it is not a version.
     """
     if not re.fullmatch(VERSION, version):
-        raise VersionError(f"{version!r} is no version: it needs the form 1.2.3 or 1.2.3-rc.1")
+        raise VersionError(f"{version!r} is not a version: it needs the form 1.2.3 or 1.2.3-rc.1")
     changed = []
     for path, text in _texts(root):
         new = text

@@ -6,7 +6,10 @@ import sys
 from predictor import import_stubs, settings
 from predictor.observability import logs
 
-with import_stubs.without("pandas", "kubernetes", "kserve.api", "kserve.models"):
+with (
+    import_stubs.without("pandas", "kubernetes", "kserve.api", "kserve.models"),
+    import_stubs.without("fastapi.telemetry", inert=True),
+):
     from predictor.app import Predictor
     from predictor.kserve_compat import flags
 

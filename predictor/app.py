@@ -19,6 +19,7 @@ import uvloop
 from prometheus_client import REGISTRY
 
 from predictor.endpoints.routing import Routes
+from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.recorder import Recorder
 from predictor.feedback.store import open_store
 from predictor.grpc import server as grpc_server
@@ -26,12 +27,20 @@ from predictor.http.asgi import Application
 from predictor.http.protocol import FastProtocol, check_versions, make_protocol
 from predictor.model.handle import ModelHandle
 from predictor.model.signature import SignaturePolicy
+from predictor.model.signer import TrustedSigner
+from predictor.observability import logs
 from predictor.observability.metrics import Metrics
+from predictor.observability.telemetry import Telemetry
+from predictor.observability.tracing import make_tracer
 from predictor.service.auth import ApiKeys, Authorizer, JsonWebTokens, jwks_reader
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
 from predictor.tls import Tls
 from predictor.web.site import Site
+
+_LOG_BYTES = 2**20
+"""The lines of requests that may wait to be written; further ones are lost."""
+_LOG_SECONDS, _LOG_CLOSING_SECONDS = 0.1, 1.0
 
 _JWKS_ROUNDS = 30
 """Rounds of refreshing after which the keys of tokens are read again without a reason."""
@@ -77,6 +86,7 @@ class Predictor:
             signatures=make_signature_policy(settings, options.model_name),
         )
         self.tls = make_tls(options, settings)
+        self.tracer = make_tracer(settings, options.model_name, tls=self.tls is not None)
         self._hurry = asyncio.Event()
 
     def run(self) -> None:
@@ -90,7 +100,11 @@ class Predictor:
     async def _serve(self) -> bool:
         """Serve; returns whether worker threads are still busy."""
         settings, options = self.settings, self.options
-        service = InferenceService(self.handle, settings, make_authorizer(settings), make_recorder(settings))
+        lines = BatchWriter[bytes]("log lines", logs.write_lines, _LOG_BYTES, _LOG_SECONDS)
+        telemetry = Telemetry(settings.log_ratio, lambda line: lines.offer(line, len(line)), self.tracer)
+        authorizer, recorder = make_authorizer(settings), make_recorder(settings)
+        service = InferenceService(self.handle, settings, authorizer, recorder, telemetry)
+        service.metrics.lost_log_lines = lambda: lines.rejected
         if tls := self.tls:
             service.metrics.certificate_expires = lambda: tls.expires
         REGISTRY.register(service.metrics)
@@ -127,6 +141,9 @@ class Predictor:
             task.cancel()
         if service.recorder:
             await asyncio.to_thread(service.recorder.close)
+        if self.tracer:
+            self.tracer.close()
+        lines.close(_LOG_CLOSING_SECONDS)
         return service.executor.jobs > 0
 
     def _http(
@@ -208,16 +225,26 @@ async def repeat(
 
 
 def make_signature_policy(settings: Settings, model_name: str) -> SignaturePolicy:
-    """Return what the settings ask of a model's signature.
+    """Return the policy for the model's signature that the settings describe.
 
     Raises:
-        ValueError: no key is named to verify with.
+        ValueError: they don't name one signer to verify.
     """
-    if settings.signatures != "off" and settings.signature_key is None:
-        raise ValueError(f"PREDICTOR_SIGNATURES={settings.signatures} needs PREDICTOR_SIGNATURE_KEY")
-    return SignaturePolicy(
-        settings.signatures, settings.signature_key, settings.signature_model or model_name
-    )
+    if settings.signatures == "off":
+        return SignaturePolicy()
+    try:
+        signer = TrustedSigner(
+            settings.signature_key,
+            settings.signature_identity,
+            settings.signature_issuer,
+            settings.signature_trust,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"PREDICTOR_SIGNATURES={settings.signatures} needs PREDICTOR_SIGNATURE_KEY, or "
+            f"PREDICTOR_SIGNATURE_IDENTITY and PREDICTOR_SIGNATURE_ISSUER: {error}"
+        ) from error
+    return SignaturePolicy(settings.signatures, signer, settings.signature_model or model_name)
 
 
 def make_authorizer(settings: Settings) -> Authorizer:

@@ -2,7 +2,7 @@
 
 ``import kserve`` imports pandas, for requests as data frames, and for managing InferenceServices the
 Kubernetes client and a module for each kind of object: more than half of the predictor's start time and
-memory. Serving uses none of them.
+memory. Serving uses none of them. FastAPI, which KServe imports, imports OpenTelemetry.
 """
 
 import contextlib
@@ -21,13 +21,24 @@ class _Missing:
         raise ImportError(f"{type(self).__module__}.{type(self).__qualname__}: left out of the predictor")
 
 
+class _Inert:
+    """Replaces a class of which other modules make instances when they are imported; these do nothing."""
+
+    def __init__(self, *_arguments: object, **_named: object) -> None:
+        pass
+
+
 class _Stub(ModuleType):
-    """A module whose every attribute is a :class:`_Missing` class."""
+    """A module whose every attribute is a class."""
+
+    def __init__(self, name: str, base: type) -> None:
+        super().__init__(name)
+        self._base = base
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        found = type(name, (_Missing,), {"__module__": self.__name__})
+        found = type(name, (self._base,), {"__module__": self.__name__})
         setattr(self, name, found)
         return found
 
@@ -35,9 +46,10 @@ class _Stub(ModuleType):
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds a stub for every module of some packages."""
 
-    def __init__(self, packages: Sequence[str]) -> None:
+    def __init__(self, packages: Sequence[str], base: type) -> None:
         self.packages = frozenset(packages)
         self.inside = tuple(f"{package}." for package in packages)
+        self.base = base
         self.stubbed: list[str] = []
 
     def find_spec(
@@ -49,19 +61,24 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         self.stubbed.append(spec.name)
-        return _Stub(spec.name)
+        return _Stub(spec.name, self.base)
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: a stub has no code."""
 
 
 @contextlib.contextmanager
-def without(*packages: str) -> Iterator[None]:
+def without(*packages: str, inert: bool = False) -> Iterator[None]:
     """Replace ``packages`` by stubs for imports inside the block; later imports get the real packages.
 
     A package that is imported already stays as it is.
+
+    Args:
+        packages: their names.
+        inert: whether instances of their classes can be made.
     """
-    finder = _Finder([package for package in packages if package not in sys.modules])
+    base = _Inert if inert else _Missing
+    finder = _Finder([package for package in packages if package not in sys.modules], base)
     sys.meta_path.insert(0, finder)
     try:
         yield

@@ -1,7 +1,5 @@
 """What a request says in its headers, and what it is answered: values between a transport and the service."""
 
-import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -20,6 +18,7 @@ from predictor.errors import (
     PredictorError,
     UnsupportedMediaType,
 )
+from predictor.identity import Identity
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
@@ -33,7 +32,6 @@ CODINGS = (b"zstd", b"gzip")
 
 _FORM = b"application/x-www-form-urlencoded"
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _cached = lru_cache(64)
 """For fields that clients send with every request."""
 
@@ -97,7 +95,6 @@ class RequestHeaders(NamedTuple):
             without binary tensors.
         content_encoding: the body's content coding, as sent.
         response_coding: the content coding of the response; empty for none.
-        request_id: the client's name for the request; None without one.
     """
 
     media: bytes = JSON
@@ -105,7 +102,6 @@ class RequestHeaders(NamedTuple):
     json_length: bytes | None = None
     content_encoding: bytes = b""
     response_coding: bytes = b""
-    request_id: bytes | None = None
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> "RequestHeaders":
@@ -121,7 +117,6 @@ class RequestHeaders(NamedTuple):
             get(b"inference-header-content-length"),
             get(b"content-encoding", b""),
             _coding(get(b"accept-encoding", b"")),
-            get(b"x-request-id"),
         )
 
     @property
@@ -167,7 +162,7 @@ class Request:
         inline: whether it is computed on the event loop, where nothing may take long.
         deadline: when the client stops waiting, by ``time.monotonic``.
         abandoned: set when nobody waits for the response any more.
-        id: the name of the request, for feedback.
+        identity: the names of the request.
         predictions: rows of shape (n, d) and their predictions of shape (n,), where they are recorded.
     """
 
@@ -178,13 +173,18 @@ class Request:
     inline: bool = False
     deadline: float = float("inf")
     abandoned: bool = False
-    id: str = ""
+    identity: Identity = field(default_factory=Identity.new)
     predictions: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
 
-    def identify(self, given: bytes | str | None) -> str:
-        """Name the request by the client's own id where that is short and plain, else by a random one."""
-        self.id = request_id(given) if given else self.id or request_id(self.headers.request_id)
-        return self.id
+    @property
+    def id(self) -> str:
+        """The name of the request, for feedback."""
+        return self.identity.request_id.decode()
+
+    def identify(self, given: str | None) -> None:
+        """Name the request by an id that is not in its header fields, if there is one."""
+        if given:
+            self.identity = self.identity.named(given)
 
     def checkpoint(self) -> None:
         """End long work that nobody waits for; to be called between its pieces.
@@ -197,17 +197,6 @@ class Request:
 
 
 Handler = Callable[[Request], Response]
-
-
-def request_id(given: bytes | str | None) -> str:
-    """Return the client's id of a request where it is short and plain, else a random one."""
-    text = given.decode("latin-1") if isinstance(given, bytes) else given
-    return text if text and _PLAIN_ID.fullmatch(text) else os.urandom(16).hex()
-
-
-def is_plain_id(text: str) -> bool:
-    """Return whether a text can be the id of a request."""
-    return _PLAIN_ID.fullmatch(text) is not None
 
 
 @_cached

@@ -2,8 +2,8 @@
 
 ``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
 precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
-KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, and have
-no prefix.
+KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, those
+that begin with ``OTEL_`` OpenTelemetry's, and have no prefix.
 """
 
 from pathlib import Path
@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level of log lines that are written."""
 
+    log_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of the requests that have a line in the log. Those that fail or are refused all have one."""
+
     auth: Literal["off", "optional", "required"] = "off"
     """Whether predictions need a credential; ``optional`` accepts requests without one, but refuses a wrong
     one."""
@@ -75,7 +78,18 @@ class Settings(BaseSettings):
     logged) or ``require`` (a model without a good signature is not served)."""
 
     signature_key: Path | None = None
-    """The public key that verifies it, a PEM file."""
+    """The public key of the signer, a PEM file."""
+
+    signature_identity: str = ""
+    """The signer's identity, if models are signed without a key: the subject of its certificate, such as
+    ``https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME``."""
+
+    signature_issuer: str = ""
+    """The OIDC issuer of that identity, a URL."""
+
+    signature_trust: Path | None = None
+    """The trust configuration of a private Sigstore, a JSON file. Without it the public instance is trusted,
+    by the keys in the package ``sigstore``."""
 
     signature_model: str = ""
     """The registered model that may be served; the served model's name when empty."""
@@ -169,6 +183,39 @@ class Settings(BaseSettings):
     """Their source, from KServe's variable ``CE_SOURCE``; by default ``io.kserve.inference.`` and the model's
     name."""
 
+    otel_sdk_disabled: Annotated[bool, Field(validation_alias="OTEL_SDK_DISABLED")] = False
+    """Whether tracing is off, whatever the other variables say."""
+
+    otel_traces_exporter: Annotated[str | None, Field(validation_alias="OTEL_TRACES_EXPORTER")] = None
+    """``otlp`` or ``none``. Without it tracing is on if an endpoint is set."""
+
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None, Field(validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    ] = None
+    """The URL of the collector, to which ``/v1/traces`` is added, such as ``http://collector:4318``."""
+
+    otel_exporter_otlp_traces_endpoint: Annotated[
+        str | None, Field(validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    ] = None
+    """The whole URL for spans, in place of that."""
+
+    otel_exporter_otlp_protocol: Annotated[str, Field(validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")] = (
+        "http/protobuf"
+    )
+    """How spans are sent. The only protocol is ``http/protobuf``."""
+
+    otel_service_name: Annotated[str | None, Field(validation_alias="OTEL_SERVICE_NAME")] = None
+    """The name of the service in traces; the model's name by default."""
+
+    otel_traces_sampler: Annotated[str, Field(validation_alias="OTEL_TRACES_SAMPLER")] = (
+        "parentbased_always_on"
+    )
+    """Which traces are recorded: ``always_on``, ``always_off`` or ``traceidratio``. With ``parentbased_``
+    before it, a client that sends ``traceparent`` decides about its own traces."""
+
+    otel_traces_sampler_arg: Annotated[str, Field(validation_alias="OTEL_TRACES_SAMPLER_ARG")] = "1"
+    """The ratio of ``traceidratio``, from 0 to 1."""
+
     @model_validator(mode="after")
     def _check_auth(self) -> Self:
         if self.auth == "required" and not (self.api_keys or self.jwks):
@@ -181,6 +228,10 @@ class Settings(BaseSettings):
         if self.jwks and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("jwks needs jwt_issuer and jwt_audience; without them any token would be valid")
         return self
+
+
+_ALIASES = frozenset(field.validation_alias for field in Settings.model_fields.values())
+"""The variables without the prefix."""
 
 
 def load(**overrides: Any) -> Settings:
@@ -196,5 +247,6 @@ def load(**overrides: Any) -> Settings:
 
 
 def _describe(error: Any) -> str:
-    name = "".join(f"{PREFIX}{part.upper()}: " for part in error["loc"][:1])
+    names = (part if part in _ALIASES else f"{PREFIX}{part.upper()}" for part in error["loc"][:1])
+    name = "".join(f"{name}: " for name in names)
     return name + error["msg"].removeprefix("Value error, ")

@@ -167,11 +167,11 @@ class Checks:
 
 
 def _understood(check: Callable[[], str]) -> str:
-    """Run a check; an answer of another form than the protocol's is a failure, too."""
+    """Run a check; a malformed answer is a failure, too."""
     try:
         return check()
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise SmokeError(f"the answer has another form than it should: {error!r}") from error
+        raise SmokeError(f"the answer is malformed: {error!r}") from error
 
 
 def await_served(

@@ -99,7 +99,7 @@ class Http:
         try:
             return answer.json()
         except ValueError:
-            raise SmokeError(f"no JSON came, but {_short(answer.text)}") from None
+            raise SmokeError(f"expected JSON, got {_short(answer.text)}") from None
 
     def milliseconds(self, path: str, body: object, requests: int) -> list[float]:
         """Return how long each of some requests took, one after the other, in ascending order."""

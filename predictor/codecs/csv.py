@@ -32,7 +32,7 @@ _LINE_END_TO_COMMA = bytes.maketrans(b"\n", b",")
 _FIELDS_AT_ONCE = 2**14
 _SPLIT = 2
 """Splitting a byte takes half the time of reading it carefully."""
-_COST = 2
+_COST = 4
 """A byte that is read field by field takes as long as so many bytes of JSON."""
 
 
@@ -98,11 +98,12 @@ def write(values: NDArray[np.float64], half_width: float | None = None) -> bytes
 
     With half the width of an interval, its ends follow in the columns ``low`` and ``high``.
     """
-    if half_width is not None:
-        columns = (values, values - half_width, values + half_width)
-        numbers = [json_output.array(np.ascontiguousarray(column))[1:-1].split(b",") for column in columns]
-        return b"\r\n".join([b"prediction,low,high", *map(b",".join, zip(*numbers, strict=True)), b""])
-    return b"prediction\r\n%b\r\n" % json_output.array(values)[1:-1].replace(b",", b"\r\n")
+    if half_width is None:
+        lines = (piece.replace(b",", b"\r\n") for piece in json_output.pieces(values))
+        return b"\r\n".join([b"prediction", *lines, b""])
+    rows = np.column_stack([values, values - half_width, values + half_width])
+    lines = (piece[1:-1].replace(b"],[", b"\r\n") for piece in json_output.pieces(rows))
+    return b"\r\n".join([b"prediction,low,high", *lines, b""])
 
 
 def _header(body: bytes, start: int, inputs: Inputs) -> tuple[_Layout, int]:

@@ -57,7 +57,7 @@ class Elements(Protocol):
         """
 
 
-_ELEMENT_COST = 4
+_ELEMENT_COST = 8
 """An element of one character takes as long as so many bytes of longer ones."""
 
 

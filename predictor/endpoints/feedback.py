@@ -11,7 +11,8 @@ from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
 from predictor.errors import Forbidden, InvalidInput, NotFound, Overloaded
 from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, MAX_PRINCIPAL, GroundTruth
-from predictor.messages import JSON, Principal, Request, Response, is_plain_id
+from predictor.identity import is_plain_id
+from predictor.messages import JSON, Principal, Request, Response
 from predictor.service.auth import LABEL_ALL
 from predictor.service.inference import InferenceService
 
@@ -32,7 +33,8 @@ def record(service: InferenceService, request: Request) -> Response:
     labels = read(request.body, request.checkpoint)
     if LABEL_ALL not in request.principal.scopes:
         labels = [_own(label, request.principal) for label in labels]
-    stored = service.recorder.record_ground_truth(request.principal.name, labels)
+    name, trace = request.principal.name, request.identity.trace_id.decode()
+    stored = service.recorder.record_ground_truth(name, labels, request.id, trace)
     if stored is None:
         raise Overloaded("too much feedback is waiting to be stored", retry_after=5)
     return Response.of({"stored": sum(len(label.targets) for label in labels)})._replace(stored=stored)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import arrow, csv, json_output, json_rows, json_strict
+from predictor.codecs.cost import require_cheap
 from predictor.errors import InvalidInput
 from predictor.messages import ARROW, CSV, JSON, NDJSON, Request, Response
 from predictor.service.inference import InferenceService
@@ -45,6 +46,8 @@ def batch(service: InferenceService, request: Request, *, interval: str = "") ->
     wanted = request.headers.choose(media, *(kind for kind in _READERS if kind != media))
     half_width = _half_width(service, interval)
     X = _READERS[media](request, inputs, service.handle.check_rows)
+    if half_width is not None:
+        require_cheap(len(X), inline=request.inline)
     body = _WRITERS[wanted](service.predict(request, X), half_width)
     return Response(body, content_type=wanted, rows=len(X))
 

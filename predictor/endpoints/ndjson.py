@@ -1,7 +1,8 @@
 """Streams of records (NDJSON): the lines that have arrived are answered together, one line each.
 
 A record has the form of ``POST /stream``. A malformed record gets a line ``{"error": ...}``, and the stream
-goes on, so that one bad record does not end a connection that is open for hours.
+goes on, so that one bad record does not end a connection that is open for hours. It ends once most records
+are malformed: an error is ten times as much work as a prediction, and its line much longer than a record.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from predictor.codecs import json_output, json_rows, json_small
 from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
-from predictor.messages import Principal, request_id
+from predictor.identity import Identity
+from predictor.messages import Principal
 from predictor.service.auth import ANYBODY
 from predictor.service.inference import InferenceService
 
@@ -23,8 +25,15 @@ _RECORDS_AT_ONCE = 128
 """Records that are read one by one, because one of them may be malformed, before others have their turn."""
 
 
-class TooLong(InvalidInput):
-    """A record longer than the limit; where the next one begins is unknown."""
+MOST_ERRORS = 1000
+"""Malformed records of a stream, up to which they may be more than the good ones."""
+
+
+class Unreadable(InvalidInput):
+    """A stream that can't go on.
+
+    One record is longer than the limit, so where the next one begins is unknown; or too many are malformed.
+    """
 
 
 class Records:
@@ -33,10 +42,9 @@ class Records:
     Args:
         service: computes the predictions.
         principal: who asks.
-        name: the client's id of the request, if it has one.
+        identity: the names of the request, under which the records are recorded for feedback.
 
     Attributes:
-        name: the id under which the records are recorded for feedback.
         count: records answered so far; a client that is cut off continues from there.
 
     Raises:
@@ -44,14 +52,15 @@ class Records:
     """
 
     def __init__(
-        self, service: InferenceService, principal: Principal = ANYBODY, name: bytes | None = None
+        self, service: InferenceService, principal: Principal = ANYBODY, identity: Identity | None = None
     ) -> None:
         self.service = service
         self.principal = principal
         self.model = service.handle.require().model
         self.limit = service.settings.max_record_bytes
-        self.name = request_id(name)
+        self._identity = identity or Identity.new()
         self.count = 0
+        self._errors = 0
         self._at_once = int(_BYTES_AT_ONCE / max(1.0, self.model.cost))
         self._rest = bytearray()
 
@@ -64,17 +73,20 @@ class Records:
         """Answer the records that ``data`` completes, so many at a time that each step is short.
 
         Raises:
-            TooLong: a record has no end within the limit.
+            Unreadable: a record has no end within the limit, or too many are malformed.
         """
         end = data.rfind(b"\n") + 1
         if end:
             text = bytes(self._rest + data[:end])
             self._rest = bytearray(data[end:])
-            yield from self._answer(text)
+            for answers in self._answer(text):
+                yield answers
+                if self._errors > max(MOST_ERRORS, self.count - self._errors):
+                    raise Unreadable(f"record {self.count}: too many records are malformed: {self._errors}")
         else:
             self._rest += data
         if len(self._rest) > self.limit:
-            raise TooLong(f"record {self.count}: longer than {self.limit} bytes")
+            raise Unreadable(f"record {self.count}: longer than {self.limit} bytes")
 
     def finish(self) -> Iterator[bytes]:
         """Answer the last record, which may have no line end."""
@@ -91,8 +103,8 @@ class Records:
             if values is None:
                 yield from self._one_by_one(part)
             else:
-                numbers = json_output.array(values)[1:-1].replace(b",", b'}\n{"prediction":')
-                yield b'{"prediction":%b}\n' % numbers
+                lines = json_output.array(values, b'{"prediction":', b"}\n")
+                yield lines.replace(b",", b'}\n{"prediction":')
 
     def _one_by_one(self, text: bytes) -> Iterator[bytes]:
         lines = [line for line in text.split(b"\n") if line and not line.isspace()]
@@ -119,7 +131,7 @@ class Records:
     def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         values = self.model.rows(X)
         self.service.drift.offer(X, values)
-        self.service.record_rows(self.name, self.principal, X, values, self.count)
+        self.service.record_rows(self._identity, self.principal, X, values, self.count)
         self.count += count
         return values
 
@@ -129,6 +141,7 @@ class Records:
             return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
         except InvalidInput as error:
             self.count += 1
+            self._errors += 1
             self.service.metrics.count_error(error)
             message = str(error).replace("the body", "it").replace("instances[0]", "instance")
             return orjson.dumps({"error": f"record {self.count - 1}: {message}"}) + b"\n"

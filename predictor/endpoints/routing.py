@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
-from predictor.endpoints import feedback, health, native, repository, v1, v2
+from predictor.endpoints import feedback, health, native, repository, telemetry, v1, v2
 from predictor.endpoints.small_json import SmallJson, SmallReader
 from predictor.errors import MethodNotAllowed, NotFound
 from predictor.messages import Handler, Request, Response
@@ -28,6 +28,7 @@ class Route(NamedTuple):
         scope: what a credential must grant.
         small: a quicker reader of the plainest bodies of its POST.
         takes_records: whether a POST can be a stream of records (NDJSON).
+        path: the path as it is documented, without values in it; empty for one that does not exist.
     """
 
     endpoint: str
@@ -35,6 +36,7 @@ class Route(NamedTuple):
     scope: Scope = "public"
     small: SmallReader | None = None
     takes_records: bool = False
+    path: str = ""
 
     def handler(self, method: str) -> Handler:
         """Return the function for a method; HEAD is answered as GET, without the body."""
@@ -92,6 +94,11 @@ class Routes:
             "/v2/repository/index": post("repository", repository.index, "admin"),
             "/log": get("log", log.show, scope="admin"),
             "/emptyLog": get("log", log.empty, scope="admin"),
+            "/telemetry": Route(
+                "telemetry",
+                {"GET": partial(telemetry.show, service), "PATCH": partial(telemetry.change, service)},
+                "admin",
+            ),
         }
         self.v1 = {
             None: get("health", partial(health.model_ready, service)),
@@ -110,6 +117,7 @@ class Routes:
         name = self.handle.name
         self.exact |= {f"/v1/models/{name}{verb or ''}": route for verb, route in self.v1.items()}
         self.exact |= {f"/v2/models/{name}{verb or ''}": route for verb, route in self.v2.items()}
+        self.exact = {path: route._replace(path=path) for path, route in self.exact.items()}
 
     def find(self, path: str, query: bytes = b"") -> Route:
         """Return the route of a decoded path; one that answers 404 for an unknown path.
@@ -127,16 +135,17 @@ class Routes:
             return route
         if path.startswith("/stream/"):
             handler = partial(native.stream_value, self.service, path[8:])
-            return Route("stream", {"GET": handler}, "predict")
+            return Route("stream", {"GET": handler}, "predict", path="/stream/{instance}")
         if path.startswith("/batch/"):
             handler = partial(native.batch_value, self.service, path[7:])
-            return Route("batch", {"GET": handler}, "predict")
+            return Route("batch", {"GET": handler}, "predict", path="/batch/{instances}")
         if found := _V1.fullmatch(path):
-            return self._of_model(self.v1[found["verb"]], found["model"])
+            return self._of_model(self.v1[found["verb"]], "/v1/models/{model}", found)
         if found := _V2.fullmatch(path):
-            return self._of_model(self.v2[found["verb"]], found["model"], found["version"])
+            version = "/versions/{version}" if found["version"] else ""
+            return self._of_model(self.v2[found["verb"]], f"/v2/models/{{model}}{version}", found)
         if found := _REPOSITORY.fullmatch(path):
-            return self._of_model(self.repository[found["verb"]], found["model"])
+            return self._of_model(self.repository[found["verb"]], "/v2/repository/models/{model}", found)
         return Route("unknown", {})
 
     def _with_intervals(self, path: str, interval: str) -> Route:
@@ -146,10 +155,11 @@ class Routes:
         handlers = {method: partial(found, interval=interval) for method, found in native_handlers.items()}
         return route._replace(handlers=handlers, small=None, takes_records=False)
 
-    def _of_model(self, route: Route, model: str, version: str | None = None) -> Route:
+    def _of_model(self, route: Route, path: str, found: re.Match[str]) -> Route:
         """Return the same route where model and version are served here; else one that says so."""
+        route = route._replace(path=f"{path}{found['verb'] or ''}")
         try:
-            check_model(self.service, model, version)
+            check_model(self.service, found["model"], found.groupdict().get("version"))
         except NotFound as error:
             return route._replace(handlers=dict.fromkeys(route.handlers, partial(_refuse, str(error))))
         return route

@@ -49,7 +49,7 @@ def explain(service: InferenceService, request: Request) -> Response:
         request.checkpoint()
         rows = slice(start, start + _ROWS_AT_ONCE)
         parts.append(orjson.dumps(explanations(model, X[rows], predictions[rows]))[1:-1])
-    return Response(b'{"explanations":[%b]}' % b",".join(parts), rows=len(X))
+    return Response(b"".join([b'{"explanations":[', b",".join(parts), b"]}"]), rows=len(X))
 
 
 def explanations(

@@ -249,7 +249,7 @@ def _write(
     output: dict[str, Any] = {"name": asked.output, "shape": [len(values)], "datatype": "FP64"}
     answer["outputs"] = [output]
     if not asked.binary:
-        body = orjson.dumps(answer)[:-3] + b',"data":%b}]}' % json_output.array(values)
+        body = json_output.array(values, orjson.dumps(answer)[:-3] + b',"data":[', b"]}]}")
         return Response(body, rows=len(values))
     content = np.asarray(values, dtype="<f8").tobytes()
     output["parameters"] = {"binary_data_size": len(content)}

@@ -1,10 +1,10 @@
 """Records predictions and ground truth as Parquet files.
 
 A file ``predictions/DAY/NAME.parquet`` has a row for each predicted row: the id of the request, the row's
-index in it, who asked, the time, the model's version, the features and the prediction. Categories are
-written by name, unknown ones as null, and missing values as what replaced them. A file
-``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value. Columns other
-than the features begin with an underscore.
+index in it, the trace, who asked, the time, the model's version, the features and the prediction. Categories
+are written by name, unknown ones as null, and missing values as what replaced them. A file
+``truths/DAY/NAME.parquet`` has id, index, who labelled, whose prediction, time and true value, and the id and
+the trace of the request that brought them. Columns other than the features begin with an underscore.
 
 Readers join the two by ``_id``, ``_row`` and the principal: ``_for`` of a label is the ``_principal`` of the
 prediction, or null if the label is for any principal's. Rows may be repeated: a batch whose writing was
@@ -65,6 +65,7 @@ class Predicted(NamedTuple):
         rows: shape (n, d), as an array or, of a small request, as sequences.
         values: their predictions, shape (n,), likewise.
         first: the index of the first of these rows in the request; a stream is recorded in parts.
+        trace: the id of the trace that the request is part of.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Predicted(NamedTuple):
     rows: Rows
     values: Values
     first: int = 0
+    trace: str = ""
 
     @property
     def size(self) -> int:
@@ -101,12 +103,22 @@ class GroundTruth(NamedTuple):
 
 
 class GroundTruthRequest(NamedTuple):
-    """The ground truth that one request brought, by whom, and a future that is done once it is stored."""
+    """The ground truth that one request brought.
+
+    Attributes:
+        principal: the name of who sent it.
+        seconds: when, since 1970.
+        labels: the true values.
+        stored: is done once they are stored.
+        id, trace: of the request.
+    """
 
     principal: str
     seconds: float
     labels: Sequence[GroundTruth]
     stored: Future[None]
+    id: str = ""
+    trace: str = ""
 
 
 class Recorder:
@@ -141,15 +153,17 @@ class Recorder:
         else:
             self.predictions.reject()
 
-    def record_ground_truth(self, principal: str, labels: Sequence[GroundTruth]) -> Future[None] | None:
-        """Record ground truth that a principal sent.
+    def record_ground_truth(
+        self, principal: str, labels: Sequence[GroundTruth], request_id: str = "", trace: str = ""
+    ) -> Future[None] | None:
+        """Record ground truth that a principal sent in the request of this id and trace.
 
         Returns:
             A future that is done once it is stored; None without room.
         """
         size = sum(8 * len(label.targets) + _ITEM_BYTES for label in labels)
         stored: Future[None] = Future()
-        item = GroundTruthRequest(principal, time.time(), labels, stored)
+        item = GroundTruthRequest(principal, time.time(), labels, stored, request_id, trace)
         return stored if self.ground_truth.offer(item, size) else None
 
     def close(self) -> None:
@@ -173,6 +187,8 @@ class Recorder:
                 "_row": _row_indexes([label.first for label in labels], lengths),
                 "_principal": _repeat([item.principal for item in batch], counts),
                 "_for": _repeat([label.principal for label in labels], lengths),
+                "_request": _repeat([item.id for item in batch], counts),
+                "_trace": _repeat([item.trace for item in batch], counts),
                 "_time": _microseconds([item.seconds for item in batch], counts),
                 "_target": np.concatenate([np.asarray(label.targets, np.float64) for label in labels]),
             },
@@ -213,6 +229,7 @@ def _prediction_columns(inputs: Inputs, items: Sequence[Predicted]) -> dict[str,
     return {
         "_id": _repeat([item.id for item in items], lengths),
         "_row": _row_indexes([item.first for item in items], lengths),
+        "_trace": _repeat([item.trace for item in items], lengths),
         "_principal": _repeat([item.principal for item in items], lengths),
         "_time": _microseconds([item.seconds for item in items], lengths),
         "_version": _repeat([item.version for item in items], lengths),

@@ -43,14 +43,15 @@ def infer(service: InferenceService, request: Request) -> Response:
     """
     message, runs, raw = _read(request)
     check_model(service, message.model_name, message.model_version)
-    name = v2.check_outputs([output.name for output in message.outputs])
+    outputs = message.outputs
+    name = v2.check_outputs([output.name for output in outputs]) if outputs else tensors.OUTPUT
     content = _predict_row(service, message, raw)
     if content is None:
         read = _read_tensors(service, request, message, runs, raw)
         content = np.asarray(v2.predict(service, request, read), "<f8").data.cast("B")
+    request.identify(message.id)
     # With feedback, the client needs the id that the rows are recorded under.
-    identity = request.identify(message.id) if service.recorder else message.id
-    return _write(service, identity, name, content, raw=bool(raw))
+    return _write(service, request.id if service.recorder else message.id, name, content, raw=bool(raw))
 
 
 def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:

@@ -17,12 +17,13 @@ from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.reflected import Reflection
 from predictor.grpc.slots import ReadSlots
+from predictor.identity import combined
 from predictor.messages import Response
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 from predictor.tls import Tls
 
-_FIELDS = frozenset({"authorization", "x-api-key", "x-request-id"})
+_FIELDS = frozenset({"authorization", "x-api-key", "x-request-id", "traceparent", "tracestate"})
 """The metadata that mean the same as in HTTP; others, such as accept-encoding, are not for our messages."""
 
 _LONGEST_DETAILS = 1024
@@ -166,20 +167,19 @@ class _Call(grpc.RpcMethodHandler):
     async def stream_unary(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
         """Answer the call."""
         method, metadata = self.method, self.details.invocation_metadata
-        fields = {name.encode(): value.encode() for name, value in metadata if name in _FIELDS}
+        fields = combined([(name.encode(), value.encode()) for name, value in metadata if name in _FIELDS])
         origin = partial(_origin, metadata, context)
         path = self.details.method
-        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", path, origin, "grpc")
+        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", path, origin, "grpc", path)
         exchange = Exchange(self.service, call)
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.
         if task := asyncio.current_task():
-            task.add_done_callback(lambda _task: exchange.finish())
+            task.add_done_callback(exchange.finish)
         response = await exchange.answer(partial(self._read, context))
         # gRPC copies the response. From here on the client decides how long the call lasts.
         exchange.reservation.hold(_CALL_BYTES + len(response.body))
-        if response.headers or response.error:
-            _write_trailers(context, response)
+        _write_trailers(context, response)
         return response.body
 
     async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from predictor.endpoints.ndjson import Records, TooLong
+from predictor.endpoints.ndjson import Records, Unreadable
 from predictor.endpoints.routing import Routes
 from predictor.errors import (
     ClientGone,
@@ -18,6 +18,7 @@ from predictor.errors import (
     UnsupportedEncoding,
 )
 from predictor.http.cors import Cors
+from predictor.identity import combined
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
@@ -56,7 +57,7 @@ class RequestContext:
         self.service = service = application.service
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.fields: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.fields: Mapping[bytes, bytes] = combined(scope["headers"])
         self.announced = int(self.fields.get(b"content-length", b"0"))
         self.receive = receive
         self.send = send
@@ -80,6 +81,7 @@ class RequestContext:
             self.path,
             partial(_origin, scope),
             transport,
+            route.path,
         )
 
     async def run(self) -> None:
@@ -158,20 +160,19 @@ class RequestContext:
         """Answer records as they arrive, until the client ends or the server does."""
         service = self.service
         try:
-            principal = service.authorize(self.call).principal
+            principal = exchange.authorize()
             headers = RequestHeaders.of(self.fields)
             headers.choose(NDJSON)
             if headers.content_encoding:
                 raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
-            records = Records(service, principal, headers.request_id)
+            records = Records(service, principal, exchange.identity)
         except PredictorError as error:
-            exchange.response = Response.refusal(error)
+            response = Response.refusal(error)
+            exchange.response = response._replace(headers=(*response.headers, *exchange.identity.fields))
             await self._write(exchange.response)
             return
         fields = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-        fields += self.cors_fields
-        if service.recorder:
-            fields.append((b"x-request-id", records.name.encode()))
+        fields += [*exchange.identity.fields, *self.cors_fields]
         if service.handle.draining:
             fields.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -202,7 +203,7 @@ class RequestContext:
                 for answers in records.feed(data):
                     await self._send_body(answers, more=True)
                     await asyncio.sleep(0)  # let other requests have their turn
-            except (TooLong, OutOfMemory) as error:
+            except (Unreadable, OutOfMemory) as error:
                 if error.reason:
                     self.service.metrics.rejected[error.reason] += 1
                 return orjson.dumps({"error": str(error)}) + b"\n"

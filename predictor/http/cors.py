@@ -6,7 +6,7 @@ from predictor.endpoints.routing import Route
 from predictor.errors import HeaderFields
 from predictor.messages import TEXT, Handler, Response
 
-_EXPOSED = b"x-request-id, retry-after"
+_EXPOSED = b"x-request-id, traceparent, tracestate, retry-after"
 _SECONDS = b"600"
 
 

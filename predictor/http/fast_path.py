@@ -9,11 +9,17 @@ from predictor.codecs.cost import TooCostly
 from predictor.endpoints.routing import Routes
 from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
-from predictor.http.head_cache import CachedRequest, HeadCache, forwarded_of, request_id_of
-from predictor.messages import JSON, Request, Response, request_id
+from predictor.http.head_cache import NO_NAMES, CachedRequest, HeadCache, forwarded_of
+from predictor.identity import Identity, is_plain, parse_parent, take_ids
+from predictor.messages import JSON, UNAUTHORIZED, Request, Response
+from predictor.service.auth import NO_GRANT
 from predictor.service.inference import InferenceService
 
 Fields = Sequence[tuple[bytes, bytes]]
+
+_TRACEPARENT = b"\r\ntraceparent: 00-"
+_SAMPLED = b"-01\r\n\r\n"
+_NOT_SAMPLED = b"-00\r\n\r\n"
 
 
 class FastPath:
@@ -25,6 +31,8 @@ class FastPath:
         self.authorizer = service.authorizer
         self.drift = service.drift
         self.log = service.request_log.entries
+        self.telemetry = service.telemetry
+        self._records = service.recorder is not None
         self._default_fields: Fields = []
         self._common = b""
         self._plain_heads: dict[int, bytes] = {}
@@ -44,32 +52,42 @@ class FastPath:
         started = perf_counter()
         if default_fields is not self._default_fields:
             self._renew(default_fields)
+        # Nearly all requests have neither a line nor a span: then these bytes are enough.
+        ids, identity = take_ids(), None
+        name, trace, end = self._names(ids) if head is not cached.head else (ids[:32], ids[:32], _NOT_SAMPLED)
+        if trace[16:] < self.telemetry.bound or self._records or not end:
+            identity = self._identify(cached, head, ids)
         if cached.guarded and not self.authorizer.honors(cached.grant):
-            try:
-                call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
-                cached.grant = self.service.authorize(call)
-            except PredictorError as error:
-                return self._finish(cached, body, Response.refusal(error), started)
+            identity = identity or self._identify(cached, head, ids)
+            if refusal := self._authorize(cached, head, client, identity):
+                return self._finish(cached, body, refusal, started, identity)
         found = cached.small(body) if cached.small else None
         if found is None or len(found[0]) > SMALL:
-            return self._compute(cached, head, body, started)
-        content, rows, values, name = found
-        response = (self._plain_heads.get(len(content)) or self._plain_head(len(content))) + content
+            return self._compute(cached, body, started, identity or self._identify(cached, head, ids))
+        content, rows, values, given = found
+        begin = self._plain_heads.get(len(content)) or self._plain_head(len(content))
+        if given:
+            identity = (identity or self._identify(cached, head, ids)).named(given)
+        if identity is None:
+            response = b"".join((begin, name, _TRACEPARENT, trace, b"-", ids[32:], end, content))
+        else:
+            response = b"".join((begin, _end_of_head(identity), content))
+            principal = cached.grant.principal
+            self.service.record_rows(identity, principal, rows, values)
+            self.telemetry.record(
+                cached.call, identity, principal, 200, None, len(values), perf_counter() - started
+            )
         # Written out: a call would cost four times as much.
         if self.drift.skip:
             self.drift.skip -= 1
         else:
             self.drift.take(rows, values)
-        if self.service.recorder:
-            name = request_id(name or _given_id(cached, head))
-            self.service.record_rows(name, cached.grant.principal, rows, values)
-            response = response.replace(b"\r\n\r\n", b"\r\nx-request-id: %b\r\n\r\n" % name.encode(), 1)
         cached.series.observe(200, perf_counter() - started, len(values))
         if self.authorizer.has_admin:
             self.log.append((time(), "POST", cached.call.path, 200, body, content))
         return response
 
-    def refuse(self, cached: CachedRequest, default_fields: Fields) -> bytes | None:
+    def refuse(self, cached: CachedRequest, head: bytes, default_fields: Fields) -> bytes | None:
         """Return the refusal of a large body if there is no room for it.
 
         This costs a tenth of a refusal by the application, so that refusing many leaves time for answers.
@@ -79,14 +97,16 @@ class FastPath:
         except Unavailable as error:
             self.service.metrics.count_error(error)
             cached.series.observe(error.status, 0, 0)
-            return self.write(Response.refusal(error), default_fields)
+            identity, response = self._identify(cached, head, take_ids()), Response.refusal(error)
+            self.service.trace(cached.call, identity, UNAUTHORIZED, response, 0)
+            return self.write(response, default_fields, identity)
         return None
 
-    def write(self, response: Response, default_fields: Fields) -> bytes:
+    def write(self, response: Response, default_fields: Fields, identity: Identity) -> bytes:
         """Write a response as bytes."""
         if default_fields is not self._default_fields:
             self._renew(default_fields)
-        fields = b"".join([b"%b: %b\r\n" % field for field in response.headers]) if response.headers else b""
+        fields = b"".join([b"%b: %b\r\n" % field for field in (*response.headers, *identity.fields)])
         return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
             STATUS_LINE[response.status],
             self._common,
@@ -96,11 +116,12 @@ class FastPath:
             response.body,
         )
 
-    def _compute(self, cached: CachedRequest, head: bytes, body: bytes, started: float) -> bytes | None:
+    def _compute(
+        self, cached: CachedRequest, body: bytes, started: float, identity: Identity
+    ) -> bytes | None:
         """Answer by the endpoint's handler, as the application does."""
-        request = Request(cached.headers, body, cached.call.fields, cached.grant.principal, inline=True)
-        if self.service.recorder:
-            request.identify(_given_id(cached, head))
+        principal, fields = cached.grant.principal, cached.call.fields
+        request = Request(cached.headers, body, fields, principal, inline=True, identity=identity)
         try:
             if len(body) > SMALL:
                 self.service.memory.check(2 * len(body))
@@ -109,15 +130,51 @@ class FastPath:
             return None
         except PredictorError as error:
             response = Response.refusal(error)
-        return self._finish(cached, body, response, started)
+        return self._finish(cached, body, response, started, request.identity)
 
-    def _finish(self, cached: CachedRequest, body: bytes, response: Response, started: float) -> bytes:
-        self.service.record(cached.call, body, response, started)
-        return self.write(response, self._default_fields)
+    def _finish(
+        self, cached: CachedRequest, body: bytes, response: Response, started: float, identity: Identity
+    ) -> bytes:
+        seconds = perf_counter() - started
+        self.service.record(cached.call, body, response, seconds)
+        self.service.trace(cached.call, identity, cached.grant.principal, response, seconds)
+        return self.write(response, self._default_fields, identity)
+
+    def _authorize(
+        self, cached: CachedRequest, head: bytes, client: str, identity: Identity
+    ) -> Response | None:
+        """Check the credential of a head; returns the refusal, if it is not good."""
+        try:
+            call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
+            cached.grant = self.service.authorize(call, identity)
+        except PredictorError as error:
+            cached.grant = NO_GRANT
+            return Response.refusal(error)
+        return None
+
+    def _names(self, ids: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return the id, the trace and the end of the head of a response to the request that was found last.
+
+        The end is empty if the response needs more than these. This does what ``_identify`` does, in a third
+        of the time.
+        """
+        given, parent, state = self.heads.names
+        name = given if given and is_plain(given) else ids[:32]
+        found = parse_parent(parent) if parent else None
+        if found is None:
+            return name, ids[:32], _NOT_SAMPLED
+        if not found[2]:
+            return name, found[0], b"" if state else _NOT_SAMPLED
+        return name, found[0], b"" if state or self.telemetry.tracer else _SAMPLED
+
+    def _identify(self, cached: CachedRequest, head: bytes, ids: bytes) -> Identity:
+        """Return the names of the request whose head was found last; a head that is cached has none."""
+        names = NO_NAMES if head is cached.head else self.heads.names
+        return self.telemetry.decide(Identity.of(*names, ids))
 
     def _plain_head(self, length: int) -> bytes:
-        """Return the head of a plain response; it is cached until its date has passed."""
-        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+        """Return the head of a plain response up to its id; it is cached until its date has passed."""
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: " % (
             STATUS_LINE[200],
             self._common,
             JSON,
@@ -133,6 +190,7 @@ class FastPath:
         self._plain_heads.clear()
 
 
-def _given_id(cached: CachedRequest, head: bytes) -> bytes | None:
-    """Return the client's id of a request; None without one."""
-    return cached.headers.request_id if head is cached.head else request_id_of(head)
+def _end_of_head(identity: Identity) -> bytes:
+    """Return the rest of a head after ``x-request-id:``."""
+    state = b"\r\ntracestate: " + identity.state if identity.state else b""
+    return b"%b\r\ntraceparent: %b%b\r\n\r\n" % (identity.request_id, identity.traceparent, state)

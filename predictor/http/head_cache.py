@@ -5,7 +5,7 @@ request. So fields that only name or trace a request, or its way, are left out o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httptools
@@ -27,14 +27,14 @@ _LARGE_ENDPOINTS = frozenset({"batch", "v1_predict", "v1_explain", "v2_infer"})
 _NEEDS_PARSER = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"content-encoding"})
 
 VARYING_FIELD = re.compile(
-    rb"\r\n(?:[xX]-(?i:request-id|real-ip|forwarded-for|b3-[a-z]+|envoy-[a-z-]+|amzn-trace-id"
-    rb"|cloud-trace-context|correlation-id)|[tT](?i:raceparent|racestate)|[bB](?i:3|aggage))"
-    rb":[\t\x20-\x7e]*+(?=\r\n[^ \t])"
+    rb"\r\n(?:[xX]-(?:(?i:request-id):([\t\x20-\x7e]*+)|(?i:real-ip|forwarded-for|b3-[a-z]+|envoy-[a-z-]+"
+    rb"|amzn-trace-id|cloud-trace-context|correlation-id):[\t\x20-\x7e]*+)"
+    rb"|[tT](?i:race)(?:(?i:parent):([\t\x20-\x7e]*+)|(?i:state):([\t\x20-\x7e]*+))"
+    rb"|[bB](?i:3|aggage):[\t\x20-\x7e]*+)(?=\r\n[^ \t])"
 )
 """A field that no endpoint reads, with a value of visible ASCII on one line. A field with another value, such
-as one with a bare CR or LF, is compared and parsed."""
-
-_REQUEST_ID = re.compile(rb"\r\n(?i:x-request-id):([^\r\n]*)")
+as one with a bare CR or LF, is compared and parsed. The groups are the names of the request."""
+_GROUPS = 3
 _FORWARDED_FOR = re.compile(rb"\r\n(?i:x-forwarded-for):([^\r\n]*)")
 
 
@@ -65,13 +65,24 @@ class CachedRequest:
     grant: CachedGrant = NO_GRANT
 
 
+Names = tuple[bytes | None, bytes | None, bytes | None]
+"""The values of ``X-Request-Id``, ``traceparent`` and ``tracestate`` in a head."""
+
+NO_NAMES: Names = (None, None, None)
+
+
 class HeadCache:
-    """The cache, shared by all connections."""
+    """The cache, shared by all connections.
+
+    Attributes:
+        names: those in the head that was found last.
+    """
 
     def __init__(self, service: InferenceService, routes: Routes) -> None:
         self.service = service
         self.routes = routes
         self._cached: dict[bytes, CachedRequest | None] = {}
+        self.names = NO_NAMES
 
     def find(self, head: bytes) -> CachedRequest | None:
         """Return what a whole head asks for; None if the fast path does not answer it."""
@@ -79,8 +90,11 @@ class HeadCache:
             return None
         cached = self._cached
         if head in cached:
+            self.names = NO_NAMES
             return cached[head]
-        key = VARYING_FIELD.sub(b"", head)
+        parts = VARYING_FIELD.split(head)
+        key = b"".join(parts[:: _GROUPS + 1])
+        self.names = _names_of(parts)
         if key not in cached:
             if len(cached) >= _CACHED_HEADS:
                 cached.clear()
@@ -110,7 +124,9 @@ class HeadCache:
             head=head,
             length=length,
             large=large,
-            call=Call(route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path),
+            call=Call(
+                route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path, route=route.path
+            ),
             headers=headers,
             small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),
@@ -118,10 +134,18 @@ class HeadCache:
         )
 
 
-def request_id_of(head: bytes) -> bytes | None:
-    """Return the last X-Request-Id of a head; None without one."""
-    found = _REQUEST_ID.findall(head)
-    return found[-1].strip(b" \t") if found else None
+def _names_of(parts: Sequence[bytes | None]) -> Names:
+    """Return the names in the parts of a head: the last one of several ids, a list of several others."""
+    name = parent = state = None
+    for start in range(1, len(parts), _GROUPS + 1):
+        given, parent_too, state_too = parts[start : start + _GROUPS]
+        if given is not None:
+            name = given
+        elif parent_too is not None:
+            parent = parent_too if parent is None else parent + b"," + parent_too
+        elif state_too is not None:
+            state = state_too if state is None else state + b"," + state_too
+    return name and name.strip(b" \t"), parent and parent.strip(b" \t"), state
 
 
 def forwarded_of(head: bytes) -> list[bytes]:

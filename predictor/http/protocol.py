@@ -21,6 +21,7 @@ from predictor.http.head_cache import CachedRequest
 from predictor.http.request_parser import RequestParser
 from predictor.http.timers import Phase
 from predictor.http.unread import Unread
+from predictor.identity import Identity
 from predictor.messages import Response
 from predictor.service.inference import InferenceService
 
@@ -138,7 +139,7 @@ class FastProtocol(RequestParser):
                     break
             end = start + cached.length
             if cached.large:
-                return start if self._refuse_large(cached) else place
+                return start if self._refuse_large(cached, head) else place
             if end > len(data):
                 self._partial = cached.length <= SMALL
                 break
@@ -155,9 +156,9 @@ class FastProtocol(RequestParser):
                     break
         return place
 
-    def _refuse_large(self, cached: CachedRequest) -> bool:
+    def _refuse_large(self, cached: CachedRequest, head: bytes) -> bool:
         """Refuse a large body if there is no room for it; returns whether."""
-        refusal = self.fast_path.refuse(cached, self.server_state.default_headers)
+        refusal = self.fast_path.refuse(cached, head, self.server_state.default_headers)
         if refusal is not None:
             self.transport.write(refusal)
             self.timers.answered = time.monotonic()
@@ -268,13 +269,13 @@ class FastProtocol(RequestParser):
 
     def refuse(self, error: PredictorError, seconds: float | None = None) -> None:
         """Refuse what can't be parsed any further, and close the connection."""
+        identity = Identity.new()
         if self.phase is not Phase.BODY or not self.cycle.response_started:
             response = Response.refusal(error)
             response = response._replace(headers=(*response.headers, _CLOSE))
-            self.transport.write(self.fast_path.write(response, self.server_state.default_headers))
+            self.transport.write(self.fast_path.write(response, self.server_state.default_headers, identity))
         if self.phase is not Phase.BODY:  # no call has begun that would be counted
-            self._service.metrics.series("unparsed").observe(error.status, 0, 0)
-            self._service.metrics.count_error(error)
+            self._service.record_unparsed(error, identity)
         self._abandon()
         self._linger(self.settings.read_seconds if seconds is None else seconds)
 

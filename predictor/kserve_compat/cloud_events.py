@@ -2,6 +2,7 @@
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
 The response has the type and the source that KServe's own model server gives it.
 """
 
@@ -19,7 +20,8 @@ from msgspec import Meta, Raw, Struct
 from predictor.codecs import json_document
 from predictor.codecs.json_document import ABSENT
 from predictor.errors import InvalidInput, UnsupportedMediaType
-from predictor.messages import JSON, Handler, Request, RequestHeaders, Response, request_id
+from predictor.identity import Identity
+from predictor.messages import JSON, Handler, Request, RequestHeaders, Response
 from predictor.service.inference import InferenceService
 
 ENDPOINTS = frozenset({"v1_predict", "v1_explain", "v2_infer"})
@@ -38,12 +40,14 @@ _Text = Annotated[str, Meta(min_length=1)]
 
 
 class _Attributes(Struct):
-    """The required attributes; optional and extension attributes are skipped."""
+    """The required attributes, and those of the trace; other attributes are skipped."""
 
     specversion: _Text
     id: _Text
     source: _Text
     type: _Text
+    traceparent: object = None
+    tracestate: object = None
 
 
 class _Event(_Attributes):
@@ -65,17 +69,20 @@ def is_event(fields: Mapping[bytes, bytes]) -> bool:
 def wrap(handler: Handler, service: InferenceService) -> Handler:
     """Return a handler of events around a handler of their data.
 
-    Rows are recorded for feedback under the event's id, unless the client gives another one as it could
-    without an event.
+    The request has the event's id, unless the client gives another one as it could without an event, and is
+    part of the event's trace, unless the header fields name one.
     """
 
     def handle(request: Request) -> Response:
         structured = _has_event_format(request.fields)
         body, headers = request.body, request.headers
         try:
-            name = _read(request, structured=structured)
-            request.identify(headers.request_id or name)
-            return _respond(handler(request), service, structured=structured)
+            event = _read(request, structured=structured)
+            if not request.fields.get(b"x-request-id"):
+                request.identify(event.id)
+            if not request.identity.parent_id:
+                request.identity = service.telemetry.decide(_in_trace(request.identity, event))
+            return _respond(request.identity, handler(request), service, structured=structured)
         finally:  # the service calls this again, in a thread, if the event loop is no place for it
             request.body, request.headers = body, headers
 
@@ -86,8 +93,16 @@ def _has_event_format(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(b"content-type", b"").lower().startswith(_ANY_FORMAT)
 
 
-def _read(request: Request, *, structured: bool) -> str:
-    """Check an event, replace a structured one by its data, and return its id."""
+def _in_trace(identity: Identity, event: _Attributes) -> Identity:
+    """Return the names of a request as part of the trace of its event, if that is in one."""
+    parent, state = event.traceparent, event.tracestate
+    if not isinstance(parent, str):
+        return identity
+    return identity.within(parent, state if isinstance(state, str) else "")
+
+
+def _read(request: Request, *, structured: bool) -> _Attributes:
+    """Check an event, and replace a structured one by its data."""
     try:
         event = _read_body(request) if structured else _read_fields(request.fields)
     except msgspec.ValidationError as error:  # its message has no values
@@ -96,7 +111,7 @@ def _read(request: Request, *, structured: bool) -> str:
         raise InvalidInput(f"unsupported specversion of the CloudEvent; use {_VERSIONS[0]}")
     if isinstance(event, _Event):
         _take_data(request, event)
-    return event.id
+    return event
 
 
 def _read_fields(fields: Mapping[bytes, bytes]) -> _Attributes:
@@ -136,16 +151,21 @@ def _text(value: bytes) -> str:
     return unquote_to_bytes(value).decode()
 
 
-def _respond(response: Response, service: InferenceService, *, structured: bool) -> Response:
-    """Write a response as an event with an id of its own."""
+def _respond(
+    identity: Identity, response: Response, service: InferenceService, *, structured: bool
+) -> Response:
+    """Write a response as an event with an id of its own, in the same trace."""
     settings = service.settings
     event = {
         "specversion": "1.0",
-        "id": request_id(None),
+        "id": Identity.new().request_id.decode(),
         "source": settings.ce_source or f"io.kserve.inference.{service.handle.name}",
         "type": settings.ce_type,
         "time": datetime.now(UTC).isoformat(),
+        "traceparent": identity.traceparent.decode(),
     }
+    if identity.state:
+        event["tracestate"] = identity.state.decode()
     if not structured:
         fields = tuple((f"ce-{name}".encode(), quote(text, _PLAIN).encode()) for name, text in event.items())
         return response._replace(headers=(*response.headers, *fields))

@@ -49,7 +49,7 @@ class ModelHandle:
         folder: the model folder.
         version: the version's label; defaults to the folder's name if that is a number.
         max_rows: rows in one request, for up to 8 features; fewer for more features.
-        signatures: what is asked of the folder's signature.
+        signatures: the policy for the folder's signature.
 
     Attributes:
         loaded: the model; None if none is loaded.

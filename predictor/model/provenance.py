@@ -54,15 +54,15 @@ class Provenance:
         """
         document: Any = json.loads(content)
         if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
-            raise ValueError(f"no document of format version {FORMAT_VERSION}")
+            raise ValueError(f"not a document of format version {FORMAT_VERSION}")
         texts: dict[str, str] = {}
         for name in TEXTS:
             if not isinstance(value := document.get(name), str):
-                raise ValueError(f"{name} is no text")
+                raise ValueError(f"{name} is not a string")
             texts[name] = value
         promoted, reasons = document.get("promoted"), document.get("reasons")
         if not isinstance(promoted, bool) or not isinstance(reasons, list):
             raise ValueError("promoted or reasons is missing")
         if not all(isinstance(reason, str) for reason in reasons):
-            raise ValueError("a reason is no text")
+            raise ValueError("a reason is not a string")
         return cls(**texts, promoted=promoted, reasons=tuple(reasons))

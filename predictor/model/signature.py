@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from predictor.model.artifact import MANIFEST_FILE, PROVENANCE_FILE, SIGNATURE_FILE
 from predictor.model.provenance import Provenance
+from predictor.model.signer import SignerError, TrustedSigner
 
 Mode = Literal["off", "warn", "require"]
 SECONDS = 60.0
@@ -31,16 +32,16 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignaturePolicy:
-    """What is asked of a model's signature.
+    """Whether and by whom a model has to be signed.
 
     Attributes:
         mode: off; warn, which logs what is wrong and serves the model; or require, which refuses it.
-        key: the file of the public key, in PEM.
+        signer: who may sign models.
         name: the registered model that may be served.
     """
 
     mode: Mode = "off"
-    key: Path | None = None
+    signer: TrustedSigner | None = None
     name: str = ""
 
     def check(self, folder: Path, version: str | None) -> str | None:
@@ -56,7 +57,7 @@ class SignaturePolicy:
         if self.mode == "off":
             return None
         try:
-            return _check_elsewhere(folder, self.key, self.name, version)
+            return _check_elsewhere(folder, self.signer, self.name, version)
         except SignatureError as error:
             if self.mode == "require":
                 raise
@@ -64,11 +65,11 @@ class SignaturePolicy:
             return None
 
 
-def verify(folder: Path, key: Path, name: str, version: str) -> str:
+def verify(folder: Path, signer: TrustedSigner, name: str, version: str) -> str:
     """Verify a signature in this process; returns the digest of the model that was signed.
 
     Raises:
-        SignatureError: it is missing, by another key, over other files, or of another model or version.
+        SignatureError: it is missing, by another signer, over other files, or of another model or version.
     """
     # KServe's storage initializer links to the files of a volume.
     home = Path(os.path.realpath(folder / MANIFEST_FILE)).parent
@@ -76,17 +77,14 @@ def verify(folder: Path, key: Path, name: str, version: str) -> str:
         raise SignatureError("it is not signed")
     try:
         from cryptography.exceptions import InvalidSignature
-        from model_signing import verifying
 
-        files = hashing_config()
+        verifier = signer.verifier().set_hashing_config(hashing_config())
     except ImportError as error:
         raise SignatureError(
             f"it can't be verified: {error}; the extra `signing` of linear-regressor is not installed"
         ) from error
-    try:
-        verifier = verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(files)
-    except (OSError, ValueError) as error:
-        raise SignatureError(f"the public key {key} can't be used: {error}") from error
+    except SignerError as error:
+        raise SignatureError(str(error)) from error
     try:
         verifier.verify(home, home / SIGNATURE_FILE)
     except InvalidSignature as error:
@@ -132,13 +130,13 @@ def _bound(home: Path, name: str, version: str) -> str:
     return found.digest
 
 
-def _check_elsewhere(folder: Path, key: Path | None, name: str, version: str | None) -> str:
+def _check_elsewhere(folder: Path, signer: TrustedSigner | None, name: str, version: str | None) -> str:
     """Verify in a process that ends afterwards; returns the digest of the model that was signed."""
-    if key is None:
-        raise SignatureError("no public key is named")
+    if signer is None:
+        raise SignatureError("no key and no identity is set to verify it with")
     if version is None:
-        raise SignatureError("it is served without a version's name, so its signature can't be about it")
-    command = [sys.executable, "-m", __name__, str(folder), str(key), name, version]
+        raise SignatureError("it is served without a version, and a signature is for one version")
+    command = [sys.executable, "-m", __name__, str(folder), signer.to_json(), name, version]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603
         answer = json.loads(done.stdout.splitlines()[-1])
@@ -155,10 +153,10 @@ def _check_elsewhere(folder: Path, key: Path | None, name: str, version: str | N
 
 
 def main() -> None:
-    """Verify the folder, key, name and version of the command line, and print the outcome as JSON."""
-    folder, key, name, version = sys.argv[1:]
+    """Verify the folder, signer, name and version of the command line, and print the outcome as JSON."""
+    folder, signer, name, version = sys.argv[1:]
     try:
-        outcome = {"digest": verify(Path(folder), Path(key), name, version)}
+        outcome = {"digest": verify(Path(folder), TrustedSigner.from_json(signer), name, version)}
     except SignatureError as error:
         outcome = {"error": str(error)}
     print(json.dumps(outcome))

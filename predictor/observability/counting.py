@@ -20,7 +20,7 @@ _TRAFFIC: dict[str, Traffic] = {
     "feedback": "user",
     **dict.fromkeys(("ping", "health", "watch"), "probe"),
     **dict.fromkeys(("metrics", "drift"), "scrape"),
-    **dict.fromkeys(("log", "repository"), "admin"),
+    **dict.fromkeys(("log", "repository", "telemetry"), "admin"),
 }
 _ENDLESS = frozenset({"stream_ndjson", "watch", "reflection"})
 """Endpoints whose requests last as long as their clients want, so that their duration says nothing."""

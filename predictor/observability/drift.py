@@ -126,7 +126,7 @@ class _Pane:
 
 
 class DriftMonitor:
-    """Samples what is asked and answered, and measures drift over the last seconds.
+    """Samples requests and answers, and measures drift over the last seconds.
 
     Args:
         handle: the model.

@@ -63,6 +63,7 @@ class Metrics(Collector):
         rejected: requests that were not answered, by the reason.
         invalid: requests and records that could not be understood, by the kind of fault.
         task_failures: errors in background tasks.
+        lost_log_lines: returns how many lines of requests could not be written to the log.
         certificate_expires: returns when the server's certificate does, in seconds since 1970; None without
             one.
     """
@@ -83,6 +84,7 @@ class Metrics(Collector):
         self.rejected: Counter[str] = Counter(dict.fromkeys(labels("reason"), 0))
         self.invalid: Counter[str] = Counter(dict.fromkeys(labels("kind"), 0))
         self.task_failures: Counter[str] = Counter()
+        self.lost_log_lines: Callable[[], int] = lambda: 0
         self.certificate_expires: Callable[[], float] | None = None
         self.in_progress = 0
         self._drift: tuple[Report | None, bytes] = (None, b"")
@@ -136,6 +138,9 @@ class Metrics(Collector):
             "task",
             self.task_failures,
         )
+        lost = counters("log_lines_lost", "Lines of requests that were not written to the log.", ())
+        lost.add_metric((), self.lost_log_lines())
+        yield lost
         if self.certificate_expires:
             yield gauge(
                 "certificate_expiry_timestamp_seconds",

@@ -1,7 +1,7 @@
 """The inference service that every transport calls, and the only place with rules.
 
 A transport turns bytes into a ``Call`` and a body, and writes a ``Response`` as bytes. Authorization,
-limits, prediction, counting, audit and feedback are here, the same for REST, the fast path and gRPC.
+limits, prediction, counting, audit, traces and feedback are here, the same for REST, the fast path and gRPC.
 """
 
 import asyncio
@@ -19,12 +19,14 @@ from predictor.codecs import compression
 from predictor.codecs.cost import TooCostly, require_cheap
 from predictor.errors import ClientGone, InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
-from predictor.messages import Handler, Principal, Request, RequestHeaders, Response
+from predictor.identity import Identity
+from predictor.messages import UNAUTHORIZED, Handler, Principal, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.counting import Transport
 from predictor.observability.drift import DriftMonitor
 from predictor.observability.metrics import Metrics, Usage
 from predictor.observability.request_log import LOGGED_BYTES, RequestLog
+from predictor.observability.telemetry import Telemetry
 from predictor.service.auth import Authorizer, CachedGrant, Scope
 from predictor.service.forwarding import TrustedProxies
 from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
@@ -48,6 +50,8 @@ class Call(NamedTuple):
         origin: returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their
             order. Only audit lines need them, so they are not looked up for each call.
         transport: how the call came, as metrics and logs name it.
+        route: the path as it is documented, without values in it, or the method of gRPC. Empty for an unknown
+            path.
     """
 
     endpoint: str
@@ -58,6 +62,7 @@ class Call(NamedTuple):
     path: str
     origin: Callable[[], tuple[str, Sequence[bytes]]] = lambda: ("", ())
     transport: Transport = "http"
+    route: str = ""
 
 
 Read = Callable[[Reservation], Awaitable[bytes]]
@@ -68,6 +73,8 @@ class Exchange:
     """One call and its response, until that is sent or the client is gone; then the call is counted, once.
 
     Attributes:
+        identity: the names of the call.
+        principal: who asks, once that is known.
         reservation: the memory of the body, and then of the response.
         response: the response; until there is one, the refusal that counts if the client goes away.
     """
@@ -75,10 +82,12 @@ class Exchange:
     def __init__(self, service: "InferenceService", call: Call) -> None:
         self.service = service
         self.call = call
+        self.identity = service.telemetry.decide(Identity.of_fields(call.fields))
+        self.principal = UNAUTHORIZED
         self.reservation = Reservation(service.memory)
         self.response = _GONE
         self._body: bytes | bytearray = b""
-        self._started = time.perf_counter()
+        self._began = self._started = time.perf_counter()
         service.metrics.in_progress += 1
 
     def __enter__(self) -> Self:
@@ -94,13 +103,13 @@ class Exchange:
             read: reads the body, once the call is authorized.
         """
         service, call, reservation = self.service, self.call, self.reservation
+        request = Request(fields=call.fields, identity=self.identity)
         try:
-            principal = service.authorize(call).principal
-            headers = RequestHeaders.of(call.fields)
-            body = await read(reservation)
+            request.principal = self.authorize()
+            request.headers = RequestHeaders.of(call.fields)
+            request.body = await read(reservation)
             self._started = time.perf_counter()
-            self._body = body[:LOGGED_BYTES]
-            request = Request(headers, body, call.fields, principal)
+            self._body = request.body[:LOGGED_BYTES]
             response = service.compute_inline(call.handler, request)
             if response is None:
                 response = await service.compute_in_thread(call.handler, request)
@@ -109,18 +118,30 @@ class Exchange:
         except PredictorError as error:
             response = Response.refusal(error)
         except Exception as error:  # the log has the details, the client a plain 500
-            logger.error("a call could not be answered", exc_info=error)
+            logger.error("a call could not be answered", exc_info=error, extra=self.identity.logged)
             response = Response.refusal(InternalError())
         reservation.release()
         reservation.hold(len(response.body))
-        self.response = response
-        return response
+        self.identity = request.identity
+        self.response = response._replace(headers=(*response.headers, *self.identity.fields))
+        return self.response
 
-    def finish(self) -> None:
+    def authorize(self) -> Principal:
+        """Check that the client may make the call; returns who asks.
+
+        Raises:
+            PredictorError: the client may not.
+        """
+        self.principal = self.service.authorize(self.call, self.identity).principal
+        return self.principal
+
+    def finish(self, _task: object = None) -> None:
         """Count the call, and release its memory."""
         self.reservation.release()
         self.service.metrics.in_progress -= 1
-        self.service.record(self.call, self._body, self.response, self._started)
+        ended = time.perf_counter()
+        self.service.record(self.call, self._body, self.response, ended - self._started)
+        self.service.trace(self.call, self.identity, self.principal, self.response, ended - self._began)
 
 
 class InferenceService:
@@ -132,6 +153,7 @@ class InferenceService:
         settings: Settings,
         authorizer: Authorizer | None = None,
         recorder: Recorder | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.handle = handle
         self.settings = settings
@@ -145,6 +167,7 @@ class InferenceService:
         self.memory = MemoryBudget(settings.max_memory_bytes)
         self.drift = DriftMonitor(handle, settings.drift_seconds)
         self.metrics = Metrics(handle, self._usage, recorder, self.drift, settings.decisions_dir)
+        self.telemetry = telemetry or Telemetry()
         self.ending = asyncio.Event()
 
     def _usage(self) -> Usage:
@@ -158,7 +181,7 @@ class InferenceService:
             executor.capacity_bytes,
         )
 
-    def authorize(self, call: Call) -> CachedGrant:
+    def authorize(self, call: Call, identity: Identity) -> CachedGrant:
         """Check that the client may make a call, and audit refusals and administration.
 
         Returns:
@@ -170,15 +193,20 @@ class InferenceService:
         try:
             grant = self.authorizer.authorize(call.scope, call.fields)
         except PredictorError as error:
-            self._audit(logging.WARNING, "refused", call, status=error.status)
+            self._audit(logging.WARNING, "refused", call, identity, status=error.status)
             raise
         if call.scope == "admin":
-            self._audit(logging.INFO, "admitted", call, principal=grant.principal.name)
+            self._audit(logging.INFO, "admitted", call, identity, principal=grant.principal.name)
         return grant
 
-    def _audit(self, level: int, message: str, call: Call, **extra: object) -> None:
-        client = self._proxies.client(*call.origin())
-        found = {"client": client, "endpoint": call.endpoint, "transport": call.transport, **extra}
+    def _audit(self, level: int, message: str, call: Call, identity: Identity, **extra: object) -> None:
+        found = {
+            "client": self._proxies.client(*call.origin()),
+            "endpoint": call.endpoint,
+            "transport": call.transport,
+            **identity.logged,
+            **extra,
+        }
         audit.log(level, message, extra=found)
 
     def check_room(self, length: int) -> None:
@@ -232,13 +260,14 @@ class InferenceService:
                 request.body = compression.decode(request.body, coding, limit, request.checkpoint)
             response = handler(request)
             if self.recorder and request.predictions:
-                response = self._record_predictions(request, response)
+                rows, values = (np.concatenate(parts) for parts in zip(*request.predictions, strict=True))
+                self.record_rows(request.identity, request.principal, rows, values)
         except PredictorError as error:
             return Response.refusal(error)
         except TooCostly:
             raise
         except Exception as error:  # the log has the details, the client a plain 500
-            logger.error("a request could not be answered", exc_info=error)
+            logger.error("a request could not be answered", exc_info=error, extra=request.identity.logged)
             return Response.refusal(InternalError())
         return compression.compress(response, request.headers.response_coding)
 
@@ -262,20 +291,15 @@ class InferenceService:
         return values
 
     def record_rows(
-        self, name: str, principal: Principal, rows: Rows, values: Values, first: int = 0
+        self, identity: Identity, principal: Principal, rows: Rows, values: Values, first: int = 0
     ) -> None:
-        """Record rows of shape (n, d) of the request ``name``, from its row ``first`` on, for feedback."""
+        """Record rows of shape (n, d) of a request, from its row ``first`` on, for feedback."""
         if self.recorder and (loaded := self.handle.loaded):
             inputs, version = loaded.model.inputs, self.handle.version or ""
+            name, trace = identity.request_id.decode(), identity.trace_id.decode()
             self.recorder.record_predictions(
-                Predicted(name, principal.name, time.time(), inputs, version, rows, values, first)
+                Predicted(name, principal.name, time.time(), inputs, version, rows, values, first, trace)
             )
-
-    def _record_predictions(self, request: Request, response: Response) -> Response:
-        name = request.id or request.identify(None)
-        rows, values = (np.concatenate(parts) for parts in zip(*request.predictions, strict=True))
-        self.record_rows(name, request.principal, rows, values)
-        return response._replace(headers=(*response.headers, (b"x-request-id", name.encode())))
 
     async def wait_for_storage(self, stored: Future[None]) -> None:
         """Wait until what a response has to store is stored.
@@ -288,12 +312,24 @@ class InferenceService:
         except TimeoutError as error:
             raise Unavailable("the feedback is not stored yet", retry_after=5) from error
 
-    def record(self, call: Call, body: bytes | bytearray, response: Response, started: float) -> None:
+    def record(self, call: Call, body: bytes | bytearray, response: Response, seconds: float) -> None:
         """Count a response, and add it to the request log if an administrator can read that."""
-        self.metrics.series(call.endpoint, call.transport).observe(
-            response.status, time.perf_counter() - started, response.rows
-        )
+        self.metrics.series(call.endpoint, call.transport).observe(response.status, seconds, response.rows)
         if response.error:
             self.metrics.count_error(response.error)
         if self.authorizer.has_admin and call.scope != "admin":
             self.request_log.add(call.method, call.path, response.status, body, response.body)
+
+    def trace(
+        self, call: Call, identity: Identity, principal: Principal, response: Response, seconds: float
+    ) -> None:
+        """Write the line and the span of a response, if it has any."""
+        error, rows = response.error, response.rows
+        self.telemetry.record(call, identity, principal, response.status, error, rows, seconds)
+
+    def record_unparsed(self, error: PredictorError, identity: Identity) -> None:
+        """Count and log a request that was refused before it was clear what it asks for."""
+        call = Call("unparsed", "public", lambda _: _GONE, {}, "", "")
+        self.metrics.series(call.endpoint).observe(error.status, 0, 0)
+        self.metrics.count_error(error)
+        self.telemetry.record(call, identity, UNAUTHORIZED, error.status, error, 0, 0)

@@ -11,9 +11,8 @@ from tests.benchmarks.clients import on_core
 from tests.benchmarks.loop_clock import FILE, Longest, LoopClock
 from tests.benchmarks.servers import CLIENT_CORE, PINNED
 from tests.support.http import head
-from tests.support.models import linear_model
 from tests.support.server import Server, start_predictor
-from tests.support.worst import FORMS, Form, send
+from tests.support.worst import FORMS, Form, send, write_worst_model
 
 SIZES = (2**10, 2**12, 2**13, 2**14, 2**16, 2**17, 2**19, 9 * 2**20)
 """Bytes of a request. By default up to 128 KiB are computed on the loop, and more in a thread."""
@@ -23,8 +22,6 @@ _TRIES = 5
 _SHOWN = 5
 _PROBE = head("/v2/health/live", method="GET")
 _LAUNCHER = (*PINNED, sys.executable, "-P", str(Path(__file__).with_name("loop_clock.py")))
-# Numbers of very many digits, as fitted ones are: predictions take longest to write.
-_MODEL = linear_model((938.2378612512636,), 152.91886182616113)
 
 
 class Subject:
@@ -103,5 +100,8 @@ def report(found: dict[tuple[str, int], Longest]) -> list[tuple[Longest, str]]:
 def _subject(folder: Path, settings: Mapping[str, Any]) -> Iterator[Subject]:
     file = folder / "loop"
     clock = LoopClock.create(file)
-    with start_predictor(_MODEL, launcher=_LAUNCHER, environment={FILE: str(file)}, **settings) as server:
+    model = folder / "worst" / "1"
+    if not model.exists():
+        write_worst_model(model)
+    with start_predictor(model, launcher=_LAUNCHER, environment={FILE: str(file)}, **settings) as server:
         yield Subject(server, clock)

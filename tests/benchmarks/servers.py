@@ -101,12 +101,7 @@ class Server:
 
     def processor_seconds(self) -> float:
         """The processor time that the process has taken, and those that it started."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        ticks = 0
-        for process in (str(self.process.pid), *children):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return processes.processor_seconds(self.process.pid)
 
     def memory(self) -> int:
         """The resident bytes of the process."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-HIDDEN = ("/metrics", "/log", "/v2/repository/index", "/emptyLog", "/smuggled")
+HIDDEN = ("/metrics", "/log", "/v2/repository/index", "/emptyLog", "/telemetry", "/smuggled")
 PROTOCOLS = ("h2c", "websocket", "made-up")
 
 

@@ -74,7 +74,15 @@ def test_grpc_returns_the_models_predictions_on_its_own_host(
 
 @pytest.mark.parametrize(
     "path",
-    ["/metrics", "/v2/repository/index", "/log", "/emptyLog", "/ping", "/v2/models/../repository/index"],
+    [
+        "/metrics",
+        "/v2/repository/index",
+        "/log",
+        "/emptyLog",
+        "/telemetry",
+        "/ping",
+        "/v2/models/../repository/index",
+    ],
 )
 @pytest.mark.parametrize(
     "host",

@@ -74,6 +74,8 @@ OPERATIONS = {
     "feedback": _http("feedback", "feedback", "POST", "/feedback", LABEL),
     "log": _http("log", "admin", "GET", "/log"),
     "empty log": _http("log", "admin", "GET", "/emptyLog"),
+    "telemetry": _http("telemetry", "admin", "GET", "/telemetry"),
+    "change telemetry": _http("telemetry", "admin", "PATCH", "/telemetry", b'{"log_ratio": 0.5}'),
     "index": _http("repository", "admin", "POST", "/v2/repository/index"),
     "load": _http("repository", "admin", "POST", f"{REPOSITORY}/load"),
     "unload": _http("repository", "admin", "POST", f"{REPOSITORY}/unload"),

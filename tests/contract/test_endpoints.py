@@ -139,7 +139,7 @@ def test_log_lists_the_last_requests_until_it_is_emptied(
     assert client.get("/log", headers=admin_header).json() == {"requests": []}
 
 
-@pytest.mark.parametrize("path", ["/log", "/emptyLog", "/v2/repository/index"])
+@pytest.mark.parametrize("path", ["/log", "/emptyLog", "/telemetry", "/v2/repository/index"])
 def test_administration_needs_the_admin_token(
     client: httpx.Client, wide_client: httpx.Client, path: str
 ) -> None:

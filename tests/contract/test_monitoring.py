@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import yaml
 
 from components.operations.monitor.due import Error, Policy, Seen, quality
 from components.operations.rollout.decisions import Decisions
 from helm import dashboards
-from predictor.model import artifact, evaluation
-from predictor.model.evaluation import Evaluation
 from tests.contract.test_tls import Authority
 from tests.manifests.rendering import CHART
-from tests.support.models import write_model
+from tests.support.models import write_evaluation, write_model
 from tests.support.processes import wait_until
 from tests.support.server import VERSION, start_predictor
 
@@ -64,10 +61,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a predictor with TLS, feedback, an evaluation, decisions, and requests."""
     place = tmp_path_factory.mktemp("monitored")
     model = write_model(place / VERSION)
-    digest, numbers = artifact.read(model)[1], np.arange(4.0)
-    created = "2026-01-31T00:00:00+00:00"
-    evaluated = Evaluation.of(numbers, numbers, mean=1.5, digest=digest, source="", created=created)
-    (model / artifact.EVALUATION_FILE).write_bytes(evaluation.encode(evaluated))
+    write_evaluation(model)
     authority = Authority(place)
     pair = authority.pair("server")
     flags = ("--ssl_certfile", str(pair.certificate), "--ssl_keyfile", str(pair.key))

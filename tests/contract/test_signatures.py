@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from predictor.model import artifact
 from tests.support.models import write_model
 from tests.support.server import NAME, start_predictor
 from tests.support.signing import make_keys
+from tests.support.sigstore import IDENTITY, ISSUER, make_token, running_sigstore
 
 
 @pytest.fixture
@@ -32,19 +34,20 @@ def signed(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def serving(folder: Path, key: Path) -> Iterator[httpx.Client]:
-    """Serve a folder, requiring a signature by the key; yields a client."""
+def serving(folder: Path, **signer: Any) -> Iterator[httpx.Client]:
+    """Serve a folder, requiring a signature by the signer of these settings; yields a client."""
     place = folder.parent / "place"
     place.mkdir()
     with (
-        start_predictor(folder, place=place, signatures="require", signature_key=key) as server,
+        start_predictor(folder, place=place, signatures="require", **signer) as server,
         server.http as client,
     ):
         yield client
 
 
 def test_a_signed_version_is_served_with_its_provenance(signed: tuple[Path, Path]) -> None:
-    with serving(*signed) as http:
+    folder, key = signed
+    with serving(folder, signature_key=key) as http:
         found = http.get(f"/v2/models/{NAME}").json()["parameters"]["provenance"]
         assert (found["name"], found["version"], found["run"], found["signed"]) == (NAME, "7", "run-1", True)
         assert (found["promoted"], found["reasons"]) == (True, ["better"])
@@ -59,14 +62,37 @@ def test_another_version_is_not_served_and_the_reason_is_said(
     signed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     folder, key = signed
-    with serving(folder.rename(tmp_path / "8"), key) as http:
+    with serving(folder.rename(tmp_path / "8"), signature_key=key) as http:
         answer = http.get("/v2/health/ready")
         assert answer.status_code == 503
         assert "signed as version 7" in json.dumps(answer.json())
         assert http.post("/stream", json={"instance": 0.1}).status_code == 503
 
 
-def test_a_policy_without_a_key_is_refused_at_the_start(tmp_path: Path) -> None:
-    problem = "PREDICTOR_SIGNATURES=require needs PREDICTOR_SIGNATURE_KEY"
-    with pytest.raises(RuntimeError, match=problem), start_predictor(place=tmp_path, signatures="require"):
+def test_a_version_signed_by_an_identity_is_served(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    (tmp_path / "token").write_text(make_token())
+    about = provenance_of(NAME, 7, artifact.read(model)[1], {}, Decision(promote=True, reasons=("better",)))
+    with running_sigstore() as sigstore:
+        trust = sigstore.trust(tmp_path / "trust.json")
+        signer = Signer(token=tmp_path / "token", trust=trust)
+        with registered_folder(model, None, about, signer) as complete:
+            shutil.copytree(complete, tmp_path / "7")
+    settings: dict[str, Any] = {
+        "signature_identity": IDENTITY,
+        "signature_issuer": ISSUER,
+        "signature_trust": trust,
+    }
+    with serving(tmp_path / "7", **settings) as http:
+        assert http.get(f"/v2/models/{NAME}").json()["parameters"]["provenance"]["signed"] is True
+        assert http.post("/stream", json={"instance": 0.1}).status_code == 200
+
+
+@pytest.mark.parametrize("signer", [{}, {"signature_identity": IDENTITY}, {"signature_issuer": ISSUER}])
+def test_a_policy_without_a_signer_is_refused_at_the_start(signer: dict[str, Any], tmp_path: Path) -> None:
+    problem = "PREDICTOR_SIGNATURES=require needs PREDICTOR_SIGNATURE_KEY, or PREDICTOR_SIGNATURE_IDENTITY"
+    with (
+        pytest.raises(RuntimeError, match=problem),
+        start_predictor(place=tmp_path, signatures="require", **signer),
+    ):
         pass

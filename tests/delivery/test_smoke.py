@@ -60,8 +60,8 @@ def test_a_predictor_of_typed_inputs_passes() -> None:
         (failing("/v2/health/ready", 503), "health status 503"),
         (failing("/docs", 404), "page and documents status 404"),
         (replaced("/v1/models", b'"predictions":[', b'"predictions":[1'), "V1 it predicts ["),
-        (replaced("/stream", b'{"prediction"', b'{"value"'), "/stream the answer has another form"),
-        (replaced("/batch", b"}", b""), "/batch no JSON came"),
+        (replaced("/stream", b'{"prediction"', b'{"value"'), "/stream the answer is malformed"),
+        (replaced("/batch", b"}", b""), "/batch expected JSON"),
         (lambda _path, answer: answer, "closed paths /metrics answers with the status 200"),
     ],
 )

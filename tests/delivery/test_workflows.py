@@ -63,3 +63,10 @@ def test_the_targets_that_a_called_workflow_is_given_exist() -> None:
     }
     assert given == {"e2e", "e2e-lifecycle"}
     assert given <= TARGETS
+
+
+def test_the_paths_that_have_owners_exist() -> None:
+    lines = (ROOT / ".github" / "CODEOWNERS").read_text().splitlines()
+    paths = [match[1] for line in lines if (match := re.match(r"(?:# )?/(\S+/) ", line))]
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).is_dir()] == []

@@ -1,7 +1,8 @@
 """Strict JSON schemas of the rendered kinds: no unknown field, at any depth.
 
-``schemas.json`` is made from Kubernetes 1.34, KServe 0.20, Gateway API 1.4, Prometheus operator 0.90 and
-KEDA 2.21 (all under the Apache License 2.0), without descriptions and formats::
+``schemas.json`` is made from Kubernetes 1.34, KServe 0.20, Gateway API 1.4, Prometheus operator 0.90, KEDA
+2.21, Argo CD 3.5, and helm-controller 1.6 and source-controller 1.9 of Flux (all under the Apache License
+2.0), without descriptions and formats::
 
     python -m tests.manifests.schemas swagger.json CRD.yaml ...
 """

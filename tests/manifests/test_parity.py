@@ -63,6 +63,24 @@ def test_chart_and_component_render_the_same_retraining_token(tmp_path: Path) ->
     assert "pipelines.kubeflow.org" in json.dumps(job)
 
 
+@pytest.mark.parametrize("installation", INSTALLATIONS, ids=lambda where: where.namespace)
+def test_chart_and_component_render_the_same_policy_of_the_registrys_root(
+    installation: Installation, tmp_path: Path
+) -> None:
+    component = os.path.relpath(MANIFESTS / "components" / "registry-root", (tmp_path / "0").resolve())
+    host = f"{installation.name}.{installation.namespace}.example.com"
+    literals = ["registryRoot=s3://prices", f"host={host}", f"grpcHost=grpc.{host}"]
+    generator = [{"name": NAME, "behavior": "merge", "literals": literals}]
+    overlaid = render_own(
+        "standard", installation, tmp_path, components=[component], configMapGenerator=generator
+    )
+    values = merged(chart_values("standard"), {"model": {"registryRoot": "s3://prices"}})
+    chart = by_identity(render_chart(values, installation))
+    assert chart == by_identity(overlaid)
+    policy = f"{installation.name}.{installation.namespace}.registry-root"
+    assert ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "", policy) in chart
+
+
 def test_chart_and_settings_of_an_overlay_name_the_same_stores(tmp_path: Path) -> None:
     installation = Installation("prices", "team")
     stores = {

@@ -24,7 +24,7 @@ def test_without_a_root_there_is_no_policy() -> None:
 def test_only_folders_below_the_models_of_the_root_are_admitted(root: str) -> None:
     policy = find(policies(root), "ValidatingAdmissionPolicy", POLICY)["spec"]
     place, other = (validation["expression"] for validation in policy["validations"])
-    assert "storageUri.startsWith('s3://prices/team/models/')" in place
+    assert "storageUri.startsWith('s3://prices/team' + '/models/')" in place
     assert "!object.spec.predictor.model.storageUri.contains('..')" in place
     assert other == "!has(object.spec.predictor.model.storage)"
     assert policy["failurePolicy"] == "Fail"

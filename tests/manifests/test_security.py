@@ -143,7 +143,7 @@ def test_all_versions_have_the_same_model_name(objects: list[Object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/v2/repository/index", "/v2/repository", "/log", "/emptyLog", "/ping"]
+    "path", ["/metrics", "/v2/repository/index", "/v2/repository", "/log", "/emptyLog", "/telemetry", "/ping"]
 )
 def test_routes_match_no_administrative_path(objects: list[Object], path: str) -> None:
     for route in of_kind(objects, "HTTPRoute"):

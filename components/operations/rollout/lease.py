@@ -75,44 +75,44 @@ class Lease:
             raise BusyError(f"{holder or 'nobody'} took over; this job stops, and changes nothing more")
 
     def _take(self, what: str, *, force: bool, patience: float) -> None:
-        seen = self._get() if force else self._await_free(patience)
+        lease = self._get() if force else self._await_free(patience)
         try:
-            self._put(seen, self.identity, what)
+            self._put(lease, self.identity, what)
         except ApiError as error:
             if error.status == 409:
                 raise BusyError("another rollout began at the same moment") from error
             raise
 
     def _await_free(self, patience: float) -> Object:
-        seen = self._get()
+        lease = self._get()
         begun = changed = self._clock.now()
-        while seen["spec"].get("holderIdentity") and self._clock.now() < changed + SECONDS:
+        while lease["spec"].get("holderIdentity") and self._clock.now() < changed + SECONDS:
             self._clock.sleep(1)
-            before, seen = seen, self._get()
-            if seen["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:
+            before, lease = lease, self._get()
+            if lease["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:
                 continue
             changed = self._clock.now()
-            if (holder := seen["spec"].get("holderIdentity")) and changed >= begun + patience:
-                doing = seen["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
+            if (holder := lease["spec"].get("holderIdentity")) and changed >= begun + patience:
+                doing = lease["metadata"].get("annotations", {}).get("linear-regressor/doing", "a rollout")
                 raise BusyError(f"{doing} is in progress, by {holder}")
-        return seen
+        return lease
 
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(RENEW_SECONDS):
             try:
-                seen = self._get()
-                if seen["spec"].get("holderIdentity") != self.identity:
+                lease = self._get()
+                if lease["spec"].get("holderIdentity") != self.identity:
                     self._lost.set()
                     return
-                self._put(seen, self.identity, None)
+                self._put(lease, self.identity, None)
             except ApiError:
                 continue  # check() reads the Lease again before each write
 
     def _release(self) -> None:
         try:
-            seen = self._get()
-            if seen["spec"].get("holderIdentity") == self.identity:
-                self._put(seen, "", "")
+            lease = self._get()
+            if lease["spec"].get("holderIdentity") == self.identity:
+                self._put(lease, "", "")
         except ApiError:
             return  # it expires by itself
 
@@ -128,10 +128,10 @@ class Lease:
         item.setdefault("spec", {})
         return item
 
-    def _put(self, seen: Object, holder: str, doing: str | None) -> None:
+    def _put(self, lease: Object, holder: str, doing: str | None) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         annotations = {} if doing is None else {"annotations": {"linear-regressor/doing": doing or None}}
         spec = {"holderIdentity": holder or None, "leaseDurationSeconds": SECONDS, "renewTime": now}
         # With the version that was read, this patch fails if another job has changed the Lease since.
-        meta = {"resourceVersion": seen["metadata"]["resourceVersion"], **annotations}
+        meta = {"resourceVersion": lease["metadata"]["resourceVersion"], **annotations}
         self._api.patch(self._path, {"metadata": meta, "spec": spec})

@@ -14,7 +14,7 @@ HOPELESS_SECONDS = 30.0
 def promote(site: Site, seconds: float) -> Release:
     """Serve the registry's champion on every pod, without a canary.
 
-    If its pods do not come, the version before is put back. Only a fault of its own withdraws the champion.
+    If its pods do not become ready, the previous version is restored. Only its own fault withdraws it.
 
     Args:
         site: what is touched.
@@ -58,7 +58,7 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
         release = site.release(site.registry.version(target))
         site.journal.say("RollingBack", f"to {release}: {reason}", warning=True)
         if why := bring(site, site.stable, release, seconds, "PuttingBack"):
-            raise RolloutError(f"{release} does not come: {why}. The old pods go on serving")
+            raise RolloutError(f"{release} did not become ready: {why}. The old pods go on serving")
         # A job that lost the lease between its check and its write has written by now.
         stop_canary(site)
         _await_alone(site, release, seconds)
@@ -68,7 +68,7 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
 
 
 def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
-    """Have every stable pod serve a release; if they do not come, put back the release before.
+    """Have every stable pod serve a release; if they do not become ready, restore the previous one.
 
     The release is withdrawn only if its pods are at fault while those of the release before serve. Otherwise
     the cluster is the cause, or both releases are, and the next run tries again.
@@ -88,13 +88,13 @@ def serve_or_restore(site: Site, release: Release, seconds: float) -> None:
         site.journal.say("Promoted", f"every pod serves {release}")
         return
     if fallback is None:
-        raise RolloutError(f"{release} does not come, and there is nothing to put back: {why}")
+        raise RolloutError(f"{release} did not become ready, and no earlier release can be restored: {why}")
     fault = stable.fault(release)
     problem = bring(site, stable, fallback, seconds, "PuttingBack")
     if fault and not problem:
         raise RolloutError(give_up(site, release, fallback, f"its pods do not serve it: {fault}"))
-    message = f"{release} does not come: {why}. It stays the champion, and the next run tries again"
-    message += f"; {fallback} does not come back either: {problem}" if problem else f"; {fallback} is served"
+    message = f"{release} did not become ready: {why}. It stays the champion, and the next run tries again"
+    message += f"; {fallback} is not ready again either: {problem}" if problem else f"; {fallback} is served"
     if not was_served(site, release):
         site.journal.record(release.version, NOT_SERVED, why)
     site.journal.say("NotPromoted", message, warning=True)
@@ -206,5 +206,5 @@ def _await_alone(site: Site, release: Release, seconds: float) -> None:
     end = site.clock.now() + seconds
     while others := [pod.name for pod in site.stable.pods() if pod.made_for.version != release.version]:
         if site.clock.now() >= end:
-            raise RolloutError(f"{release} is served, but pods of another version do not end: {others}")
+            raise RolloutError(f"{release} is served, but pods of another version still run: {others}")
         site.clock.sleep(POLL_SECONDS)

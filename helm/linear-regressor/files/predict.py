@@ -4,6 +4,7 @@ import json
 import os
 import time
 import urllib.request
+from typing import Any
 
 URL = os.environ["URL"]
 MODEL = os.environ["MODEL"]
@@ -14,8 +15,8 @@ if "API_KEY" in os.environ:
 end = time.monotonic() + float(os.environ["TIMEOUT_SECONDS"])
 
 
-def ask(path: str, body: object = None) -> dict:
-    """Send one request to the Service, and return its answer."""
+def ask(path: str, body: object = None) -> Any:
+    """Send one request to the Service, and return the document that it answers."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(URL + path, data, HEADERS)  # noqa: S310
     with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  the chart names it

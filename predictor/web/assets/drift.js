@@ -1,4 +1,4 @@
-// How what is asked now differs from the training data: GET drift, once, when the page is opened.
+// Shows how recent requests differ from the training data: GET drift, once, when the page is opened.
 
 async function presentDrift() {
   const response = await fetch("drift", { headers: { accept: "application/json", ...credential() } });

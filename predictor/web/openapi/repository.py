@@ -1,6 +1,9 @@
-"""Administration: the model repository and the request log."""
+"""Administration: the model repository, the request log, and what is logged and traced."""
+
+from typing import Any
 
 from predictor.web.openapi.build import (
+    BODY_ERRORS,
     INTEGER,
     JSON,
     NULLABLE_STRING,
@@ -9,6 +12,7 @@ from predictor.web.openapi.build import (
     TRUE,
     Json,
     array,
+    body,
     media,
     operation,
     record,
@@ -18,6 +22,9 @@ from predictor.web.openapi.build import (
 from predictor.web.openapi.shapes import Subject
 
 TAG = "Administration"
+_LEVEL: Json = {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]}
+_RATIO: Json = {**NUMBER, "minimum": 0, "maximum": 1}
+_NULLABLE_RATIO: Json = {"type": ["number", "null"], "description": "Null without tracing."}
 _ADMIN = {"description": "Answers 404 if the server has no administrator.", "scope": "admin"}
 
 
@@ -38,6 +45,15 @@ def schemas() -> dict[str, Json]:
                 "response": {**STRING, "description": "The start of the response."},
             }
         ),
+        "Telemetry": record({"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _NULLABLE_RATIO}),
+        "TelemetryChange": {
+            **record(
+                values := {"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _RATIO},
+                optional=tuple(values),
+                additionalProperties=False,
+            ),
+            "minProperties": 1,
+        },
         "RepositoryEntry": record(
             {
                 "name": STRING,
@@ -53,11 +69,24 @@ def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
     requests = media(ref("RequestLog"))
     emptied = media(ref("EmptiedLog"), emptied={"emptied": 3})
+    values = {"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None}
+    telemetry = media(ref("Telemetry"), telemetry=values)
     ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
     entries = media(array(ref("RepositoryEntry")), index=[ready])
     return {
         "/log": {"get": _operation("log", "Show the last requests", "The last request last.", requests)},
         "/emptyLog": {"get": _operation("emptyLog", "Empty the log", "How many requests it had.", emptied)},
+        "/telemetry": {
+            "get": _operation("telemetry", "Show what is logged and traced", "The values.", telemetry),
+            "patch": _operation(
+                "changeTelemetry",
+                "Change what is logged and traced, until the process ends",
+                "All values.",
+                telemetry,
+                *BODY_ERRORS,
+                requestBody=body({JSON: media(ref("TelemetryChange"), change={"log_ratio": 1.0})}),
+            ),
+        },
         "/v2/repository/index": {
             "post": _operation("repositoryIndex", "List the models with their state", "One entry.", entries)
         },
@@ -66,8 +95,9 @@ def paths(subject: Subject) -> dict[str, Json]:
     }
 
 
-def _operation(name: str, summary: str, description: str, content: Json, *errors: int) -> Json:
-    return operation(name, TAG, summary, response(description, {JSON: content}), 404, *errors, **_ADMIN)
+def _operation(name: str, summary: str, description: str, content: Json, *errors: int, **more: Any) -> Json:
+    success = response(description, {JSON: content})
+    return operation(name, TAG, summary, success, 404, *errors, **_ADMIN, **more)
 
 
 def _change(verb: str, summary: str, subject: Subject) -> Json:

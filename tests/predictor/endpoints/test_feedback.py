@@ -22,7 +22,9 @@ class Recording(Recorder):
     def __init__(self) -> None:
         self.labels: list[tuple[str, GroundTruth]] = []
 
-    def record_ground_truth(self, principal: str, labels: Sequence[GroundTruth]) -> "Future[None]":
+    def record_ground_truth(
+        self, principal: str, labels: Sequence[GroundTruth], *_names: str
+    ) -> "Future[None]":
         self.labels += [(principal, label) for label in labels]
         return Future()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.endpoints.ndjson import Records, TooLong
+from predictor.endpoints.ndjson import MOST_ERRORS, Records, Unreadable
 from tests.support.service import make_service
 
 SERVICES = {1: make_service(), 2: make_service((1.0, 10.0))}
@@ -50,7 +50,13 @@ def test_answers_each_line_as_if_it_had_come_alone(
 
 def test_answers_many_records_in_short_steps() -> None:
     good, bad = b'{"instance":0.5}\n', b'{"instance":null}\n'
-    for text in (good * 20_000, bad * 5_000, b"\n" * 200_000 + good, good * 10_000 + bad, b"x\n" * 50_000):
+    for text in (
+        good * 20_000,
+        (good + bad) * 5_000,
+        b"\n" * 200_000 + good,
+        good * 10_000 + bad,
+        (good + b"x\n") * 5_000,
+    ):
         records, lines, steps = Records(SERVICES[1]), 0, []
         answers = records.feed(text)
         while True:
@@ -87,6 +93,23 @@ def test_says_which_record_is_wrong(line: bytes, message: str) -> None:
 def test_ends_at_a_record_that_is_too_long() -> None:
     records = Records(SERVICES[1])
     answers: list[bytes] = []
-    with pytest.raises(TooLong, match="record 1: longer than 1048576 bytes"):
+    with pytest.raises(Unreadable, match="record 1: longer than 1048576 bytes"):
         answers.extend(records.feed(b'{"instance":1}\n' + b"1" * (2**20 + 1)))
     assert records.count == 1
+
+
+def test_ends_once_most_records_are_malformed() -> None:
+    good, bad = b'{"instance":1}\n', b"x\n"
+    records = Records(SERVICES[1])
+    answers: list[bytes] = []
+    with pytest.raises(Unreadable, match="too many records are malformed"):
+        answers.extend(records.feed(good * 1200 + bad * 10_000))
+    answered = b"".join(answers).count(b"\n")
+    assert answered == records.count
+    assert 2400 < answered < 2700
+
+
+def test_many_errors_among_good_records_do_not_end_a_stream() -> None:
+    records = Records(SERVICES[1])
+    answers = b"".join(records.feed(b'{"instance":1}\nx\n' * 2 * MOST_ERRORS))
+    assert answers.count(b'{"error"') == answers.count(b'{"prediction"') == 2 * MOST_ERRORS

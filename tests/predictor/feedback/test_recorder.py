@@ -1,6 +1,5 @@
 """Recorded predictions and ground truth, read back as a training reads them."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from predictor.endpoints.feedback import read
 from predictor.errors import InvalidInput
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
-from predictor.messages import request_id
 from predictor.model.inputs import UNKNOWN
 from tests.support.models import MIXED, numbers
 
@@ -35,7 +33,8 @@ def predicted(
     names: tuple[str, ...] = ("bmi", "s5"),
     principal: str = "shop",
 ) -> Predicted:
-    return Predicted(name, principal, 0.0, numbers(*names), "3", np.array(rows), np.array(values))
+    inputs = numbers(*names)
+    return Predicted(name, principal, 0.0, inputs, "3", np.array(rows), np.array(values), trace=f"of {name}")
 
 
 def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> None:
@@ -46,6 +45,7 @@ def test_stores_predictions_row_by_row(recorder: Recorder, tmp_path: Path) -> No
     assert kept.drop_columns("_time").to_pydict() == {
         "_id": ["one", "two", "two"],
         "_row": [0, 0, 1],
+        "_trace": ["of one", "of two", "of two"],
         "_principal": ["shop", "", ""],
         "_version": ["3", "3", "3"],
         "bmi": [0.5, 0.0, 2.0],
@@ -92,13 +92,13 @@ def test_models_with_different_features_get_separate_files(recorder: Recorder, t
     recorder.record_predictions(predicted("two", [[0.5]], [150.0], names=("bp",)))
     recorder.close()
     files = sorted((tmp_path / "predictions").glob("*/*.parquet"))
-    assert [pq.ParquetFile(file).schema_arrow.names[5:-1] for file in files] == [["bmi", "s5"], ["bp"]]
+    assert [pq.ParquetFile(file).schema_arrow.names[6:-1] for file in files] == [["bmi", "s5"], ["bp"]]
 
 
 def test_ground_truth_future_resolves_once_stored(recorder: Recorder, tmp_path: Path) -> None:
     labels = [GroundTruth("one", [151.0]), GroundTruth("two", [1.5, 2.5], 0, "shop")]
     for principal in ("audit", "shop"):
-        stored = recorder.record_ground_truth(principal, labels)
+        stored = recorder.record_ground_truth(principal, labels, f"from {principal}", "trace")
         assert stored is not None
         stored.result(60)
     kept = read_table(tmp_path, "truths")
@@ -107,6 +107,8 @@ def test_ground_truth_future_resolves_once_stored(recorder: Recorder, tmp_path: 
         "_row": [0, 0, 1] * 2,
         "_principal": ["audit"] * 3 + ["shop"] * 3,
         "_for": [None, "shop", "shop"] * 2,
+        "_request": ["from audit"] * 3 + ["from shop"] * 3,
+        "_trace": ["trace"] * 6,
         "_target": [151.0, 1.5, 2.5] * 2,
     }
 
@@ -225,11 +227,3 @@ def test_reads_feedback(body: bytes, truths: list[GroundTruth]) -> None:
 def test_feedback_error_names_the_place(body: bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read(body)
-
-
-def test_request_keeps_a_valid_id_or_gets_a_new_one() -> None:
-    assert request_id(b"order-17") == "order-17"
-    made: Callable[[bytes | None], str] = request_id
-    for given in (None, b"", b"two words", b"x" * 129, "ümlaut".encode()):
-        assert len(made(given)) == 32
-    assert made(None) != made(None)

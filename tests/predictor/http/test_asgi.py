@@ -94,7 +94,8 @@ def test_pages_of_allowed_origins_may_read_responses_and_errors(
     for path in ("/ping", "/none"):
         answer = send("GET", path, headers={"origin": PAGE})
         assert answer.headers["access-control-allow-origin"] == PAGE
-        assert answer.headers["access-control-expose-headers"] == "x-request-id, retry-after"
+        exposed = "x-request-id, traceparent, tracestate, retry-after"
+        assert answer.headers["access-control-expose-headers"] == exposed
         assert answer.headers["vary"] == "origin"
 
 

@@ -9,7 +9,7 @@ import pytest
 from predictor.endpoints.routing import Routes
 from predictor.feedback.recorder import Predicted
 from predictor.http.asgi import Application
-from predictor.http.head_cache import VARYING_FIELD, HeadCache, request_id_of
+from predictor.http.head_cache import NO_NAMES, VARYING_FIELD, HeadCache
 from predictor.service.inference import InferenceService
 from predictor.web.site import Site
 from tests.predictor.http.conftest import Connection, MakeService
@@ -116,9 +116,15 @@ def test_remembers_a_bounded_number_of_heads(heads: HeadCache) -> None:
     assert heads.find(stream_head()) is not known
 
 
-def test_finds_the_last_request_id() -> None:
-    assert request_id_of(stream_head()) is None
-    assert request_id_of(head("/stream", {"x-request-id": "a", "X-Request-ID": " b \t"})) == b"b"
+def test_finds_the_names_of_a_request(heads: HeadCache) -> None:
+    heads.find(stream_head())
+    assert heads.names == NO_NAMES
+    heads.find(stream_head(x_request_id="a", X_Request_ID=" b \t", traceparent="c ", TraceState="d=1"))
+    assert heads.names == (b"b", b"c", b" d=1")
+    heads.find(stream_head(traceparent="c", Traceparent="d", tracestate="e=1", TRACESTATE="f=2"))
+    assert heads.names == (None, b"c,d", b"e=1,f=2")
+    heads.find(stream_head())
+    assert heads.names == NO_NAMES
 
 
 def application(service: InferenceService) -> Application:
@@ -194,6 +200,7 @@ def test_answers_every_spelling_of_a_head_as_the_parser_alone(
 ) -> None:
     chance = random.Random(seed)
     monkeypatch.setattr("os.urandom", bytes)
+    monkeypatch.setattr("predictor.identity._fresh_ids", [])
     recording = Recording()
     service = make_service(recorder=recording if seed % 2 else None)
     requests = [post("/stream", BODY), *(random_request(chance) for _ in range(100))]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from predictor.codecs.cost import TooCostly
 from predictor.endpoints import v1, v2
 from predictor.errors import InvalidInput, PredictorError, UnsupportedMediaType
+from predictor.identity import Identity
 from predictor.kserve_compat import cloud_events
 from predictor.messages import BINARY, Request, RequestHeaders, Response
 from predictor.model.handle import LoadedModel, ModelHandle
@@ -48,7 +49,7 @@ def reader() -> Reader:
 
 
 def request_of(fields: dict[bytes, bytes], body: bytes) -> Request:
-    return Request(RequestHeaders.of(fields), body, fields)
+    return Request(RequestHeaders.of(fields), body, fields, identity=Identity.of_fields(fields))
 
 
 def structured(body: bytes, content_type: bytes = STRUCTURED) -> Request:

@@ -26,6 +26,7 @@ ENDPOINTS = {
     "/batch/{instances}": {"get"},
     "/log": {"get"},
     "/emptyLog": {"get"},
+    "/telemetry": {"get", "patch"},
     "/v2/repository/index": {"post"},
     "/v2/repository/models/{model}/load": {"post"},
     "/v2/repository/models/{model}/unload": {"post"},
@@ -51,6 +52,8 @@ ENDPOINTS = {
 ADMINISTRATION = {
     "get /log",
     "get /emptyLog",
+    "get /telemetry",
+    "patch /telemetry",
     "post /v2/repository/index",
     "post /v2/repository/models/{model}/load",
     "post /v2/repository/models/{model}/unload",

@@ -8,6 +8,7 @@ import zstandard
 from tests.support.worst.form import EXPLAIN, ROWS, V1, V2, Form, Make, fill, rows
 
 _BATCH = "/batch"
+_INTERVALS = "/batch?interval=0.9"
 _CSV = {"Content-Type": "text/csv"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _EVENT = {"Content-Type": "application/cloudevents+json"}
@@ -72,6 +73,8 @@ def _answers() -> Iterator[Form]:
         "Arrow": {"Accept": "application/vnd.apache.arrow.stream"},
     }.items():
         yield Form(f"JSON, answered as {name}", _BATCH, _FLAT, headers)
+        yield Form(f"JSON, answered as {name} with intervals", _INTERVALS, _FLAT, headers)
+    yield Form("JSON, answered with intervals", _INTERVALS, _FLAT)
     for coding in ("gzip", "zstd"):
         yield Form(f"JSON, answered in {coding}", _BATCH, _varied, {"Accept-Encoding": coding})
     yield Form("explanations of 100,000 rows", EXPLAIN, fill(_LIST, b"1,", b"1]}", 99_999))
@@ -139,6 +142,7 @@ def _records() -> Iterator[Form]:
     for name, make in {
         "plain": fill(b"", good),
         "a bad one in sixteen": fill(b"", good * 15 + b"1\n"),
+        "every other one bad": fill(b"", good + b"1\n"),
         "bad ones": fill(b"", b"1\n"),
         "null": fill(b"", b'{"instance":null}\n'),
         "spaces": fill(b"", b'{"instance":\t1}\r\n'),

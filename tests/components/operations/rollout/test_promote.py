@@ -36,7 +36,7 @@ def test_does_not_patch_what_is_already_served(world: World) -> None:
 def test_a_version_whose_pods_do_not_come_is_replaced_and_not_withdrawn(world: World) -> None:
     world.make_champion(2)
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match=r"version 2 does not come.*the next run tries again; version 1 "):
+    with pytest.raises(RolloutError, match=r"version 2 did not .* the next run tries again; version 1 "):
         promote(world.site(), SECONDS)
     assert world.cluster.served() == {"1"}
     assert world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] == {
@@ -64,7 +64,7 @@ def test_a_fault_of_both_versions_withdraws_neither(world: World) -> None:
     world.cluster.never_ready = {"1", "2"}
     world.cluster.pods["lr"][1]["metadata"]["annotations"]["linear-regressor/model-version"] = "3"
     world.pings = True
-    with pytest.raises(RolloutError, match="does not come back either: "):
+    with pytest.raises(RolloutError, match="is not ready again either: "):
         promote(world.site(), SECONDS)
     assert world.champion() == 2
     assert not world.index.version(2).withdrawn
@@ -75,7 +75,7 @@ def test_a_champion_that_was_served_stays_so_when_the_cluster_has_no_room(world:
     promote(world.site(), SECONDS)
     world.serve(1)
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match="version 2 does not come"):
+    with pytest.raises(RolloutError, match="version 2 did not become ready"):
         reconcile(world.site(), POLICY)
     assert world.outcome(2) == "served"
 
@@ -85,7 +85,7 @@ def test_a_restored_version_has_the_digest_of_the_registry(world: World) -> None
     for pod in world.cluster.pods["lr"]:
         pod["metadata"]["annotations"]["linear-regressor/model-digest"] = "an earlier version's"
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match="version 2 does not come"):
+    with pytest.raises(RolloutError, match="version 2 did not become ready"):
         promote(world.site(), SECONDS)
     marks = world.cluster.objects["inferenceservices/lr"]["metadata"]["annotations"]
     assert marks["linear-regressor/model-digest"] == "digest-1"
@@ -96,7 +96,7 @@ def test_withdraws_nothing_when_no_version_was_served_before(world: World) -> No
     world.cluster.pods["lr"] = []
     world.cluster.objects["inferenceservices/lr"]["spec"]["predictor"]["model"] = {}
     world.cluster.never_ready = {"2"}
-    with pytest.raises(RolloutError, match="there is nothing to put back"):
+    with pytest.raises(RolloutError, match="no earlier release can be restored"):
         promote(world.site(), SECONDS)
     assert world.champion() == 2
     assert not world.index.version(2).withdrawn
