@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import gateways, ghz, locks, loop, observing, rest, rpc
+from tests.benchmarks import gateways, ghz, held, locks, loop, observing, rest, rpc
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.servers import running
 from tests.benchmarks.table import Table
@@ -69,6 +69,7 @@ _ROWS: dict[str, Callable[[Bench], None]] = {
     "grpc-health": rpc.health,
     "grpc-memory": rpc.memory,
     "loop": loop.longest_callback,
+    "held": held.by_forms,
     "locks": locks.waits,
 }
 
