@@ -88,7 +88,9 @@ MODEL = [
     }),
     Panel("Time to load the model", "s", {"{{pod}}": _sum("predictor_model_load_duration_seconds", "pod")}),
     Panel("Drift of all pods, by column", "short", {
-        "{{version}} {{column}}": f"release:predictor_drift_index:sum{{{HERE}}}",
+        "{{version}} {{column}}": f"release:predictor_drift_index:sum{{{HERE}}} "
+        "and release:predictor_drift_effective_rows:sum "
+        ">= on (namespace, release) group_left () max by (namespace, release) (predictor_drift_fewest_rows)",
         "threshold": f"max(predictor_drift_threshold{{{HERE}}})",
     }),
     Panel("Independent rows in the sample", "short", {
@@ -130,7 +132,7 @@ ROLLOUTS = [
         + _once("predictor_decision_info", "decision, outcome, version")
     }),
     Panel("Champion of the registry, and what is served", "short", {
-        "champion {{version}}": f"count by (version) (predictor_registry_champion_info{{{HERE}}})",
+        "champion {{version}}": _once("predictor_registry_champion_info", "version"),
         "{{job}} {{version}}": f"count by (job, version) (predictor_model_info{{{HERE}}})",
     }),
     Panel("Since the last job that succeeded", "s", {

@@ -50,6 +50,9 @@ class Principal(NamedTuple):
     expires: float = float("inf")
 
 
+PROBE_ID = b"rollout-probe"
+"""The id of a rollout's own requests, which say nothing about what users ask."""
+
 UNAUTHORIZED = Principal("", frozenset())
 """The principal of a request that was not authorized."""
 

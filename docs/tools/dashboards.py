@@ -32,6 +32,8 @@ INCHES = 0.68
 """Of a column of the grid, and of a row of half that height."""
 POINTS = 240
 RATE_INTERVAL = "1m"
+LEGENDS, LETTERS = 10, 40
+"""How much of a legend has room."""
 COLOURS = ("#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D")
 BACKGROUND, PANEL, TEXT, LINES = "#111217", "#181b1f", "#ccccdc", "#2c3235"
 
@@ -112,13 +114,12 @@ def draw_panel(axes: Axes, panel: Mapping[str, Any], lines: list[Line], span: tu
     for spine in axes.spines.values():
         spine.set_visible(False)
     if lines:
-        box = axes.legend(
-            loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, fontsize=6.5, frameon=False,
-            handlelength=1, columnspacing=1, labelspacing=0.25, borderaxespad=0.2,
+        shown = axes.lines[:LEGENDS]
+        names = [str(line.get_label())[:LETTERS] for line in shown]
+        axes.legend(
+            shown, names, loc="upper left", bbox_to_anchor=(-0.08, -0.12), ncols=2, fontsize=6, frameon=False,
+            handlelength=1, columnspacing=1, labelspacing=0.2, borderaxespad=0.1, labelcolor=TEXT,
         )  # fmt: skip
-        for text in box.get_texts():
-            text.set_color(TEXT)
-            text.set_text(text.get_text()[:46])
     else:
         axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", color=TEXT, fontsize=9)
 

@@ -11,7 +11,7 @@ from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
 from predictor.http.head_cache import NO_NAMES, CachedRequest, HeadCache, forwarded_of
 from predictor.identity import Identity, is_plain, parse_parent, take_ids
-from predictor.messages import JSON, UNAUTHORIZED, Request, Response
+from predictor.messages import JSON, PROBE_ID, UNAUTHORIZED, Request, Response
 from predictor.service.auth import NO_GRANT
 from predictor.service.inference import InferenceService
 
@@ -61,7 +61,7 @@ class FastPath:
             identity = identity or self._identify(cached, head, ids)
             if refusal := self._authorize(cached, head, client, identity):
                 return self._finish(cached, body, refusal, started, identity)
-        found = cached.small(body) if cached.small else None
+        found = cached.small(body) if cached.small and name != PROBE_ID else None
         if found is None or len(found[0]) > SMALL:
             return self._compute(cached, body, started, identity or self._identify(cached, head, ids))
         content, rows, values, given = found

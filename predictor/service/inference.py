@@ -20,7 +20,7 @@ from predictor.codecs.cost import TooCostly, require_cheap
 from predictor.errors import ClientGone, InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.identity import Identity
-from predictor.messages import UNAUTHORIZED, Handler, Principal, Request, RequestHeaders, Response
+from predictor.messages import PROBE_ID, UNAUTHORIZED, Handler, Principal, Request, RequestHeaders, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.counting import Transport
 from predictor.observability.drift import DriftMonitor
@@ -274,6 +274,8 @@ class InferenceService:
     def predict(self, request: Request, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict rows of shape (n, d), and record them if feedback is on; returns shape (n,).
 
+        A rollout's probes are neither recorded nor part of the sample for drift.
+
         Raises:
             InvalidInput: a value or a prediction that is not finite; it names the row.
             TooCostly: the predictions would take too long on the event loop.
@@ -285,6 +287,8 @@ class InferenceService:
         if model.cost:
             require_cheap(int(model.cost * len(X)), inline=request.inline)
         values = model.rows(X, request.checkpoint)
+        if request.identity.request_id == PROBE_ID:
+            return values
         self.drift.offer(X, values)
         if self.recorder:
             request.predictions.append((X, values))
@@ -327,9 +331,10 @@ class InferenceService:
         error, rows = response.error, response.rows
         self.telemetry.record(call, identity, principal, response.status, error, rows, seconds)
 
-    def record_unparsed(self, error: PredictorError, identity: Identity) -> None:
-        """Count and log a request that was refused before it was clear what it asks for."""
-        call = Call("unparsed", "public", lambda _: _GONE, {}, "", "")
-        self.metrics.series(call.endpoint).observe(error.status, 0, 0)
+    def count_refusal(
+        self, error: PredictorError, endpoint: str, transport: Transport, identity: Identity
+    ) -> None:
+        """Count and log a refusal without a call: of bytes that can't be parsed, or of a gRPC stream."""
         self.metrics.count_error(error)
+        call = Call(endpoint, "public", lambda _: _GONE, {}, "", "", transport=transport)
         self.telemetry.record(call, identity, UNAUTHORIZED, error.status, error, 0, 0)

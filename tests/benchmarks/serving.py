@@ -64,6 +64,7 @@ _ROWS: dict[str, Callable[[Bench], None]] = {
     "unread": gateways.unread,
     "metrics": observing.counting,
     "drift": observing.drift,
+    "spans": observing.spans,
     "grpc": rpc.one_row,
     "grpc-health": rpc.health,
     "grpc-memory": rpc.memory,

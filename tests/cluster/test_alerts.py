@@ -41,7 +41,7 @@ def prometheus(namespace: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def watched(image: str, installer: Installer, service: Service) -> Settings:
+def watched(image: str, installer: Installer, service: Service) -> Iterator[Settings]:
     """An installation that Prometheus watches, whose requests fail if they ask for it."""
     settings = Settings(image, monitoring=True)
     installer.apply(settings)
@@ -57,7 +57,8 @@ def watched(image: str, installer: Installer, service: Service) -> Settings:
         wait_for("the rules", lambda: query(rate), 180)
         # Failures of an installation before this one are forgotten.
         wait_for("silence", lambda: not firing(), 2 * LONGEST)
-    return settings
+    yield settings
+    kubectl("-n", NAMESPACE, "delete", "configmap", "faults")
 
 
 def _hurry() -> None:
@@ -118,7 +119,9 @@ def test_ordinary_traffic_leaves_all_alerts_silent(watched: Settings, service: S
         while time.monotonic() < end:
             assert firing() == []
             time.sleep(5)
-    assert query(f'sum(increase(predictor_requests_total{{{HERE},traffic="user"}}[1m])) > 100')
+    assert query(
+        f'sum(increase(predictor_requests_total{{{HERE},endpoint="stream",traffic="user"}}[1m])) > 100'
+    )
 
 
 def test_failing_requests_fire_the_fast_burn_which_resolves_when_they_end(

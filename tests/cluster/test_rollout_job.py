@@ -4,6 +4,7 @@ The job runs as its own ServiceAccount. Versions 4, 5 and 6 have faults when the
 come from faulty.py. Version MEAN always predicts the mean, WIDER has other features.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ def test_promotion_fails_no_request(job: Job, job_registry: Registry, job_load: 
     assert served_versions() == {"2"}
     assert "every pod serves version 2" in output
     assert "Promoted: every pod serves version 2" in rollouts.events()
+    decision = json.loads(get("-n", NAMESPACE, "configmap", f"{NAME}-decisions")["data"]["rollout.json"])
+    assert (decision["outcome"], decision["version"]) == ("served", "2")
     service = get("-n", NAMESPACE, "inferenceservice", NAME)
     assert service["metadata"]["annotations"]["linear-regressor/model-version"] == "2"
     assert service["spec"]["predictor"]["model"]["storageUri"].endswith("/2/")

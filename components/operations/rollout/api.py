@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from components.operations.rollout.errors import ApiError
@@ -54,15 +56,16 @@ class Api:
         body: bytes | None = None,
         kind: str = "application/json",
         timeout: float = TIMEOUT,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, bytes]:
-        """Send one request, without retries; returns the status and the body.
+        """Send one request, with more header fields, without retries; returns the status and the body.
 
         Raises:
             ApiError: no answer came.
         """
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "Content-Type": kind}
+        headers = {"Accept": "application/json", "Content-Type": kind, **more}
         self._client.update_params_for_auth(headers, [], ["BearerToken"])
         url = self._client.configuration.host + path
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from components.operations.rollout.pods import PROBE
 from predictor.codecs.cost import TooCostly
 from predictor.errors import InvalidInput, TooLarge
 from predictor.feedback.recorder import Predicted
@@ -311,3 +312,20 @@ def test_a_model_that_is_not_loaded_is_503(service: InferenceService, handle: Mo
         503,
         b'{"error":"model linear-regressor is not ready: it was unloaded"}',
     )
+
+
+def test_a_probe_of_a_rollout_is_neither_recorded_nor_sampled_for_drift(
+    make_service: Callable[..., InferenceService],
+) -> None:
+    service = make_service(Recording())
+    probe, other = Request(), Request()
+    probe.identify(PROBE["X-Request-Id"])
+    row = np.zeros((1, 3))
+    assert service.predict(probe, row).shape == (1,)
+    service.drift.count()
+    assert probe.predictions == []
+    assert service.drift.report is None
+    service.predict(other, row)
+    service.drift.count()
+    assert len(other.predictions) == 1
+    assert service.drift.report
