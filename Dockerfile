@@ -13,7 +13,8 @@ RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --no
 WORKDIR /source
 
 FROM install AS install-predictor
-# predictor-signing has what verifies the signatures of models, too.
+# predictor-signing has what verifies the signatures of models, too, predictor-tracing what sends spans, and
+# predictor-all both.
 ARG PREDICTOR_LOCK=predictor
 COPY requirements/${PREDICTOR_LOCK}.txt /requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \

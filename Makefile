@@ -105,6 +105,8 @@ lock: $(READY) ## Resolve the dependencies anew (UPGRADE=--upgrade takes newer o
 	$(COMPILE) --extra pipeline --extra signing -c requirements/dev.txt pyproject.toml -o requirements/pipeline.txt
 	$(COMPILE) --extra predictor -c requirements/dev.txt pyproject.toml -o requirements/predictor.txt
 	$(COMPILE) --extra predictor --extra signing -c requirements/dev.txt pyproject.toml -o requirements/predictor-signing.txt
+	$(COMPILE) --extra predictor --extra tracing -c requirements/dev.txt pyproject.toml -o requirements/predictor-tracing.txt
+	$(COMPILE) --extra predictor --extra signing --extra tracing -c requirements/dev.txt pyproject.toml -o requirements/predictor-all.txt
 	$(COMPILE) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) --group registry -o requirements/registry.txt
 

@@ -124,7 +124,7 @@ def _notes(options: argparse.Namespace, name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m delivery", description=__doc__)
     parser.add_argument(
-        "--root", type=Path, default=version.ROOT, help="of the repository; this one by default"
+        "--root", type=Path, default=version.ROOT, help="the folder of the repository; this one by default"
     )
     commands = parser.add_subparsers(required=True)
 
@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add("check-packages", check_packages).add_argument("folder", type=Path, help="that holds them")
     command = add("package-chart", package_chart)
     command.add_argument("folder", type=Path, help="to write the archive to")
-    command.add_argument("--registry", required=True, help="of the images, such as ghcr.io/team")
+    command.add_argument("--registry", required=True, help="the registry of the images, such as ghcr.io/team")
     command.add_argument("--images", type=Path, required=True, help="a JSON file with their digests by name")
     command.add_argument("--source", required=True, help="the address of the repository")
     command = add("gitops", set_revision)
@@ -153,12 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = add("deploy", deploy_release)
     _add_target(command, wait=600)
-    command.add_argument("--release-name", required=True, help="of helm")
+    command.add_argument("--release-name", required=True, help="the name of the Helm release")
     command.add_argument("--namespace", required=True)
     command.add_argument(
         "--chart", required=True, help="a folder, an archive, or an address such as oci://..."
     )
-    command.add_argument("--chart-version", default="", help="of a chart that is an address")
+    command.add_argument("--chart-version", default="", help="the version of the chart, if it is an address")
     command.add_argument(
         "--values", type=Path, action="append", default=[], help="a file; may be given again"
     )
@@ -171,12 +171,16 @@ def _add_target(command: argparse.ArgumentParser, wait: float) -> None:
     command.add_argument(
         "--url", required=True, help="the public address, such as https://prices.example.com"
     )
-    command.add_argument("--host", default="", help="the header Host, where the address is a gateway's")
+    command.add_argument(
+        "--host", default="", help="the host name to send, if the address is that of a gateway"
+    )
     command.add_argument(
         "--grpc", default="", help="the address of gRPC, such as https://grpc.prices.example.com"
     )
-    command.add_argument("--grpc-host", default="", help="its authority, where the address is a gateway's")
-    command.add_argument("--model", default="linear-regressor", help="its name (%(default)s)")
+    command.add_argument(
+        "--grpc-host", default="", help="the host name to send to a gateway's address for gRPC"
+    )
+    command.add_argument("--model", default="linear-regressor", help="the name of the model (%(default)s)")
     command.add_argument("--version", default="", help="the version of the model that has to answer")
     command.add_argument(
         "--answers", type=Path, help="a JSON file of rows and answers; without, endpoints are compared"

@@ -5,7 +5,8 @@ DIST ?= dist
 SOURCE ?= https://linear-regressor.example.com/source
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CREATED ?= $(shell git show --no-patch --format=%cI 2>/dev/null)
-# predictor-signing builds a predictor that can verify the signatures of models.
+# predictor-signing builds a predictor that can verify the signatures of models, predictor-tracing one that sends spans,
+# and predictor-all one that does both.
 PREDICTOR_LOCK ?= predictor
 BUILD_ARGS = --build-arg PREDICTOR_LOCK=$(PREDICTOR_LOCK) --build-arg VERSION=$(TAG) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
 	--build-arg SOURCE=$(SOURCE)
@@ -16,7 +17,7 @@ IMAGES_FILE ?= $(DIST)/images.json
 CHARTS = $(REGISTRY)/linear-regressor/charts
 DELIVERY = $(VENV)/bin/python -m delivery
 RELEASED := predictor pipeline registry
-LOCKS := predictor predictor-signing pipeline registry build dev
+LOCKS := predictor predictor-signing predictor-tracing predictor-all pipeline registry build dev
 SCANNED ?= $(PREDICTOR_IMAGE) $(PIPELINE_IMAGE) $(REGISTRY_IMAGE)
 
 # Go programs at one version; one that is not on the PATH is built into the environment.

@@ -5,6 +5,7 @@ goes on, so that one bad record does not end a connection that is open for hours
 are malformed: an error is ten times as much work as a prediction, and its line much longer than a record.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from predictor.codecs import json_output, json_rows, json_small
 from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
+from predictor.feedback.recorder import Rows, Values
 from predictor.identity import Identity
 from predictor.messages import Principal
 from predictor.service.auth import ANYBODY
@@ -124,21 +126,28 @@ class Records:
         try:
             check_utf8(text)
             X = decoders.table([record.instance for record in decoders.records(text)])
-            return None if X is None or len(X) != count else self._predict(X, count)
+            return None if X is None or len(X) != count else self._predict(X)
         except json_small.REFUSED:
             return None
 
-    def _predict(self, X: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    def _predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self.model.rows(X)
-        self.service.drift.offer(X, values)
-        self.service.record_rows(self._identity, self.principal, X, values, self.count)
-        self.count += count
+        self._record(X, values)
         return values
+
+    def _record(self, rows: Rows, values: Values) -> None:
+        self.service.drift.offer(rows, values)
+        self.service.record_rows(self._identity, self.principal, rows, values, self.count)
+        self.count += len(values)
 
     def _one(self, line: bytes) -> bytes:
         try:
-            X = np.array([json_rows.instance(line, self.model.inputs)], dtype=np.float64)
-            return json_output.prediction(float(self._predict(X, 1)[0])) + b"\n"
+            row = json_rows.instance(line, self.model.inputs)
+            value = self.model.row(row)
+            if not math.isfinite(value):
+                value = self.model.rows(np.array([row], np.float64)).item()  # it says what is wrong
+            self._record((row,), (value,))
+            return json_output.prediction(value) + b"\n"
         except InvalidInput as error:
             self.count += 1
             self._errors += 1

@@ -24,6 +24,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from predictor.feedback.batch_writer import BatchWriter
@@ -53,8 +54,10 @@ Values = NDArray[np.float64] | Sequence[float]
 logger = logging.getLogger(__name__)
 
 
-class Predicted(NamedTuple):
+class Predicted(Struct, frozen=True, gc=False):
     """Predicted rows of one request.
+
+    So many can wait for the store that the garbage collector would hold up the event loop to look at them.
 
     Attributes:
         id: the request's id.

@@ -10,6 +10,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from predictor.errors import NotFound, Overloaded, PredictorError
 from predictor.grpc.contents import parse
 from predictor.grpc.slots import ReadSlots
+from predictor.identity import Identity
 from predictor.messages import Request, Response
 from predictor.service.inference import InferenceService
 
@@ -50,7 +51,7 @@ class Watch:
             await self._watch(parse(health_pb2.HealthCheckRequest, message or b"").service, context)
         except PredictorError as error:
             status = error.status
-            self.service.metrics.count_error(error)
+            self.service.count_refusal(error, "watch", "grpc", Identity.new())
             await context.abort(grpc.StatusCode[error.grpc_code], str(error))
         finally:
             self.count -= 1

@@ -9,6 +9,7 @@ from predictor.errors import PredictorError
 from predictor.grpc.contents import parse
 from predictor.grpc.health import HEALTH, INFERENCE
 from predictor.grpc.slots import ReadSlots
+from predictor.identity import Identity
 from predictor.service.inference import InferenceService
 
 
@@ -28,7 +29,7 @@ class Reflection:
                 await context.write(answer.SerializeToString())
         except PredictorError as error:
             status = error.status
-            self.service.metrics.count_error(error)
+            self.service.count_refusal(error, "reflection", "grpc", Identity.new())
             await context.abort(grpc.StatusCode[error.grpc_code], str(error))
         finally:
             self.service.metrics.series("reflection", "grpc").observe(status, 0, 0)

@@ -275,7 +275,8 @@ class FastProtocol(RequestParser):
             response = response._replace(headers=(*response.headers, _CLOSE))
             self.transport.write(self.fast_path.write(response, self.server_state.default_headers, identity))
         if self.phase is not Phase.BODY:  # no call has begun that would be counted
-            self._service.record_unparsed(error, identity)
+            self._service.metrics.series("unparsed").observe(error.status, 0, 0)
+            self._service.count_refusal(error, "unparsed", "http", identity)
         self._abandon()
         self._linger(self.settings.read_seconds if seconds is None else seconds)
 

@@ -1,7 +1,6 @@
 """Structured logs: one JSON object a line, on standard error."""
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,14 +46,18 @@ def without_messages(error: BaseException | None) -> str:
 
 
 def write_lines(lines: Sequence[bytes]) -> None:
-    """Write whole lines to standard error.
+    """Write whole lines where the logs go, none of them within another.
 
     Raises:
-        OSError: it is closed.
+        OSError: standard error is closed.
     """
-    left = memoryview(b"".join(lines))
-    while left:
-        left = left[os.write(sys.stderr.fileno(), left) :]
+    (handler,) = logging.getLogger().handlers
+    handler.acquire()
+    try:
+        sys.stderr.buffer.write(b"".join(lines))
+        sys.stderr.buffer.flush()
+    finally:
+        handler.release()
 
 
 def configure(level: str) -> None:

@@ -83,10 +83,7 @@ class Tracer:
         trace, ended = self._trace, time.time_ns()
         describe = _rpc if operation.transport == "grpc" else self._http
         name, attributes, failed = describe(operation, status, error)
-        attributes |= {
-            "predictor.endpoint": operation.endpoint,
-            "predictor.request_id": identity.request_id.decode(),
-        }
+        attributes["predictor.request_id"] = identity.request_id.decode()
         if rows:
             attributes["predictor.rows"] = rows
         if failed:
@@ -135,7 +132,6 @@ class Tracer:
             "http.request.method": method,
             "http.response.status_code": status,
             "url.scheme": self._scheme,
-            "network.protocol.name": "http",
         }
         if operation.route:  # the path itself may have values in it
             attributes |= {"http.route": operation.route, "url.path": operation.route}

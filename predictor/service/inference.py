@@ -331,9 +331,10 @@ class InferenceService:
         error, rows = response.error, response.rows
         self.telemetry.record(call, identity, principal, response.status, error, rows, seconds)
 
-    def record_unparsed(self, error: PredictorError, identity: Identity) -> None:
-        """Count and log a request that was refused before it was clear what it asks for."""
-        call = Call("unparsed", "public", lambda _: _GONE, {}, "", "")
-        self.metrics.series(call.endpoint).observe(error.status, 0, 0)
+    def count_refusal(
+        self, error: PredictorError, endpoint: str, transport: Transport, identity: Identity
+    ) -> None:
+        """Count and log a refusal without a call: of bytes that can't be parsed, or of a gRPC stream."""
         self.metrics.count_error(error)
+        call = Call(endpoint, "public", lambda _: _GONE, {}, "", "", transport=transport)
         self.telemetry.record(call, identity, UNAUTHORIZED, error.status, error, 0, 0)

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -38,10 +38,10 @@ class Bench:
         """KServe's own server."""
         return self.start("stock")
 
-    def start(self, name: str) -> Server:
+    def start(self, name: str, environment: Mapping[str, str] | None = None) -> Server:
         """Return a server that ends with the benchmark; it is started when it is first asked for."""
         if name not in self.servers:
-            self.servers[name] = self.stack.enter_context(running(name, self.folder))
+            self.servers[name] = self.stack.enter_context(running(name, self.folder, environment))
         return self.servers[name]
 
     def pair(self, work: str, ours: Measure, theirs: Measure, *, least: float | None = None) -> float:

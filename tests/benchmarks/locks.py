@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -27,52 +28,54 @@ Work = Callable[[], object]
 
 def waits(bench: Bench) -> None:
     """A row for each call and size: how long others wait, against how long the call takes."""
-    print("# calls into C: milliseconds that another thread waits | processor milliseconds of the call")
+    print("# calls into C: processor milliseconds that another thread waits | that the call takes")
     for name, size, work in calls():
         waited, taken = (1e3 * seconds for seconds in longest_wait(work))
         bench.table.row(f"lock: {name}, {size} | the call", [(waited, taken)])
 
 
 def longest_wait(work: Work, tries: int = _TRIES) -> tuple[float, float]:
-    """Return how long another thread waits at the longest while ``work`` runs, and its processor time.
+    """Return how long another thread waits at the longest while ``work`` runs, and how long that takes.
 
-    Both in seconds, of the best of some tries: the machine's other work only adds to them.
+    Both are seconds of the working thread's processor time, of the best of some tries: what else the machine
+    does only adds to them.
     """
-    work()
-    taken = min(_seconds(work) for _ in range(tries))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH)
     try:
-        waited = min(_longest_gap(work) for _ in range(tries))
+        return min(_longest_gap(work) for _ in range(tries))
     finally:
         sys.setswitchinterval(interval)
-    return waited, taken
 
 
-def _seconds(work: Work) -> float:
-    started = time.thread_time()
-    work()
-    return time.thread_time() - started
-
-
-def _longest_gap(work: Work) -> float:
-    """Return the longest time between two looks at the clock of this thread while another one works."""
-    watched = threading.Event()
+def _longest_gap(work: Work) -> tuple[float, float]:
+    """Return the longest time that a thread works between two looks at its clock, and all of its time."""
+    watched, looked_on = threading.Event(), threading.Event()
+    clocks: SimpleQueue[int] = SimpleQueue()
 
     def wait_and_work() -> None:
+        clocks.put(time.pthread_getcpuclockid(threading.get_ident()))
         watched.wait()
-        work()
+        try:
+            work()
+        finally:
+            worked.set()
+            looked_on.wait()  # a thread that has ended has no clock
 
+    worked = threading.Event()
     thread = threading.Thread(target=wait_and_work)
     thread.start()
-    longest, last, working = 0.0, time.perf_counter(), True
+    clock = clocks.get()
+    started = last = time.clock_gettime(clock)
+    longest, working = 0.0, True
     watched.set()
     while working:  # with a look after its end: all of the work may have been in one wait
-        working = thread.is_alive()
-        now = time.perf_counter()
+        working = not worked.is_set()
+        now = time.clock_gettime(clock)
         longest, last = max(longest, now - last), now
+    looked_on.set()
     thread.join()
-    return longest
+    return longest, last - started
 
 
 def calls() -> Iterator[tuple[str, str, Work]]:

@@ -1,4 +1,4 @@
-"""The rows of what it costs to observe: counting, a scrape, and the sample by which drift is measured."""
+"""The rows of what it costs to observe: counting, a scrape, the sample for drift, log lines and spans."""
 
 import numpy as np
 import orjson
@@ -6,10 +6,12 @@ import orjson
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.rest import JSON, ONE, ROWS
 from tests.benchmarks.servers import UNCOUNTED
+from tests.support.collector import collecting
 from tests.support.http import Connection, head
 
 _SCRAPES = 500
 _SCRAPE_MS = 5
+_FEWEST_SPANS = 100
 
 
 def counting(bench: Bench) -> None:
@@ -45,3 +47,26 @@ def drift(bench: Bench) -> None:
             bench.rate(without, path, body, JSON),
             least=least,
         )
+
+
+def spans(bench: Bench) -> None:
+    """One row a request, with a span for one request in a hundred and without tracing.
+
+    Raises:
+        RuntimeError: the collector received hardly any span.
+    """
+    collector = bench.stack.enter_context(collecting())
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    }
+    traced = bench.start("predictor, traced", environment)
+    bench.pair(
+        "/stream, 1 % of the requests traced | not traced",
+        bench.rate(traced, "/stream", ONE, JSON),
+        bench.rate(bench.ours, "/stream", ONE, JSON),
+        least=0.9,
+    )
+    if len(collector.spans()) < _FEWEST_SPANS:
+        raise RuntimeError(f"{len(collector.spans())} spans were received")

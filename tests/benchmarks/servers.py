@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,14 +109,22 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(name: str, folder: Path) -> Iterator[Server]:
-    """Start a server by its name and wait for its first right answer."""
+def running(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Start a server by its name and wait for its first right answer.
+
+    Args:
+        name: which server.
+        folder: where its files are.
+        environment: more variables of a predictor.
+    """
     with contextlib.ExitStack() as stack:
         if name.startswith("predictor"):
             model, settings = _model(folder), _settings(name, folder)
             started = time.perf_counter()
             launcher = (*PINNED, sys.executable, "-P", str(WITHOUT)) if name == UNCOUNTED else PINNED
-            predictor = stack.enter_context(start_predictor(model, launcher=launcher, **settings))
+            predictor = stack.enter_context(
+                start_predictor(model, launcher=launcher, environment=environment, **settings)
+            )
             process, port, grpc_port = predictor.process, predictor.port, predictor.grpc_port
         else:
             port, grpc_port = free_port(), free_port()

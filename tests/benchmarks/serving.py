@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import gateways, ghz, locks, loop, observing, rest, rpc
+from tests.benchmarks import gateways, ghz, held, locks, loop, observing, rest, rpc
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.servers import running
 from tests.benchmarks.table import Table
@@ -64,10 +64,12 @@ _ROWS: dict[str, Callable[[Bench], None]] = {
     "unread": gateways.unread,
     "metrics": observing.counting,
     "drift": observing.drift,
+    "spans": observing.spans,
     "grpc": rpc.one_row,
     "grpc-health": rpc.health,
     "grpc-memory": rpc.memory,
     "loop": loop.longest_callback,
+    "held": held.by_forms,
     "locks": locks.waits,
 }
 

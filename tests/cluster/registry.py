@@ -35,6 +35,13 @@ def store_credentials() -> dict[str, str]:
     }
 
 
+def store_port() -> int:
+    """Return the port of the store's pods, which network policies see; its Service may have another one."""
+    slices = get("-n", KUBEFLOW, "endpointslices", "-l", "kubernetes.io/service-name=minio-service")
+    port: int = slices["items"][0]["ports"][0]["port"]
+    return port
+
+
 def local_variables(store: str) -> dict[str, str]:
     """Return the variables with which this machine reaches the store and the registry."""
     return {**store_credentials(), **CREDENTIALS, "AWS_ENDPOINT_URL": store}
@@ -91,7 +98,7 @@ def mlflow_values(registry_image: str) -> Object:
         "image": image_values(registry_image),
         "volume": {"claimName": "registry"},
     }
-    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": 9000}}}
+    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": store_port()}}}
 
 
 @contextmanager

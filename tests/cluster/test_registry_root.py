@@ -18,9 +18,9 @@ GOOD = {"storageUri": f"{MODELS}/1/"}
 
 def rendered_by_helm() -> str:
     """Return the objects of the chart."""
-    options = ("--kube-version", "1.34.0", "--set", "image.registry=registry.example.com")
-    options = (*options, "--set", "storage.withoutSecret=true", "--set", f"model.storageUri={MODELS}/1/")
-    options = (*options, "--set", "model.registryRoot=s3://prices")
+    values = ["image.registry=registry.example.com", "storage.withoutSecret=true"]
+    values += [f"model.storageUri={MODELS}/1/", "model.registryRoot=s3://prices"]
+    options = ["--kube-version", "1.34.0", *(word for value in values for word in ("--set", value))]
     return run("helm", "template", "prices", str(ROOT / "helm/linear-regressor"), "-n", NAMESPACE, *options)
 
 

@@ -24,7 +24,7 @@ from predictor.model import artifact
 from tests.cluster.installers import NAME, ROOT, image_values, render_template
 from tests.cluster.kube import Object, get, kubectl, run, wait_for
 from tests.cluster.pipelines import Pipelines, needs_pipelines, run_id, step_pods
-from tests.cluster.registry import BUCKET, make_run_secret, store_credentials
+from tests.cluster.registry import BUCKET, make_run_secret, store_credentials, store_port
 from tests.cluster.registry import NAMESPACE as REGISTRY
 from tests.cluster.resources import make_namespace, make_storage_secret
 from tests.cluster.rollout_job import NEVER
@@ -121,7 +121,7 @@ class FeedbackLoop:
                 "parameters": PARAMETERS,
                 "atMostEvery": at_most_every,
                 # Kubeflow Pipelines and its store may run inside or outside of the cluster.
-                "egress": [{"ports": [{"port": port} for port in (8888, 9000)]}],
+                "egress": [{"ports": [{"port": port} for port in (8888, store_port())]}],
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
             },
         }
@@ -183,7 +183,7 @@ def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -
                 for name in store
             ),
         ],
-        "networkPolicy": {"store": {"port": 9000}},
+        "networkPolicy": {"store": {"port": store_port()}},
     }
 
 

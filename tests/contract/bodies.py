@@ -25,6 +25,7 @@ class Wanted(NamedTuple):
         key: the credential.
         id: the client's name for the request, where the protocol has it.
         header_id: the client's name for the request in ``X-Request-Id``.
+        traceparent: the client's part of a trace.
         model, version, outputs: what the request names, where its protocol can.
         size: bytes of the body at least.
     """
@@ -33,6 +34,7 @@ class Wanted(NamedTuple):
     key: str = ""
     id: str = ""
     header_id: str = ""
+    traceparent: str = ""
     model: str = NAME
     version: str = ""
     outputs: Sequence[str] = ()

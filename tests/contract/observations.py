@@ -118,12 +118,19 @@ def wait_for_memory(server: Server, size: int) -> None:
     wait_until(lambda: scrape(server)["predictor_body_memory_bytes"][()] == size, what=f"{size} bytes in use")
 
 
-def recorded_rows(server: Server, name: str, count: int) -> dict[int, float]:
-    """Return the rows that are recorded under the name of a request, once there are so many."""
+def recorded_rows(server: Server, name: str, count: int, by: str = "_id") -> dict[int, float]:
+    """Return the rows that are recorded under the name of a request, once there are so many.
+
+    Args:
+        server: the server.
+        name: of the request, or of its trace.
+        count: how many rows.
+        by: the column of the name.
+    """
     folder = server.log.parent / "store" / "predictions"
 
     def find() -> dict[int, float] | None:
-        rows = [row for file in folder.glob("*/*.parquet") for row in _rows(file) if row["_id"] == name]
+        rows = [row for file in folder.glob("*/*.parquet") for row in _rows(file) if row[by] == name]
         return {row["_row"]: row["bmi"] for row in rows} if len(rows) >= count else None
 
     return wait_until(find, what=f"the rows of {name}")

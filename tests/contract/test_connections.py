@@ -163,7 +163,7 @@ def test_limits_the_time_that_a_cloud_event_takes_to_arrive(hasty_server: Server
     answer = hasty_server.exchange(post_head(30, V1, EVENT) + b'{"instances": ')
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"the body did not arrive within 1 s" in answer
-    assert hasty_server.metric(MEMORY) == 0
+    wait_until(lambda: hasty_server.metric(MEMORY) == 0, what="the memory to be freed")
 
 
 def test_answers_a_client_that_has_closed_its_sending_direction(server: Server) -> None:

@@ -32,8 +32,8 @@ def test_answers_others_while_many_callers_send_nothing(server: Server, path: st
                 started = time.monotonic()
                 assert "grpc-status\x010" in status_of(other, other.call(probe, b""))
                 waited.append(time.monotonic() - started)
-    # The benchmark has the bound, 100 ms. Here the quickest answer counts, for busy machines.
-    assert min(waited) < 1
+    # The benchmark has the bound, 100 ms. Who had to wait for silent callers would wait for 30 s.
+    assert min(waited) < 10
 
 
 def test_ends_calls_whose_clients_read_nothing_and_gives_their_memory_back(hasty_server: Server) -> None:

@@ -1,5 +1,6 @@
 """Rules and dashboards ask for metrics, and for labels, that a predictor has."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from components.operations.monitor.due import Error, Policy, Seen, quality
+from components.operations.monitor.due import Error, Observations, Policy, quality
 from components.operations.rollout.decisions import Decisions
 from helm import dashboards
 from tests.contract.test_tls import Authority
@@ -41,6 +42,7 @@ OF_KUBERNETES = {
 """The metrics of kube-state-metrics that are used, with their labels."""
 
 
+@functools.cache
 def rules() -> list[dict[str, str]]:
     text = (CHART / "files" / "alerts.yaml").read_text()
     return [rule for group in yaml.safe_load(text) for rule in group["rules"]]
@@ -104,7 +106,7 @@ def write_decisions(place: Path) -> Path:
     decisions.note_change("gate", "promoted", "7", ["better"], champion="7")
     decisions.note("rollout", "served", "7", [])
     error = Error(4.0, 0.2, 300)
-    found = quality(Seen(live=error, held_out=error), Policy())
+    found = quality(Observations(live=error, held_out=error), Policy())
     decisions.note("retraining", "not due", "7", ["no drift"], quality=found)
     return folder
 

@@ -13,6 +13,7 @@ import pytest
 
 from predictor import errors
 from predictor.errors import PredictorError
+from predictor.identity import take_ids
 from tests.contract.bodies import Wanted
 from tests.contract.observations import observe, recorded_rows, wait_for_memory
 from tests.contract.operations import LIVENESS, OPERATIONS, READINESS, Operation, is_ready
@@ -206,6 +207,26 @@ def check_header_id(server: Server, transport: Transport) -> None:
     assert recorded_rows(server, name, 1) == {0: 0.5}
 
 
+def check_trace(server: Server, transport: Transport) -> None:
+    trace = take_ids()[:32].decode()
+    reply = predicted(
+        server, transport, Wanted(key=transport.scope, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    )
+    version, returned, span, flags = reply.headers["traceparent"].split("-")
+    assert (version, returned, flags) == ("00", trace, "01")
+    assert span != "00f067aa0ba902b7"
+    assert recorded_rows(server, trace, 1, by="_trace") == {0: 0.5}
+
+
+def check_invalid_trace(server: Server, transport: Transport) -> None:
+    invalid = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"
+    reply = predicted(server, transport, Wanted(key=transport.scope, traceparent=invalid))
+    trace, flags = (reply.headers["traceparent"].split("-")[part] for part in (1, 3))
+    assert trace not in invalid
+    assert flags == "00"
+    assert recorded_rows(server, trace, 1, by="_trace") == {0: 0.5}
+
+
 def check_generated_id(server: Server, transport: Transport) -> None:
     reply = predicted(server, transport, Wanted(key=transport.scope))
     assert recorded_rows(server, reply.id, 1) == {0: 0.5}
@@ -246,6 +267,8 @@ RULES = (
     Rule("log", "open", check_log),
     Rule("X-Request-Id", "guarded", check_header_id),
     Rule("generated id", "guarded", check_generated_id),
+    Rule("trace", "guarded", check_trace),
+    Rule("invalid trace", "guarded", check_invalid_trace),
 )
 
 

@@ -14,7 +14,7 @@ from tests.support.collector import Collector, attributes_of, collecting
 from tests.support.http import PATIENCE, post
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import NAME, VERSION, Server, api_key_line, start_predictor
+from tests.support.server import NAME, Server, api_key_line, start_predictor
 
 KEY = {"x-api-key": "alpha"}
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
@@ -82,15 +82,11 @@ def check_parent(span: Any, answer: dict[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "route", "endpoint", "more"),
-    [
-        ("/stream", "/stream", "stream", {}),
-        ("/stream?x=1", "/stream", "stream", {}),
-        (V1, V1, "v1_predict", EVENT),
-    ],
+    ("path", "route", "more"),
+    [("/stream", "/stream", {}), ("/stream?x=1", "/stream", {}), (V1, V1, EVENT)],
 )
 def test_http_span_is_the_child_of_the_clients_span(
-    server: Server, collector: Collector, path: str, route: str, endpoint: str, more: dict[str, str]
+    server: Server, collector: Collector, path: str, route: str, more: dict[str, str]
 ) -> None:
     trace, fields = traced()
     body = b'{"instances": [0.123454321]}' if path == V1 else STREAM
@@ -102,10 +98,8 @@ def test_http_span_is_the_child_of_the_clients_span(
         "http.request.method": "POST",
         "http.response.status_code": 200,
         "http.route": route,
-        "network.protocol.name": "http",
         "url.path": route,
         "url.scheme": "http",
-        "predictor.endpoint": endpoint,
         "predictor.request_id": "order-17",
         "predictor.rows": 1,
     }
@@ -139,7 +133,6 @@ def test_grpc_span_is_the_child_of_the_clients_span(server: Server, collector: C
         "rpc.system.name": "grpc",
         "rpc.method": "inference.GRPCInferenceService/ModelInfer",
         "rpc.response.status_code": "OK",
-        "predictor.endpoint": "v2_infer",
         "predictor.request_id": "order-18",
         "predictor.rows": 1,
     }
@@ -229,4 +222,3 @@ def test_a_collector_that_is_down_costs_nothing_but_a_warning() -> None:
         )
         assert all(json.loads(line)["level"] in ("warning", "error") for line in lines)
         assert server.end(PATIENCE) == 0
-        assert VERSION

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http import Connection, chunked, exchange, head, post
+from tests.support.http import PATIENCE, Connection, chunked, exchange, head, post
 from tests.support.server import Server
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -111,7 +111,7 @@ def reverse_proxy(port: int) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def test_a_proxy_that_forwards_upgrade_gives_each_client_its_own_answer(server: Server) -> None:

@@ -127,7 +127,8 @@ Transport = Http | Grpc
 
 def _metadata(wanted: Wanted) -> list[tuple[str, str]]:
     credential = [("authorization", f"Bearer {wanted.key}")] if wanted.key else []
-    return credential + ([("x-request-id", wanted.header_id)] if wanted.header_id else [])
+    names = {"x-request-id": wanted.header_id, "traceparent": wanted.traceparent}
+    return credential + [(name, value) for name, value in names.items() if value]
 
 
 # Rules that can't apply, and why.

@@ -1,4 +1,4 @@
-"""A copy of the repository, to release from."""
+"""A copy of the repository, to release from, and patience with servers."""
 
 import shutil
 import subprocess
@@ -7,6 +7,14 @@ from pathlib import Path
 import pytest
 
 from delivery import version
+from delivery.smoke import target
+from tests.support.http import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for answers as long as a busy machine may take."""
+    monkeypatch.setattr(target, "SECONDS", PATIENCE)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from tests.fuzz import parts
 from tests.fuzz.client import Client, Fault, Target
+from tests.support.log import request_lines
 from tests.support.models import linear_model
 from tests.support.server import start_predictor
 
@@ -36,12 +37,17 @@ MODELS = ((938.25,), 152.0), ((2.0, 3.0, 5.0), 7.0)
 
 @contextlib.contextmanager
 def serving(weights: tuple[float, ...], intercept: float) -> Iterator[Target]:
-    """Start a predictor with a limit that the cases can reach; prints the errors that it logged."""
-    with start_predictor(linear_model(weights, intercept), max_body_bytes=parts.BODY_LIMIT) as server:
+    """Start a predictor with a limit that the cases can reach; prints the errors that it logged.
+
+    It logs every request. In the end no line may have a value of a client.
+    """
+    model, settings = linear_model(weights, intercept), {"max_body_bytes": parts.BODY_LIMIT, "log_ratio": 1}
+    with start_predictor(model, **settings) as server:
         try:
             yield Target(server, weights, intercept)
         finally:
             server.end()
+            request_lines(server.log.read_text(errors="strict"))
             for line in [line for line in server.log.read_text().splitlines() if '"level":"error"' in line][
                 :20
             ]:

@@ -116,7 +116,8 @@ def start_predictor(
                 command, env=variables | dict(environment or {}), stdout=output, stderr=output, cwd=place
             )
         stack.callback(processes.end, process)
-        ports = processes.wait_until(lambda: _ports(process, log), what=f"a server that logs to {log}")
+        what = f"a server that logs to {log}"
+        ports = processes.wait_until(lambda: _ports(process, log), what=what, interval=0.05)
         yield Server(process, *ports, log, folder)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 MEASURED = ("components", "predictor", "pipeline")
 
 MLFLOW = """
-create_experiment create_model_version create_registered_model create_run get_experiment_by_name
+__init__ create_experiment create_model_version create_registered_model create_run get_experiment_by_name
 get_model_version get_registered_model log_artifact log_batch search_model_versions search_runs
 set_model_version_tag set_registered_model_alias set_terminated
 """

@@ -16,7 +16,9 @@ def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     parser = add_command(commands, card, card)
     add_options(parser)
-    parser.add_argument("version", nargs="?", type=int, help="its number; the champion, by default")
+    parser.add_argument(
+        "version", nargs="?", type=int, help="the number of a version; the champion, by default"
+    )
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write the cards to files there")
 
 

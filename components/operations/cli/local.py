@@ -57,10 +57,16 @@ def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParse
     parser.add_argument("--serve", action="store_true", help="serve the champion afterwards")
     add_command(commands, runs, runs, place)
     parser = add_command(commands, show, show, place)
-    parser.add_argument("run", nargs="?", help="its id, or the number of the version; the newest, by default")
+    parser.add_argument(
+        "run", nargs="?", help="the id of a run, or the number of its version; the newest, by default"
+    )
     parser = add_command(commands, serve, serve, place, ports)
-    parser.add_argument("version", nargs="?", type=int, help="its number; the champion, by default")
-    parser.add_argument("--model-name", default=project.name, help="of the registered model (%(default)s)")
+    parser.add_argument(
+        "version", nargs="?", type=int, help="the number of a version; the champion, by default"
+    )
+    parser.add_argument(
+        "--model-name", default=project.name, help="the name of the registered model (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace, project: LocalProject) -> int:
@@ -199,13 +205,17 @@ def _runs(options: argparse.Namespace) -> Path:
 def _place() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--local", type=Path, default=Path(".local"), metavar="DIR", help="registry and runs (%(default)s)"
+        "--local",
+        type=Path,
+        default=Path(".local"),
+        metavar="DIR",
+        help="the folder of the registry and the runs (%(default)s)",
     )
     return parser
 
 
 def _ports() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--port", type=port, default=8080, help="HTTP (%(default)s)")
-    parser.add_argument("--grpc-port", type=port, default=8081, help="gRPC (%(default)s)")
+    parser.add_argument("--port", type=port, default=8080, help="the port of HTTP (%(default)s)")
+    parser.add_argument("--grpc-port", type=port, default=8081, help="the port of gRPC (%(default)s)")
     return parser

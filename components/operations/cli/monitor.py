@@ -134,11 +134,11 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
         ValueError: the policy is invalid, or the champion has features that were not recorded.
     """
     from components.operations.monitor.due import Error, Policy, decide, quality
-    from components.operations.monitor.watch import look
+    from components.operations.monitor.watch import observe
 
     limits = Policy(options.drift, options.quality, options.rows, options.news, options.age)
     tags = version.tags
-    seen = look(
+    observed = observe(
         options.feedback,
         model,
         str(version.number),
@@ -151,9 +151,9 @@ def judge(options: argparse.Namespace, model: "Model", version: "Version") -> "D
         registered=version.created,
         answered=open_named(options).answered(),
     )
-    decision = decide(seen, limits)
+    decision = decide(observed, limits)
     if options.report_to:
-        _report(options.report_to, str(version.number), decision, quality(seen, limits))
+        _report(options.report_to, str(version.number), decision, quality(observed, limits))
     return decision
 
 

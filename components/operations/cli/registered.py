@@ -18,8 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="the folder or bucket of the models, such as s3://bucket/prefix",
     )
-    parser.add_argument("--tracking-uri", default="", help="of the MLflow server")
-    parser.add_argument("--model-name", default=NAME, help="of the registered model (%(default)s)")
+    parser.add_argument("--tracking-uri", default="", help="the address of the MLflow server")
+    parser.add_argument("--model-name", default=NAME, help="the name of the registered model (%(default)s)")
 
 
 def open_named(options: argparse.Namespace) -> "Registry":

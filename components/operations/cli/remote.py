@@ -59,7 +59,7 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
         )
 
     parser = command(submit, started, epilog)
-    parser.add_argument("--reason", default="by hand", help="for the model's lineage (%(default)s)")
+    parser.add_argument("--reason", default="by hand", help="why, for the model's lineage (%(default)s)")
     parser.add_argument(
         "--at-most-every",
         type=duration,
@@ -69,14 +69,14 @@ def add(commands: Any, project: Project, started: argparse.ArgumentParser, epilo
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the end of the run")
     parser = command(schedule, started, epilog)
     parser.add_argument("--cron", required=True, help="five fields, or six with seconds first")
-    parser.add_argument("--name", default=project.name, help="of the schedule (%(default)s)")
+    parser.add_argument("--name", default=project.name, help="the name of the schedule (%(default)s)")
     parser.add_argument("--catch-up", action="store_true", help="make up for runs that were missed")
-    parser.add_argument("--reason", default="schedule", help="for the model's lineage (%(default)s)")
+    parser.add_argument("--reason", default="schedule", help="why, for the model's lineage (%(default)s)")
     for work in (status, logs_of):
         known = argparse.ArgumentParser(add_help=False, parents=[_host()])
         known.add_argument("--namespace", help="the namespace")
         parser = command(work, known)
-        parser.add_argument("run", nargs="?", help="its id; the newest, by default")
+        parser.add_argument("run", nargs="?", help="the id of a run; the newest, by default")
     parser.add_argument("--step", help="the step; by default the failed ones")
 
 
@@ -86,7 +86,7 @@ def starting(
     """Return a parser with the options of every command that starts runs."""
     parser = argparse.ArgumentParser(add_help=False, parents=[packaging, parametric, _host()])
     parser.add_argument("--pipeline-root", help="where artifacts go, such as s3://bucket/prefix")
-    parser.add_argument("--service-account", help="of the pods")
+    parser.add_argument("--service-account", help="the ServiceAccount of the pods")
     parser.add_argument("--no-cache", action="store_true", help="run every step, without the cache")
     return parser
 

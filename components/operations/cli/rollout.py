@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the commands to a parser's subcommands."""
     site = argparse.ArgumentParser(add_help=False)
-    site.add_argument("--namespace", default=NAME, help="of the InferenceService (%(default)s)")
-    site.add_argument("--name", default=NAME, help="of the InferenceService (%(default)s)")
+    site.add_argument("--namespace", default=NAME, help="the namespace of the InferenceService (%(default)s)")
+    site.add_argument("--name", default=NAME, help="the name of the InferenceService (%(default)s)")
     add_options(site)
     site.add_argument(
         "--policy", type=Path, metavar="FILE", help="a JSON file with the canary's steps and limits"
@@ -42,8 +42,13 @@ def add(commands: Any) -> None:
     for command in (promote, canary, rollback, reconcile):
         parser = add_command(commands, command, partial(_carry_out, command), site)
         if command is rollback:
-            parser.add_argument("--to", type=int, metavar="VERSION", help="by default the champion before")
-            parser.add_argument("--reason", default="by hand", help="for the registry (%(default)s)")
+            parser.add_argument(
+                "--to",
+                type=int,
+                metavar="VERSION",
+                help="the version to serve; the previous champion, by default",
+            )
+            parser.add_argument("--reason", default="by hand", help="why, for the registry (%(default)s)")
         if command is reconcile:
             parser.add_argument(
                 "--without-canary", action="store_true", help="serve a new champion on all pods at once"

@@ -95,7 +95,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observations:
     """What is known at a check.
 
     Attributes:
@@ -125,43 +125,43 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def decide(seen: Seen, policy: Policy) -> Decision:
+def decide(observed: Observations, policy: Policy) -> Decision:
     """Decide whether a retraining is due. Each reason is enough."""
-    found = [*_schedule(seen, policy), *_drift(seen, policy), lost_quality(seen, policy)]
+    found = [*_schedule(observed, policy), *_drift(observed, policy), lost_quality(observed, policy)]
     due = tuple(reason for is_due, reason in found if is_due)
     return Decision(due=bool(due), reasons=due or tuple(reason for _, reason in found))
 
 
-def _schedule(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
+def _schedule(observed: Observations, policy: Policy) -> Iterator[tuple[bool, str]]:
     if policy.news:
-        enough = seen.news >= policy.news
+        enough = observed.news >= policy.news
         text = "new data" if enough else "too little new data"
         yield (
             enough,
-            f"{text}: {seen.news} labels since the champion was registered, {policy.news} are enough",
+            f"{text}: {observed.news} labels since the champion was registered, {policy.news} are enough",
         )
     if policy.age:
-        old = seen.age >= policy.age
+        old = observed.age >= policy.age
         text = "age" if old else "not old enough"
         yield (
             old,
-            f"{text}: the champion was registered {seen.age:.1f} days ago, {policy.age:g} are allowed",
+            f"{text}: the champion was registered {observed.age:.1f} days ago, {policy.age:g} are allowed",
         )
 
 
-def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
-    if seen.rows < policy.rows:
-        yield False, f"too few predictions to judge drift: {seen.rows} of {policy.rows}"
+def _drift(observed: Observations, policy: Policy) -> Iterator[tuple[bool, str]]:
+    if observed.rows < policy.rows:
+        yield False, f"too few predictions to judge drift: {observed.rows} of {policy.rows}"
         return
-    columns = len(seen.drift)
+    columns = len(observed.drift)
     quiet, few, other = 0.0, [], ""
-    for name, found in sorted(seen.drift.items()):
+    for name, found in sorted(observed.drift.items()):
         if found.rows < policy.rows:
             few.append(name)
         elif not found.moved(columns, policy.drift):
             quiet = max(quiet, found.index)
-        elif (since := seen.answered.drift.get(name)) and not since.moved(columns, policy.drift):
-            days = seen.answered.days
+        elif (since := observed.answered.drift.get(name)) and not since.moved(columns, policy.drift):
+            days = observed.answered.days
             reason = f"a retraining answered the drift of {name} on {days}; its index since then is"
             yield False, f"{reason} {since.index:.3f}"
             other = "other "
@@ -177,9 +177,9 @@ def _drift(seen: Seen, policy: Policy) -> Iterator[tuple[bool, str]]:
     yield False, f"no {other}drift: the largest stability index is {quiet:.3f}"
 
 
-def lost_quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
+def lost_quality(observed: Observations, policy: Policy) -> tuple[bool, str]:
     """Decide whether the champion's quality is lost, and say why, or why not."""
-    live, held_out = seen.live, seen.held_out
+    live, held_out = observed.live, observed.held_out
     if live.rows < policy.rows:
         return False, f"too few labels to judge quality: {live.rows} of {policy.rows}"
     if held_out.rows < FEWEST_HELD_OUT:
@@ -192,17 +192,17 @@ def lost_quality(seen: Seen, policy: Policy) -> tuple[bool, str]:
     )
     if not live.exceeds(held_out, policy.quality):
         return False, f"quality: {compared}; not beyond chance above {policy.quality:g} times as much"
-    answered = seen.answered
+    answered = observed.answered
     if answered.live.rows >= policy.rows and not live.exceeds(answered.live, policy.quality):
         before = f"{answered.live.mse:.6g} on {answered.days}, which a retraining answered"
         return False, f"quality: {compared}; it was {before}"
     return True, f"quality: {compared}; beyond chance above {policy.quality:g} times as much"
 
 
-def quality(seen: Seen, policy: Policy) -> dict[str, Any]:
+def quality(observed: Observations, policy: Policy) -> dict[str, Any]:
     """Return the champion's errors and whether its quality is lost, as JSON for the last decision."""
-    lost, _ = lost_quality(seen, policy)
-    errors = {"live": seen.live, "held_out": seen.held_out}
+    lost, _ = lost_quality(observed, policy)
+    errors = {"live": observed.live, "held_out": observed.held_out}
     return {"lost": lost} | {
         name: {
             "mean_squared_error": error.mse,

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.operations.monitor import feedback
-from components.operations.monitor.due import Answered, Error, Seen
+from components.operations.monitor.due import Answered, Error, Observations
 from predictor.model.base import Model
 from predictor.model.drift import Counts, Distribution, Drift, measure
 from predictor.model.inputs import Input
@@ -23,7 +23,7 @@ PREDICTION = "(prediction)"
 ROWS_TOGETHER = 10
 
 
-def look(
+def observe(
     url: str,
     model: Model,
     version: str,
@@ -33,7 +33,7 @@ def look(
     registered: float = 0.0,
     answered: str = "",
     now: datetime | None = None,
-) -> Seen:
+) -> Observations:
     """Measure drift and quality over the last days.
 
     Drift is of all requests, whichever version answered; quality is of the champion's answers alone.
@@ -56,15 +56,15 @@ def look(
     first, last = window(days, now).split("/")
     predicted = feedback.predictions(url, first, last)
     age = (now.timestamp() - registered) / 86400 if registered else 0.0
-    seen = Seen(rows=predicted.num_rows, held_out=held_out, age=age)
+    observed = Observations(rows=predicted.num_rows, held_out=held_out, age=age)
     if not predicted.num_rows:
-        return seen
+        return observed
     columns = _columns(predicted, model, url)
     reference = {**model.reference.features, PREDICTION: model.reference.prediction}
     requests = _requests(predicted)
     labels = feedback.truths(url, first, last)
-    seen = replace(
-        seen,
+    observed = replace(
+        observed,
         drift={
             name: measure(reference[name], model.reference.rows, values, requests)
             for name, values in columns.items()
@@ -72,7 +72,7 @@ def look(
         news=_since(labels, registered),
         live=_error(feedback.join(predicted, labels).rows, version),
     )
-    return replace(seen, answered=_answered(url, model, version, answered, columns, requests))
+    return replace(observed, answered=_answered(url, model, version, answered, columns, requests))
 
 
 def window(days: int, now: datetime | None = None) -> str:

@@ -41,8 +41,35 @@ spec:
           value: {{ $values.drain.seconds | quote }}
         - name: PREDICTOR_GRACE_SECONDS
           value: {{ $values.drain.requestSeconds | quote }}
+        - name: PREDICTOR_LOG_LEVEL
+          value: {{ $values.logs.level | quote }}
+        - name: PREDICTOR_LOG_RATIO
+          value: {{ $values.logs.ratio | quote }}
         - name: PREDICTOR_DECISIONS_DIR
           value: /mnt/decisions
+        {{- with $values.tracing.endpoint }}
+        - name: OTEL_EXPORTER_OTLP_ENDPOINT
+          value: {{ . | quote }}
+        - name: OTEL_TRACES_SAMPLER
+          value: {{ $values.tracing.sampler | quote }}
+        - name: OTEL_TRACES_SAMPLER_ARG
+          value: {{ $values.tracing.ratio | quote }}
+        # KServe labels the pods with the name of their InferenceService: the canary's spans have its own.
+        - name: OTEL_SERVICE_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.labels['serving.kserve.io/inferenceservice']
+        - name: POD_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+        - name: POD_NAMESPACE
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.namespace
+        - name: OTEL_RESOURCE_ATTRIBUTES
+          value: k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)
+        {{- end }}
         {{- with include "linear-regressor.extraEnv" (list .root "") }}
         {{- . | nindent 8 }}
         {{- end }}

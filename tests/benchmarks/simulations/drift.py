@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from components.operations.monitor.due import Answered, Policy, Seen, decide
+from components.operations.monitor.due import Answered, Observations, Policy, decide
 from predictor.model.drift import Distribution, measure
 from tests.benchmarks.simulations.gate import Found
 
@@ -117,4 +117,4 @@ def _is_due(
         for name, values in (before or {}).items()
     }
     rows = len(next(iter(recorded.values())))
-    return decide(Seen(rows=rows, drift=drifts, answered=Answered("then", since)), Policy()).due
+    return decide(Observations(rows=rows, drift=drifts, answered=Answered("then", since)), Policy()).due

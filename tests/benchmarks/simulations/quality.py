@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from components.operations.monitor.due import Error, Policy, Seen, decide
+from components.operations.monitor.due import Error, Observations, Policy, decide
 from tests.benchmarks.simulations.gate import Found
 
 
@@ -29,10 +29,10 @@ def is_due(
     random: np.random.Generator, tails: str, held_out: int, labels: int, *, growth: float = 1.0
 ) -> bool:
     """Whether a retraining is due for its quality, the root mean squared error having grown."""
-    seen = Seen(
+    observed = Observations(
         live=_error(growth * _draw(random, tails, labels)), held_out=_error(_draw(random, tails, held_out))
     )
-    return decide(seen, Policy()).due
+    return decide(observed, Policy()).due
 
 
 def _draw(random: np.random.Generator, tails: str, rows: int) -> NDArray[np.float64]:

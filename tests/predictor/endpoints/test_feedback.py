@@ -7,6 +7,7 @@ import pytest
 
 from predictor.endpoints import feedback
 from predictor.feedback.recorder import GroundTruth, Recorder
+from predictor.identity import Identity
 from predictor.messages import Principal, Request
 from predictor.service.auth import ANONYMOUS, ANYBODY
 from predictor.service.inference import InferenceService
@@ -21,11 +22,13 @@ class Recording(Recorder):
 
     def __init__(self) -> None:
         self.labels: list[tuple[str, GroundTruth]] = []
+        self.names: tuple[str, ...] = ()
 
     def record_ground_truth(
-        self, principal: str, labels: Sequence[GroundTruth], *_names: str
+        self, principal: str, labels: Sequence[GroundTruth], *names: str
     ) -> "Future[None]":
         self.labels += [(principal, label) for label in labels]
+        self.names = names
         return Future()
 
 
@@ -73,3 +76,11 @@ def test_other_principals_predictions_need_the_scope_for_that(
     assert 'lacks the scope \\"feedback:all\\"' in message
     assert isinstance(service.recorder, Recording)
     assert not service.recorder.labels, "not even the label of its own"
+
+
+def test_ground_truth_has_the_id_and_the_trace_of_its_request(service: InferenceService) -> None:
+    names = {b"x-request-id": b"labels-1", b"traceparent": b"00-" + b"ab" * 16 + b"-" + b"cd" * 8 + b"-01"}
+    request = Request(body=b'{"id": "a", "target": 1}', principal=OWN, identity=Identity.of_fields(names))
+    feedback.record(service, request)
+    assert isinstance(service.recorder, Recording)
+    assert service.recorder.names == ("labels-1", "ab" * 16)

@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,8 +18,11 @@ from tests.fuzz import bodies
 from tests.support.service import Endpoint, answer, make_service
 
 SERVICES = {1: make_service(), 2: make_service((938.25, -0.5))}
-SIZES = (250, 260, 1020, 1030, 2**14 - 4, 2**14 + 4, 2**17 - 4, 2**17 + 4, 2**19 + 4, 2**20 - 4, 2**20 + 90)
+SMALL = (250, 260, 1020, 1030, 2**14 - 4, 2**14 + 4, 2**17 - 4, 2**17 + 4)
+LARGE = (2**19 + 4, 2**20 - 4, 2**20 + 90)
 """On both sides of each size at which another reader is asked, or of an older version's."""
+SLOW = pytest.param(LARGE, marks=pytest.mark.slow, id="large")
+sizes = pytest.mark.parametrize("sizes", [pytest.param(SMALL, id="small"), SLOW])
 
 ROWS = {
     1: [
@@ -56,25 +59,34 @@ def without_bytes(text: str) -> str:
     return re.sub(r"byte \d+", "byte", text)
 
 
-def check(endpoint: Endpoint, width: int, document: str) -> None:
+def check(endpoint: Endpoint, width: int, document: str, sizes: Sequence[int] = SMALL + LARGE) -> None:
     """Check that a document is answered the same at every size."""
     service = SERVICES[width]
     status, text = outcome(answer(service, endpoint, document.encode()))
-    for size in SIZES:
+    for size in sizes:
         for body in padded(document, size) if size > len(document) else ():
             found = outcome(answer(service, endpoint, body))
             assert (found[0], without_bytes(found[1])) == (status, without_bytes(text)), (size, body[:80])
 
 
+@sizes
 @pytest.mark.parametrize(("width", "row"), [(width, row) for width, rows in ROWS.items() for row in rows])
-def test_an_instance_has_one_answer_at_every_size(width: int, row: str) -> None:
-    check(native.stream, width, f'{{"instance": {row}}}')
+def test_an_instance_has_one_answer_at_every_size(width: int, row: str, sizes: Sequence[int]) -> None:
+    check(native.stream, width, f'{{"instance": {row}}}', sizes)
 
 
+@sizes
 @pytest.mark.parametrize("endpoint", [native.batch, v1.predict, v1.explain])
 @pytest.mark.parametrize(("width", "row"), [(width, row) for width, rows in ROWS.items() for row in rows])
-def test_a_row_has_one_answer_at_every_size(endpoint: Endpoint, width: int, row: str) -> None:
-    check(endpoint, width, f'{{"instances": [{GOOD[width]}, {row}]}}')
+def test_a_row_has_one_answer_at_every_size(
+    endpoint: Endpoint, width: int, row: str, sizes: Sequence[int]
+) -> None:
+    check(endpoint, width, f'{{"instances": [{GOOD[width]}, {row}]}}', sizes)
+
+
+@pytest.mark.parametrize("row", ["[0.5]", "[1, 2]", '{"bmi": 0.5}', "[null]", "[1e999]", "0.5]", '"]"'])
+def test_a_row_has_one_answer_in_a_large_document(row: str) -> None:
+    check(native.batch, 1, f'{{"instances": [{GOOD[1]}, {row}]}}', LARGE)
 
 
 @pytest.mark.parametrize("first", ["list", "number", "object"])
@@ -155,15 +167,19 @@ REQUESTS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+@sizes
 @pytest.mark.parametrize("change", TENSORS, ids=str)
-def test_a_tensor_has_one_answer_at_every_size(change: dict[str, Any]) -> None:
-    check(v2.infer, 1, json.dumps({"inputs": [TENSOR | change]}))
+def test_a_tensor_has_one_answer_at_every_size(change: dict[str, Any], sizes: Sequence[int]) -> None:
+    check(v2.infer, 1, json.dumps({"inputs": [TENSOR | change]}), sizes)
 
 
+@sizes
 @pytest.mark.parametrize("change", REQUESTS, ids=str)
-def test_an_inference_request_has_one_answer_at_every_size(change: dict[str, Any]) -> None:
-    check(v2.infer, 1, json.dumps({"inputs": [TENSOR]} | change))
-    check(v2.infer, 1, json.dumps(change | {"inputs": [TENSOR]}))
+def test_an_inference_request_has_one_answer_at_every_size(
+    change: dict[str, Any], sizes: Sequence[int]
+) -> None:
+    check(v2.infer, 1, json.dumps({"inputs": [TENSOR]} | change), sizes)
+    check(v2.infer, 1, json.dumps(change | {"inputs": [TENSOR]}), sizes)
 
 
 def test_strings_that_cannot_be_encoded_are_refused_at_every_size() -> None:

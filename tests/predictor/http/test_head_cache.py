@@ -122,7 +122,7 @@ def test_finds_the_names_of_a_request(heads: HeadCache) -> None:
     heads.find(stream_head(x_request_id="a", X_Request_ID=" b \t", traceparent="c ", TraceState="d=1"))
     assert heads.names == (b"b", b"c", b" d=1")
     heads.find(stream_head(traceparent="c", Traceparent="d", tracestate="e=1", TRACESTATE="f=2"))
-    assert heads.names == (None, b"c,d", b"e=1,f=2")
+    assert heads.names == (None, b"c, d", b" e=1, f=2")
     heads.find(stream_head())
     assert heads.names == NO_NAMES
 

@@ -32,10 +32,19 @@ MODEL = linear_model(
 )
 
 
-@pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """A mocked client of an empty Kubeflow Pipelines, with the signatures of the real one."""
+@pytest.fixture(scope="session")
+def mocked() -> tuple[Mock, Mock]:
+    """A mocked client of Kubeflow Pipelines, with the signatures of the real one, and its mocked class."""
     client: Mock = create_autospec(kfp.Client, instance=True)
+    return client, create_autospec(kfp.Client, return_value=client)
+
+
+@pytest.fixture
+def client(mocked: tuple[Mock, Mock], monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """A mocked client of an empty Kubeflow Pipelines, on which nothing was called yet."""
+    client, client_class = mocked
+    client_class.reset_mock()
+    client.reset_mock(return_value=True, side_effect=True)
     client.get_pipeline_id.return_value = None
     client.upload_pipeline.return_value = Record(pipeline_id="p1")
     client.list_pipeline_versions.return_value = Record(pipeline_versions=None)
@@ -46,7 +55,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
     client.list_recurring_runs.return_value = Record(recurring_runs=None)
     client.create_recurring_run.return_value = Record(recurring_run_id="s1")
     client.list_runs.return_value = Record(runs=None)
-    monkeypatch.setattr("kfp.Client", create_autospec(kfp.Client, return_value=client))
+    monkeypatch.setattr("kfp.Client", client_class)
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
     return client
 

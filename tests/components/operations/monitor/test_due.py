@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.operations.monitor.due import Answered, Error, Policy, Seen, decide
+from components.operations.monitor.due import Answered, Error, Observations, Policy, decide
 from predictor.model.drift import Drift
 
 STILL = Drift(index=0.01, chi_square=9.0, degrees=9, rows=500.0)
@@ -15,17 +15,17 @@ MOVED = Drift(index=0.3, chi_square=80.0, degrees=9, rows=500.0)
 HELD_OUT = Error(4.0, 0.3, 300)
 LIVE = Error(4.0, 0.2, 500)
 LOST = Error(9.0, 0.5, 500)
-QUIET = Seen(news=100, age=10.0, rows=500, drift={"bmi": STILL}, live=LIVE, held_out=HELD_OUT)
+QUIET = Observations(news=100, age=10.0, rows=500, drift={"bmi": STILL}, live=LIVE, held_out=HELD_OUT)
 DRIFTED = replace(QUIET, drift={"bmi": MOVED})
 DAYS = "2026-01-25/2026-01-31"
 
 
 @pytest.mark.parametrize(
-    ("seen", "due", "reason"),
+    ("observed", "due", "reason"),
     [
         pytest.param(QUIET, False, "no drift: the largest stability index is 0.010", id="nothing"),
         pytest.param(replace(QUIET, news=10**6, age=1e4), False, "not beyond chance", id="no schedule"),
-        pytest.param(Seen(), False, "too few predictions", id="nothing recorded"),
+        pytest.param(Observations(), False, "too few predictions", id="nothing recorded"),
         pytest.param(DRIFTED, True, "drift: bmi has a stability index of 0.300, above 0.05", id="drift"),
         pytest.param(
             replace(QUIET, drift={"bmi": replace(MOVED, index=0.04)}), False, "no drift", id="small drift"
@@ -99,8 +99,8 @@ DAYS = "2026-01-25/2026-01-31"
         ),
     ],
 )
-def test_decides_whether_a_retraining_is_due(seen: Seen, due: bool, reason: str) -> None:
-    decision = decide(seen, Policy())
+def test_decides_whether_a_retraining_is_due(observed: Observations, due: bool, reason: str) -> None:
+    decision = decide(observed, Policy())
     assert decision.due is due
     assert reason in "; ".join(decision.reasons)
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.operations.monitor.due import Error, Policy, Seen, decide
-from components.operations.monitor.watch import PREDICTION, look, window
+from components.operations.monitor.due import Error, Observations, Policy, decide
+from components.operations.monitor.watch import PREDICTION, observe, window
 from predictor.model.base import Distribution, Reference
 from predictor.model.inputs import Column, Input
 from tests.support.models import linear_model
@@ -66,25 +66,25 @@ def test_reads_the_last_days(tmp_path: Path) -> None:
         "_row": [0] * 100,
     }
     record(tmp_path, "truths", "2026-01-10", {**truths, "_target": 2 * TRAINED[:100] + 1 + 3})
-    seen = look(str(tmp_path), MODEL, "3", days=7, held_out=HELD_OUT, now=now("2026-01-10"))
-    assert (seen.rows, seen.live.rows, seen.news) == (600, 100, 0)
-    before = look(str(tmp_path), MODEL, "3", registered=-1.0, now=now("2026-01-10"))
+    observed = observe(str(tmp_path), MODEL, "3", days=7, held_out=HELD_OUT, now=now("2026-01-10"))
+    assert (observed.rows, observed.live.rows, observed.news) == (600, 100, 0)
+    before = observe(str(tmp_path), MODEL, "3", registered=-1.0, now=now("2026-01-10"))
     assert before.news == 100
-    assert seen.live.mse == pytest.approx(9)
-    assert seen.live.standard_error == pytest.approx(0, abs=1e-12)
-    assert set(seen.drift) == {"bmi", PREDICTION}
-    assert not any(one.beyond_chance(1e-3) for one in seen.drift.values())
+    assert observed.live.mse == pytest.approx(9)
+    assert observed.live.standard_error == pytest.approx(0, abs=1e-12)
+    assert set(observed.drift) == {"bmi", PREDICTION}
+    assert not any(one.beyond_chance(1e-3) for one in observed.drift.values())
 
 
 def test_sees_nothing_without_feedback(tmp_path: Path) -> None:
-    assert look(str(tmp_path), MODEL, "3", held_out=HELD_OUT) == Seen(held_out=HELD_OUT)
+    assert observe(str(tmp_path), MODEL, "3", held_out=HELD_OUT) == Observations(held_out=HELD_OUT)
 
 
 def test_names_a_feature_of_the_champion_that_was_not_recorded(tmp_path: Path) -> None:
     record_predictions(tmp_path, "2026-01-10", TRAINED[:10])
     other = linear_model((2.0,), 1.0, features=["s5"])
     with pytest.raises(ValueError, match="s5: not recorded below"):
-        look(str(tmp_path), other, "3", now=now("2026-01-10"))
+        observe(str(tmp_path), other, "3", now=now("2026-01-10"))
 
 
 def test_a_drift_that_a_retraining_answered_is_due_again_only_when_the_data_move_on(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_drift_that_a_retraining_answered_is_due_again_only_when_the_data_move
         record_predictions(tmp_path, day, random.normal(shift, 1, 400))
 
     def due(day: str, answered: str) -> bool:
-        seen = look(str(tmp_path), MODEL, "3", answered=answered, now=now(day))
-        return decide(seen, Policy()).due
+        observed = observe(str(tmp_path), MODEL, "3", answered=answered, now=now(day))
+        return decide(observed, Policy()).due
 
     first = window(7, now("2026-01-05"))
     assert first == "2025-12-30/2026-01-05"
@@ -116,9 +116,9 @@ def test_rows_of_one_request_that_are_alike_are_no_evidence_of_drift(tmp_path: P
         "_prediction": 2 * bmi + 1,
     }
     record(tmp_path, "predictions", day, columns)
-    seen = look(str(tmp_path), MODEL, "3", now=now(day))
-    assert seen.drift["bmi"].rows == pytest.approx(20, abs=5)
-    decision = decide(seen, Policy())
+    observed = observe(str(tmp_path), MODEL, "3", now=now(day))
+    assert observed.drift["bmi"].rows == pytest.approx(20, abs=5)
+    decision = decide(observed, Policy())
     assert not decision.due
     assert "too few independent predictions to judge drift of (prediction), bmi" in "; ".join(
         decision.reasons
@@ -136,7 +136,7 @@ def test_drift_within_the_window_is_found_in_a_few_large_requests(tmp_path: Path
         "_prediction": 2 * bmi + 1,
     }
     record(tmp_path, "predictions", day, columns)
-    assert decide(look(str(tmp_path), MODEL, "3", now=now(day)), Policy()).due
+    assert decide(observe(str(tmp_path), MODEL, "3", now=now(day)), Policy()).due
 
 
 def test_the_standard_error_of_the_live_error_is_that_of_requests(tmp_path: Path) -> None:
@@ -149,6 +149,6 @@ def test_the_standard_error_of_the_live_error_is_that_of_requests(tmp_path: Path
     bmi = np.zeros(100)
     record(tmp_path, "predictions", day, {**keys, "_version": ["3"] * 100, "bmi": bmi, "_prediction": bmi})
     record(tmp_path, "truths", day, {**keys, "_target": errors})
-    live = look(str(tmp_path), MODEL, "3", now=now(day)).live
+    live = observe(str(tmp_path), MODEL, "3", now=now(day)).live
     assert (live.mse, live.rows) == (5.0, 100)
     assert live.standard_error == pytest.approx(4 / 3)
