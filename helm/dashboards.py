@@ -124,7 +124,7 @@ ROLLOUTS = [
     }),
     Panel("Ready pods, by version", "short", {
         "{{job}} {{version}}": f"sum by (job, version) (predictor_ready{{{HERE}}} * on (namespace, pod) "
-        "group_left (version) predictor_model_info)"
+        "group_left (version) max by (namespace, pod, version) (predictor_model_info))"
     }),
     Panel("Since the last decisions", "s", {
         "{{decision}}: {{outcome}} {{version}}": "time() - max by (decision) ("

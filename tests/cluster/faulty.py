@@ -21,7 +21,7 @@ version = os.environ.get("PREDICTOR_MODEL_VERSION", "")
 
 def stream(service: InferenceService, request: Request, *, interval: str = "") -> Response:
     """Answer like the predictor, except for the fault."""
-    if request.id == "fail" or (version == "4" and random.random() < 0.5):
+    if request.identity.request_id == b"fail" or (version == "4" and random.random() < 0.5):
         raise Unavailable("injected fault")
     if version == "5":
         return Response(b'{"prediction":NaN}')

@@ -242,6 +242,7 @@ class Kustomize:
         if settings.monitoring and overlay != "keda":
             component = ROOT / "manifests" / "components" / "monitoring"
             content["components"] = [os.path.relpath(component, self.folder.resolve())]
+            content["namespace"] = NAMESPACE
         return overlay, content
 
     def _autoscaler_patch(self, settings: Settings) -> Object:

@@ -46,19 +46,25 @@ def watched(image: str, installer: Installer, service: Service) -> Iterator[Sett
     settings = Settings(image, monitoring=True)
     installer.apply(settings)
     service.wait_for_version("1", pods=2)
-    inject_faults(NAMESPACE, NAME)
-    service.restart("faults")
-    _hurry()
+    try:
+        inject_faults(NAMESPACE, NAME)
+        service.restart("faults")
+        _hurry()
+        _wait_for_silence(service)
+        yield settings
+    finally:
+        kubectl("-n", NAMESPACE, "delete", "configmap", "faults", "--ignore-not-found")
+
+
+def _wait_for_silence(service: Service) -> None:
+    """Wait until Prometheus has the pods and the rules, and failures of an earlier installation are past."""
     pods = {pod["metadata"]["name"] for pod in service.pods()}
     ready = f"predictor_ready{{{HERE}}} == 1"
     wait_for("the pods' metrics", lambda: {labels["pod"] for labels, _ in query(ready)} == pods, 180)
     rate = f"count(release:predictor_errors:ratio_rate3d{{{HERE}}})"
     with traffic(service, ordinary()):
         wait_for("the rules", lambda: query(rate), 180)
-        # Failures of an installation before this one are forgotten.
         wait_for("silence", lambda: not firing(), 2 * LONGEST)
-    yield settings
-    kubectl("-n", NAMESPACE, "delete", "configmap", "faults")
 
 
 def _hurry() -> None:
