@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from predictor.web.html import Page, render, text
 
-METHODS = ("get", "post")
+METHODS = ("get", "post", "patch")
 LOCAL = "http://localhost:8080"
 WIDE = 100
 """The longest example on a single line, in characters."""
@@ -101,7 +101,10 @@ def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> I
     if not bodies:
         yield "", " ".join([*words, *(["-X POST"] if method == "post" else [])])
     for media, content in bodies.items():
-        yield media, " ".join([*words, *_body_words(media, content)])
+        yield (
+            media,
+            " ".join([*words, *(["-X PATCH"] if method == "patch" else []), *_body_words(media, content)]),
+        )
 
 
 def _body_words(media: str, content: Json) -> Iterator[str]:

@@ -26,12 +26,14 @@ class Operation(NamedTuple):
         scope: what a credential must grant.
         call: calls it with a credential; returns the outcome, and what it answers.
         grpc: whether it is one of gRPC.
+        audit: further lines of the audit log, of what it changed.
     """
 
     endpoint: str
     scope: str
     call: Callable[[Server, str], tuple[Outcome, Any]]
     grpc: bool = False
+    audit: tuple[dict[str, str], ...] = ()
 
     def outcome(self, error: type[PredictorError] | None) -> Outcome:
         """Return the outcome for an error, or for a success."""
@@ -75,7 +77,9 @@ OPERATIONS = {
     "log": _http("log", "admin", "GET", "/log"),
     "empty log": _http("log", "admin", "GET", "/emptyLog"),
     "telemetry": _http("telemetry", "admin", "GET", "/telemetry"),
-    "change telemetry": _http("telemetry", "admin", "PATCH", "/telemetry", b'{"log_ratio": 0.5}'),
+    "change telemetry": _http("telemetry", "admin", "PATCH", "/telemetry", b'{"log_ratio": 0.5}')._replace(
+        audit=({"message": "telemetry changed", "principal": "admin-client"},)
+    ),
     "index": _http("repository", "admin", "POST", "/v2/repository/index"),
     "load": _http("repository", "admin", "POST", f"{REPOSITORY}/load"),
     "unload": _http("repository", "admin", "POST", f"{REPOSITORY}/unload"),
