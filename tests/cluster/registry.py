@@ -87,18 +87,23 @@ def install_registry(image: str, registry_image: str) -> None:
     make_secret(NAMESPACE, f"{NAME}-mlflow-authentication", **users)
     make_secret(NAMESPACE, f"{NAME}-mlflow-store", **store_credentials())
     make_run_secret(KUBEFLOW)
-    apply_mlflow(NAMESPACE, render_template("mlflow", NAMESPACE, mlflow_values(registry_image)))
+    apply_mlflow(NAMESPACE, render_template("mlflow", NAMESPACE, mlflow_values(registry_image, store_port())))
 
 
-def mlflow_values(registry_image: str) -> Object:
-    """Return the chart's values of MLflow with users, on the volume of registry-volume.yaml."""
+def mlflow_values(registry_image: str, port: int) -> Object:
+    """Return the chart's values of MLflow with users, on the volume of registry-volume.yaml.
+
+    Args:
+        registry_image: its image.
+        port: that of the store's pods.
+    """
     mlflow = {
         "enabled": True,
         "authentication": {"enabled": True},
         "image": image_values(registry_image),
         "volume": {"claimName": "registry"},
     }
-    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": store_port()}}}
+    return {"mlflow": mlflow, "networkPolicy": {"store": {"port": port}}}
 
 
 @contextmanager

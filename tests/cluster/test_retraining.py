@@ -101,11 +101,11 @@ class FeedbackLoop:
 
     def install_cronjob(self, at_most_every: str) -> None:
         """Install the retraining CronJob beside the registry, or change how often it may start a run."""
-        rendered = render_template("retraining", REGISTRY, self.cronjob_values(at_most_every))
+        rendered = render_template("retraining", REGISTRY, self.cronjob_values(at_most_every, store_port()))
         kubectl("apply", "-f", "-", stdin=rendered)
 
-    def cronjob_values(self, at_most_every: str) -> Object:
-        """Return the chart's values of the retraining CronJob."""
+    def cronjob_values(self, at_most_every: str, port: int) -> Object:
+        """Return the chart's values of the retraining CronJob; ``port`` is that of the store's pods."""
         return {
             "mlflow": {"enabled": True},
             "rollout": {
@@ -121,7 +121,7 @@ class FeedbackLoop:
                 "parameters": PARAMETERS,
                 "atMostEvery": at_most_every,
                 # Kubeflow Pipelines and its store may run inside or outside of the cluster.
-                "egress": [{"ports": [{"port": port} for port in (8888, store_port())]}],
+                "egress": [{"ports": [{"port": one} for one in (8888, port)]}],
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
             },
         }
@@ -160,12 +160,19 @@ def _install_predictor(loop: FeedbackLoop, image: str) -> None:
     make_namespace(NAMESPACE)
     store = store_credentials()
     make_storage_secret(NAMESPACE, "store", store["AWS_ENDPOINT_URL"].removeprefix("http://"), **store)
-    chart, values = str(ROOT / "helm" / NAME), json.dumps(predictor_values(loop, image, store))
+    chart, values = str(ROOT / "helm" / NAME), json.dumps(predictor_values(loop, image, store, store_port()))
     run("helm", "upgrade", "--install", NAME, chart, "-n", NAMESPACE, "-f", "-", stdin=values)
 
 
-def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -> Object:
-    """Return the chart's values of a predictor that keeps feedback; ``store`` is its Secret's content."""
+def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str], port: int) -> Object:
+    """Return the chart's values of a predictor that keeps feedback.
+
+    Args:
+        loop: where it keeps it.
+        image: the predictor's image.
+        store: the content of the store's Secret.
+        port: that of the store's pods.
+    """
     feedback = {"PREDICTOR_FEEDBACK_URL": loop.feedback, "PREDICTOR_FEEDBACK_SECONDS": "1"}
     return {
         "image": image_values(image),
@@ -183,7 +190,7 @@ def predictor_values(loop: FeedbackLoop, image: str, store: Mapping[str, str]) -
                 for name in store
             ),
         ],
-        "networkPolicy": {"store": {"port": store_port()}},
+        "networkPolicy": {"store": {"port": port}},
     }
 
 

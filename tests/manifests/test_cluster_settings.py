@@ -39,7 +39,7 @@ SETTINGS = {
 }
 VALUES = {
     "the rollout job": rollout_install.job_values(IMAGE, "linear-regressor/pipeline:0.1.0"),
-    "a predictor that keeps feedback": test_retraining.predictor_values(LOOP, IMAGE, STORE),
+    "a predictor that keeps feedback": test_retraining.predictor_values(LOOP, IMAGE, STORE, 9000),
     "a second release": test_installations.chart_values(IMAGE),
 }
 
@@ -84,11 +84,11 @@ def test_chart_accepts_the_values(name: str) -> None:
 
 
 def test_registry_with_users_is_valid() -> None:
-    assert_valid(rendered("mlflow", registry.mlflow_values("linear-regressor/registry:0.1.0")))
+    assert_valid(rendered("mlflow", registry.mlflow_values("linear-regressor/registry:0.1.0", 9000)))
 
 
 def test_retraining_job_is_valid() -> None:
-    assert_valid(rendered("retraining", LOOP.cronjob_values("6h")))
+    assert_valid(rendered("retraining", LOOP.cronjob_values("6h", 9000)))
 
 
 def test_second_release_by_kustomize_is_that_of_helm(tmp_path: Path) -> None:

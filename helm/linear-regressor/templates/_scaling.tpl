@@ -77,7 +77,6 @@ spec:
     name: {{ .name }}-predictor
   minReplicaCount: {{ .min }}
   maxReplicaCount: {{ .max }}
-  pollingInterval: {{ .root.Values.autoscaling.pollingIntervalSeconds }}
   # Without Prometheus the number of pods stays as it is.
   fallback:
     failureThreshold: 3
