@@ -33,7 +33,7 @@ class Operation(NamedTuple):
     scope: str
     call: Callable[[Server, str], tuple[Outcome, Any]]
     grpc: bool = False
-    audit: tuple[dict[str, str], ...] = ()
+    audit: tuple[dict[str, object], ...] = ()
 
     def outcome(self, error: type[PredictorError] | None) -> Outcome:
         """Return the outcome for an error, or for a success."""

@@ -320,7 +320,8 @@ def test_operation_needs_its_scope(start: Start, name: str) -> None:
         lines = audited(operation.endpoint, error) if error else []
         if operation.scope == "admin" and error is None:
             who = {"client": "127.0.0.1", "endpoint": operation.endpoint, "principal": "admin-client"}
-            lines = [{"message": "admitted", **who}, *operation.audit]
+            admitted: dict[str, object] = {"message": "admitted", **who}
+            lines = [admitted, *operation.audit]
         assert observed.audit == lines
         assert operation.endpoint == "metrics" or observed.requests == count(operation, error)
         assert observed.rejected == ({error.reason: 1} if error else {})
