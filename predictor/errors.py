@@ -166,7 +166,7 @@ class ClientGone(PredictorError):
 
 
 class NotSupported(PredictorError):
-    """Something that the served kind of model can't do."""
+    """Something that the served kind of model, or the server as it is configured, can't do."""
 
     status = 501
     grpc_code = "UNIMPLEMENTED"

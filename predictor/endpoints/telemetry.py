@@ -6,7 +6,7 @@ from typing import Any
 
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
-from predictor.errors import InvalidInput
+from predictor.errors import InvalidInput, NotSupported
 from predictor.messages import JSON, Request, Response
 from predictor.observability import logs
 from predictor.service.inference import InferenceService
@@ -27,6 +27,7 @@ def change(service: InferenceService, request: Request) -> Response:
 
     Raises:
         InvalidInput: the body is malformed; nothing is changed.
+        NotSupported: it has a ratio of traces, and tracing is off; nothing is changed.
     """
     request.headers.require(JSON)
     require_cheap(len(request.body), inline=request.inline)
@@ -58,7 +59,7 @@ def _read(document: Any, *, tracing: bool) -> dict[str, Any]:
     if "log_level" in document and document["log_level"] not in _LEVELS:
         raise InvalidInput(f"log_level: expected one of {', '.join(_LEVELS)}")
     if "trace_ratio" in document and not tracing:
-        raise InvalidInput("trace_ratio: tracing is off; set OTEL_EXPORTER_OTLP_ENDPOINT")
+        raise NotSupported("trace_ratio: tracing is off; set OTEL_EXPORTER_OTLP_ENDPOINT")
     for name in _RATIOS:
         if name in document:
             document[name] = json_strict.number(document[name], name)

@@ -33,6 +33,7 @@ ERRORS = {
     413: ("TooLarge", "The body, or its number of rows, exceeds the limit."),
     415: ("UnsupportedMediaType", "The content type is not supported."),
     431: ("HeadersTooLarge", "The request line and headers exceed the limit."),
+    501: ("NotSupported", "The kind of model, or the server as it is configured, can't do that."),
     503: ("Unavailable", "The model is not ready, or the server is overloaded; try again later."),
     504: ("DeadlineExceeded", "The response could not be computed in time."),
 }
