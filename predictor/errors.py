@@ -117,6 +117,13 @@ class ReadTimeout(PredictorError):
     reason = "slow"
 
 
+class Conflict(PredictorError):
+    """A valid change that the server, as it is configured, can't make."""
+
+    status = 409
+    grpc_code = "FAILED_PRECONDITION"
+
+
 class TooLarge(PredictorError):
     """A body beyond the limits, as sent or as decompressed, or with too many rows."""
 
@@ -166,7 +173,7 @@ class ClientGone(PredictorError):
 
 
 class NotSupported(PredictorError):
-    """Something that the served kind of model, or the server as it is configured, can't do."""
+    """Something that the served kind of model can't do."""
 
     status = 501
     grpc_code = "UNIMPLEMENTED"

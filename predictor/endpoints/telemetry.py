@@ -6,7 +6,7 @@ from typing import Any
 
 from predictor.codecs import json_strict
 from predictor.codecs.cost import require_cheap
-from predictor.errors import InvalidInput, NotSupported
+from predictor.errors import Conflict, InvalidInput
 from predictor.messages import JSON, Request, Response
 from predictor.observability import logs
 from predictor.service.inference import InferenceService
@@ -26,8 +26,8 @@ def change(service: InferenceService, request: Request) -> Response:
     """Answer ``PATCH /telemetry``: change the values in the body, until the process ends.
 
     Raises:
+        Conflict: it has a ratio of traces, and tracing is off; nothing is changed.
         InvalidInput: the body is malformed; nothing is changed.
-        NotSupported: it has a ratio of traces, and tracing is off; nothing is changed.
     """
     request.headers.require(JSON)
     require_cheap(len(request.body), inline=request.inline)
@@ -59,7 +59,7 @@ def _read(document: Any, *, tracing: bool) -> dict[str, Any]:
     if "log_level" in document and document["log_level"] not in _LEVELS:
         raise InvalidInput(f"log_level: expected one of {', '.join(_LEVELS)}")
     if "trace_ratio" in document and not tracing:
-        raise NotSupported("trace_ratio: tracing is off; set OTEL_EXPORTER_OTLP_ENDPOINT")
+        raise Conflict("trace_ratio: tracing is off; set OTEL_EXPORTER_OTLP_ENDPOINT")
     for name in _RATIOS:
         if name in document:
             document[name] = json_strict.number(document[name], name)

@@ -164,7 +164,7 @@ def test_refuses_a_wrong_change_and_changes_nothing(server: Server, body: str, m
     with server.http as client:
         before = client.get("/telemetry", headers=fields).json()
         answer = client.patch("/telemetry", headers=fields, content=body)
-        status = 501 if "tracing is off" in message else 400
+        status = 409 if "tracing is off" in message else 400
         assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
         assert client.get("/telemetry", headers=fields).json() == before
 

@@ -30,10 +30,10 @@ ERRORS = {
     405: ("MethodNotAllowed", "The path does not support this method; the Allow header lists those it does."),
     406: ("NotAcceptable", "The response can't have any of the types in Accept."),
     408: ("ReadTimeout", "The body took too long to arrive."),
+    409: ("Conflict", "The server, as it is configured, can't make that change."),
     413: ("TooLarge", "The body, or its number of rows, exceeds the limit."),
     415: ("UnsupportedMediaType", "The content type is not supported."),
     431: ("HeadersTooLarge", "The request line and headers exceed the limit."),
-    501: ("NotSupported", "The kind of model, or the server as it is configured, can't do that."),
     503: ("Unavailable", "The model is not ready, or the server is overloaded; try again later."),
     504: ("DeadlineExceeded", "The response could not be computed in time."),
 }

@@ -84,7 +84,7 @@ def paths(subject: Subject) -> dict[str, Json]:
                 "All values.",
                 telemetry,
                 *BODY_ERRORS,
-                501,
+                409,
                 requestBody=body({JSON: media(ref("TelemetryChange"), change={"log_ratio": 1.0})}),
             ),
         },
