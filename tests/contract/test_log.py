@@ -16,9 +16,10 @@ from tests.support.processes import wait_until
 from tests.support.server import Server, api_key_line, start_predictor
 
 ADMIN = "admin-token"
-VALUE = 3141.592653
-SECRETS = ("3141", "592653", "secret", "client-key", ADMIN)
-STREAM = b'{"instance": 3141.592653}'
+VALUE = 3141.592653589
+# Long enough to be in no random id by chance.
+SECRETS = ("592653589", "secret", "client-key", ADMIN)
+STREAM = b'{"instance": 3141.592653589}'
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +96,11 @@ def test_values_of_clients_are_nowhere_in_the_log(server: Server) -> None:
     requests = [
         post("/stream", b'{"instance": "secret"}', {"x-api-key": "client-key"}),
         post("/stream", b"secret" * 1000, secret),
-        post("/secret?secret=3141", STREAM, secret),
+        post("/secret?secret=592653589", STREAM, secret),
         post("/v1/models/secret:predict", STREAM, secret),
-        head("/stream/3141.592653", secret, method="GET"),
+        head("/stream/3141.592653589", secret, method="GET"),
         head("/stream/secret", secret, method="SECRET"),
-        post("/feedback", b'{"id": "secret", "target": 3141}', {"authorization": f"Bearer {ADMIN}"}),
+        post("/feedback", b'{"id": "secret", "target": 592653589}', {"authorization": f"Bearer {ADMIN}"}),
         post(
             "/stream", STREAM, {"x-api-key": "client-key", "traceparent": "secret", "tracestate": "secret=1"}
         ),
