@@ -8,7 +8,7 @@ complete until the last but one: version, folder, ``challenger``, decision, ``pr
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,18 +170,14 @@ class Registry:
         Args:
             other_than: digest of a model whose own comparison is left out: judging it again is no new look.
         """
-        found = (
-            Decision.from_json(version.tags[DECISION]).judged_on
-            for version in self._index.latest(REMEMBERED)
-            if DECISION in version.tags and version.digest != other_than
-        )
-        return [rows for rows in found if rows]
+        others = (decision for version, decision in self.decisions() if version.digest != other_than)
+        return [decision.judged_on for decision in others if decision.judged_on]
 
-    def last_decision(self) -> tuple[Version, Decision] | None:
-        """Return the newest version that the gate has judged, and its decision; None without one."""
-        judged = (version for version in self._index.latest() if DECISION in version.tags)
-        newest = next(judged, None)
-        return None if newest is None else (newest, Decision.from_json(newest.tags[DECISION]))
+    def decisions(self) -> Iterator[tuple[Version, Decision]]:
+        """Yield the versions that the gate has judged, the newest first, with its decisions."""
+        for version in self._index.latest(REMEMBERED):
+            if DECISION in version.tags:
+                yield version, Decision.from_json(version.tags[DECISION])
 
     def answered(self) -> str:
         """Return the days whose drift the last attempt of a retraining has answered, promoted or refused.
@@ -234,11 +230,9 @@ class Registry:
             if version and version.tags[key] != UNFINISHED:
                 return self._result(version, Decision.from_json(version.tags[key]))
             expected = decide(self.champion())  # a gate that can't decide fails before anything is written
-            if version is None:
-                version = self._index.by_digest(digest) or self._create(
-                    digest, key, {**lineage, "run_id": run_id}
-                )
             known = {**lineage, "run_id": run_id}
+            if version is None:
+                version = self._index.by_digest(digest) or self._create(digest, key, known)
             found = signing.provenance_of(self._folders.name, version.number, digest, known, expected)
             with signing.registered_folder(Path(folder), evaluation, found, signer) as complete:
                 self._folders.publish(complete, version.number)

@@ -39,7 +39,7 @@ class Journal:
 
     def report_gate(self) -> None:
         """Write the gate's last decision, and which version is the champion, if either has changed."""
-        champion, judged = self._registry.champion(), self._registry.last_decision()
+        champion, judged = self._registry.champion(), next(self._registry.decisions(), None)
         if champion is None or judged is None:
             return
         version, decision = judged
