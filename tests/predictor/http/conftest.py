@@ -137,8 +137,10 @@ class Connection:
         return self.transport.written
 
     def run(self) -> None:
-        """Run what is ready on the event loop."""
-        self.loop.run_until_complete(_turn_often())
+        """Run what is ready on the event loop, until nothing more is written."""
+        before = -1
+        while before < (before := len(self.transport.written)):
+            self.loop.run_until_complete(_turn_often())
 
     def stop_reading(self) -> None:
         """Let the client take nothing more, and more wait than the transport allows."""
