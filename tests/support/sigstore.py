@@ -8,10 +8,9 @@ import datetime as dt
 import hashlib
 import json
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from tests.support.http import answering
 
 ISSUER = "https://oidc.example.com"
 IDENTITY = "https://kubernetes.io/namespaces/kubeflow/serviceaccounts/pipeline-runner"
@@ -240,16 +241,8 @@ def running_sigstore() -> Iterator[Sigstore]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sigstore.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with answering(Handler) as sigstore.url:
         yield sigstore
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

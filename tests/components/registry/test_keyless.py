@@ -34,19 +34,24 @@ def trust(sigstore: Sigstore, tmp_path: Path) -> Path:
     return sigstore.trust(tmp_path / "trust.json")
 
 
+def sign_with(token: str, trust: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the files of an identity token and of a trust configuration, as a run does."""
+    file = trust.with_name("token")
+    file.write_text(token)
+    monkeypatch.setenv(TOKEN, str(file))
+    monkeypatch.setenv(TRUST, str(trust))
+
+
 @pytest.fixture
 def signed(
     registry: Registry,
     root: Path,
     make_model: MakeModel,
     trust: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """The folder of version 1, signed by the identity."""
-    (tmp_path / "token").write_text(make_token() + "\n")
-    monkeypatch.setenv(TOKEN, str(tmp_path / "token"))
-    monkeypatch.setenv(TRUST, str(trust))
+    sign_with(make_token() + "\n", trust, monkeypatch)
     registry.register(make_model(2.0), "run-1", {}, accept)
     return root / "models" / NAME / "1"
 
@@ -141,12 +146,9 @@ def test_a_token_that_is_refused_registers_nothing(
     root: Path,
     make_model: MakeModel,
     trust: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "token").write_text(token)
-    monkeypatch.setenv(TOKEN, str(tmp_path / "token"))
-    monkeypatch.setenv(TRUST, str(trust))
+    sign_with(token, trust, monkeypatch)
     with pytest.raises(SigningError, match=problem):
         registry.register(make_model(1.0), "run-1", {}, accept)
     assert not (root / "models" / NAME).exists()
