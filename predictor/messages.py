@@ -167,7 +167,7 @@ class Request:
         predictions: rows of shape (n, d) and their predictions of shape (n,), where they are recorded.
     """
 
-    headers: RequestHeaders = field(default_factory=RequestHeaders)
+    headers: RequestHeaders = RequestHeaders()
     body: bytes | bytearray = b""
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
     principal: Principal = UNAUTHORIZED
