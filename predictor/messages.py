@@ -153,6 +153,9 @@ class RequestHeaders(NamedTuple):
         return self.media
 
 
+_JSON_HEADERS = RequestHeaders()
+
+
 @dataclass(slots=True)
 class Request:
     """One request whose body is here, on its way through an endpoint.
@@ -167,7 +170,7 @@ class Request:
         predictions: rows of shape (n, d) and their predictions of shape (n,), where they are recorded.
     """
 
-    headers: RequestHeaders = RequestHeaders()
+    headers: RequestHeaders = _JSON_HEADERS
     body: bytes | bytearray = b""
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
     principal: Principal = UNAUTHORIZED
