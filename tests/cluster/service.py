@@ -33,7 +33,7 @@ def served_version(namespace: str, pod: Object) -> str | None:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response."""
+    """An HTTP response. The names of its headers are in lower case; the gateway changes that."""
 
     status: int
     headers: dict[str, str]
@@ -73,7 +73,8 @@ class Service:
             headers = {"Host": host or self.host, "Content-Type": "application/json", **(fields or {})}
             connection.request(method, path, content, headers)
             response = connection.getresponse()
-            return Response(response.status, dict(response.getheaders()), response.read())
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, found, response.read())
         finally:
             connection.close()
 
