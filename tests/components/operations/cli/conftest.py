@@ -72,11 +72,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
-    """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
+def record_feedback(folder: Path, bmi: Numbers, errors: Numbers, name: str = "bmi") -> None:
+    """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors.
+
+    The feature may have another name.
+    """
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
     recorder.record_predictions(
-        Predicted("many", "", time.time(), numbers("bmi"), "1", bmi[:, None], 2 * bmi + 1)
+        Predicted("many", "", time.time(), numbers(name), "1", bmi[:, None], 2 * bmi + 1)
     )
     stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None

@@ -1,0 +1,86 @@
+"""Who executes each command of the documents, or why nobody does.
+
+A command is in exactly one class: another test executes it (`ELSEWHERE`), nobody does (`NOT_EXECUTED`), or
+`test_commands.py` does, which is so for every command that no table names.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tests.docs.blocks import Command, commands
+
+Table = Mapping[tuple[str, str], str]
+"""By document, and by the heading above the command or the beginning of the command; all commands if empty."""
+
+CLUSTER = "needs a cluster"
+DOCKER = "needs Docker"
+STORE = "needs an object store"
+TUTORIAL = "tests/cluster/test_tutorial.py"
+
+ELSEWHERE: Table = {
+    ("README.md", "helm install"): TUTORIAL,
+    ("docs/deployment.md", "Namespace and credentials"): TUTORIAL,
+    ("docs/deployment.md", "helm test"): TUTORIAL,
+    ("docs/deployment.md", "Install with kustomize"): TUTORIAL,
+    ("docs/own-model.md", ""): "tests/docs/test_own_model.py",
+}
+
+NOT_EXECUTED: Table = {
+    ("CONTRIBUTING.md", "make install"): "makes the environment of the tests",
+    ("CONTRIBUTING.md", "make test"): "runs the tests",
+    ("README.md", "make image kind"): DOCKER,
+    ("README.md", "KUBECONFIG="): CLUSTER,
+    ("README.md", "make image push"): f"{DOCKER} and an image registry",
+    ("docs/benchmarks.md", ""): "measures for minutes; tests/benchmarks runs it with made-up measurements",
+    ("docs/delivery.md", "cosign"): "needs a published release",
+    ("docs/delivery.md", "make deploy"): f"{CLUSTER}; tests/delivery/test_deploy.py has one that is made up",
+    ("docs/deployment.md", "make image"): f"{DOCKER} and an image registry",
+    ("docs/deployment.md", "aws"): STORE,
+    ("docs/deployment.md", "With a registry, serving each champion automatically"): CLUSTER,
+    ("docs/deployment.md", "Restarts and rollouts"): CLUSTER,
+    ("docs/deployment.md", "Uninstall"): CLUSTER,
+    ("docs/monitoring.md", "kubectl"): CLUSTER,
+    ("docs/pipelines.md", "uvx"): "downloads MLflow's server",
+    ("docs/pipelines.md", "kubectl"): CLUSTER,
+    ("docs/pipelines.md", "helm"): CLUSTER,
+    ("docs/recovery.md", "kubectl"): CLUSTER,
+    ("docs/recovery.md", "aws"): STORE,
+    ("docs/runbooks.md", "amtool"): "needs an Alertmanager",
+}
+
+STAND_INS = re.compile(
+    r"pipeline\.py +(submit|schedule|status|logs|retrain|reconcile|canary|promote|rollback)\b"
+    r"|^export RUN=|^git commit -am"
+)
+"""Commands for a cluster that are executed with stand-ins for Kubeflow and Kubernetes, and what belongs to them."""
+
+
+def distinct() -> Iterator[Command]:
+    """Yield the commands; one that is in several documents is that of the first."""
+    seen: set[str] = set()
+    for command in commands():
+        if command.text not in seen:
+            seen.add(command.text)
+            yield command
+
+
+def entries(command: Command) -> list[tuple[str, str]]:
+    """Return the entries of both tables that a command is meant by."""
+    return [entry for table in (ELSEWHERE, NOT_EXECUTED) for entry in table if meant(command, *entry)]
+
+
+def meant(command: Command, document: str, start: str) -> bool:
+    """Return whether an entry means a command."""
+    block = command.block
+    return block.document == document and (block.section == start or command.text.startswith(start))
+
+
+def executed_here(document: str = "", *, with_stand_ins: bool) -> list[Command]:
+    """Return the commands that ``test_commands.py`` executes, of one document or of all."""
+    return [
+        command
+        for command in distinct()
+        if document in ("", command.block.document)
+        and not entries(command)
+        and bool(STAND_INS.search(command.text)) is with_stand_ins
+    ]
