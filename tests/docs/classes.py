@@ -1,7 +1,8 @@
 """Who executes each command of the documents, or why nobody does.
 
 A command is in exactly one class: another test executes it (`ELSEWHERE`), nobody does (`NOT_EXECUTED`), or
-`test_commands.py` does, which is so for every command that no table names.
+`test_commands.py` does, with every command that no table names. `test_stand_ins.py` executes those for a
+cluster.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from tests.docs.blocks import Command, commands
 
 Table = Mapping[tuple[str, str], str]
-"""By document, and by the heading above the command or the beginning of the command; all commands if empty."""
+"""By document, and by the heading above a command or the command's beginning, which may be empty."""
 
 CLUSTER = "needs a cluster"
 DOCKER = "needs Docker"
@@ -52,7 +53,7 @@ STAND_INS = re.compile(
     r"pipeline\.py +(submit|schedule|status|logs|retrain|reconcile|canary|promote|rollback)\b"
     r"|^export RUN=|^git commit -am"
 )
-"""Commands for a cluster that are executed with stand-ins for Kubeflow and Kubernetes, and what belongs to them."""
+"""Commands for a cluster, and what belongs to them, which are executed with stand-ins for it."""
 
 
 def distinct() -> Iterator[Command]:
@@ -76,7 +77,7 @@ def meant(command: Command, document: str, start: str) -> bool:
 
 
 def executed_here(document: str = "", *, with_stand_ins: bool) -> list[Command]:
-    """Return the commands that ``test_commands.py`` executes, of one document or of all."""
+    """Return the commands that this folder executes, with stand-ins or without, of one document or of all."""
     return [
         command
         for command in distinct()

@@ -27,7 +27,7 @@ def make_repository(folder: Path) -> None:
         "push.autoSetupRemote": "true",
     }
     subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
-    commands = [
+    commands: list[list[str]] = [
         ["init", "--quiet"],
         *(["config", name, value] for name, value in options.items()),
         ["remote", "add", "origin", str(remote)],
@@ -35,10 +35,10 @@ def make_repository(folder: Path) -> None:
         ["commit", "--quiet", "--message", "Begin"],
     ]
     for command in commands:
-        subprocess.run(["git", "-C", folder, *command], check=True)
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
 
 
 def pushed(folder: Path, *options: str) -> str:
     """Return what git log says of the repository that a folder is pushed to."""
-    command = ["git", "-C", folder.with_name("remote"), "log", "--all", *options]
+    command = ["git", "-C", str(folder.with_name("remote")), "log", "--all", *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""Executes commands of a document one after the other in a shell, as they are written, and compares what they print.
+"""Executes commands of a document in a shell, as they are written, and compares what they print.
 
 What differs from the document:
 
@@ -37,7 +37,10 @@ VARYING = {"…": ".*?", LONG: f"({LONG})", TIME: TIME}
 PRELUDE = """
 set -euo pipefail
 SERVER=
-at() { printf '%s\\n' silent show-error 'noproxy = "*"' "connect-to = localhost:8080:127.0.0.1:$1" > "$CURL_HOME/.curlrc"; }
+at() {
+    printf '%s\\n' silent show-error 'noproxy = "*"' "connect-to = localhost:8080:127.0.0.1:$1" \\
+        > "$CURL_HOME/.curlrc"
+}
 stop() { if [ "$SERVER" ]; then kill "$SERVER"; wait "$SERVER" || true; fi; }
 trap stop EXIT
 await() {
@@ -107,12 +110,14 @@ class Place:
                 # Without the braces the shell would go on after a failure in a list: `false && true`.
                 lines += [f"at {self.ports.get(command.block.section, '$AT')}", f"{{ {text}\n}} || exit 1"]
             else:
-                lines += ["stop", f"{text.removesuffix(' &')}{server} >server.log 2>&1 &", "await", "AT=$PORT"]
+                text = f"{text.removesuffix(' &')}{server} >server.log 2>&1 &"
+                lines += ["stop", text, "await", "AT=$PORT"]
             lines.append(f"printf '\\n%s\\n' '{END}'")
         return "\n".join(lines)
 
     def _execute(self, script: str) -> "subprocess.CompletedProcess[str]":
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREDICTOR_", "MAKE"))}
+        others = ("PREDICTOR_", "MAKE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         programs = (str(self.folder / "bin"), str(Path(sys.executable).parent), kept["PATH"])
         own = {
             "PATH": os.pathsep.join(programs),

@@ -46,7 +46,9 @@ def test_tests_that_execute_commands_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [one for one in distinct() if re.match(r"make|(\w+=\S+ )?(python benchmark)", one.text)], ids=str
+    "command",
+    [one for one in distinct() if re.match(r"make|(\w+=\S+ )?(python benchmark)", one.text)],
+    ids=str,
 )
 def test_targets_and_benchmarks_exist(command: Command) -> None:
     found = shlex.split(command.text.partition("||")[0].replace("\\\n", " "), comments=True)

@@ -63,7 +63,7 @@ def publish(place: Path) -> Path:
 
 @contextmanager
 def deployed(release: str) -> Iterator[tuple[Server, str]]:
-    """Serve a model behind a gateway that closes /metrics, as if it were of a release; yields its address too."""
+    """Serve a model as if by a release; yields the server, and the address of its gateway."""
     with start_predictor() as server, start_proxy(server.port) as proxy:
         proxy.change = replaced("/", RELEASE.encode(), release.encode())
         yield server, proxy.url
@@ -164,7 +164,9 @@ def monitoring(place: Place, factory: Factory) -> Iterator[None]:
     with start_predictor(diabetes_model()) as server, server.http as client:
         for value in (*np.linspace(-0.09, 0.17, 297), 0.3, 0.3, 0.3):
             assert client.post("/stream", json={"instance": value}).status_code == 200
-        wait_until(lambda: client.get("/drift").json()["columns"][0]["rows"] == 300, what="all rows")
+        wait_until(
+            lambda: [one["rows"] for one in client.get("/drift").json()["columns"]] == [300], what="all rows"
+        )
         place.ports = {"": server.port}
         yield
     (data,) = (bucket / "data").iterdir()

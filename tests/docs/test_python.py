@@ -1,4 +1,4 @@
-"""The Python of the documents runs; that of the guide to a model of your own is run by `test_own_model.py`."""
+"""The Python of the documents runs. `test_own_model.py` runs that of the guide to a model of your own."""
 
 import ast
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy
+import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ from tests.docs.test_commands import publish
 from tests.support.server import Server, start_predictor
 
 BLOCKS = [one for one in blocks() if one.language == "python" and one.document != "docs/own-model.md"]
-ROWS = numpy.array([[0.5], [0.2]])
+ROWS = np.array([[0.5], [0.2]])
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, Any]:
     """The names that the documents suppose: modules, rows to predict, and rows of y = 2x + 1 to train on."""
-    X, y = numpy.array([[0.0], [1.0], [2.0], [3.0]]), numpy.array([1.0, 3.0, 5.0, 7.0])
+    X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0])
     paths = [tmp_path / f"{number}.parquet" for number in range(2)]
     for path, part in zip(paths, (slice(0, 2), slice(2, 4)), strict=True):
         pq.write_table(pa.table({"bmi": X[part, 0], "target": y[part]}), path)
-    modules = {"io": io, "json": json, "httpx": httpx, "numpy": numpy, "pyarrow": pyarrow}
+    modules = {"io": io, "json": json, "httpx": httpx, "numpy": np, "pyarrow": pyarrow}
     classes = (InferenceGRPCClient, InferInput, InferRequest, SimpleLinearRegression)
     data = {"X": X, "y": y, "paths": paths, "rows": ROWS, "table": pa.table({"bmi": ROWS[:, 0]})}
     return {**modules, **{one.__name__: one for one in classes}, **data}
@@ -58,8 +58,8 @@ def test_python_of_a_document_runs(block: Block, server: Server, names: dict[str
 
     asyncio.run(run())
     if block.document == "docs/api.md":
-        assert numpy.asarray(names["predictions"]) == pytest.approx([622.0377924518368, 340.5664340764314])
+        assert np.asarray(names["predictions"]) == pytest.approx([622.0377924518368, 340.5664340764314])
     else:
         assert block.document == "docs/training.md"
-        assert names["model"].W == pytest.approx(numpy.array([[2.0]]))
+        assert names["model"].W.tolist() == [[pytest.approx(2.0)]]
         assert names["model"].b == pytest.approx(1.0)

@@ -1,11 +1,11 @@
-"""Commands of the documents that are for a cluster, with stand-ins for Kubeflow Pipelines, Kubernetes and stores."""
+"""Commands of the documents for a cluster, with stand-ins for Kubeflow, Kubernetes and stores."""
 
-import json
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace as Record
 from typing import Any
@@ -19,7 +19,7 @@ from predictor.model.base import Distribution, Model, Reference
 from predictor.model.inputs import Column, Input
 from tests.components.operations.cli.conftest import TRAINED, client, mocked, record_feedback
 from tests.components.operations.cli.kubeflow import listed_run, run_with, task
-from tests.components.operations.cli.test_rollout import POLICY, cluster
+from tests.components.operations.cli.test_rollout import cluster
 from tests.components.operations.cli.test_status import core
 from tests.components.operations.rollout.conftest import World
 from tests.docs.blocks import ROOT, Block, Command
@@ -33,8 +33,10 @@ __all__ = ["client", "cluster", "core", "mocked"]
 Factory = pytest.TempPathFactory
 Capture = pytest.CaptureFixture[str]
 KUBERNETES = re.compile(r"\b(reconcile|canary|promote|rollback)\b")
-LEFT_OUT = "--host https://kfp.example.com --param registry_root=s3://m --param tracking_uri=http://mlflow:5000"
-"""The options that ``...`` stands for."""
+# What ``...`` stands for.
+LEFT_OUT = (
+    "--host https://kfp.example.com --param registry_root=s3://m --param tracking_uri=http://mlflow:5000"
+)
 
 
 def blocks(*, of_kubernetes: bool) -> list[Block]:
@@ -106,7 +108,7 @@ def test_commands_for_kubeflow_do_what_the_document_says(
         assert not command.output or agree(printed, command.output), printed
         if given[0] in ("submit", "retrain"):
             parameters = client.run_pipeline.call_args.kwargs["params"]
-            names = [word.partition("=")[0] for before, word in zip(given, given[1:]) if before == "--param"]
+            names = [word.partition("=")[0] for before, word in pairwise(given) if before == "--param"]
             assert names
             assert set(names) <= set(parameters)
 
