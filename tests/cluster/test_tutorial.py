@@ -1,8 +1,8 @@
 """The commands of the tutorial and of the guide to deployment, run literally, print what the documents show.
 
-Only placeholders are replaced: the image registry, the store with its bucket and keys, the gateway, and the
-namespaces of the guide. The tests' store has no TLS and is inside the cluster, so commands get what the guide says
-of such a store.
+Only placeholders are replaced: the image registry, the store with its bucket and keys, the gateway, and
+the namespaces of the guide. The tests' store has no TLS and is inside the cluster, so commands get what the
+guide says of such a store.
 """
 
 import os
