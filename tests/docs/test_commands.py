@@ -1,5 +1,6 @@
 """The commands of the documents do what the documents say; `shell.py` executes them."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
@@ -20,11 +21,11 @@ from tests.components.operations.cli.conftest import MODEL, TRAINED, record_feed
 from tests.delivery.proxy import replaced, start_proxy
 from tests.docs.blocks import ROOT
 from tests.docs.classes import executed_here
-from tests.docs.repository import copy_checkout, make_repository, pushed
 from tests.docs.shell import Place, agree
 from tests.support.models import linear_model, mixed_model
 from tests.support.processes import wait_until
 from tests.support.registry import register_models
+from tests.support.repository import add_signing_key, copy_checkout, make_repository, pushed
 from tests.support.server import Server, start_predictor
 
 NAME = "linear-regressor"
@@ -102,6 +103,7 @@ def cards(place: Place, factory: Factory) -> Iterator[None]:
 def delivery(place: Place, factory: Factory) -> Iterator[None]:
     copy_checkout(place.folder)
     make_repository(place.folder)
+    add_signing_key(place.folder)
     place.link_environment()
     place.environment = {"LATENCY": "60000"}
     with deployed("1.2.3") as (server, url):
@@ -201,8 +203,7 @@ def training(place: Place, factory: Factory) -> Iterator[None]:
     rows[:300].to_parquet(place.folder / "bucket" / "old.parquet")
     rows[300:].to_csv(place.folder / "new.csv", index=False)
     yield
-    assert ["Version 1 is the champion now" in said for said in place.printed] == [True, False, False]
-    assert "Version 2 is" in place.printed[2]
+    assert [f"\nVersion {number} is " in said for number, said in enumerate(place.printed, 1)] == [True] * 3
 
 
 Scenario = Callable[[Place, Factory], AbstractContextManager[None]]
@@ -231,8 +232,12 @@ def test_commands_of_a_document_do_what_it_says(
 ) -> None:
     place = Place(tmp_path / "here")
     place.folder.mkdir()
+    commands = executed_here(document, with_stand_ins=False)
+    for program in ("jq", "openssl"):
+        if any(program in command.text for command in commands) and not shutil.which(program):
+            pytest.skip(f"LEFT OUT: {program} is not installed")
     with SCENARIOS[document](place, tmp_path_factory):
-        place.run(executed_here(document, with_stand_ins=False))
+        place.run(commands)
 
 
 @pytest.mark.parametrize(

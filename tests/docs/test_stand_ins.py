@@ -24,10 +24,10 @@ from tests.components.operations.cli.test_status import core
 from tests.components.operations.rollout.conftest import World
 from tests.docs.blocks import ROOT, Block, Command
 from tests.docs.classes import executed_here
-from tests.docs.repository import make_repository, pushed
 from tests.docs.shell import agree
 from tests.support.models import linear_model
 from tests.support.registry import register_models
+from tests.support.repository import make_repository, pushed
 
 __all__ = ["client", "cluster", "core", "mocked"]
 Factory = pytest.TempPathFactory
