@@ -1,4 +1,4 @@
-"""An S3 server with what a download needs. It runs in a pod with the standard library alone.
+"""An S3 server with what a download and an upload need. It runs in a pod with the standard library alone.
 
 ``python store.py FOLDER PORT``: the first part of a path is the bucket, the rest is the key.
 Signatures are not checked.
@@ -15,7 +15,7 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lists buckets and returns objects."""
+    """Lists buckets, and returns and stores objects."""
 
     protocol_version = "HTTP/1.1"
     root: Path
@@ -34,6 +34,17 @@ class Handler(BaseHTTPRequestHandler):
         self._respond(HTTPStatus.OK, file.read_bytes(), "application/octet-stream")
 
     do_HEAD = do_GET  # noqa: N815  named by the base class
+
+    def do_PUT(self) -> None:
+        """Store one object, or make a bucket."""
+        file = (self.root / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not file.is_relative_to(self.root) or "aws-chunked" in self.headers.get("Content-Encoding", ""):
+            self._respond(HTTPStatus.BAD_REQUEST, b"<Error><Code>InvalidRequest</Code></Error>")
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self._respond(HTTPStatus.OK, b"")
 
     def _list(self, bucket: str, prefix: str) -> None:
         files = sorted(path for path in (self.root / bucket).rglob("*") if path.is_file())
