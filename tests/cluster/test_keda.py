@@ -37,17 +37,21 @@ def test_prometheus_scrapes_every_pod_and_evaluates_every_rule(scaled: Settings,
     def targets() -> set[str]:
         return {labels["pod"] for labels, _ in query(up)}
 
-    def rules() -> set[tuple[str, str]]:
+    def has_rules() -> bool:
         groups = [group for group in ask("rules")["groups"] if group["name"].startswith(NAME)]
-        return {(rule["name"], rule["health"]) for group in groups for rule in group["rules"]}
+        found = {rule["name"]: rule for group in groups for rule in group["rules"]}
+        if missing := rule_names() - set(found):
+            raise LookupError(f"there are no rules {sorted(missing)}")
+        if bad := {name: rule.get("lastError") for name, rule in found.items() if rule["health"] != "ok"}:
+            raise LookupError(f"rules that were not evaluated: {bad}")
+        return True
 
     def pods() -> set[str]:
         return {pod["metadata"]["name"] for pod in service.pods()}
 
     # The pods are listed each time, because KEDA may add one for a while.
     wait_for("a target for every pod", lambda: targets() == pods(), 180)
-    expected = {(name, "ok") for name in rule_names()}
-    wait_for("the rules", lambda: rules() >= expected, 180)
+    wait_for("the rules", has_rules, 180)
 
 
 def test_keda_adds_pods_under_load_and_removes_them_afterwards(scaled: Settings, service: Service) -> None:
