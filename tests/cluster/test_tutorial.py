@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.installers import NAME, ROOT, STORE, image_values
+from tests.cluster.installers import NAME, ROOT, image_values
 from tests.cluster.kube import kubectl, wait_for
+from tests.cluster.resources import make_store
 from tests.cluster.service import Service, predictor_pods, served_version
 from tests.docs.blocks import Command, blocks, commands
 from tests.support.ports import free_port
@@ -26,6 +27,7 @@ NAMESPACES = {
     TUTORIAL: ("linear-regressor-tutorial",),
     GUIDE: ("linear-regressor-guide", "linear-regressor-overlay"),
 }
+STORE = "linear-regressor-tutorial-store"
 # The commands of the guide that are not run here, by how they begin.
 ELSEWHERE = {
     "helm install linear-regressor helm/linear-regressor -n linear-regressor \\\n"
@@ -215,7 +217,15 @@ def named_store(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def tutorial(store: None, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def empty_store(image: str) -> Iterator[None]:
+    """An empty S3 store, to which the commands write the models."""
+    make_store(STORE, image)
+    yield
+    kubectl("delete", "namespace", STORE, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def tutorial(empty_store: None, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """The shell of somebody who follows the tutorial, with the file that it shows."""
     with opened_shell(TUTORIAL, tmp_path_factory.mktemp("tutorial"), image) as shell:
         (values,) = yaml_blocks(TUTORIAL, "3. Install it")
@@ -224,7 +234,7 @@ def tutorial(store: None, image: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def guide(store: None, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def guide(empty_store: None, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """The shell of somebody who follows the guide to deployment, with an overlay beside the checkout."""
     with opened_shell(GUIDE, tmp_path_factory.mktemp("guide"), image) as shell:
         team = shell.folder / "team"
@@ -237,7 +247,7 @@ def guide(store: None, image: str, tmp_path_factory: pytest.TempPathFactory) -> 
         for command in steps(GUIDE):
             if command.block.section == "Namespace and credentials":
                 text = re.sub(rf"(namespace|-n) {NAME}\b", r"\1 team", command.text)
-                shell.run(re.sub(r"\bstore\b(?= )", STORE, text), shell.checkout)
+                shell.run(re.sub(r"\bstore\b(?= )", f"{NAME}-store", text), shell.checkout)
         yield shell
 
 
