@@ -215,9 +215,11 @@ def opened_shell(document: str, folder: Path, image: str) -> Iterator[Shell]:
                 "namespace: team": f"namespace: {overlay}",
                 "-n team": f"-n {overlay}",
             }
-        yield Shell(folder, variables, replacements)
-    for namespace in NAMESPACES[document]:
-        kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+        try:
+            yield Shell(folder, variables, replacements)
+        finally:
+            for namespace in NAMESPACES[document]:
+                kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 
 def named_store(text: str) -> str:
@@ -300,3 +302,12 @@ def test_every_reason_is_for_a_command_of_the_guide() -> None:
     texts = [command.text for command in commands() if command.block.document == GUIDE]
     for beginning in ELSEWHERE:
         assert any(text.startswith(beginning) for text in texts), beginning
+
+
+def test_readme_builds_and_installs_with_commands_of_the_guide() -> None:
+    run_here = {command.text for command in steps(GUIDE)}
+    readme = {command.text for command in commands() if command.block.document == "README.md"}
+    beginnings = ("helm install", "make image push")
+    found = [text for text in readme if text.startswith(beginnings)]
+    assert len(found) == len(beginnings)
+    assert set(found) <= run_here
