@@ -32,8 +32,13 @@ CODINGS = (b"zstd", b"gzip")
 
 _FORM = b"application/x-www-form-urlencoded"
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
-_cached = lru_cache(64)
-"""For fields that clients send with every request."""
+_ABOUT_THE_BODIES = (
+    b"content-type",
+    b"accept",
+    b"inference-header-content-length",
+    b"content-encoding",
+    b"accept-encoding",
+)
 
 
 class Principal(NamedTuple):
@@ -113,14 +118,7 @@ class RequestHeaders(NamedTuple):
         Raises:
             UnsupportedMediaType: text in another charset than UTF-8.
         """
-        get = fields.get
-        return cls(
-            _media(get(b"content-type", b"")),
-            _accepted(get(b"accept", b"")),
-            get(b"inference-header-content-length"),
-            get(b"content-encoding", b""),
-            _coding(get(b"accept-encoding", b"")),
-        )
+        return _headers(*map(fields.get, _ABOUT_THE_BODIES))
 
     @property
     def plain(self) -> bool:
@@ -155,6 +153,9 @@ class RequestHeaders(NamedTuple):
         return self.media
 
 
+_JSON_HEADERS = RequestHeaders()
+
+
 @dataclass(slots=True)
 class Request:
     """One request whose body is here, on its way through an endpoint.
@@ -169,7 +170,7 @@ class Request:
         predictions: rows of shape (n, d) and their predictions of shape (n,), where they are recorded.
     """
 
-    headers: RequestHeaders = field(default_factory=RequestHeaders)
+    headers: RequestHeaders = _JSON_HEADERS
     body: bytes | bytearray = b""
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
     principal: Principal = UNAUTHORIZED
@@ -202,7 +203,21 @@ class Request:
 Handler = Callable[[Request], Response]
 
 
-@_cached
+@lru_cache(64)  # most clients send the same with every request
+def _headers(
+    media: bytes | None,
+    accept: bytes | None,
+    json_length: bytes | None,
+    content_encoding: bytes | None,
+    accept_encoding: bytes | None,
+) -> RequestHeaders:
+    """Read the fields of ``_ABOUT_THE_BODIES``."""
+    coding = _coding(accept_encoding or b"")
+    return RequestHeaders(
+        _media(media or b""), _accepted(accept or b""), json_length, content_encoding or b"", coding
+    )
+
+
 def _media(value: bytes) -> bytes:
     media, *parameters = (part.strip() for part in value.lower().split(b";"))
     for parameter in parameters:
@@ -212,7 +227,6 @@ def _media(value: bytes) -> bytes:
     return JSON if media in (b"", _FORM) or media.endswith((b"+json", b"/json")) else media
 
 
-@_cached
 def _accepted(value: bytes) -> tuple[bytes, ...]:
     """Return the media types of an Accept header by falling quality, without quality 0 (RFC 9110, 12.5.1)."""
     ranked = [(quality, item) for item, quality in _weighted(value) if quality > 0]
@@ -220,7 +234,6 @@ def _accepted(value: bytes) -> tuple[bytes, ...]:
     return tuple(media for _, media in ranked)
 
 
-@_cached
 def _coding(value: bytes) -> bytes:
     """Return the content coding for a response by Accept-Encoding; empty for none (RFC 9110, 12.5.3)."""
     accepted = {coding for coding, quality in _weighted(value) if quality > 0}

@@ -68,8 +68,8 @@ def decode(
 
 
 def compress(response: Response, coding: bytes) -> Response:
-    """Compress a response where that is worth it, quickly rather than small; ``coding`` may be empty."""
-    if not coding or len(response.body) < SMALLEST:
+    """Compress a response where that is worth it, quickly rather than small."""
+    if len(response.body) < SMALLEST:
         return response
     headers = ((b"content-encoding", coding), *response.headers, (b"vary", b"accept-encoding"))
     if coding == b"zstd":

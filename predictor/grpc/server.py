@@ -17,7 +17,7 @@ from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.reflected import Reflection
 from predictor.grpc.slots import ReadSlots
-from predictor.identity import combined
+from predictor.identity import Identity, combined
 from predictor.messages import Response
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
@@ -51,7 +51,8 @@ _OPTIONS = {
     "grpc.keepalive_time_ms": 60_000,  # ends the calls of clients that are gone
     "grpc.so_reuseport": 0,
 }
-_M_ARENA_MAX = -8
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
+_OWN_MAPPING_BYTES = 2**21
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     A call is authorized before its message is read. Until then the connection takes no more of the message
     than the look-ahead. Nothing is reserved for a message while it is read, as its length is not known: the
     number of messages that are read at once bounds what they take to the memory budget. When a message is
-    here, its length is reserved, and later twice that of the response, which gRPC copies.
+    here, its length is reserved, and later twice that of the response, which gRPC copies. While much is
+    reserved, fewer messages are read at once.
     """
     _share_memory()
     log = logging.getLogger("grpc._cython.cygrpc")
@@ -70,11 +72,15 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     log.debug = _note_refusal  # type: ignore[method-assign, assignment]
     settings = service.settings
     sent, received = (limit if limit > 0 else settings.max_body_bytes for limit in limits)
-    # While gRPC makes a message of the pieces that it has received, both are in memory.
-    few = max(2, settings.max_memory_bytes // (2 * received))
-    large = ReadSlots(few, few, _FAIR_SECONDS, settings.read_seconds)
+    memory = service.memory
+
+    def most_large() -> int:
+        # While gRPC makes a message of the pieces that it has received, both are in memory.
+        return max(2, (memory.limit - memory.used) // (2 * received))
+
+    large = ReadSlots(most_large(), most_large, _FAIR_SECONDS, settings.read_seconds)
     most = min(settings.max_connections, settings.max_memory_bytes // _CALL_BYTES)
-    small = ReadSlots(_FEW_SMALL, most, _SMALL_FAIR_SECONDS, settings.read_seconds)
+    small = ReadSlots(_FEW_SMALL, lambda: most, _SMALL_FAIR_SECONDS, settings.read_seconds)
     options = {
         **_OPTIONS,
         "grpc.max_send_message_length": sent,
@@ -107,9 +113,14 @@ def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> in
 
 
 def _share_memory() -> None:
-    """Make all threads share an arena: with one each, gRPC's retain the memory of long messages."""
+    """Let the C library give the memory of long messages back as soon as it is free.
+
+    Else each thread of gRPC's has an arena that retains it, and long blocks leave gaps between short ones.
+    """
     with contextlib.suppress(AttributeError):  # other C libraries have none
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_M_ARENA_MAX, 1)
+        set_option(_M_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)
 
 
 _refused: WeakSet[Any] = WeakSet()
@@ -179,7 +190,7 @@ class _Call(grpc.RpcMethodHandler):
         response = await exchange.answer(partial(self._read, context))
         # gRPC copies the response. From here on the client decides how long the call lasts.
         exchange.reservation.hold(_CALL_BYTES + len(response.body))
-        _write_trailers(context, response)
+        _write_trailers(context, response, exchange.identity)
         return response.body
 
     async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:
@@ -208,9 +219,11 @@ def _origin(
     return _address(context.peer()), forwarded
 
 
-def _write_trailers(context: grpc.aio.ServicerContext, response: Response) -> None:
+def _write_trailers(context: grpc.aio.ServicerContext, response: Response, identity: Identity) -> None:
     """Write all of a response but its body, which is not sent if there is an error."""
-    context.set_trailing_metadata([(name.decode(), value.decode()) for name, value in response.headers])
+    # gRPC takes values as bytes, and would encode text.
+    fields = (*response.headers, *identity.fields)
+    context.set_trailing_metadata([(name.decode(), value) for name, value in fields])
     if error := response.error:
         # Not by abort(): its exception would keep the call and all that it holds until garbage is collected.
         context.set_code(grpc.StatusCode[error.grpc_code])

@@ -24,12 +24,12 @@ class ReadSlots:
     Args:
         few: how many messages may take as long as ``read_seconds``. If more are read, or wait to be, the
             oldest end after ``fair_seconds``.
-        most: how many messages are read at once.
+        most: returns how many messages may be read at once now, at least 1.
         fair_seconds: how long a message may take while there are more than a few.
         read_seconds: how long it may take otherwise.
     """
 
-    def __init__(self, few: int, most: int, fair_seconds: float, read_seconds: float) -> None:
+    def __init__(self, few: int, most: Callable[[], int], fair_seconds: float, read_seconds: float) -> None:
         self.few = few
         self.fair_seconds = fair_seconds
         self.read_seconds = read_seconds
@@ -48,7 +48,7 @@ class ReadSlots:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task  # noqa: S101  for the types
         try:
-            if self._queue or len(self._readers) >= self.most:
+            if self._queue or len(self._readers) >= self.most():
                 await self._wait(loop.create_future())
             self._readers[task] = started = loop.time()
             # One timer looks after all readers: a timer for each would cost a tenth of a short call.
@@ -80,7 +80,7 @@ class ReadSlots:
 
     def _admit(self) -> None:
         """Let the first in the queue read, as many as there are slots."""
-        for turn in islice(self._queue, self.most - len(self._readers)):
+        for turn in islice(self._queue, max(0, self.most() - len(self._readers))):
             if not turn.done():
                 turn.set_result(None)
 

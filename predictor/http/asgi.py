@@ -18,7 +18,7 @@ from predictor.errors import (
     UnsupportedEncoding,
 )
 from predictor.http.cors import Cors
-from predictor.identity import combined
+from predictor.identity import Identity, combined
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
@@ -93,7 +93,7 @@ class RequestContext:
             if sends_records:
                 await self._stream(exchange)
             else:
-                await self._write(await exchange.answer(self._read))
+                await self._write(await exchange.answer(self._read), exchange.identity)
 
     def _sends_records(self) -> bool:
         return self.fields.get(b"content-type", b"").lower().partition(b";")[0].strip() == NDJSON
@@ -132,13 +132,14 @@ class RequestContext:
         self.complete = not message.get("more_body", False)
         return message.get("body", b"")
 
-    async def _write(self, response: Response) -> None:
+    async def _write(self, response: Response, identity: Identity) -> None:
         """Send a response, a slice at a time, so that a slow client holds back no more than that."""
         body = b"" if self.method == "HEAD" else response.body
         headers = [
             (b"content-type", response.content_type),
             (b"content-length", str(len(response.body)).encode()),
             *response.headers,
+            *identity.fields,
             *self.cors_fields,
         ]
         if self.service.handle.draining or self._leaves_much_unread(response):
@@ -167,9 +168,8 @@ class RequestContext:
                 raise UnsupportedEncoding("a stream of records can't have a content encoding", "identity")
             records = Records(service, principal, exchange.identity)
         except PredictorError as error:
-            response = Response.refusal(error)
-            exchange.response = response._replace(headers=(*response.headers, *exchange.identity.fields))
-            await self._write(exchange.response)
+            exchange.response = Response.refusal(error)
+            await self._write(exchange.response, exchange.identity)
             return
         fields = [(b"content-type", NDJSON), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         fields += [*exchange.identity.fields, *self.cors_fields]

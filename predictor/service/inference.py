@@ -72,6 +72,8 @@ Read = Callable[[Reservation], Awaitable[bytes]]
 class Exchange:
     """One call and its response, until that is sent or the client is gone; then the call is counted, once.
 
+    A transport writes the header fields of the response, and those of ``identity``.
+
     Attributes:
         identity: the names of the call.
         principal: who asks, once that is known.
@@ -122,9 +124,8 @@ class Exchange:
             response = Response.refusal(InternalError())
         reservation.release()
         reservation.hold(len(response.body))
-        self.identity = request.identity
-        self.response = response._replace(headers=(*response.headers, *self.identity.fields))
-        return self.response
+        self.identity, self.response = request.identity, response
+        return response
 
     def authorize(self) -> Principal:
         """Check that the client may make the call; returns who asks.
@@ -269,7 +270,8 @@ class InferenceService:
         except Exception as error:  # the log has the details, the client a plain 500
             logger.error("a request could not be answered", exc_info=error, extra=request.identity.logged)
             return Response.refusal(InternalError())
-        return compression.compress(response, request.headers.response_coding)
+        wanted = request.headers.response_coding
+        return compression.compress(response, wanted) if wanted else response
 
     def predict(self, request: Request, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict rows of shape (n, d), and record them if feedback is on; returns shape (n,).

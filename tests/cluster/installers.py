@@ -38,6 +38,7 @@ class Settings:
         canary: a second version, or None.
         scaling: ``hpa`` or ``keda``.
         monitoring: whether Prometheus scrapes the pods and has the rules; KEDA needs it.
+        tracing: whether spans go to a collector.
     """
 
     image: str
@@ -47,6 +48,7 @@ class Settings:
     canary: Canary | None = None
     scaling: str = "hpa"
     monitoring: bool = False
+    tracing: bool = False
 
     def replace(self, **changes: Any) -> "Settings":
         """Return a copy with some settings changed."""
@@ -138,6 +140,8 @@ class Helm:
             "monitoring": dict.fromkeys(MONITORING, settings.monitoring or settings.scaling == "keda"),
             "networkPolicy": {"store": {"to": EGRESS_TO_STORE, "port": 9000}},
         }
+        if settings.tracing:
+            values["tracing"] = {"endpoint": "http://opentelemetry-collector.monitoring:4318"}
         if settings.canary:
             values["canary"] = {
                 "enabled": True,
@@ -210,7 +214,8 @@ class Kustomize:
 
     def _kustomization(self, settings: Settings) -> tuple[str, Object]:
         """Return the overlay to build on, and the changes to it."""
-        overlay = "canary" if settings.canary else "keda" if settings.scaling == "keda" else "standard"
+        overlay = "tracing" if settings.tracing else "standard"
+        overlay = "canary" if settings.canary else "keda" if settings.scaling == "keda" else overlay
         image = image_values(settings.image)
         patches = [
             _patch("ServiceAccount", NAME, _set("/secrets", [{"name": STORE}])),

@@ -4,6 +4,7 @@ import http.client
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ def served_version(namespace: str, pod: Object) -> str | None:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response."""
+    """An HTTP response. The names of its headers are in lower case; the gateway changes that."""
 
     status: int
     headers: dict[str, str]
@@ -57,18 +58,23 @@ class Service:
     host: str = f"{NAME}.{NAMESPACE}.example.com"
 
     def request(
-        self, method: str, path: str, body: object = None, host: str | None = None, request_id: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        host: str | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> Response:
         """Send one request through the gateway."""
         address = urlsplit(self.ingress)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
         try:
             content = None if body is None else json.dumps(body).encode()
-            headers = {"Host": host or self.host, "Content-Type": "application/json"}
-            headers |= {"x-request-id": request_id} if request_id else {}
+            headers = {"Host": host or self.host, "Content-Type": "application/json", **(fields or {})}
             connection.request(method, path, content, headers)
             response = connection.getresponse()
-            return Response(response.status, dict(response.getheaders()), response.read())
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, found, response.read())
         finally:
             connection.close()
 

@@ -93,11 +93,9 @@ def traffic(service: Service, values: Sequence[float], failing: float = 0.0) -> 
 
     def send() -> None:
         while not ended.wait(0.01):
-            request_id = "fail" if random.random_sample() < failing else ""
-            response = service.request(
-                "POST", "/stream", {"instance": random.choice(values)}, request_id=request_id
-            )
-            assert response.status == (503 if request_id else 200), response.content
+            fields = {"x-request-id": "fail"} if random.random_sample() < failing else {}
+            response = service.request("POST", "/stream", {"instance": random.choice(values)}, fields=fields)
+            assert response.status == (503 if fields else 200), response.content
 
     thread = Thread(target=send)
     thread.start()

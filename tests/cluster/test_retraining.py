@@ -84,8 +84,7 @@ class FeedbackLoop:
         """Request predictions through the gateway, and send the true prices as feedback."""
         response = self.service.request("POST", "/batch", {"instances": size.tolist()}, host=HOST)
         assert response.status == 200, response.content
-        headers = {key.lower(): value for key, value in response.headers.items()}
-        labels = {"id": headers["x-request-id"], "targets": price.tolist()}
+        labels = {"id": response.headers["x-request-id"], "targets": price.tolist()}
         stored = self.service.request("POST", "/feedback", labels, host=HOST)
         assert stored.json() == {"stored": len(price)}
 

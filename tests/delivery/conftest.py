@@ -1,14 +1,12 @@
 """A copy of the repository, to release from, and patience with servers."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from delivery import version
 from delivery.smoke import target
 from tests.support.http import PATIENCE
+from tests.support.repository import copy_checkout, git
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +19,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def repository(tmp_path: Path) -> Path:
     """The files that git knows, in a repository of their own."""
     copy = tmp_path / "repository"
-    for path in version.tracked(version.ROOT):
-        (copy / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(version.ROOT / path, copy / path)
-    for command in (["init", "--quiet"], ["add", "--all"]):
-        subprocess.run(["git", *command], cwd=copy, check=True)
+    copy_checkout(copy)
+    git(copy, "init", "--quiet")
+    git(copy, "add", "--all")
     return copy

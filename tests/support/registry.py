@@ -1,4 +1,4 @@
-"""Empty model registries: MLflow takes seconds to create a database, so one is created and then copied."""
+"""Model registries: MLflow takes seconds to create a database, so one is created and then copied."""
 
 import os
 import shutil
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from components.registry.decision import Decision
 from components.registry.index import Index
+from components.registry.registry import open_registry
+from predictor.model.base import Model
+from tests.support.models import write_model
 
 
 def dump_schema(database: Path) -> str:
@@ -38,3 +42,19 @@ def empty_registry(factory: pytest.TempPathFactory, root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         shutil.copy(database, root)
     return root
+
+
+def register_models(factory: pytest.TempPathFactory, root: Path, *models: Model) -> None:
+    """Make a registry in the folder ``root``.
+
+    Args:
+        factory: of temporary folders.
+        root: is made.
+        models: the versions, with a mean squared error of 4 on 300 held-out rows; the last is the champion.
+    """
+    empty_registry(factory, root)
+    better = Decision(promote=True, reasons=("better",))
+    scored = {"metric.mse": "4.0", "metric.mse_error": "0.2", "held_out_rows": "300"}
+    for number, model in enumerate(models, 1):
+        folder = write_model(factory.mktemp("model") / "model", model)
+        open_registry(root).register(folder, f"run-{number}", scored, lambda _: better)

@@ -66,7 +66,7 @@ def service(make_service: Callable[..., InferenceService]) -> InferenceService:
 def ask(
     service: InferenceService, handler: Handler, body: bytes = b"", scope: Any = "predict", **fields: bytes
 ) -> Response:
-    """Answer one call, and check that nothing stays reserved but the response."""
+    """Answer one call as a transport does, and check that nothing stays reserved but the response."""
     call = Call(
         "test",
         scope,
@@ -86,7 +86,7 @@ def ask(
             response = await exchange.answer(read)
             assert exchange.reservation.size == len(response.body)
             assert service.metrics.in_progress == 1
-            return response
+            return response._replace(headers=(*response.headers, *exchange.identity.fields))
 
     response = asyncio.run(run())
     assert (service.memory.used, service.metrics.in_progress) == (0, 0)

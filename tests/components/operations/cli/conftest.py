@@ -11,14 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from components.operations.cli import cluster
-from components.registry.decision import Decision
-from components.registry.registry import open_registry
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.model.base import Distribution, Reference
 from predictor.model.inputs import Column, Input
-from tests.support.models import linear_model, numbers, write_model
-from tests.support.registry import empty_registry
+from tests.support.models import linear_model, numbers
+from tests.support.registry import register_models
 
 Numbers = NDArray[np.float64]
 
@@ -63,20 +61,19 @@ def client(mocked: tuple[Mock, Mock], monkeypatch: pytest.MonkeyPatch) -> Mock:
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion is version 1, with a mean squared error of 4; no test writes to it."""
-    place = tmp_path_factory.mktemp("with-champion")
-    root = empty_registry(tmp_path_factory, place / "registry")
-    first = Decision(promote=True, reasons=("the first",))
-    model = write_model(place / "model", MODEL)
-    scored = {"metric.mse": "4.0", "metric.mse_error": "0.2", "held_out_rows": "300"}
-    open_registry(root).register(model, "run-1", scored, lambda _: first)
+    root = tmp_path_factory.mktemp("with-champion") / "registry"
+    register_models(tmp_path_factory, root, MODEL)
     return root
 
 
-def record_feedback(folder: Path, bmi: Numbers, errors: Numbers) -> None:
-    """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors."""
+def record_feedback(folder: Path, bmi: Numbers, errors: Numbers, name: str = "bmi") -> None:
+    """Record the champion's predictions of a feature, shape (n,), and truths that differ by the errors.
+
+    The feature may have another name.
+    """
     recorder = Recorder(open_store(str(folder)), 2**20, 3600)
     recorder.record_predictions(
-        Predicted("many", "", time.time(), numbers("bmi"), "1", bmi[:, None], 2 * bmi + 1)
+        Predicted("many", "", time.time(), numbers(name), "1", bmi[:, None], 2 * bmi + 1)
     )
     stored = recorder.record_ground_truth("", [GroundTruth("many", (2 * bmi + 1 + errors).tolist())])
     assert stored is not None

@@ -10,7 +10,7 @@ def test_prints_both_cards_of_the_champion(root: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "# Model card: linear-regressor, version 1" in printed
     assert "| status | champion |" in printed
-    assert "- the first" in printed
+    assert "- better" in printed
     assert "# Data card: what linear-regressor, version 1, learned from" in printed
 
 
