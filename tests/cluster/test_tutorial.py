@@ -21,6 +21,7 @@ from tests.cluster.kube import kubectl, wait_for
 from tests.cluster.resources import make_store
 from tests.cluster.service import Service, predictor_pods, served_version
 from tests.docs.blocks import Command, blocks, commands
+from tests.docs.classes import ELSEWHERE, entries
 from tests.support.ports import free_port
 
 TUTORIAL, GUIDE = "docs/tutorial-cluster.md", "docs/deployment.md"
@@ -29,15 +30,7 @@ NAMESPACES = {
     GUIDE: ("linear-regressor-guide", "linear-regressor-overlay"),
 }
 STORE = "linear-regressor-tutorial-store"
-# The commands of the guide that are not run here, by how they begin.
-ELSEWHERE = {
-    "helm install linear-regressor helm/linear-regressor -n linear-regressor \\\n"
-    "    --set image.registry=registry.example.com/team --set storage.secretName=store": (
-        "needs a volume for MLflow; the fixture job installs the same"
-    ),
-    ".venv/bin/python pipeline.py submit": "needs Kubeflow Pipelines; test_pipeline_runs.py submits runs",
-    "make status": "shows a version that fails; tests/manifests/test_status.py has one",
-}
+HERE = Path(__file__).relative_to(ROOT).as_posix()
 # Share of a hundred requests: four standard deviations, for gateways that choose at random.
 TOLERANCE = 16
 # How long a gateway may take to use a change.
@@ -47,12 +40,11 @@ OVERLAY_HOST = "prices.example.com"
 
 
 def steps(document: str) -> list[Command]:
-    """Return a document's commands that are run here."""
+    """Return a document's commands that are executed here."""
     return [
         command
         for command in commands()
-        if command.block.document == document
-        and not (document == GUIDE and command.text.startswith(tuple(ELSEWHERE)))
+        if command.block.document == document and HERE in [ELSEWHERE.get(entry) for entry in entries(command)]
     ]
 
 
@@ -298,16 +290,7 @@ def test_overlay_of_the_guide_serves_the_version_that_its_patch_names(guide: She
     guide.run("kubectl delete -k .", guide.folder / "team")
 
 
-def test_every_reason_is_for_a_command_of_the_guide() -> None:
-    texts = [command.text for command in commands() if command.block.document == GUIDE]
-    for beginning in ELSEWHERE:
-        assert any(text.startswith(beginning) for text in texts), beginning
-
-
 def test_readme_builds_and_installs_with_commands_of_the_guide() -> None:
-    run_here = {command.text for command in steps(GUIDE)}
-    readme = {command.text for command in commands() if command.block.document == "README.md"}
-    beginnings = ("helm install", "make image push")
-    found = [text for text in readme if text.startswith(beginnings)]
-    assert len(found) == len(beginnings)
-    assert set(found) <= run_here
+    readme = {command.text for command in steps("README.md")}
+    assert len(readme) == 2
+    assert readme <= {command.text for command in steps(GUIDE)}
