@@ -9,6 +9,10 @@ import pytest
 from tests.cluster.installers import prometheus_url
 from tests.cluster.kube import kubectl
 
+RELOAD_SECONDS = 420
+"""How long Prometheus may need to take over targets and rules: a change that comes right after another one is
+seen at the next look, which the operator's reloader has every three minutes."""
+
 
 def require(*kinds: str) -> None:
     """Skip the tests on a cluster that lacks one of these custom resources."""

@@ -15,7 +15,7 @@ from components.operations.rollout.api import connect
 from components.operations.rollout.decisions import Decisions
 from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
 from tests.cluster.kube import get, kubectl, wait_for
-from tests.cluster.prometheus import query, require
+from tests.cluster.prometheus import RELOAD_SECONDS, query, require
 from tests.cluster.resources import inject_faults
 from tests.cluster.service import Service
 
@@ -60,10 +60,12 @@ def _wait_for_silence(service: Service) -> None:
     """Wait until Prometheus has the pods and the rules, and failures of an earlier installation are past."""
     pods = {pod["metadata"]["name"] for pod in service.pods()}
     ready = f"predictor_ready{{{HERE}}} == 1"
-    wait_for("the pods' metrics", lambda: {labels["pod"] for labels, _ in query(ready)} == pods, 180)
+    wait_for(
+        "the pods' metrics", lambda: {labels["pod"] for labels, _ in query(ready)} == pods, RELOAD_SECONDS
+    )
     rate = f"count(release:predictor_errors:ratio_rate3d{{{HERE}}})"
     with traffic(service, ordinary()):
-        wait_for("the rules", lambda: query(rate), 180)
+        wait_for("the rules", lambda: query(rate), RELOAD_SECONDS)
         wait_for("silence", lambda: not firing(), 2 * LONGEST)
 
 

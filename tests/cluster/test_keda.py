@@ -5,7 +5,7 @@ import yaml
 
 from tests.cluster.installers import NAME, NAMESPACE, Installer, Settings
 from tests.cluster.kube import is_ready, wait_for
-from tests.cluster.prometheus import ask, query, require
+from tests.cluster.prometheus import RELOAD_SECONDS, ask, query, require
 from tests.cluster.service import Service
 from tests.manifests.rendering import CHART
 
@@ -50,8 +50,8 @@ def test_prometheus_scrapes_every_pod_and_evaluates_every_rule(scaled: Settings,
         return {pod["metadata"]["name"] for pod in service.pods()}
 
     # The pods are listed each time, because KEDA may add one for a while.
-    wait_for("a target for every pod", lambda: targets() == pods(), 180)
-    wait_for("the rules", has_rules, 180)
+    wait_for("a target for every pod", lambda: targets() == pods(), RELOAD_SECONDS)
+    wait_for("the rules", has_rules, RELOAD_SECONDS)
 
 
 def test_keda_adds_pods_under_load_and_removes_them_afterwards(scaled: Settings, service: Service) -> None:
