@@ -15,6 +15,8 @@ from predictor.messages import Request
 from predictor.model.inputs import Input, Inputs
 from tests.support.models import numbers
 
+MISSING = "the value is missing, and the model was trained without missing values"
+
 PIECES = [4, 16, 2**20]
 """Sizes of a piece: in short ones a text has several."""
 
@@ -154,7 +156,7 @@ def test_reads_names_with_commas_quotes_and_line_ends() -> None:
         (b"a,b\n1,2\n3\n", "line 3: expected 2 fields, got 1 field"),
         (b"1\r,2\n", "line 1: expected 2 fields, got 1 field"),
         (b"a,b\n1,2\n1,1_0", 'line 3, b: expected a number, got "1_0"'),
-        (b"1,2\n\n1,nan", 'line 3, b: expected a number, got "nan"'),
+        (b"1,2\n\n1,nan", f"line 3, b: {MISSING}"),
         (b"1,2\n1,x", 'line 2, b: expected a number, got "x"'),
         (b"1,2\n1", "line 2: expected 2 fields, got 1 field"),
         (b"a\n1", 'line 1: missing feature "b"'),
