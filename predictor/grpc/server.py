@@ -12,7 +12,7 @@ from weakref import WeakSet
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from predictor.errors import ClientGone, InvalidInput, TooLarge
+from predictor.errors import CannotListen, ClientGone, InvalidInput, TooLarge
 from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.reflected import Reflection
@@ -105,11 +105,19 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
 
 
 def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> int:
-    """Bind the port, with the same certificates as HTTP where there are any; returns the port."""
+    """Bind the port, with the same certificates as HTTP where there are any; returns the port.
+
+    Raises:
+        CannotListen: the port is in use or not permitted.
+    """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if tls:
-        return server.add_secure_port(address, tls.for_grpc())
-    return server.add_insecure_port(address)
+    try:
+        if tls:
+            return server.add_secure_port(address, tls.for_grpc())
+        return server.add_insecure_port(address)
+    except RuntimeError:
+        logger.error("gRPC can't listen on %s: the port is in use or not permitted", address)
+        raise CannotListen from None
 
 
 def _share_memory() -> None:
