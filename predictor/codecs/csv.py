@@ -53,6 +53,19 @@ def read(
     """
     body = bytes(request.body)
     check_utf8(body)
+    try:
+        return _read(body, request, inputs, check_rows)
+    except InvalidInput as error:
+        if type(error) is not InvalidInput or b"\n" in body or b"\r" in body or not body.strip():
+            raise
+        raise InvalidInput(
+            f"{error}; it has only one line: curl keeps line ends with --data-binary"
+        ) from None
+
+
+def _read(
+    body: bytes, request: Request, inputs: Inputs, check_rows: Callable[[int], None]
+) -> NDArray[np.float64]:
     lines = _count_lines(body)
     check_rows(lines - 1)
     X, size = np.empty((lines + 1, inputs.width)), 0

@@ -27,7 +27,8 @@ _FIELDS = frozenset({"authorization", "x-api-key", "x-request-id", "traceparent"
 """The metadata that mean the same as in HTTP; others, such as accept-encoding, are not for our messages."""
 
 _LONGEST_DETAILS = 1024
-"""Clients refuse metadata of more than 8 KiB in all."""
+"""Bytes; on the way, those that are not ASCII take three times as many. Clients refuse metadata of more than
+8 KiB in all."""
 
 _FAIR_SECONDS = 1.0
 """In this time 8 MiB arrive at 70 Mbit/s: a slower client is refused, but only while others wait."""
@@ -235,7 +236,7 @@ def _write_trailers(context: grpc.aio.ServicerContext, response: Response, ident
     if error := response.error:
         # Not by abort(): its exception would keep the call and all that it holds until garbage is collected.
         context.set_code(grpc.StatusCode[error.grpc_code])
-        context.set_details(str(error)[:_LONGEST_DETAILS])
+        context.set_details(str(error).encode(errors="replace")[:_LONGEST_DETAILS].decode(errors="ignore"))
 
 
 def _address(peer: str) -> str:
