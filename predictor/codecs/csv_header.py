@@ -35,7 +35,7 @@ def find(body: bytes, start: int, inputs: Inputs) -> tuple[Layout, int]:
     """Return where the features are in a line, and where the lines of values begin.
 
     The separator is a comma if the first line names all features with it, or has a value for each. Otherwise
-    it is the one that finds most of the features, as in training; or else a field for each; or most fields.
+    it is the one that finds most of the features, or else most fields, as in training.
 
     Raises:
         InvalidInput: a header lacks a feature, or has one twice.
@@ -81,10 +81,8 @@ def _first_line(text: bytes, separator: str) -> tuple[list[str], int]:
 def _separated(text: bytes, inputs: Inputs) -> tuple[str, list[str], int]:
     """Return the separator that suits the first line best, the fields and the length in bytes."""
 
-    def suits(found: tuple[str, list[str], int]) -> tuple[int, bool, int]:
-        fields = found[1]
-        named = len(set(inputs.names).intersection(fields))
-        return named, not named and len(fields) == inputs.width, len(fields)
+    def suits(found: tuple[str, list[str], int]) -> tuple[int, int]:
+        return len(set(inputs.names).intersection(found[1])), len(found[1])
 
     return max(((one, *_first_line(text, one)) for one in SEPARATORS), key=suits)
 

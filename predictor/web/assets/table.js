@@ -15,18 +15,15 @@ function parseCsv(text, separator = ",") {
   return rows.filter((row) => row.length > 1 || row[0]?.trim());
 }
 
-// Return the separator that the server finds too: the one with which the first line names most features, or has a
-// field for each, or has most fields.
+// Return the separator that the server finds too: the one that finds most features in the first line, or most fields.
 function separatorOf(text) {
   const names = new Set(features.map(({ name }) => name));
   const [line] = text.split(/[\r\n]/, 1);
-  const suits = SEPARATORS.map((separator) => {
+  const firsts = SEPARATORS.map((separator) => {
     const fields = parseCsv(line, separator)[0] ?? [];
-    const named = fields.filter((field) => names.has(field.trim())).length;
-    return [named, Number(!named && fields.length === features.length), fields.length];
+    return { separator, named: fields.filter((field) => names.has(field.trim())).length, fields: fields.length };
   });
-  const better = (one, other) => [0, 1, 2].map((i) => one[i] - other[i]).find((difference) => difference) > 0;
-  return SEPARATORS[suits.reduce((best, one, i) => (better(one, suits[best]) ? i : best), 0)];
+  return firsts.sort((one, other) => other.named - one.named || other.fields - one.fields)[0].separator;
 }
 
 function writeCsv(rows) {

@@ -77,8 +77,8 @@ def test_training_and_serving_know_the_same_words() -> None:
 
 def test_a_category_of_the_model_is_no_missing_value() -> None:
     one = Inputs([Input("grade", 0, 1, type="category", categories=("NA", "x"), missing=1.0)])
-    body = b'grade\nNA\n""\nn/a\nx\n'
-    assert csv.read(Request(body=body), one).tolist() == [[0], [1], [1], [1]]
+    body = b'grade\nNA\n""\nn/a\nx\n NA \n n/a\n'
+    assert csv.read(Request(body=body), one).tolist() == [[0], [1], [1], [1], [0], [1]]
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
@@ -126,8 +126,9 @@ def test_says_what_is_wrong_whatever_the_separator(text: str, message: str) -> N
     assert str(raised.value) == message
 
 
-def test_separators_within_a_line_of_commas_are_text() -> None:
+def test_other_separators_within_a_line_are_text() -> None:
     assert served("1,1,O'Fallon; MO\n").tolist() == [[1, 1, 2]]
+    assert served("note,x,y,z;rooms;garden;city\nab;1;1;Bern\n").tolist() == [[1, 1, 0]]
     assert served("note;x,rooms,city,garden\nab,1,O'Fallon; MO,1\n").tolist() == [[1, 1, 2]]
 
 
