@@ -70,9 +70,10 @@ def _read(
     check_rows(lines - 1)
     X, size = np.empty((lines + 1, inputs.width)), 0
     layout, start = csv_header.find(body, 3 if body.startswith(_BOM) else 0, inputs)
+    other = b""
     if layout.separator != ",":
         if body.find(b",", start) < 0 and body.find(b'"', start) < 0:
-            body, layout = body.replace(layout.separator.encode(), b","), layout._replace(separator=",")
+            other, layout = layout.separator.encode(), layout._replace(separator=",")
         else:
             piece = body[start:].rstrip(b" \r\n")  # a tab at the end may follow an empty field
             require_cheap(_COST * len(piece), inline=request.inline)
@@ -81,7 +82,11 @@ def _read(
     while start < len(body):
         request.checkpoint()
         end = _cut(body, start)
-        piece = body[start:end] if end < len(body) else body[start:].rstrip()
+        piece = body[start:end]
+        if other:
+            piece = piece.replace(other, b",")
+        if end == len(body):
+            piece = piece.rstrip()
         found = _plain(piece, layout) if inputs.plain else None
         if found is None:
             require_cheap(len(piece) // _SPLIT, inline=request.inline)

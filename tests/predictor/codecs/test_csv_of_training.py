@@ -84,9 +84,16 @@ def test_a_category_of_the_model_is_no_missing_value() -> None:
 @pytest.mark.parametrize("separator", SEPARATORS)
 @pytest.mark.parametrize("cities", [CITIES, ("Bern", "Zürich")], ids=["quoted", "plain"])
 @pytest.mark.parametrize("missing", ["", "NA"])
+@pytest.mark.parametrize("piece", [64, 2**20])
 def test_fields_are_separated_alike_for_training_and_serving(
-    separator: str, cities: tuple[str, ...], missing: str, tmp_path: Path
+    separator: str,
+    cities: tuple[str, ...],
+    missing: str,
+    piece: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(csv, "PIECE", piece)
     path = tmp_path / "flats.csv"
     text = table(separator, missing, cities)
     path.write_text(text)
@@ -115,6 +122,10 @@ def test_lines_without_a_header_may_have_any_separator(separator: str) -> None:
         ),
         (
             'a\tb\n1\t"2"\n3\t',
+            "line 3, b: the value is missing, and the model was trained without missing values",
+        ),
+        (
+            "a\tb\n1\t2\n3\t\n",
             "line 3, b: the value is missing, and the model was trained without missing values",
         ),
         ("a;b\n1;2\n3\n", "line 3: expected 2 fields, got 1 field"),
