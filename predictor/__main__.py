@@ -1,6 +1,7 @@
 """``python -m predictor --model_name linear-regressor --model_dir DIR`` serves a model folder."""
 
 import gc
+import logging
 import sys
 
 from predictor import import_stubs, settings
@@ -11,7 +12,10 @@ with (
     import_stubs.without("fastapi.telemetry", inert=True),
 ):
     from predictor.app import Predictor
+    from predictor.errors import CannotListen
     from predictor.kserve_compat import flags
+
+logger = logging.getLogger("predictor")
 
 
 def main() -> None:
@@ -25,9 +29,14 @@ def main() -> None:
         sys.stderr.write(f"predictor: error: {error}\n")
         sys.exit(2)
     logs.configure(values.log_level)
+    if unknown := settings.unknown():
+        logger.warning("variables that are no settings have no effect: %s", ", ".join(unknown))
     # Objects made by imports live as long as the process: the garbage collector need not visit them.
     gc.freeze()
-    predictor.run()
+    try:
+        predictor.run()
+    except CannotListen:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import uvloop
 from prometheus_client import REGISTRY
 
 from predictor.endpoints.routing import Routes
+from predictor.errors import CannotListen
 from predictor.feedback.batch_writer import BatchWriter
 from predictor.feedback.recorder import Recorder
 from predictor.feedback.store import open_store
@@ -56,8 +57,15 @@ class HttpServer(uvicorn.Server):
         self._on_listening = on_listening
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Start to listen, and report the port: port 0 leaves the choice to the system."""
-        await super().startup(sockets)
+        """Start to listen, and report the port: port 0 leaves the choice to the system.
+
+        Raises:
+            CannotListen: the port is in use or not permitted.
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn has logged why
+            raise CannotListen from None
         self._on_listening(self.servers[0].sockets[0].getsockname()[1])
 
     @contextlib.contextmanager
@@ -90,7 +98,11 @@ class Predictor:
         self._hurry = asyncio.Event()
 
     def run(self) -> None:
-        """Serve until a signal ends it."""
+        """Serve until a signal ends it.
+
+        Raises:
+            CannotListen: a port is in use or not permitted.
+        """
         self.handle.load()
         if uvloop.run(self._serve()):
             # Exit without joining worker threads; they may still compute results that nobody waits for.
@@ -135,7 +147,7 @@ class Predictor:
             )
         background = [asyncio.create_task(task) for task in tasks]
         ending = asyncio.create_task(self._end(ended, service, http, rpc))
-        await http.serve()
+        await _run(http, rpc)
         await ending
         for task in background:
             task.cancel()
@@ -208,6 +220,16 @@ class Predictor:
                 or round_ % _JWKS_ROUNDS == 0
             ):
                 await asyncio.to_thread(source.refresh)
+
+
+async def _run(http: HttpServer, rpc: grpc.aio.Server | None) -> None:
+    """Serve HTTP until it ends; if it can't begin, stop gRPC."""
+    try:
+        await http.serve()
+    except CannotListen:
+        if rpc:
+            await rpc.stop(None)
+        raise
 
 
 async def repeat(

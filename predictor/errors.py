@@ -9,6 +9,10 @@ from typing import ClassVar
 HeaderFields = tuple[tuple[bytes, bytes], ...]
 
 
+class CannotListen(Exception):
+    """A port is in use or not permitted; the log says which, and why."""
+
+
 class PredictorError(Exception):
     """A request that gets no prediction; its message goes to the client.
 

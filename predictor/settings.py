@@ -1,11 +1,15 @@
 """The settings of the predictor, read from environment variables with the prefix ``PREDICTOR_``.
 
 ``PREDICTOR_MODEL_DIR=/mnt/models`` is the same as the flag ``--model_dir /mnt/models``; the flag takes
-precedence. An empty variable counts as not set. Ports, the model's name, certificates and the like are
-KServe's flags; see ``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, those
-that begin with ``OTEL_`` OpenTelemetry's, and have no prefix.
+precedence. An empty variable counts as not set. A variable with the prefix that is no setting is an error if
+it resembles one. Ports, the model's name, certificates and the like are KServe's flags; see
+``kserve_compat/flags.py``. ``CE_TYPE`` and ``CE_SOURCE`` are KServe's variables, those that begin with
+``OTEL_`` OpenTelemetry's, and have no prefix.
 """
 
+import difflib
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,6 +18,13 @@ from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PREDICTOR_"
+_OTHERS = re.compile(
+    r"PREDICTOR_(IMAGE(_NEXT|_TRACING)?|LOCK|"
+    # Kubernetes sets these in every pod for a Service whose name begins with "predictor".
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?))"
+)
+"""Variables of the build and of Kubernetes that have the prefix, and are no settings."""
+_RESEMBLES = 0.7
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Positive = Annotated[int, Field(gt=0)]
@@ -238,12 +249,37 @@ def load(**overrides: Any) -> Settings:
     """Read the environment; ``overrides`` take precedence.
 
     Raises:
-        ValueError: settings are invalid. The message has a line for each, without its value.
+        ValueError: settings are invalid, or a variable resembles a setting, so that it is most likely
+            mistyped. The message has a line for each, without its value.
     """
+    if mistyped := [f"unknown setting {name}; did you mean {meant}?" for name, meant in _unknown() if meant]:
+        raise ValueError("\n".join(mistyped))
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise ValueError("\n".join(map(_describe, error.errors()))) from error
+
+
+def unknown() -> list[str]:
+    """Return the variables with the prefix that are not known to be anything."""
+    return [name for name, _ in _unknown()]
+
+
+def _unknown() -> list[tuple[str, str]]:
+    """Return them with the settings that they resemble; empty if they resemble none."""
+    names = {name.upper() for name, field in Settings.model_fields.items() if not field.validation_alias}
+    found = []
+    for variable, value in sorted(os.environ.items()):
+        name = variable.upper().removeprefix(PREFIX)
+        if (
+            value
+            and name != variable.upper()
+            and name not in names
+            and not _OTHERS.fullmatch(variable.upper())
+        ):
+            nearest = difflib.get_close_matches(name, names, 1, _RESEMBLES)
+            found.append((variable, f"{PREFIX}{nearest[0]}" if nearest else ""))
+    return found
 
 
 def _describe(error: Any) -> str:

@@ -133,11 +133,17 @@ def model_of(kind: str, fit: Fit, data: TrainingData) -> Model:
     """Return the model that was fitted to some data, with its predictions of their rows as the reference.
 
     Raises:
-        ValueError: the serving side refuses what was learnt.
+        ValueError: the serving side refuses what was learnt, or ``predict`` gives another shape than (n,).
     """
+    if not isinstance(fit, Fit):
+        raise ValueError(f"fit of the kind {kind} returned {type(fit).__name__}; expected a Fit")
     reference = Reference(data.rows, data.distributions, _NO_PREDICTION)
     make = kinds.find(kind).of
     model = make(fit.parameters, data.inputs, data.target, reference)
     with np.errstate(over="ignore", invalid="ignore"):
-        prediction = Distribution.of(model.predict(data.X))
+        predictions = model.predict(data.X)
+    if np.shape(predictions) != (len(data.X),):
+        shape = np.shape(predictions)
+        raise ValueError(f"predict of the kind {kind} returned the shape {shape}; expected ({len(data.X)},)")
+    prediction = Distribution.of(predictions)
     return make(fit.parameters, data.inputs, data.target, replace(reference, prediction=prediction))

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import WrongType
-from predictor.model.inputs import BOOLEANS, UNKNOWN, Input
+from predictor.model.inputs import UNKNOWN, Input
+from predictor.model.text import BOOLEANS, MISSING
 
 _CACHED = 1024
 """Inputs whose known values are cached: enough for a model with so many."""
@@ -43,7 +44,7 @@ class Cells(dict[str, float]):
     def __init__(self, one: Input) -> None:
         super().__init__(BOOLEANS if one.type == "boolean" else _positions(one))
         if one.missing is not None:
-            self[""] = one.missing
+            self.update((text, one.missing) for text in MISSING.difference(self))
         self._one = one
 
     def __missing__(self, text: str) -> float:
@@ -81,7 +82,7 @@ def of_cells(one: Input, texts: Sequence[str]) -> NDArray[np.float64]:
         return np.fromiter(map(cells_of(one).__getitem__, texts), np.float64, len(texts))
     if one.missing is not None:
         filler = repr(one.missing)
-        texts = [text.strip() or filler for text in texts]
+        texts = [filler if (stripped := text.strip()) in MISSING else stripped for text in texts]
     try:
         found = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:

@@ -2,19 +2,19 @@
 
 Lines of plain numbers are parsed as a JSON array, a piece at a time. A piece with other values is split at
 its commas and line ends. A piece with anything else, such as a blank line or a value that is wrong, is left
-to Python's reader; from a quote on, everything is, as a quoted field may hold a line end.
+to Python's reader; from a quote on, everything is, as a quoted field may hold a line end. Another separator
+is replaced by commas if the text has neither commas nor quotes; otherwise Python's reader takes all of it.
 """
 
 import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.codecs import columns, features, json_bulk, json_output
+from predictor.codecs import columns, csv_header, json_bulk, json_output
 from predictor.codecs.cost import require_cheap
+from predictor.codecs.csv_header import Layout, Lines, error_in
 from predictor.codecs.json_bulk import PIECE
 from predictor.codecs.json_document import check_utf8
 from predictor.errors import InvalidInput
@@ -23,10 +23,6 @@ from predictor.model.inputs import Input, Inputs
 from predictor.wording import plural
 
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_HEADER = 2**14
-"""Bytes beside the names of the features."""
-_MORE_COLUMNS = 1024
-"""Columns beyond the features, up to which a header is read."""
 _NOT_STRUCTURE = b"0123456789+-.eE \t"
 _LINE_END_TO_COMMA = bytes.maketrans(b"\n", b",")
 _FIELDS_AT_ONCE = 2**14
@@ -36,22 +32,10 @@ _COST = 4
 """A byte that is read field by field takes as long as so many bytes of JSON."""
 
 
-class _Layout(NamedTuple):
-    """Where the features are in a line.
-
-    Attributes:
-        width: the fields of a line.
-        positions: of the features among them, in the model's order; None if they are all and in this order.
-    """
-
-    width: int
-    positions: list[int] | None = None
-
-
 def read(
     request: Request, inputs: Inputs, check_rows: Callable[[int], None] = lambda _rows: None
 ) -> NDArray[np.float64]:
-    """Read lines of values, comma-separated, into shape (n, d).
+    """Read lines of values into shape (n, d), separated by commas or what else the first line shows.
 
     A header names the features in any order, and may name further columns, which are passed over. Without
     one the columns are the features in the model's order. A first line without a number is a header; where
@@ -69,14 +53,40 @@ def read(
     """
     body = bytes(request.body)
     check_utf8(body)
+    try:
+        return _read(body, request, inputs, check_rows)
+    except InvalidInput as error:
+        if type(error) is not InvalidInput or b"\n" in body or b"\r" in body or not body.strip():
+            raise
+        raise InvalidInput(
+            f"{error}; it has only one line: curl keeps line ends with --data-binary"
+        ) from None
+
+
+def _read(
+    body: bytes, request: Request, inputs: Inputs, check_rows: Callable[[int], None]
+) -> NDArray[np.float64]:
     lines = _count_lines(body)
     check_rows(lines - 1)
     X, size = np.empty((lines + 1, inputs.width)), 0
-    layout, start = _header(body, 3 if body.startswith(_BOM) else 0, inputs)
+    layout, start = csv_header.find(body, 3 if body.startswith(_BOM) else 0, inputs)
+    other = b""
+    if layout.separator != ",":
+        if body.find(b",", start) < 0 and body.find(b'"', start) < 0:
+            other, layout = layout.separator.encode(), layout._replace(separator=",")
+        else:
+            piece = body[start:].rstrip(b" \r\n")  # a tab at the end may follow an empty field
+            require_cheap(_COST * len(piece), inline=request.inline)
+            X = _by_field(piece, inputs, layout, 1 + _count_lines(body[:start]), request)
+            size, start = len(X), len(body)
     while start < len(body):
         request.checkpoint()
         end = _cut(body, start)
-        piece = body[start:end] if end < len(body) else body[start:].rstrip()
+        piece = body[start:end]
+        if other:
+            piece = piece.replace(other, b",")
+        if end == len(body):
+            piece = piece.rstrip()
         found = _plain(piece, layout) if inputs.plain else None
         if found is None:
             require_cheap(len(piece) // _SPLIT, inline=request.inline)
@@ -106,45 +116,6 @@ def write(values: NDArray[np.float64], half_width: float | None = None) -> bytes
     return b"\r\n".join([b"prediction,low,high", *lines, b""])
 
 
-def _header(body: bytes, start: int, inputs: Inputs) -> tuple[_Layout, int]:
-    """Return where the features are in a line, and where the lines of values begin."""
-    longest = start + _LONGEST_HEADER + sum(len(name.encode()) for name in inputs.names)
-    end = body.find(b"\n", start, longest)
-    end = longest if end < 0 else end
-    none = _Layout(inputs.width), start
-    if body.count(b",", start, end) > inputs.width + _MORE_COLUMNS:
-        return none
-    lines = _Lines(body[start:longest])
-    try:
-        names = [field.strip() for field in next(csv.reader(lines, strict=True), [])]
-    except csv.Error:
-        return none
-    if not names or not _is_header(names, inputs):
-        return none
-    positions = features.order(names, inputs.names, "line 1", further=True)
-    in_order = positions == list(range(len(names)))
-    return _Layout(len(names), None if in_order else positions), start + lines.size
-
-
-def _is_header(fields: list[str], inputs: Inputs) -> bool:
-    numbers = sum(map(_is_number, fields))
-    if numbers:  # the names of further columns may be numbers
-        return numbers < len(fields) and set(inputs.names).issubset(fields)
-    if inputs.plain or not set(inputs.names).isdisjoint(fields):
-        return True
-    return len(fields) != inputs.width or _error(fields, inputs, 1) is not None
-
-
-def _error(fields: Sequence[str], inputs: Inputs, line: int) -> InvalidInput | None:
-    """Return what is wrong with the first cell that is."""
-    for one, field in zip(inputs, fields, strict=True):
-        try:
-            one.parse(field, "")
-        except InvalidInput as error:  # to write the place takes longer than to read a field
-            return type(error)(f"line {line}, {one.name}{error}")
-    return None
-
-
 def _cut(body: bytes, start: int) -> int:
     """Return the end of the lines that fit a piece, or of a line that is longer."""
     if len(body) - start <= PIECE:
@@ -157,7 +128,7 @@ def _count_lines(text: bytes) -> int:
     return ends + json_bulk.count(text, b"\n")
 
 
-def _plain(piece: bytes, layout: _Layout) -> NDArray[np.float64] | None:
+def _plain(piece: bytes, layout: Layout) -> NDArray[np.float64] | None:
     """Return lines of JSON numbers as shape (n, d); None if there is anything else, such as a blank line."""
     text = piece.rstrip(b"\r\n")
     if b"\r" in text:
@@ -176,10 +147,10 @@ def _plain(piece: bytes, layout: _Layout) -> NDArray[np.float64] | None:
 
 
 def _by_field(
-    text: bytes, inputs: Inputs, layout: _Layout, first: int, request: Request
+    text: bytes, inputs: Inputs, layout: Layout, first: int, request: Request
 ) -> NDArray[np.float64]:
     """Return lines of any values as shape (n, d); ``first`` is the number of the first line."""
-    reader, parts = _Reader(text, layout.width, first), []
+    reader, parts = _Reader(text, layout, first), []
     while rows := reader.read():
         request.checkpoint()
         parts.append(_values(rows, inputs, layout, reader))
@@ -188,7 +159,7 @@ def _by_field(
     return np.concatenate(parts) if parts else np.empty((0, inputs.width))
 
 
-def _split(piece: bytes, inputs: Inputs, layout: _Layout) -> NDArray[np.float64] | None:
+def _split(piece: bytes, inputs: Inputs, layout: Layout) -> NDArray[np.float64] | None:
     """Return lines without quotes as shape (n, d); None if there is anything else, or a value is wrong."""
     text = piece.rstrip(b"\r\n").replace(b"\r\n", b"\n") + b"\n"
     if b'"' in text or b"\r" in text or len(text) > 2 * PIECE:
@@ -212,19 +183,19 @@ def _split(piece: bytes, inputs: Inputs, layout: _Layout) -> NDArray[np.float64]
     return np.concatenate(parts)
 
 
-def _numbers(fields: Sequence[Sequence[str]], inputs: Inputs, layout: _Layout) -> NDArray[np.float64]:
+def _numbers(fields: Sequence[Sequence[str]], inputs: Inputs, layout: Layout) -> NDArray[np.float64]:
     """Return columns of cells as shape (n, d)."""
     positions = range(inputs.width) if layout.positions is None else layout.positions
     return np.stack([_column(one, fields[at]) for one, at in zip(inputs, positions, strict=True)], axis=1)
 
 
-def _values(rows: list[list[str]], inputs: Inputs, layout: _Layout, reader: "_Reader") -> NDArray[np.float64]:
+def _values(rows: list[list[str]], inputs: Inputs, layout: Layout, reader: "_Reader") -> NDArray[np.float64]:
     try:
         return _numbers(list(zip(*rows, strict=True)), inputs, layout)
     except InvalidInput:
         positions = range(inputs.width) if layout.positions is None else layout.positions
         for line, row in zip(reader.lines, rows, strict=True):
-            if error := _error([row[at] for at in positions], inputs, line):
+            if error := error_in([row[at] for at in positions], inputs, line):
                 raise error from None
         raise
 
@@ -247,13 +218,13 @@ class _Reader:
         problem: what is wrong behind these rows, if anything is.
     """
 
-    def __init__(self, text: bytes, width: int, first: int) -> None:
+    def __init__(self, text: bytes, layout: Layout, first: int) -> None:
         self.problem: InvalidInput | None = None
         self.lines: list[int] = []
-        self._width = width
+        self._width = layout.width
         self._first = first
-        self._lines = _Lines(text)
-        self._reader = csv.reader(self._lines, strict=True)
+        self._lines = Lines(text)
+        self._reader = csv.reader(self._lines, strict=True, delimiter=layout.separator)
 
     def read(self) -> list[list[str]]:
         """Return rows; an empty list at the end or at a problem."""
@@ -275,34 +246,3 @@ class _Reader:
                 wanted, got = plural(self._width, "field"), plural(len(fields), "field")
                 self.problem = InvalidInput(f"line {line}: expected {wanted}, got {got}")
         return rows
-
-
-class _Lines:
-    """The lines of a text for Python's reader, with a bound for those of one row.
-
-    Attributes:
-        size: bytes that were read since it was set to 0.
-    """
-
-    def __init__(self, text: bytes) -> None:
-        self.size = 0
-        # A text that was cut ends with half a character at worst.
-        self._lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", errors="ignore", newline="")
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.size += len(line) if line.isascii() else len(line.encode())
-        if self.size > PIECE:
-            raise csv.Error(f"longer than {PIECE} bytes")
-        return line
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True

@@ -69,7 +69,10 @@ def _one(service: InferenceService, request: Request, row: Any, half_width: floa
 
 
 def _parsed(text: str) -> Any:
-    return json_strict.document(text.encode("utf-8", "surrogateescape"))
+    try:
+        return json_strict.document(text.encode("utf-8", "surrogateescape"))
+    except InvalidInput as error:
+        raise InvalidInput(str(error).replace("the body", "the value in the path", 1)) from None
 
 
 def _half_width(service: InferenceService, interval: str) -> float | None:

@@ -2,21 +2,28 @@
 
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
 from predictor.endpoints import feedback, health, native, repository, telemetry, v1, v2
 from predictor.endpoints.small_json import SmallJson, SmallReader
-from predictor.errors import MethodNotAllowed, NotFound
+from predictor.errors import InvalidInput, MethodNotAllowed, NotFound, PredictorError
 from predictor.messages import Handler, Request, Response
 from predictor.service.auth import Scope
 from predictor.service.inference import InferenceService
 from predictor.web.site import Site
+from predictor.wording import shown
 
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?P<verb>:predict|:explain)?")
 _V2 = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/infer|/ready)?")
 _REPOSITORY = re.compile(r"/v2/repository/models/(?P<model>[^/]+)(?P<verb>/load|/unload)")
+
+
+_NAMES_COMPARED = 8
+"""Comparing takes 20 µs a name, and a query can have thousands."""
+_RESEMBLES = 0.7
 
 
 class Route(NamedTuple):
@@ -44,7 +51,7 @@ class Route(NamedTuple):
         if found is not None:
             return found
         if not self.handlers:
-            return partial(_refuse, "no such path; GET /docs lists those that exist")
+            return partial(_refuse, NotFound("no such path; GET /docs lists those that exist"))
         allowed = [*self.handlers, *(["HEAD"] if "GET" in self.handlers else [])]
         return partial(_refuse_method, method, ", ".join(allowed))
 
@@ -129,8 +136,13 @@ class Routes:
             query: what follows it after a question mark; only ``interval`` means anything.
         """
         path = path.removesuffix("/") or "/"
-        if query and path.startswith(("/stream", "/batch")) and (interval := interval_of(query)):
-            return self._with_intervals(path, interval)
+        if query and path.startswith(("/stream", "/batch")):
+            try:
+                interval = interval_of(query)
+            except InvalidInput as error:
+                return self._refusing(self.find(path), error)
+            if interval:
+                return self._with_intervals(path, interval)
         if route := self.exact.get(path):
             return route
         if path.startswith("/stream/"):
@@ -161,13 +173,27 @@ class Routes:
         try:
             check_model(self.service, found["model"], found.groupdict().get("version"))
         except NotFound as error:
-            return route._replace(handlers=dict.fromkeys(route.handlers, partial(_refuse, str(error))))
+            return self._refusing(route, error)
         return route
+
+    def _refusing(self, route: Route, error: PredictorError) -> Route:
+        """Return a route with the same methods, which all answer an error."""
+        handlers = dict.fromkeys(route.handlers, partial(_refuse, error))
+        return route._replace(handlers=handlers, small=None, takes_records=False)
 
 
 def interval_of(query: bytes) -> str:
-    """Return the last value of ``interval`` in a query; empty without one."""
-    values = [value for name, value in parse_qsl(query.decode("latin-1")) if name == "interval"]
+    """Return the last value of ``interval`` in a query; empty without one.
+
+    Raises:
+        InvalidInput: another name resembles it. Others are ignored, as gateways may add some.
+    """
+    pairs = parse_qsl(query.decode("latin-1"))
+    values = [value for name, value in pairs if name == "interval"]
+    others = dict.fromkeys(name for name, _ in pairs if name != "interval")
+    for name in list(others)[:_NAMES_COMPARED]:
+        if get_close_matches(name.lower(), ("interval",), 1, _RESEMBLES):
+            raise InvalidInput(f'unknown query parameter {shown(name)}; did you mean "interval"?')
     return values[-1] if values else ""
 
 
@@ -185,8 +211,8 @@ def check_model(service: InferenceService, model: str, version: str | None = Non
         raise NotFound(f"model {model} has no version {version[:80]}; this server has {served}")
 
 
-def _refuse(message: str, _request: Request) -> NoReturn:
-    raise NotFound(message)
+def _refuse(error: PredictorError, _request: Request) -> NoReturn:
+    raise type(error)(str(error))
 
 
 def _refuse_method(method: str, allowed: str, _request: Request) -> NoReturn:

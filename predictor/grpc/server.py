@@ -12,7 +12,7 @@ from weakref import WeakSet
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from predictor.errors import ClientGone, InvalidInput, TooLarge
+from predictor.errors import CannotListen, ClientGone, InvalidInput, TooLarge
 from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
 from predictor.grpc.reflected import Reflection
@@ -27,7 +27,8 @@ _FIELDS = frozenset({"authorization", "x-api-key", "x-request-id", "traceparent"
 """The metadata that mean the same as in HTTP; others, such as accept-encoding, are not for our messages."""
 
 _LONGEST_DETAILS = 1024
-"""Clients refuse metadata of more than 8 KiB in all."""
+"""Bytes; on the way, those that are not ASCII take three times as many. Clients refuse metadata of more than
+8 KiB in all."""
 
 _FAIR_SECONDS = 1.0
 """In this time 8 MiB arrive at 70 Mbit/s: a slower client is refused, but only while others wait."""
@@ -105,11 +106,19 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
 
 
 def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> int:
-    """Bind the port, with the same certificates as HTTP where there are any; returns the port."""
+    """Bind the port, with the same certificates as HTTP where there are any; returns the port.
+
+    Raises:
+        CannotListen: the port is in use or not permitted.
+    """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if tls:
-        return server.add_secure_port(address, tls.for_grpc())
-    return server.add_insecure_port(address)
+    try:
+        if tls:
+            return server.add_secure_port(address, tls.for_grpc())
+        return server.add_insecure_port(address)
+    except RuntimeError:
+        logger.error("gRPC can't listen on %s: the port is in use or not permitted", address)
+        raise CannotListen from None
 
 
 def _share_memory() -> None:
@@ -227,7 +236,7 @@ def _write_trailers(context: grpc.aio.ServicerContext, response: Response, ident
     if error := response.error:
         # Not by abort(): its exception would keep the call and all that it holds until garbage is collected.
         context.set_code(grpc.StatusCode[error.grpc_code])
-        context.set_details(str(error)[:_LONGEST_DETAILS])
+        context.set_details(str(error).encode(errors="replace")[:_LONGEST_DETAILS].decode(errors="ignore"))
 
 
 def _address(peer: str) -> str:

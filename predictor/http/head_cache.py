@@ -108,9 +108,9 @@ class HeadCache:
             path = target.decode("ascii")
             fields = dict(parsed.fields)
             headers = RequestHeaders.of(fields)
+            route = None if interval_of(query) else self.routes.exact.get(path)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, PredictorError):
             return None
-        route = None if interval_of(query) else self.routes.exact.get(path)
         announced = fields.get(b"content-length", b"")
         settings = self.service.settings
         if route is None or not announced.isdigit() or not _is_plain(self.service, fields):

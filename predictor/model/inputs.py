@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
+from predictor.model.text import BOOLEANS, MISSING
 from predictor.wording import shown
 
 InputType = Literal["number", "boolean", "category"]
 
 UNKNOWN = -1.0
 """The number of a category that the model does not know, where it was trained to accept such."""
-
-BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
-"""How a boolean is written as text."""
 
 _LISTED = 10
 
@@ -104,13 +102,13 @@ class Input(Column):
         raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
-        """Return the number of a cell of text, such as a field of CSV; an empty cell is a missing value.
+        """Return the number of a cell of text, such as a field of CSV; one of ``MISSING`` is a missing value.
 
         Raises:
             InvalidInput: the text is no such value, or missing or unknown; the message begins with ``where``.
         """
         text = text.strip()
-        if not text:
+        if not text or (text in MISSING and text not in self.categories):
             return self._missing(where)
         if self.type == "category":
             return self._category(text, where)

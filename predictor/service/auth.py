@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from predictor.errors import Forbidden, NotFound, Unauthorized
 from predictor.messages import Principal
+from predictor.wording import plural
 
 Scope = Literal["public", "predict", "explain", "feedback", "admin"]
 LABEL_ALL = "feedback:all"
@@ -78,7 +79,7 @@ class ApiKeys:
             return
         self._loaded_stamp = stamp
         self.generation += 1
-        logger.info("loaded %d API keys", len(self.keys))
+        logger.info("loaded %s", plural(len(self.keys), "API key"))
 
     def find(self, credential: bytes) -> Principal | None:
         """Return the principal of a key, or None. As its digest is looked up, timing reveals no key."""

@@ -143,7 +143,7 @@ def test_refuses_unsupported_media_types_and_lists_the_supported_ones(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("abc", "the body is not JSON: invalid character at byte 0"),
+        ("abc", "the value in the path is not JSON: invalid character at byte 0"),
         ("[1,2]", "instance: expected 1 feature, got 2"),
         ("NaN", "instance: NaN is not a number that a double can hold"),
         ("%22a%22", 'instance: expected a number, got the string "a"'),
@@ -167,7 +167,7 @@ def test_refuses_an_invalid_list_in_the_path(client: httpx.Client) -> None:
         ("bmi,bmi\n1,2\n", 'line 1: repeated feature "bmi"'),
         ("1\n2,3\n", "line 2: expected 1 field, got 2 fields"),
         ("bmi\n1\nx\n", 'line 3, bmi: expected a number, got "x"'),
-        ("1\nnan\n", 'line 2, bmi: expected a number, got "nan"'),
+        ("1\nnan\n", "line 2, bmi: the value is missing, and the model was trained without missing values"),
         ("1\n1e999\n", 'line 2, bmi: expected a number, got "1e999"'),
         ('1\n"2\n', "line 2: unexpected end of data"),
         ("1\n2\n1e308\n", "instances[2]: the prediction is beyond the range of a double"),

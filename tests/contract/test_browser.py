@@ -14,6 +14,7 @@ from predictor.model.base import Distribution, Reference
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
+from predictor.model.text import SEPARATORS
 from tests.support.browser import PROGRAM, Tab, browse
 from tests.support.processes import wait_until
 from tests.support.server import Server, start_predictor
@@ -138,8 +139,11 @@ def test_each_input_can_be_drawn(page: Tab, axis: int, shape: str) -> None:
     assert "NaN" not in page.evaluate("document.getElementById('chart').outerHTML")
 
 
-def test_a_pasted_table_gets_predictions_and_a_file(page: Tab) -> None:
-    lines = 'city,rooms,area,garden,note\nBern,3,100,true,"a, ""b"""\n\nBasel,1,30.5,0,\n'
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_a_pasted_table_gets_predictions_and_a_file(page: Tab, separator: str) -> None:
+    lines = 'city,rooms,area,garden,note\nBern,3,100,true,"a; ""b"""\n\nNA,1,30.5,0,\n'.replace(
+        ",", separator
+    )
     page.evaluate(f"document.getElementById('csv').value = {lines!r}")
     page.evaluate("document.getElementById('predict-table').click()")
     page.wait("!document.getElementById('download').hidden")
@@ -149,11 +153,11 @@ def test_a_pasted_table_gets_predictions_and_a_file(page: Tab) -> None:
     )
     assert rows == [
         ["city", "rooms", "area", "garden", "note", "prediction", "low", "high"],
-        ["Bern", "3", "100", "true", 'a, "b"', "835", "755", "915"],
-        ["Basel", "1", "30.5", "0", "", "259.31", "179.31", "339.31"],
+        ["Bern", "3", "100", "true", 'a; "b"', "835", "755", "915"],
+        ["NA", "1", "30.5", "0", "", "309.31", "229.31", "389.31"],
     ]
     file = page.evaluate("fetch(document.getElementById('download').href).then(answer => answer.text())")
-    assert file.splitlines()[1] == 'Bern,3,100,true,"a, ""b""",835.0,755.0,915.0'
+    assert file.splitlines()[1] == 'Bern,3,100,true,"a; ""b""",835.0,755.0,915.0'
     page.evaluate("document.getElementById('csv').value = 'city\\nParis\\n'")
     page.evaluate("document.getElementById('predict-table').click()")
     page.wait("!document.getElementById('table-error').hidden")

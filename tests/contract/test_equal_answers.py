@@ -72,6 +72,8 @@ CORPUS = [
     Request("/stream", b'{"instance":0.5}', {"content-type": "text/plain"}),
     Request("/stream", b'{"instance":0.5}', {"content-type": "application/json;charset=latin-1"}),
     Request("/stream?x=1", b'{"instance":0.5}'),
+    Request("/stream?intervall=0.9", b'{"instance":0.5}'),
+    Request(f"{V2}?intervall=0.9", b'{"inputs":[]}'),
     Request("/str%65am", b'{"instance":0.5}'),
     Request("/v1/models/other:predict", b"{}"),
 ]  # fmt: skip

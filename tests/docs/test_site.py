@@ -128,3 +128,23 @@ def test_pages_fit_the_screen_and_draw_their_pictures(
             loaded = tab.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
             assert all(name.startswith((address, "data:", "blob:")) for name in loaded), loaded
             assert not tab.errors, (page.name, tab.errors)
+
+
+_BROKEN = """[...document.querySelectorAll('td code')]
+    .filter(code => /^[\\w.]+$/.test(code.textContent) && code.getClientRects().length > 1)
+    .map(code => code.textContent)"""
+_EMPTY = """[...document.querySelectorAll('thead')]
+    .filter(head => !head.textContent.trim() && head.getBoundingClientRect().height).length"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PROGRAM, reason="needs Chromium")
+def test_tables_keep_names_whole_and_show_no_empty_headings(site: Path, address: str, tmp_path: Path) -> None:
+    built = [page for page in sorted(site.rglob("*.html")) if "<table>" in page.read_text(encoding="utf-8")]
+    assert any("<th></th>" in page.read_text(encoding="utf-8") for page in built)
+    with browse(tmp_path) as tab:
+        for page in built:
+            tab.open(f"{address}/{page.relative_to(site).as_posix()}", width=1000)
+            assert tab.evaluate(_BROKEN) == [], page.name
+            assert tab.evaluate(_EMPTY) == 0, page.name
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 1000, page.name

@@ -1,5 +1,6 @@
 """Settings from the environment."""
 
+import os
 from ipaddress import ip_network
 
 import pytest
@@ -62,3 +63,69 @@ def test_incomplete_auth_is_refused_without_showing_secrets(given: dict[str, str
         settings.load(admin_token="a secret", **given)
     assert str(caught.value).startswith(message)
     assert "a secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+LINKS = {
+    "PREDICTOR_PORT": "tcp://10.0.0.1:80",
+    "PREDICTOR_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "PREDICTOR_PORT_80_TCP_ADDR": "10.0.0.1",
+    "PREDICTOR_PORT_80_TCP_PORT": "80",
+    "PREDICTOR_PORT_80_TCP_PROTO": "tcp",
+    "PREDICTOR_SERVICE_HOST": "10.0.0.1",
+    "PREDICTOR_SERVICE_PORT": "80",
+    "PREDICTOR_SERVICE_PORT_HTTP": "80",
+    "PREDICTOR_CANARY_SERVICE_HOST": "10.0.0.2",
+    "PREDICTOR_CANARY_PORT_8081_TCP_ADDR": "10.0.0.2",
+    "PREDICTOR_IMAGE": "a",
+    "PREDICTOR_IMAGE_NEXT": "a",
+    "PREDICTOR_IMAGE_TRACING": "a",
+    "PREDICTOR_LOCK": "a",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in os.environ:
+        if name.startswith("PREDICTOR_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PREDICTOR_AUHT", "PREDICTOR_AUTH"),
+        ("predictor_auht", "PREDICTOR_AUTH"),
+        ("PREDICTOR_API_KEY", "PREDICTOR_API_KEYS"),
+        ("PREDICTOR_MAXROWS", "PREDICTOR_MAX_ROWS"),
+        ("PREDICTOR_SIGNATURE", "PREDICTOR_SIGNATURES"),
+        ("PREDICTOR_HOSTS", "PREDICTOR_HOST"),
+    ],
+)
+def test_a_mistyped_setting_is_refused_without_its_value(
+    name: str, meant: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv(name, "a secret")
+    with pytest.raises(ValueError, match="unknown setting") as caught:
+        settings.load()
+    assert str(caught.value) == f"unknown setting {name}; did you mean {meant}?"
+
+
+def test_variables_that_resemble_no_setting_are_named_and_change_nothing(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        **LINKS,
+        "PREDICTOR_MODEL_NAME": "m",
+        "PREDICTOR_TEAM": "x",
+        "PREDICTOR_AUHT": "",
+    }.items():
+        environment.setenv(name, value)
+    assert settings.load() == Settings.model_construct()
+    assert settings.unknown() == ["PREDICTOR_MODEL_NAME", "PREDICTOR_TEAM"]
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_setting_is_known(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, "1")
+    assert settings.unknown() == []

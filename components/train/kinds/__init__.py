@@ -8,6 +8,7 @@ from typing import Any, cast
 from components.data.settings import meant
 from components.train.defaults import DESCENT, KIND
 from components.train.kind import Kind, TrainingError
+from predictor.model import kinds as served
 
 
 def names() -> list[str]:
@@ -16,15 +17,31 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Kind:
-    """Return a kind; its module is imported only then.
+    """Return a kind; its module is imported only then, and so is the one that serves it.
 
     Raises:
-        TrainingError: there is no such kind.
+        TrainingError: there is no such kind, or one of its modules is missing or incomplete.
     """
     if name not in names():
         listed = ", ".join(names())
-        raise TrainingError(f"unknown kind of model {name!r}; there are {listed}{meant(name, names())}")
-    return cast("Kind", import_module(f"{__name__}.{name}"))
+        twin = f"; {_path(__name__, name)} is missing" if name in served.names() else meant(name, names())
+        raise TrainingError(f"unknown kind of model {name!r}; there are {listed}{twin}")
+    if name not in served.names():
+        raise TrainingError(f"{name} can't be served: {_path(served.__name__, name)} is missing")
+    module = import_module(f"{__name__}.{name}")
+    if not isinstance(getattr(module, "PARAMETERS", None), Mapping):
+        raise TrainingError(f"{_path(__name__, name)} needs PARAMETERS, a dict of defaults; {{}} for none")
+    if not callable(getattr(module, "fit", None)):
+        raise TrainingError(f"{_path(__name__, name)} needs a function fit(data, parameters)")
+    try:
+        served.find(name)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    return cast("Kind", module)
+
+
+def _path(package: str, name: str) -> str:
+    return f"{package.replace('.', '/')}/{name}.py"
 
 
 def parameters(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

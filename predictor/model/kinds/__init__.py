@@ -16,14 +16,20 @@ def find(name: object) -> type[Model]:
     """Return the class of a kind; its module is imported only then.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: there is no such kind, or its module does not have one complete subclass of ``Model``.
     """
     if not isinstance(name, str) or name not in names():
         raise ValueError(f"unknown kind of model {shown(str(name))}; this server knows {', '.join(names())}")
     module = import_module(f"{__name__}.{name}")
-    (found,) = (
+    found = [
         one
         for one in vars(module).values()
         if isinstance(one, type) and issubclass(one, Model) and one.__module__ == module.__name__
-    )
-    return found
+    ]
+    where = f"{__name__.replace('.', '/')}/{name}.py"
+    if len(found) != 1:
+        listed = ", ".join(one.__name__ for one in found) or "none"
+        raise ValueError(f"{where} needs one subclass of Model; it has {listed}")
+    if lacking := found[0].__abstractmethods__:
+        raise ValueError(f"{where}: {found[0].__name__} needs {', '.join(sorted(lacking))}")
+    return found[0]

@@ -1,17 +1,29 @@
 // A table of rows: CSV in, predictions beside the rows, as a table and as a file.
 
 const SHOWN_ROWS = 100;
+const SEPARATORS = [",", ";", "\t", "|"];
 
 // Parse CSV (RFC 4180) into rows of fields; blank lines are passed over, as the server does.
-function parseCsv(text) {
+function parseCsv(text, separator = ",") {
   const rows = [[]];
-  const field = /("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|\r|$)/y;
+  const field = new RegExp(`("(?:[^"]|"")*"|[^${separator}\\r\\n]*)([${separator}]|\\r?\\n|\\r|$)`, "y");
   for (let found; field.lastIndex <= text.length && (found = field.exec(text)); ) {
     rows.at(-1).push(found[1].startsWith('"') ? found[1].slice(1, -1).replaceAll('""', '"') : found[1]);
     if (found[2] === "") break;
-    if (found[2] !== ",") rows.push([]);
+    if (found[2] !== separator) rows.push([]);
   }
   return rows.filter((row) => row.length > 1 || row[0]?.trim());
+}
+
+// Return the separator that the server finds too: the one that finds most features in the first line, or most fields.
+function separatorOf(text) {
+  const names = new Set(features.map(({ name }) => name));
+  const [line] = text.split(/[\r\n]/, 1);
+  const firsts = SEPARATORS.map((separator) => {
+    const fields = parseCsv(line, separator)[0] ?? [];
+    return { separator, named: fields.filter((field) => names.has(field.trim())).length, fields: fields.length };
+  });
+  return firsts.sort((one, other) => other.named - one.named || other.fields - one.fields)[0].separator;
 }
 
 function writeCsv(rows) {
@@ -32,7 +44,7 @@ async function predictTable() {
     const answer = await response.text();
     if (response.status === 401 || response.status === 403) byId("credential").hidden = false;
     if (!response.ok) throw new Error(errorIn(answer) || `The predictor answered with status ${response.status}.`);
-    presentTable(parseCsv(text), parseCsv(answer));
+    presentTable(parseCsv(text, separatorOf(text)), parseCsv(answer));
   } catch (failure) {
     byId("table-error").textContent = failure instanceof TypeError ? "The predictor can\u2019t be reached." : failure.message;
     byId("table-error").hidden = false;

@@ -15,6 +15,9 @@ from predictor.messages import Request
 from predictor.model.inputs import Input, Inputs
 from tests.support.models import numbers
 
+MISSING = "the value is missing, and the model was trained without missing values"
+
+HINT = "it has only one line: curl keeps line ends with --data-binary"
 PIECES = [4, 16, 2**20]
 """Sizes of a piece: in short ones a text has several."""
 
@@ -154,7 +157,7 @@ def test_reads_names_with_commas_quotes_and_line_ends() -> None:
         (b"a,b\n1,2\n3\n", "line 3: expected 2 fields, got 1 field"),
         (b"1\r,2\n", "line 1: expected 2 fields, got 1 field"),
         (b"a,b\n1,2\n1,1_0", 'line 3, b: expected a number, got "1_0"'),
-        (b"1,2\n\n1,nan", 'line 3, b: expected a number, got "nan"'),
+        (b"1,2\n\n1,nan", f"line 3, b: {MISSING}"),
         (b"1,2\n1,x", 'line 2, b: expected a number, got "x"'),
         (b"1,2\n1", "line 2: expected 2 fields, got 1 field"),
         (b"a\n1", 'line 1: missing feature "b"'),
@@ -162,7 +165,7 @@ def test_reads_names_with_commas_quotes_and_line_ends() -> None:
         (b'1,2\n"3,4\n', "line 2: unexpected end of data"),
         (b"1,2\n" + b"1," * 2**20, "line 2: longer than 1048576 bytes"),
         (b'1,"\n",' * 2**18, "line 1: longer than 1048576 bytes"),
-        (b"x," * 2000, "line 1: expected 2 fields, got 2001 fields"),
+        (b"x," * 2000, f"line 1: expected 2 fields, got 2001 fields; {HINT}"),
     ],
 )
 def test_says_which_line_is_wrong(body: bytes, message: str) -> None:
@@ -186,3 +189,19 @@ def test_writes_one_prediction_per_line(values: np.ndarray[Any, Any]) -> None:
     assert lines[0] == "prediction"
     assert lines[-1] == ""
     assert [float(line) for line in lines[1:-1]] == values.tolist()
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b,c\n1,2,3\n", "a,b\n1,2\n3,4\n", "b,a,id\n1,2,x\n", "1,2\n3,4\n", "a,b\r\n1,2\r\n"]
+)
+def test_a_body_whose_line_ends_curl_has_removed_is_refused_with_a_hint(text: str) -> None:
+    read(text.encode(), ["a", "b"])
+    with pytest.raises(InvalidInput, match="curl keeps line ends with --data-binary"):
+        read(text.replace("\r", "").replace("\n", "").encode(), ["a", "b"])
+
+
+@pytest.mark.parametrize("text", ["", " ", "1,x", "a,b\n", "1\n", "1,2\r3"])
+def test_other_mistakes_have_no_hint_about_line_ends(text: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        read(text.encode(), ["a", "b"])
+    assert "curl" not in str(raised.value)

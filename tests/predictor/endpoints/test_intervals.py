@@ -3,13 +3,14 @@
 import io
 import json
 from dataclasses import replace
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from predictor.endpoints.routing import Routes, interval_of
-from predictor.errors import PredictorError
+from predictor.errors import InvalidInput, PredictorError
 from predictor.messages import ARROW, CSV, NDJSON, Request, RequestHeaders, Response
 from predictor.model.evaluation import Evaluation
 from predictor.service.inference import InferenceService
@@ -115,3 +116,19 @@ def test_other_queries_and_paths_are_as_without_one() -> None:
     assert routes.find("/streams", b"interval=0.9").endpoint == "unknown"
     assert interval_of(b"interval=0.5&x=1&interval=0.9") == "0.9"
     assert interval_of(b"x=1&interval=") == ""
+    assert interval_of(b"int=1&level=0.9&v=2&_=17&" + b"&".join(b"x%d=1" % i for i in range(3000))) == ""
+
+
+@pytest.mark.parametrize("path", ["/stream", "/batch", "/stream/0.5", "/batch/[0.5]"])
+@pytest.mark.parametrize("name", ["intervall", "Interval", "intervals", "inteval", "interval\ud7ff"])
+def test_a_mistyped_interval_is_refused_and_not_ignored(path: str, name: str) -> None:
+    body = {"/stream": b'{"instance": 0.5}', "/batch": b'{"instances": [0.5]}'}.get(path, b"")
+    query = f"x=1&{quote(name)}=0.9".encode()
+    with pytest.raises(
+        InvalidInput, match=r'unknown query parameter ".+"; did you mean "interval"\?'
+    ) as raised:
+        answer(path, body, query=query)
+    assert raised.value.status == 400
+    route = Routes(SERVICE, Site(SERVICE.handle)).find(path, query)
+    assert (route.small, route.takes_records, route.scope) == (None, False, "predict")
+    assert list(route.handlers) == ["POST" if body else "GET"]

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from predictor.endpoints import native
+from predictor.errors import InvalidInput
 from predictor.messages import ARROW, CSV, JSON, Request, RequestHeaders
 from tests.support.service import answer, make_service
 
@@ -18,6 +19,24 @@ def test_takes_lists_and_objects(instance: Any) -> None:
     body = json.dumps({"instances": [instance] * 300}).encode()
     assert json.loads(answer(TWO, native.batch, body).body) == {"predictions": [162.5] * 300}
     assert native.batch_value(TWO, json.dumps([instance]), Request()).body == b'{"predictions":[162.5]}'
+
+
+@pytest.mark.parametrize("read", [native.stream_value, native.batch_value])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("abc", "the value in the path is not JSON: invalid character at byte 0"),
+        ("[0.5", "the value in the path is not JSON: it ends too early at byte 4"),
+        ("\udcff", "the value in the path is not UTF-8: byte 0 is 0xff"),
+        ("[" * 5000, "the value in the path is nested too deeply"),
+        ("the body", "the value in the path is not JSON: invalid character at byte 1"),
+        (" ", "the value in the path is empty"),
+    ],
+)
+def test_says_that_the_value_in_the_path_is_wrong(read: Any, value: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        read(ONE, value, Request())
+    assert str(raised.value) == message
 
 
 def test_takes_hostile_names() -> None:

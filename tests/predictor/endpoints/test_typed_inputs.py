@@ -143,7 +143,7 @@ LACKING = {"age": 1, "income": 2, "member": True, "City": "Bern", "code": "x"}
         ([1, 1, 2, "Bern", "x"], "instances[1][2]: expected true or false, got 2"),
         (
             [1, 1, True, "Basel", "x"],
-            'instances[1][3]: unknown category "Basel"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"',
+            'instances[1][3]: unknown category "Basel"; the model knows "Bern", "Zürich", "Genf, Nord"',
         ),
         ([1, 1, True, 1.5, "x"], "instances[1][3]: expected a string, got 1.5"),
         (
@@ -168,7 +168,7 @@ def test_says_which_value_of_a_row_is_wrong(row: Any, message: str, padding: int
     [
         ("1,,true,Bern,\n", "line 1, code: the value is missing, and the model was trained without missing values"),
         ("1,,true,Bern,x\n1,2,maybe,Bern,x\n", 'line 2, member: expected true or false, got "maybe"'),
-        ("age,city,code,member,income\n\n1,Basel,x,1,\n", 'line 3, city: unknown category "Basel"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"'),
+        ("age,city,code,member,income\n\n1,Basel,x,1,\n", 'line 3, city: unknown category "Basel"; the model knows "Bern", "Zürich", "Genf, Nord"'),
         ("age,town,code,member,income\n1,Bern,x,1,\n", 'line 1: missing feature "city"; unknown feature "town"'),
         ("1,2,true,Bern,x\n1,2,true\n", "line 2: expected 5 fields, got 3 fields"),
         ('1,2,true,"Bern,x\n', "line 1: unexpected end of data"),
@@ -203,7 +203,7 @@ def test_tensors_may_be_of_any_type_that_suits_their_input() -> None:
         ({"age": {"data": [1, None]}}, "inputs[0].data[1]: expected a number, got null"),
         ({"age": {"data": [1, 2.5]}}, "inputs[0].data[1]: expected INT32, got the number 2.5"),
         ({"member": {"datatype": "UINT8", "data": [1, 2]}}, "inputs[2].data[1]: expected true or false, got 2.0"),
-        ({"city": {"data": ["Bern", "x"]}}, 'inputs[3].data[1]: unknown category "x"; the model knows "Bern", "Z\\u00fcrich", "Genf, Nord"'),
+        ({"city": {"data": ["Bern", "x"]}}, 'inputs[3].data[1]: unknown category "x"; the model knows "Bern", "Zürich", "Genf, Nord"'),
         ({"city": {"datatype": "FP64"}}, 'inputs[3].datatype: expected one of BYTES, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, got the string "FP64"'),
         ({"age": {"datatype": "BYTES"}}, 'inputs[0].datatype: expected one of FP64, FP32, FP16, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, BOOL, got the string "BYTES"'),
         ({"city": {"name": "town"}}, 'inputs: missing feature "city"; unknown feature "town"'),
@@ -257,7 +257,7 @@ def test_texts_of_a_message_are_read_whatever_its_length(count: int) -> None:
     ("change", "error"),
     [
         (lambda count: message(*[b"Bern"] * count, b"x"), 'inputs[0].contents[{count}]: unknown category "x"; the model knows "Bern"'),
-        (lambda count: message(*[b"Bern"] * count, b"\xff"), 'inputs[0].contents[{count}]: unknown category "\\ufffd"; the model knows "Bern"'),
+        (lambda count: message(*[b"Bern"] * count, b"\xff"), 'inputs[0].contents[{count}]: unknown category "\ufffd"; the model knows "Bern"'),
         (lambda count: message(*[b"Bern"] * count, b""), "inputs[0].contents[{count}]: the value is missing"),
         (lambda count: message(*[b"Bern"] * count, datatype="FP64"), "inputs[0].datatype: expected one of BYTES"),
         (lambda count: message(*[b"Bern"] * count, datatype="INT64"), "inputs[0].contents: INT64 needs int64_contents, got bytes_contents"),

@@ -3,6 +3,7 @@ import functools
 import hashlib
 import http.server
 import json
+import logging
 import threading
 import time
 import types
@@ -47,6 +48,15 @@ def test_invalid_or_missing_key_file_keeps_the_previous_keys(tmp_path: Path) -> 
     file.unlink()
     keys.refresh()
     assert keys.find(b"a") is not None
+
+
+def test_log_says_how_many_keys_there_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "keys"
+    caplog.set_level(logging.INFO)
+    for names in ("a", "ab"):
+        file.write_text("".join(map(line, names)))
+        ApiKeys(file)
+    assert [record.getMessage() for record in caplog.records] == ["loaded 1 API key", "loaded 2 API keys"]
 
 
 def test_admin_paths_do_not_exist_without_admin_credentials() -> None:
