@@ -24,8 +24,8 @@ class TrainingRows:
 
     Attributes:
         sketch: of the kept ones, by their features and target.
-        repeated: the probability that a held-out row equals one of them by coincidence. It is (r + 1) / (n + 2)
-            if r of n rows of the run do (Laplace's rule): none of a few rows does not mean never.
+        repeated: the probability that a held-out row equals one of them by coincidence. It is (r + 1) /
+            (n + 2) if r of n rows of the run do (Laplace's rule): none of a few rows does not mean never.
         kept: the share of the training rows that was kept.
         split: the settings that say which rows were held out.
     """

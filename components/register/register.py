@@ -88,7 +88,9 @@ def register(
 
 def describe(registration: Registration) -> str:
     """The decision and its reasons, as Markdown."""
-    outcome = "is the champion now" if registration.decision.promote else "is not the champion"
+    outcome = "is not the champion"
+    if registration.version == registration.champion:
+        outcome = "is the champion now" if registration.decision.promote else "is the champion already"
     lines = [f"# Version {registration.version} {outcome}", ""]
     lines += [f"- {reason}" for reason in registration.decision.reasons]
     if warning := registration.decision.warning:
