@@ -148,7 +148,7 @@ class Dataset:
         return summary.hashed(values) if summary else values
 
     def test_values_as(self, name: str, type_: str) -> NDArray[np.float64] | None:
-        """Read any column, such as ``test_values`` has; None if there is none, or it is of another type here."""
+        """Read any column, as ``test_values`` does; None if there is none, or it is of another type."""
         if name in self.types:
             return self.read_values(name) if self.types[name] == type_ else None
         if name not in self.others:
