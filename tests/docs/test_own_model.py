@@ -147,7 +147,7 @@ def test_the_commands_of_the_guide_train_compare_and_serve(tmp_path: Path) -> No
     folder, name = (words[words.index(flag) + 1] for flag in ("--model_dir", "--model_name"))
     assert words[:3] == ["python", "-m", "predictor"]
     with start_predictor(
-        checkout / folder, environment=environment, place=tmp_path, model_name=name
+        checkout / folder, environment=environment, place=tmp_path, flags=["--model_name", name]
     ) as server:
         base = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=base, trust_env=False, timeout=60) as client:
