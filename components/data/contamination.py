@@ -46,7 +46,7 @@ class TrainingRows:
             sketch,
             (repeated + 1) / (decided + 2),
             dataset.kept_rows / dataset.train_rows,
-            {name: dataset.settings[name] for name in SPLIT if dataset.settings.get(name)},
+            {name: dataset.settings[name] for name in SPLIT if name in dataset.settings},
         )
 
     @classmethod
@@ -65,7 +65,8 @@ class Contamination:
 
     Attributes:
         share: of the held-out rows that it was trained on, an estimate.
-        split: the settings of its run that said which rows were held out, in words.
+        split: the settings with which its run held out other rows, such as ``seed=0``; empty if they are the
+            same now.
     """
 
     share: float
@@ -93,12 +94,13 @@ def find(dataset: Dataset, training: TrainingRows) -> Contamination | None:
         return None
     excess = (found / decided - training.repeated) / (1 - training.repeated)
     share = min(excess / training.kept, 1.0)
-    split = ", ".join(
-        f"{name}={value}" for name, value in training.split.items() if not _idle(name, training)
+    return Contamination(share, _difference(training.split, dataset.settings))
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the settings of a split that are other ones now, as parameters of a run."""
+    return ", ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in before.items()
+        if value != now.get(name)
     )
-    return Contamination(share, split)
-
-
-def _idle(name: str, training: TrainingRows) -> bool:
-    """Return whether a setting says nothing beside the others: the share replaces the number of rows."""
-    return name == "test_rows" and bool(training.split.get("test_share"))

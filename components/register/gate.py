@@ -192,13 +192,14 @@ def _contaminated(decision: Decision, contamination: Contamination, policy: Poli
         return replace(
             decision, promote=True, reasons=(*decision.reasons, f"{about}: it is replaced by policy")
         )
+    fair = "the same rows" if contamination.split else "rows that it was not trained on"
     split = f" ({contamination.split})" if contamination.split else ""
     return replace(
         decision,
         reasons=(*decision.reasons, about),
         warning=(
             "the comparison is unfair to the new model, because this run holds out other rows than that of "
-            f"the champion. Hold out the same rows{split}, or replace the champion with incomparable=replace"
+            f"the champion. Hold out {fair}{split}, or replace the champion with incomparable=replace"
         ),
     )
 

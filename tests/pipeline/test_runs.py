@@ -185,7 +185,7 @@ def test_says_that_the_champion_was_trained_on_rows_that_are_held_out_now(run: R
     assert share
     assert 85 <= int(share[1]) <= 100
     assert "Warning: the comparison is unfair to the new model" in done.stdout
-    assert "Hold out the same rows (test_rows=20), or replace" in done.stdout
+    assert "Hold out the same rows (test_share=0), or replace" in done.stdout
     done = run(place, "features=s1,s3", "test_share=0.2", "incomparable=replace")
     assert "Version 3 is the champion now:" in done.stdout
     done = run(place, "features=s1,s2,s3", "test_share=0.2")

@@ -1,7 +1,9 @@
 """Held-out rows that a champion was trained on, found by fingerprints."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,11 +53,26 @@ def table() -> Columns:
 
 def test_another_seed_is_found_with_the_share(table: Columns, tmp_path: Path) -> None:
     held_out, now = chosen(0), chosen(1)
-    before = TrainingRows.of(split(tmp_path / "before", table, held_out, test_share=0.2, test_rows=20))
-    found = find(split(tmp_path / "now", table, now), TrainingRows.of_document(before.document()))
+    settings: dict[str, Any] = {
+        "test_rows": 20,
+        "test_share": 0.2,
+        "order": "",
+        "group": "",
+        "missing": "fail",
+    }
+    before = TrainingRows.of(split(tmp_path / "before", table, held_out, seed=0, **settings))
+    again = TrainingRows.of_document(json.loads(json.dumps(before.document())))
+    found = find(split(tmp_path / "now", table, now, seed=1, **settings), again)
     assert found is not None
     assert found.share == pytest.approx((~held_out)[now].mean(), abs=0.15)
-    assert found.split == "test_share=0.2"
+    assert found.split == "seed=0"
+    ordered = settings | {"test_share": 0.0, "order": "day"}
+    found = find(split(tmp_path / "ordered", table, now, seed=0, **ordered), again)
+    assert found is not None
+    assert found.split == "test_share=0.2, order="
+    moved = find(split(tmp_path / "moved", table, now, seed=0, **settings), again)
+    assert moved is not None
+    assert moved.split == ""
 
 
 def test_other_features_do_not_hide_it(table: Columns, tmp_path: Path) -> None:
