@@ -174,6 +174,25 @@ def test_looks_at_other_rows_do_not_count_and_at_the_same_rows_do_whatever_the_c
     assert said in again.reasons
 
 
+def test_looks_at_rows_with_columns_that_are_gone_count_and_are_said_to_be_unknown(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    last = np.arange(300) >= 200
+    steps.dataset = in_two_parts(tmp_path / "x and z", last, "xz")
+    steps.register(make_model(1.0, feature="z"), "run-1")
+    steps.register(make_model(0.9, feature="z"), "run-2")
+    z = steps.dataset.test_values()["z"]
+    y = steps.dataset.test_values()["y"]
+    steps.dataset = datasets.write(
+        tmp_path / "z alone", {"z": z, "y": y}, {"z": -z, "y": -y}, source="here", settings={}
+    )
+    reasons = steps.register(make_model(2.0, feature="z"), "run-3").decision.reasons
+    assert (
+        "this counts as look 2 at these 100 rows: 1 comparison before can't be told apart, because the "
+        "columns differ"
+    ) in reasons
+
+
 def test_says_that_the_champion_was_trained_on_held_out_rows(
     steps: Steps, make_model: MakeModel, tmp_path: Path
 ) -> None:
