@@ -5,10 +5,8 @@ cluster.
 """
 
 import argparse
-import contextlib
 import os
 import re
-import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
@@ -28,6 +26,7 @@ from components.data.problems import InvalidDataError
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.operations.cli import card, local, monitor, parameters, remote, retraining, rollout
+from components.operations.cli.checkout import commit
 from components.operations.cli.errors import CommandError, carry_out
 from components.operations.cli.local import LocalProject
 from components.operations.cli.remote import Project
@@ -41,6 +40,8 @@ from components.runtime.image import PIPELINE_IMAGE
 from components.train.component import train
 
 NAME = "linear-regressor"
+# What a run's code consists of.
+CODE = ("components", "predictor", "pipeline.py")
 # What train calls otherwise: its output is the model.
 RENAMED = {"model": "kind"}
 # What a step on this machine would import by itself: its own code, and what that imports only when needed.
@@ -263,13 +264,7 @@ def compile_to(
 
 
 def _git_commit() -> str:
-    """The commit of this checkout, marked when it was changed; empty outside of one."""
-    checkout = Path(__file__).resolve().parent
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    if (checkout / ".git").exists():
-        with contextlib.suppress(OSError):
-            return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
-    return ""
+    return commit(Path(__file__).resolve().parent, CODE)
 
 
 def _connect(host: str, namespace: str | None) -> kfp.Client:

@@ -155,8 +155,7 @@ class Summary:
         """Return values with a hash of its text for each category, which no other row changes."""
         if self.type != "category":
             return values
-        digests = [hashlib.sha256(category.encode()).digest() for category in self.categories]
-        return looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
+        return hash_categories(values, self.categories)
 
     def recode(self, values: Floats, other: "Summary") -> Floats:
         """Return values of this column with the category numbers of another summary."""
@@ -256,6 +255,12 @@ def mismatch(columns: Sequence[Summary], inputs: Sequence[Input], others: Sequen
         if (type_ == "category") != (one.type == "category") and type_ != "empty":
             return f"its input {one.name!r} is a {one.type}, in the dataset it is a {type_}"
     return None
+
+
+def hash_categories(values: Floats, categories: Sequence[str]) -> Floats:
+    """Return a hash of its text for each position of a category."""
+    digests = [hashlib.sha256(category.encode()).digest() for category in categories]
+    return looked_up(values, [float(int.from_bytes(digest[:6])) for digest in digests])
 
 
 def looked_up(codes: Floats, numbers: Sequence[float]) -> Floats:

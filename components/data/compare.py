@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from components.data import contamination
+from components.data.contamination import TrainingRows
 from components.data.dataset import Dataset
 from components.data.probes import record
 from components.data.report import Contender, Report
@@ -19,11 +21,19 @@ from predictor.model.inputs import UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model to compare, read from a verified folder, with its digest and its version if it has one."""
+    """A model to compare, read from a verified folder.
+
+    Attributes:
+        model: of the folder.
+        digest: of the folder.
+        version: its number, if it has one.
+        training: which rows it was trained on, where that is known.
+    """
 
     model: Model
     digest: str
     version: int | None = None
+    training: TrainingRows | None = None
 
 
 def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Report:
@@ -49,6 +59,7 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
         held_out=sketch(dataset),
         probes=record(candidate.model, deviation),
         evaluation=_evaluation(dataset, candidate, target, predicted),
+        training=TrainingRows.of(dataset),
     )
     if champion is None:
         return report
@@ -59,7 +70,11 @@ def compare(dataset: Dataset, candidate: Entry, champion: Entry | None) -> Repor
     return replace(
         report,
         champion=Contender(
-            champion.digest, champion.version, score(target, opposed, groups), unanswered=unanswered
+            champion.digest,
+            champion.version,
+            score(target, opposed, groups),
+            unanswered=unanswered,
+            contamination=contamination.find(dataset, champion.training) if champion.training else None,
         ),
         paired=pair(target, predicted, opposed, groups),
     )
@@ -89,7 +104,17 @@ def _without_folders(source: str) -> str:
 
 def sketch(dataset: Dataset) -> RowSketch:
     """Sketch the held-out rows, so that a later comparison on the same rows is recognised."""
-    return RowSketch.of(dataset.test_values())
+    return RowSketch.of(dataset.test_values(), dataset.types)
+
+
+def sketch_like(dataset: Dataset, earlier: RowSketch) -> RowSketch | None:
+    """Sketch the held-out rows by the columns of an earlier sketch; None if they are not all there."""
+    if not earlier.types:
+        return None
+    types = dict(zip(earlier.columns, earlier.types, strict=True))
+    values = {name: dataset.test_values_as(name, type_) for name, type_ in types.items()}
+    known = {name: column for name, column in values.items() if column is not None}
+    return RowSketch.of(known, types) if len(known) == len(values) else None
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:

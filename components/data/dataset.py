@@ -134,9 +134,27 @@ class Dataset:
         Returns:
             The features and the target by name; a category is a hash of its text, and a missing value NaN.
         """
-        table = self._table(TEST_FILE)
-        columns = {one.name: one.hashed(table[one.name].to_numpy()) for one in self.columns}
-        return {**columns, self.target.name: table[self.target.name].to_numpy()}
+        return {name: self.read_values(name) for name in self.types}
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of the features and the target, by name."""
+        return {**{one.name: one.type for one in self.columns}, self.target.name: "number"}
+
+    def read_values(self, name: str, *, training: bool = False) -> NDArray[np.float64]:
+        """Read a feature or the target of the held-out or the kept training rows, as ``test_values`` does."""
+        values = self._table(TRAIN_FILE if training else TEST_FILE, [name])[name].to_numpy()
+        summary = next((one for one in self.columns if one.name == name), None)
+        return summary.hashed(values) if summary else values
+
+    def test_values_as(self, name: str, type_: str) -> NDArray[np.float64] | None:
+        """Read any column, as ``test_values`` does; None if there is none, or it is of another type."""
+        if name in self.types:
+            return self.read_values(name) if self.types[name] == type_ else None
+        if name not in self.others:
+            return None
+        column = self._table(OTHERS_FILE, [name])[name]
+        return other_columns.hashed(column, name, type_, self.settings.get("decimal", "."))
 
     def groups(self) -> NDArray[np.float64] | None:
         """Read the groups of the held-out rows, shape (n,); None if rows are not held out by groups."""

@@ -57,7 +57,7 @@ def too_many_categories(
     remedy = excluding(name, settings)
     if categories > most:
         remedy += f", or add max_categories={categories}"
-    what = f"feature {name!r} has {categories} different texts in {rows} rows"
+    what = f"feature {name!r} has {categories} different texts in {rows} training rows"
     return Problem(f"{what}: it looks like an identifier or free text", remedy=remedy)
 
 

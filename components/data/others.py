@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data.columns import looked_up
+from components.data.columns import hash_categories, looked_up
 from components.data.settings import Settings
 from components.data.sources.values import Values, as_text, trimmed
 from predictor.model.inputs import UNKNOWN, Input
@@ -63,6 +63,12 @@ def numbers(column: pa.ChunkedArray, one: Input, decimal: str) -> NDArray[np.flo
         return found.numbers
     places = {category: float(place) for place, category in enumerate(one.categories)}
     return looked_up(found.numbers, [places.get(category, UNKNOWN) for category in found.categories])
+
+
+def hashed(column: pa.ChunkedArray, name: str, type_: str, decimal: str) -> NDArray[np.float64]:
+    """Return a column as numbers, shape (n,), with a hash of its text for each category."""
+    found = Values.of(name, column, None if type_ == "empty" else type_, decimal)
+    return hash_categories(found.numbers, found.categories) if found.categories else found.numbers
 
 
 def _usable(name: str, column: pa.ChunkedArray, settings: Settings) -> pa.ChunkedArray | None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from components.data.contamination import Contamination, TrainingRows
 from components.data.probes import Probes
 from components.data.rows import RowSketch
 from components.data.scores import PairedErrors, Scores
@@ -29,6 +30,7 @@ class Contender:
         problem: why there are no scores.
         unanswered: held-out rows that the model's server would refuse, because a value is missing or a
             category unknown. They are scored all the same; see ``components.data.compare.held_out``.
+        contamination: how many of the held-out rows it was trained on; none where nothing shows that it was.
     """
 
     digest: str
@@ -36,6 +38,7 @@ class Contender:
     scores: Scores | None = None
     problem: str | None = None
     unanswered: int = 0
+    contamination: Contamination | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Report:
         paired: the two models' errors row by row; none without two scores.
         probes: rows and the candidate's answers to them, for its rollout.
         evaluation: of the candidate, for its folder; none if its errors are beyond the range of a double.
+        training: which rows the candidate was trained on; none in a report made by hand.
     """
 
     fingerprint: str
@@ -61,6 +65,7 @@ class Report:
     paired: PairedErrors | None = None
     probes: Probes | None = None
     evaluation: Evaluation | None = None
+    training: TrainingRows | None = None
 
 
 def write(report: Report, path: str | Path) -> None:
@@ -91,6 +96,7 @@ def read(path: str | Path) -> Report:
             paired=_paired(document["paired"]),
             probes=Probes.from_json(json.dumps(document["probes"])) if document["probes"] else None,
             evaluation=of_document(found) if (found := document.get("evaluation")) else None,
+            training=TrainingRows.of_document(rows) if (rows := document.get("training")) else None,
         )
     except OSError as error:
         raise ReportError(f"{path} can't be read: {error}") from error
@@ -107,15 +113,14 @@ def _contender(document: dict[str, Any]) -> Contender:
         scores=_numbers(Scores, document["scores"]),
         problem=document["problem"],
         unanswered=document.get("unanswered", 0),
+        contamination=Contamination(**found) if (found := document.get("contamination")) else None,
     )
 
 
 def _sketch(document: dict[str, Any] | None) -> RowSketch | None:
     if document is None:
         return None
-    return RowSketch(
-        tuple(document["columns"]), tuple(map(int, document["fingerprints"])), bool(document["complete"])
-    )
+    return RowSketch.of_document(document)
 
 
 def _paired(document: dict[str, Any] | None) -> PairedErrors | None:

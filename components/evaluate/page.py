@@ -62,6 +62,13 @@ def _scores(report: Report, baseline: Scores) -> list[str]:
                 "categories. It is scored with the typical value, or none of the known categories, instead."
             )
         )
+    if report.champion and (contamination := report.champion.contamination):
+        parts.append(
+            paragraph(
+                f"The champion was trained on about {contamination.share:.0%} of these rows, so its scores "
+                "are too good."
+            )
+        )
     if (paired := report.paired) and paired.champion_mse > 0:
         improvement = paired.improvement / paired.champion_mse
         way = "lower" if improvement >= 0 else "higher"

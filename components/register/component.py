@@ -55,7 +55,7 @@ def register(
         registry_root: Where the versions are: a folder, or an object store such as s3://bucket/prefix.
         job_id: The pipeline's own id of this run.
         job_name: The pipeline's own name of this run.
-        run_id: The identity of the run. By default job_id.
+        run_id: The identity of the run. By default the pipeline's own id of the run.
         tracking_uri: The MLflow server. By default an SQLite file in a local registry_root.
         model_name: The name of the registered model.
         git_commit: The commit of the code, for the lineage.
@@ -64,6 +64,7 @@ def register(
         floor_r2: The R² that a candidate must exceed.
         minimum_improvement: The share by which the mean squared error must be below the champion's.
         incomparable: What to do if the champion cannot be scored on this data: fail, keep it, or replace it.
+            A champion that was trained on the held-out rows is kept with a warning unless it is replace.
         evidence: What promotes a candidate: interval (an improvement beyond chance) or point (any
             improvement).
         reused_rows: What to do if the held-out rows were used in earlier comparisons: count (ask for more
@@ -71,7 +72,7 @@ def register(
 
     Returns:
         The candidate's version and its URI, whether it became the champion and why, a warning about its
-        training, and the champion's URI (empty without one).
+        training or its comparison, and the champion's URI (empty without one).
     """
     from components.runtime import step
 
@@ -98,5 +99,6 @@ def register(
     if tracked:
         track(registry, tracked, done, run, details, training.metadata, report.path, pages)
     reasons = list(done.decision.reasons)
-    warning = str(model.metadata.get("warning", ""))
+    warnings = (str(model.metadata.get("warning", "")), done.decision.warning)
+    warning = ". ".join(filter(None, warnings))
     return done.version, done.decision.promote, reasons, warning, done.uri, done.champion_uri or ""

@@ -5,8 +5,9 @@ and of a policy. ``docs/statistics.md`` has its error rates.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from components.data.contamination import Contamination
 from components.data.scores import PairedErrors, Scores
 from components.registry.decision import Decision
 
@@ -32,7 +33,8 @@ class Policy:
         minimum_improvement: the share by which its mean squared error must be below the champion's,
             from 0 (any improvement; a tie keeps the champion) to less than 1.
         incomparable: what to do when the champion can't be scored on the held-out rows: ``fail``,
-            ``keep`` the champion, or ``replace`` it by a candidate above the floor.
+            ``keep`` the champion, or ``replace`` it by a candidate above the floor. A champion that was
+            trained on the held-out rows is kept with a warning, unless it is ``replace``.
         evidence: what has to be above ``minimum_improvement``: the lower bound of the improvement's
             ``interval``, or its ``point`` estimate, which chance alone exceeds half of the time.
         reused_rows: what to do where the held-out rows have judged before: ``count`` these looks and ask for
@@ -74,12 +76,21 @@ class Comparison:
 
     Attributes:
         errors: of both, row by row.
-        looks: comparisons that these rows have decided before. One of which they share a part counts as that
+        shared: comparisons that these rows have decided before. One of which they share a part counts as that
             part.
+        unknown: earlier comparisons whose rows can't be compared with these. Each counts as one.
+        contamination: of the held-out rows with those that the champion was trained on, if there is any.
     """
 
     errors: PairedErrors
-    looks: float = 0.0
+    shared: float = 0.0
+    unknown: int = 0
+    contamination: Contamination | None = None
+
+    @property
+    def looks(self) -> float:
+        """The comparisons that count as earlier looks at these rows."""
+        return self.shared + self.unknown
 
     @property
     def look(self) -> int:
@@ -126,6 +137,7 @@ def decide(
     return Decision(
         promote=all(check.promote for check in checks),
         reasons=tuple(reason for check in checks for reason in check.reasons),
+        warning=next((check.warning for check in checks if check.warning), None),
     )
 
 
@@ -150,15 +162,49 @@ def _better(
     if champion is None:
         return Decision(promote=True, reasons=("there is no champion yet",))
     if isinstance(champion, Unscored):
-        replace = policy.incomparable == "replace"
-        what = "replaced" if replace else "kept"
+        replaced = policy.incomparable == "replace"
+        what = "replaced" if replaced else "kept"
         return Decision(
-            replace, (f"the champion can't be compared and is {what} by policy: {champion.problem}",)
+            replaced, (f"the champion can't be compared and is {what} by policy: {champion.problem}",)
         )
     if not math.isfinite(champion.mse):
         return Decision(promote=True, reasons=(f"the champion's mse is {champion.mse}",))
     if comparison is None:
         raise ValueError("two models with scores need a comparison of their errors")
+    decision = _compared(candidate, champion, policy, comparison)
+    if comparison.contamination:
+        return _contaminated(decision, comparison.contamination, policy)
+    return decision
+
+
+def _contaminated(decision: Decision, contamination: Contamination, policy: Policy) -> Decision:
+    """Allow for a champion that was trained on held-out rows, which makes its error too low, not too high.
+
+    A candidate that is better all the same is better. That it is not shows nothing.
+    """
+    about = (
+        f"the champion was trained on about {contamination.share:.0%} of these held-out rows, so its error "
+        "on them is too low"
+    )
+    if decision.promote:
+        return replace(decision, reasons=(*decision.reasons, f"{about}, and the candidate's is lower still"))
+    if policy.incomparable == "replace":
+        return replace(
+            decision, promote=True, reasons=(*decision.reasons, f"{about}: it is replaced by policy")
+        )
+    fair = "the same rows" if contamination.split else "rows that it was not trained on"
+    split = f" ({contamination.split})" if contamination.split else ""
+    return replace(
+        decision,
+        reasons=(*decision.reasons, about),
+        warning=(
+            "the comparison is unfair to the new model, because this run holds out other rows than that of "
+            f"the champion. Hold out {fair}{split}, or replace the champion with incomparable=replace"
+        ),
+    )
+
+
+def _compared(candidate: Scores, champion: Scores, policy: Policy, comparison: Comparison) -> Decision:
     compared = f"mse {candidate.mse:.6g} against the champion's {champion.mse:.6g}"
     if not candidate.mse < champion.mse * (1 - TIE):
         tie = candidate.mse <= champion.mse * (1 + TIE)
@@ -196,7 +242,21 @@ def _beyond_chance(comparison: Comparison, improved: str, policy: Policy) -> Dec
 
 
 def _looks(comparison: Comparison) -> str:
-    return (
-        f"this is look {comparison.look} at these {comparison.errors.rows} rows: they have decided "
-        f"{comparison.looks:.3g} comparisons before"
-    )
+    """Say which look this is, and why, without claiming more than is known of the earlier ones."""
+    shared, rows = comparison.shared, f"these {comparison.errors.rows} rows"
+    whole = abs(shared - round(shared)) < TIE
+    said = []
+    if shared > TIE and whole:
+        said.append(f"they have decided {_comparisons(round(shared))} before")
+    elif shared > TIE:
+        said.append(f"earlier comparisons have used {shared:.0%} of them, added up")
+    if comparison.unknown:
+        said.append(
+            f"{_comparisons(comparison.unknown)} before can't be told apart, because the columns differ"
+        )
+    counts = "is" if whole and not comparison.unknown else "counts as"
+    return f"this {counts} look {comparison.look} at {rows}: {', and '.join(said)}"
+
+
+def _comparisons(number: int) -> str:
+    return f"{number} comparison{'' if number == 1 else 's'}"

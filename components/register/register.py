@@ -1,17 +1,20 @@
 """Registers the model with its lineage, and promotes it if the gate decides so."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from components.data import dataset as datasets
 from components.data import report as reports
-from components.data.compare import Entry, compare
+from components.data.compare import Entry, compare, sketch_like
+from components.data.dataset import Dataset
 from components.data.report import Contender, Report
+from components.data.rows import RowSketch
 from components.register.gate import Comparison, Policy, Unscored, decide
 from components.registry.decision import Decision
-from components.registry.index import PROBES, Version
+from components.registry.index import PROBES, TRAINING_ROWS, Version
 from components.registry.registry import Registration, Registry
 from predictor.model import artifact
 
@@ -73,10 +76,10 @@ def register(
     def judge(champion: Version | None) -> Decision:
         scored = report.champion.digest if report.champion else None
         if scored == (champion.digest if champion else None):
-            return _decide(report, policy, registry)
+            return _decide(report, policy, registry, dataset_folder)
         moved = "the champion changed after the evaluation; both were scored anew"
         again = _compare_again(report, dataset_folder, candidate, champion, registry)
-        decision = _decide(again, policy, registry)
+        decision = _decide(again, policy, registry, dataset_folder)
         return replace(decision, reasons=(*decision.reasons, moved))
 
     lineage = _lineage(report, run, details or {})
@@ -85,27 +88,53 @@ def register(
 
 def describe(registration: Registration) -> str:
     """The decision and its reasons, as Markdown."""
-    outcome = "is the champion now" if registration.decision.promote else "is not the champion"
+    outcome = "is not the champion"
+    if registration.version == registration.champion:
+        outcome = "is the champion now" if registration.decision.promote else "is the champion already"
     lines = [f"# Version {registration.version} {outcome}", ""]
     lines += [f"- {reason}" for reason in registration.decision.reasons]
+    if warning := registration.decision.warning:
+        lines += ["", f"Warning: {warning}."]
     champion = registration.champion_uri
     lines += ["", f"Champion: {f'version {registration.champion}, `{champion}`' if champion else 'none'}", ""]
     return "\n".join(lines)
 
 
-def _decide(report: Report, policy: Policy, registry: Registry) -> Decision:
+def _decide(report: Report, policy: Policy, registry: Registry, dataset_folder: str | Path) -> Decision:
     if report.candidate.scores is None:
         raise ValueError(f"the report has no scores of the candidate: {report.candidate.problem}")
     comparison = None
     if report.paired and report.held_out:
-        earlier = registry.judged_on(other_than=report.candidate.digest)
-        comparison = Comparison(report.paired, sum(map(report.held_out.share_in, earlier)))
+        shares = _shares(report.held_out, dataset_folder, registry.judged_on(report.candidate.digest))
+        known = [share for share in shares if share is not None]
+        contamination = report.champion.contamination if report.champion else None
+        comparison = Comparison(report.paired, sum(known), len(shares) - len(known), contamination)
     decision = decide(report.candidate.scores, _opponent(report.champion), policy, comparison)
     reasons = decision.reasons
     if report.champion and report.champion.unanswered:
         rows = f"{report.champion.unanswered} of the {report.rows} held-out rows"
         reasons += (f"the champion can't answer {rows}, because of missing values or unknown categories",)
     return replace(decision, reasons=reasons, judged_on=report.held_out if comparison else None)
+
+
+def _shares(now: RowSketch, dataset_folder: str | Path, earlier: Sequence[RowSketch]) -> list[float | None]:
+    """Return the share of the held-out rows that each earlier comparison used; None where it can't be told.
+
+    Earlier rows with other columns are compared by those columns, which the held-out rows mostly have, too.
+    """
+    dataset: Dataset | None = None
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], RowSketch | None] = {}
+    shares: list[float | None] = []
+    for other in earlier:
+        mine: RowSketch | None = now
+        if not now.comparable(other):
+            key = (other.columns, other.types)
+            if key not in alike:
+                dataset = dataset or datasets.read(dataset_folder)
+                alike[key] = sketch_like(dataset, other)
+            mine = alike[key]
+        shares.append(mine.share_in(other) if mine else None)
+    return shares
 
 
 def _opponent(champion: Contender | None) -> Any:
@@ -131,6 +160,7 @@ def _lineage(report: Report, run: Run, details: Mapping[str, Any]) -> dict[str, 
         "reason": run.reason,
         "answers": run.answers,
         PROBES: report.probes.to_json() if report.probes else "",
+        TRAINING_ROWS: json.dumps(report.training.document()) if report.training else "",
         "model_source_kind": "kfp",
         "model_source_class": "pipelinerun",
         "model_source_group": run.group,

@@ -14,11 +14,13 @@ class Decision:
         promote: whether it does.
         reasons: with the numbers that were used.
         judged_on: the held-out rows on which candidate and champion were compared; none where they were not.
+        warning: why the comparison is not to be relied on, and what to do; none where it is.
     """
 
     promote: bool
     reasons: tuple[str, ...]
     judged_on: RowSketch | None = None
+    warning: str | None = None
 
     def to_json(self, **more: str) -> str:
         """Write the decision, with further entries, for a tag of the version."""
@@ -33,7 +35,6 @@ class Decision:
         return cls(
             promote=document["promote"],
             reasons=tuple(document["reasons"]),
-            judged_on=RowSketch(tuple(rows["columns"]), tuple(rows["fingerprints"]), rows["complete"])
-            if rows
-            else None,
+            judged_on=RowSketch.of_document(rows) if rows else None,
+            warning=document.get("warning"),
         )

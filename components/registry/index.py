@@ -29,6 +29,8 @@ REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["'](\w+)["']"""
 SCHEMA_FILE = Path(__file__).with_name("mlflow.sql")
 RUN = "run/"
 PROBES = "probes"
+TRAINING_ROWS = "training_rows"
+"""The tag of a version that says which rows it was trained on."""
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 

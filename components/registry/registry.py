@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.compare import Entry
+from components.data.contamination import TrainingRows
 from components.data.rows import RowSketch
 from components.registry import signing
 from components.registry.decision import Decision
@@ -22,6 +23,7 @@ from components.registry.index import (
     CHALLENGER,
     CHAMPION,
     RUN,
+    TRAINING_ROWS,
     WITHDRAWN,
     Index,
     Version,
@@ -162,7 +164,9 @@ class Registry:
         model, digest = self._folders.load(version.number)
         if digest != version.digest:
             raise FolderError(f"version {version.number} holds the model {digest}, not {version.digest}")
-        return Entry(model, digest, version.number)
+        rows = version.tags.get(TRAINING_ROWS)
+        training = TrainingRows.of_document(json.loads(rows)) if rows else None
+        return Entry(model, digest, version.number, training)
 
     def judged_on(self, other_than: str) -> list[RowSketch]:
         """Return the held-out rows of each comparison with a champion, one for a version, newest first.

@@ -4,6 +4,7 @@ They hold what the registry and the model folder say. What only people know, suc
 heading and a line that says so.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,9 @@ def _input(one: Input) -> tuple[str, str, str, str, str]:
         values = "true, false"
     else:
         more = len(one.categories) - LISTED
-        values = ", ".join(one.categories[:LISTED]) + (f" and {more} more" if more > 0 else "")
+        # In quotes: a category may hold a comma.
+        listed = (json.dumps(category, ensure_ascii=False) for category in one.categories[:LISTED])
+        values = ", ".join(listed) + (f" and {more} more" if more > 0 else "")
     missing = "is refused" if one.missing is None else f"counts as {_shown(one.value(one.missing))}"
     return one.name, one.type, one.unit or "", values, missing
 

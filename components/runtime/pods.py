@@ -1,6 +1,6 @@
 """Sets resources, user, credentials and retries of a step's pod on a cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,14 +33,25 @@ def prepare(task: Any) -> None:
 
 
 @contextmanager
-def tried_once(pipeline: Any) -> Iterator[None]:
-    """Remove the steps' retries, because on one machine a second try ends as the first did."""
+def on_this_machine(pipeline: Any, without: Collection[str]) -> Iterator[None]:
+    """Remove what holds on a cluster only: the steps' retries, and variables of their environment.
+
+    A second try on one machine ends as the first did.
+
+    Args:
+        pipeline: as KFP compiled it.
+        without: the names of the variables.
+    """
     spec = pipeline.pipeline_spec
     whole = type(spec)()
     whole.CopyFrom(spec)
     for part in (spec.root, *spec.components.values()):
         for task in part.dag.tasks.values():
             task.ClearField("retry_policy")
+    for executor in spec.deployment_spec["executors"].values():
+        container = executor["container"]
+        if "env" in container:
+            container["env"] = [dict(one) for one in container["env"] if one["name"] not in without]
     try:
         yield
     finally:

@@ -63,8 +63,8 @@ class Pipelines:
         The tests' models have different features, so a champion that can't be compared is kept.
         """
         registry = [f"registry_root={self.root}", f"tracking_uri={self.tracking_uri}"]
-        all_params = [*registry, "incomparable=keep", *params]
-        words = [word for param in all_params for word in ("--param", param)]
+        by_name = {param.partition("=")[0]: param for param in (*registry, "incomparable=keep", *params)}
+        words = [word for param in by_name.values() for word in ("--param", param)]
         location = ("--image", self.image, "--pipeline-root", f"s3://{BUCKET}/runs")
         command = self.command(name, *location, *words, *options)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -131,9 +131,9 @@ def test_the_commands_of_the_guide_train_compare_and_serve(tmp_path: Path) -> No
         (checkout / name).write_text(content)
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    train_both, serve = COMMANDS
+    readme, (train_both, serve) = "python pipeline.py run\n", COMMANDS
     done = subprocess.run(
-        ["bash", "-euc", train_both],
+        ["bash", "-euc", readme + train_both],
         cwd=checkout,
         env=environment,
         capture_output=True,
@@ -141,20 +141,19 @@ def test_the_commands_of_the_guide_train_compare_and_serve(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Version 1 is the champion now" in done.stdout
+    assert done.stdout.count("Version 1 is the champion now") == 2
     assert "Version 2 is" in done.stdout
     words = shlex.split(serve.replace("\\\n", ""))
-    folder = checkout / words[words.index("--model_dir") + 1]
+    folder, name = (words[words.index(flag) + 1] for flag in ("--model_dir", "--model_name"))
     assert words[:3] == ["python", "-m", "predictor"]
-    with start_predictor(folder, environment=environment, place=tmp_path) as server:
+    with start_predictor(
+        checkout / folder, environment=environment, place=tmp_path, flags=["--model_name", name]
+    ) as server:
         base = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=base, trust_env=False, timeout=60) as client:
             row = {"instances": [[0.05, 0.02, 0.03]]}
-            assert (
-                25
-                < client.post("/v1/models/linear-regressor:predict", json=row).json()["predictions"][0]
-                < 346
-            )
-            assert client.post("/v1/models/linear-regressor:explain", json=row).status_code == 501
+            (predicted,) = client.post(f"/v1/models/{name}:predict", json=row).json()["predictions"]
+            assert 25 < predicted < 346
+            assert client.post(f"/v1/models/{name}:explain", json=row).status_code == 501
             assert "nearest of 422 training rows" in client.get("/", headers={"accept": "text/html"}).text
             assert "nearest of 422 training rows" in client.get("/docs").text

@@ -1,10 +1,14 @@
 """Arguments that the command refuses before it does anything."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import pipeline
 from components.operations.cli import fork_runner
 from pipeline import main
 
@@ -63,7 +67,10 @@ from pipeline import main
             "has no champion in /nowhere",
         ),
         (["run", "--param", "search=[]"], "search is a JSON object"),
-        (["run", "--serve", "--port", "9000", "--grpc-port", "9000"], "PORT and GRPC_PORT must be different"),
+        (
+            ["run", "--serve", "--port", "9000", "--grpc-port", "9000"],
+            "--port and --grpc-port must be different",
+        ),
         (["run", "--serve", "--param", "registry_root=s3://bucket"], "need a tracking_uri"),
         (["schedule", "--host", "http://127.0.0.1:1", "--cron", "daily"], "five fields, or six"),
     ],
@@ -91,7 +98,8 @@ def test_reports_a_port_in_use_before_training(
         assert main(["run", "--local", str(tmp_path / "here"), "--serve", flag, str(port)]) == 1
     error = capsys.readouterr().err
     assert f"port {port} can't be used" in error
-    assert f"Set {variable} to another one" in error
+    other = port + 1000 if port < 64000 else port - 1000
+    assert f"such as {flag} {other}, or {variable}={other} with make" in error
     assert not (tmp_path / "here").exists()
 
 
@@ -102,3 +110,13 @@ def test_refuses_a_folder_that_kfp_would_misread_where_steps_are_not_forked(
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     assert main(["run", "--local", "/opt/python3/here"]) == 1
     assert "kfp replaces 'python3' by its interpreter, even in /opt/python3/here" in capsys.readouterr().err
+
+
+def test_says_nothing_when_the_reader_of_its_output_has_gone(tmp_path: Path) -> None:
+    program = Path(pipeline.__file__)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:  # noqa: PTH123 - a descriptor
+        command = [sys.executable, str(program), "runs", "--local", str(tmp_path)]
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")

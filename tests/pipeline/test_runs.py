@@ -5,6 +5,7 @@ process; `make test-slow` repeats them in processes.
 """
 
 import json
+import re
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 import pipeline
-from components.operations.cli import local
+from components.operations.cli import history, local
+from components.operations.cli.history import RunRecord
 from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
 from predictor.feedback.store import open_store
 from predictor.model import artifact
@@ -44,7 +46,9 @@ def test_the_command_in_processes_registers_the_diabetes_model(tmp_path: Path) -
     assert "not this package" not in done.stderr
     assert steps_of(done) == ["plan", "ingest", "train", "evaluate", "register"]
     assert "Version 1 is the champion now" in done.stdout
+    assert f"Serve it: python pipeline.py serve --local {place}\n" in done.stdout
     assert champion_of(place) == 1
+    assert json.loads((place / "models/linear-regressor/1/provenance.json").read_text())["image"] == ""
     check_first_model(place)
     check_first_lineage(place)
     check_first_reports(place)
@@ -91,13 +95,35 @@ def test_lists_and_shows_the_runs(first_run: Path, capsys: pytest.CaptureFixture
     assert pipeline.main(["runs", "--local", str(first_run)]) == 0
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == [
-        "started", "(UTC)", "run", "version", "source", "features", "R²", "RMSE", "decision",
+        "started", "(UTC)", "run", "model", "version", "source", "features", "R²", "RMSE", "decision",
     ]  # fmt: skip
-    assert row.split()[2:] == ["first", "1", "sklearn://diabetes", "bmi", "0.472575", "50.4784", "promoted"]
+    assert row.split()[2:] == [
+        "first", "linear-regressor", "1", "sklearn://diabetes", "bmi", "0.472575", "50.4784", "promoted",
+    ]  # fmt: skip
     assert pipeline.main(["show", "1", "--local", str(first_run)]) == 0
     shown = capsys.readouterr().out
     assert "there is no champion yet" in shown
     assert shown.splitlines()[-1].endswith("/runs/first/index.html")
+    labels = [line.split()[0] for line in shown.splitlines()]
+    assert [labels.count(label) for label in ("model", "kind", "reason", "because")] == [1, 1, 1, 2]
+
+
+def test_shows_the_version_of_the_model_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("flats", "houses"):
+        folder = tmp_path / "runs" / f"run of {name}"
+        folder.mkdir(parents=True)
+        parameters = {"run_id": f"run of {name}", "model_name": name}
+        outputs = {"version": 1, "promoted": True, "reasons": [], "warning": ""}
+        history.write(RunRecord.begun(parameters, "").ended(outputs, 1.0), folder)
+    local = ["--local", str(tmp_path)]
+    assert pipeline.main(["show", "1", *local]) == 1
+    assert "flats and houses each have a version 1: name one with --model-name" in capsys.readouterr().err
+    assert pipeline.main(["show", "1", "--model-name", "flats", *local]) == 0
+    assert "run of flats" in capsys.readouterr().out
+    assert pipeline.main(["show", "2", "--model-name", "flats", *local]) == 1
+    assert "there is no run 2 of flats below" in capsys.readouterr().err
 
 
 def test_serves_the_champion_without_training(place: Path, served: list[list[str]]) -> None:
@@ -135,7 +161,10 @@ def test_a_second_run_that_is_not_better_leaves_the_champion(run: Run, place: Pa
 
 def test_a_second_run_on_the_same_data_links_to_the_existing_version(run: Run, place: Path) -> None:
     done = run(place, "run_id=second")
-    assert "this model is the champion already, version 1" in done.stdout
+    assert "Version 1 is the champion:\n  this model is the champion already, version 1" in done.stdout
+    (decision,) = place.glob("runs/second/*/register/decision")
+    assert decision.read_text().startswith("# Version 1 is the champion already\n")
+    assert history.read_all(place / "runs")[0].decision == "champion already"
     assert "run/second" in tags_of(place, 1)
     assert [path.name for path in (place / "models" / "linear-regressor").iterdir()] == ["1"]
 
@@ -146,6 +175,21 @@ def test_a_better_model_replaces_the_champion(run: Run, place: Path) -> None:
     assert "Version 2 is the champion now:" in done.stdout
     assert champion_of(place) == 2
     assert tags_of(place, 2)["previous_champion"] == "1"
+
+
+def test_says_that_the_champion_was_trained_on_rows_that_are_held_out_now(run: Run, place: Path) -> None:
+    done = run(place, "features=s1,s2", "test_share=0.2")
+    assert done.returncode == 0, done.stderr
+    assert "Version 2 is registered, and not promoted:" in done.stdout
+    share = re.search(r"the champion was trained on about (\d+)% of these held-out rows", done.stdout)
+    assert share
+    assert 85 <= int(share[1]) <= 100
+    assert "Warning: the comparison is unfair to the new model" in done.stdout
+    assert "Hold out the same rows (test_share=0), or replace" in done.stdout
+    done = run(place, "features=s1,s3", "test_share=0.2", "incomparable=replace")
+    assert "Version 3 is the champion now:" in done.stdout
+    done = run(place, "features=s1,s2,s3", "test_share=0.2")
+    assert "was trained on" not in done.stdout
 
 
 def test_a_champion_with_other_features_of_the_source_is_compared(run: Run, place: Path) -> None:
@@ -293,8 +337,7 @@ def test_names_a_shard_that_is_refused(run: Run, tmp_path: Path, empty_place: Pa
     (tmp_path / "b.csv").write_text("bmi,target\n1,2\nmany,3\n")
     done = run(empty_place, f"source={tmp_path}/*.csv")
     assert done.returncode == 1
-    assert "error: ingest failed." in done.stderr
-    assert f"{tmp_path}/b.csv was refused" in done.stderr
+    assert f"error: ingest failed. {tmp_path}/b.csv was refused" in done.stderr
     assert "feature 'bmi' is not a number in 1 row (line 3: 'many')" in done.stderr
     index = Path(done.stderr.split("Report: file://")[1].split()[0])
     assert "ingest failed" in index.read_text(encoding="utf-8")
@@ -306,8 +349,7 @@ def test_reports_why_a_step_failed(run: Run, tmp_path: Path, empty_place: Path) 
     assert done.returncode == 1
     assert steps_of(done) == ["plan", "ingest"]
     assert "failed" in done.stdout
-    assert "error: ingest failed." in done.stderr
-    assert "nowhere.csv" in done.stderr
+    assert f"error: ingest failed. {tmp_path / 'nowhere.csv'}" in done.stderr
     assert "Traceback" not in done.stderr
     log = Path(done.stderr.split("The whole log: ")[1].strip())
     assert log.read_text().count("Traceback") == 1
@@ -319,7 +361,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would have replaced the process; whether a port is free does not matter."""
     commands: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, words: commands.append(words))
-    monkeypatch.setattr(local, "check_ports", lambda **ports: None)
+    monkeypatch.setattr(local, "check_ports", lambda options: None)
     return commands
 
 

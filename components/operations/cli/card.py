@@ -15,7 +15,7 @@ DATA_CARD = "DATA_CARD.md"
 def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     parser = add_command(commands, card, card)
-    add_options(parser)
+    add_options(parser, root=".local")
     parser.add_argument(
         "version", nargs="?", type=int, help="the number of a version; the champion, by default"
     )
@@ -34,7 +34,9 @@ def card(options: argparse.Namespace) -> int:
     try:
         version = champion if options.version is None else registry.version(options.version)
         if version is None:
-            raise CommandError("there is no champion yet; name a version")
+            raise CommandError(
+                f"{options.model_name} has no champion in {options.registry_root}; name a version"
+            )
         entry = registry.entry(version)
     except (RegistryError, FolderError) as error:
         raise CommandError(str(error)) from error

@@ -1,6 +1,7 @@
 """Errors of commands, and how they are printed."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ class CommandError(Exception):
 
 # Faults of our own code, which keep their traceback.
 FAULTS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
+
+# The exit status of a shell's command that SIGPIPE ended.
+CLOSED_PIPE = 141
 
 
 @contextmanager
@@ -37,9 +41,15 @@ def during(work: str) -> Iterator[None]:
 def carry_out(options: argparse.Namespace) -> int:
     """Run the parsed command; returns the exit status. An error is printed in one line."""
     try:
-        return int(options.command(options))
+        status = int(options.command(options))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as head, has had enough. Python would flush what is left to it at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    return status

@@ -15,8 +15,10 @@ RECORD_FILE = "run.json"
 INDEX_FILE = "index.html"
 # Names of the steps' HTML outputs.
 PAGES = ("report", "page")
-COLUMNS = ("started (UTC)", "run", "version", "source", "features", "R²", "RMSE", "decision")
+COLUMNS = ("started (UTC)", "run", "model", "version", "source", "features", "R²", "RMSE", "decision")
 SHORT = 40
+# What became of the model of a run.
+PROMOTED, CHAMPION, REFUSED = "promoted", "champion already", "not promoted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class RunRecord:
         git_commit: of the code, where it is known.
         parameters: of the pipeline.
         version: the number of its model; none if it failed.
-        promoted: whether that is the champion.
+        promoted: whether the run made it the champion.
+        champion: whether it was the champion already.
         reasons: of the decision.
         warning: about the training; mostly empty.
         scores: on the held-out rows: mse, mae and r2; empty if it failed.
@@ -44,6 +47,7 @@ class RunRecord:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: int | None = None
     promoted: bool = False
+    champion: bool = False
     reasons: Sequence[str] = ()
     warning: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)
@@ -66,6 +70,7 @@ class RunRecord:
             seconds=seconds,
             version=int(outputs["version"]),
             promoted=bool(outputs["promoted"]),
+            champion=outcome(outputs) == CHAMPION,
             reasons=list(outputs["reasons"]),
             warning=outputs["warning"],
         )
@@ -80,7 +85,14 @@ class RunRecord:
         """The outcome, in a word or two."""
         if self.error:
             return "failed"
-        return "promoted" if self.promoted else "not promoted"
+        if self.champion:
+            return CHAMPION
+        return PROMOTED if self.promoted else REFUSED
+
+    @property
+    def model_name(self) -> str:
+        """The name of the registered model."""
+        return str(self.parameters.get("model_name", ""))
 
     def facts(self) -> Iterator[tuple[str, object]]:
         """Yield the facts of the run, by name."""
@@ -89,13 +101,22 @@ class RunRecord:
         yield "source", self.parameters.get("source", "")
         yield "target", self.parameters.get("target", "")
         yield "features", _names(self.parameters.get("features", ()))
-        yield "model", self.parameters.get("model_name", "")
+        yield "model", self.model_name
+        yield "kind", self.parameters.get("model", "")
         if self.git_commit:
             yield "code", self.git_commit
         if self.version is not None:
             yield "version", self.version
         yield "decision", self.decision
         yield from _scores(self.scores)
+
+
+def outcome(outputs: Mapping[str, Any]) -> str:
+    """Return what became of the model of a run with these outputs: promoted, refused, or champion before."""
+    if outputs["promoted"]:
+        return PROMOTED
+    champion = str(outputs.get("champion_uri", "")).rstrip("/").rpartition("/")[2]
+    return CHAMPION if champion == str(int(outputs["version"])) else REFUSED
 
 
 def write(record: RunRecord, folder: Path) -> None:
@@ -130,10 +151,10 @@ def table(records: Sequence[RunRecord]) -> str:
 def details(record: RunRecord, folder: Path) -> str:
     """Format all facts of a run as lines of text."""
     lines = [f"{name:<20} {html.cell(value)}" for name, value in record.facts()]
-    lines += [f"{'reason':<20} {reason}" for reason in record.reasons]
+    lines += [f"{'because':<20} {reason}" for reason in record.reasons]
     lines += [f"{'warning':<20} {record.warning}"] if record.warning else []
     lines += [f"{'error':<20} {record.error}"] if record.error else []
-    shown = {"run_id", "source", "target", "features", "model_name", "git_commit"}
+    shown = {"run_id", "source", "target", "features", "model_name", "model", "git_commit"}
     lines += [
         f"{name:<20} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in record.parameters.items()
@@ -155,6 +176,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
     return (
         record.when,
         record.run_id,
+        record.model_name,
         "" if record.version is None else str(record.version),
         source if len(source) <= SHORT else f"…{source[1 - SHORT :]}",
         _names(record.parameters.get("features", ())),

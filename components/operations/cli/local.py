@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,10 @@ from components.operations.cli.serving import become_predictor, check_ports, por
 from components.operations.cli.subcommand import add_command
 from components.registry.folders import local_path
 from components.registry.registry import open_registry
+from components.registry.signing import IMAGE
 from components.runtime import pods
+
+DEFAULT_PLACE = Path(".local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def add(commands: Any, project: LocalProject, parametric: argparse.ArgumentParse
     parser.add_argument(
         "run", nargs="?", help="the id of a run, or the number of its version; the newest, by default"
     )
+    parser.add_argument("--model-name", help="the name of the run's model; any, by default")
     parser = add_command(commands, serve, serve, place, ports)
     parser.add_argument(
         "version", nargs="?", type=int, help="the number of a version; the champion, by default"
@@ -74,16 +79,22 @@ def run(options: argparse.Namespace, project: LocalProject) -> int:
     place = options.local.expanduser().absolute()
     given = _parameters(options, project, place)
     if options.serve:
-        check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
+        check_ports(options)
         if local_path(given["registry_root"]) is None:
             raise CommandError("--serve needs a registry_root on this machine")
     done = run_locally(given, place / "runs" / given["run_id"], project)
-    state = "is the champion now" if done["promoted"] else "is registered, and not promoted"
+    state = {
+        history.PROMOTED: "is the champion now",
+        history.CHAMPION: "is the champion",
+        history.REFUSED: "is registered, and not promoted",
+    }[history.outcome(done)]
     print(f"\nVersion {int(done['version'])} {state}:", *done["reasons"], sep="\n  ")
     if done["warning"]:
         print(f"Warning: {done['warning']}.")
     print(f"Champion: {done['champion_uri'] or 'none'}")
     print(f"Report:   {history.index_uri(place / 'runs' / given['run_id'])}")
+    if not options.serve and done["champion_uri"] and local_path(given["registry_root"]) == place:
+        print(f"Serve it: {_serve_command(options, given['model_name'], project)}")
     if options.serve:
         if not done["champion_uri"]:
             raise CommandError("there is no champion to serve")
@@ -91,8 +102,18 @@ def run(options: argparse.Namespace, project: LocalProject) -> int:
     return 0
 
 
+def _serve_command(options: argparse.Namespace, name: str, project: LocalProject) -> str:
+    """Return the command that serves the champion of a model."""
+    words = ["python", "pipeline.py", "serve"]
+    if options.local != DEFAULT_PLACE:
+        words += ["--local", str(options.local)]
+    if name != project.name:
+        words += ["--model-name", name]
+    return shlex.join(words)
+
+
 def runs(options: argparse.Namespace) -> int:
-    """List the runs on this machine, newest first: source, features, scores, decision."""
+    """List the runs on this machine, newest first: model, source, features, scores, decision."""
     found = history.read_all(_runs(options))
     if not found:
         print(f"there are no runs below {options.local}")
@@ -104,9 +125,21 @@ def runs(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> int:
     """Show one run on this machine: its parameters, scores, decision and report."""
     found = history.read_all(_runs(options))
-    chosen = [one for one in found if options.run in (None, one.run_id, str(one.version))]
+    chosen = [
+        one
+        for one in found
+        if options.run in (None, one.run_id, str(one.version))
+        and options.model_name in (None, one.model_name)
+    ]
     if not chosen:
-        raise CommandError(f"there is no run {options.run or ''} below {options.local}".replace("  ", " "))
+        run = f" {options.run}" if options.run else ""
+        of = f" of {options.model_name}" if options.model_name else ""
+        raise CommandError(f"there is no run{run}{of} below {options.local}")
+    names = sorted({one.model_name for one in chosen})
+    if options.run and len(names) > 1:
+        raise CommandError(
+            f"{' and '.join(names)} each have a version {options.run}: name one with --model-name"
+        )
     print(history.details(chosen[0], _runs(options) / chosen[0].run_id))
     return 0
 
@@ -121,7 +154,7 @@ def serve(options: argparse.Namespace) -> int:
             raise CommandError(f"{options.model_name} has no champion in {root}: train one with run")
         if options.version:
             version = registry.version(options.version)
-    check_ports(PORT=options.port, GRPC_PORT=options.grpc_port)
+    check_ports(options)
     _serve(registry.uri(version), options.model_name, options)
     return 0
 
@@ -149,7 +182,7 @@ def run_locally(given: Mapping[str, Any], folder: Path, project: LocalProject) -
         shown(sys.stdout, log) as progress,
     ):
         try:
-            with contextlib.redirect_stdout(log), pods.tried_once(project.pipeline):
+            with contextlib.redirect_stdout(log), pods.on_this_machine(project.pipeline, [IMAGE]):
                 outputs = dict(project.pipeline(**given).outputs)
         except RuntimeError as error:
             why = f"{progress.step} failed. {progress.reason()}"
@@ -207,7 +240,7 @@ def _place() -> argparse.ArgumentParser:
     parser.add_argument(
         "--local",
         type=Path,
-        default=Path(".local"),
+        default=DEFAULT_PLACE,
         metavar="DIR",
         help="the folder of the registry and the runs (%(default)s)",
     )

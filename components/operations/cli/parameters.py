@@ -4,6 +4,7 @@ import argparse
 import difflib
 import inspect
 import json
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter of the pipeline; may be given again",
+        help="a parameter of the pipeline; give the option again for another one",
     )
     parser.add_argument(
         "--params", type=Path, metavar="FILE", help="a YAML file of parameters; --param overrides it"
@@ -55,18 +56,23 @@ def parse(given: Iterable[str], kinds: Mapping[str, str], file: Path | None = No
         file: a YAML file of further ones, which ``given`` overrides.
 
     Raises:
-        CommandError: an unknown name, a value of another type, or text that KFP would replace.
+        CommandError: an unknown name, one that is given twice, a value of another type, or text that KFP
+            would replace.
     """
-    parameters = _read_file(file, kinds) if file else {}
+    read: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise CommandError(f"--param {text}: expected NAME=VALUE")
         _check_name(f"--param {text}", name, kinds)
         try:
-            parameters[name] = _read(value, kinds[name])
+            found = _read(value, kinds[name])
         except ValueError as error:
             raise CommandError(f"--param {text}: {name} is {WANTED[kinds[name]]}") from error
+        if name in read:
+            raise CommandError(f"--param {name} is given twice{_in_one(name, read[name], found)}")
+        read[name] = found
+    parameters = (_read_file(file, kinds) if file else {}) | read
     for name, value in parameters.items():
         if PLACEHOLDER in json.dumps(value):
             raise CommandError(
@@ -138,6 +144,17 @@ def _read_file(file: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
         if not isinstance(value, PYTHON_TYPES[kind]) or (isinstance(value, bool) and kind != "Boolean"):
             raise CommandError(f"--params {file}: {name} is {WANTED[kind]}, not {value!r}")
     return document
+
+
+def _in_one(name: str, first: Any, second: Any) -> str:
+    """Return how both values are given in one parameter; nothing if it can't hold both."""
+    if isinstance(first, list):
+        both: Any = first + [value for value in second if value not in first]
+    elif isinstance(first, dict):
+        both = first | second
+    else:
+        return ""
+    return f". Give all of it in one: --param {shlex.quote(f'{name}={json.dumps(both, ensure_ascii=False)}')}"
 
 
 def _check_name(where: str, name: str, kinds: Mapping[str, str]) -> None:

@@ -12,6 +12,8 @@ from typing import TextIO
 ROUND_OFF = 10
 INDENT = "    "
 EXCEPTION = re.compile(r" *[\w.]*(Error|Exception)\b(: |$)")
+# The class of an error of our own, whose message says all.
+OWN_ERROR = re.compile(r"^(components|predictor)(\.\w+)+: ")
 
 
 @contextmanager
@@ -86,4 +88,5 @@ class Progress(logging.Filter):
         frames = lines[traces[-1] + 1 :]
         message = next((number for number, line in enumerate(frames) if EXCEPTION.match(line)), 0)
         indent = " " * (len(frames[message]) - len(frames[message].lstrip()))
-        return "\n".join(line.removeprefix(indent) for line in frames[message:])
+        said = "\n".join(line.removeprefix(indent) for line in frames[message:])
+        return OWN_ERROR.sub("", said)

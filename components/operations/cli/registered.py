@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 NAME = "linear-regressor"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the registry and the model."""
+def add_options(parser: argparse.ArgumentParser, root: str | None = None) -> None:
+    """Add the options that name the registry and the model; the registry is required without a default."""
     parser.add_argument(
         "--registry-root",
-        required=True,
-        help="the folder or bucket of the models, such as s3://bucket/prefix",
+        required=root is None,
+        default=root,
+        help="the folder or bucket of the models, such as s3://bucket/prefix"
+        + ("" if root is None else " (%(default)s)"),
     )
     parser.add_argument("--tracking-uri", default="", help="the address of the MLflow server")
     parser.add_argument("--model-name", default=NAME, help="the name of the registered model (%(default)s)")

@@ -87,5 +87,6 @@ def _of(options: argparse.Namespace, reason: str) -> argparse.Namespace:
         "source": f"{options.to.rstrip('/')}/*.parquet",
         "answers": window(options.days),
     }
-    given = [f"{name}={value}" for name, value in judged.items()]
+    named = {text.partition("=")[0] for text in options.param}
+    given = [f"{name}={value}" for name, value in judged.items() if name not in named]
     return argparse.Namespace(**{**vars(options), "reason": reason, "param": [*given, *options.param]})

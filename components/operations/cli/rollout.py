@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
                 "--to",
                 type=int,
                 metavar="VERSION",
-                help="the version to serve; the previous champion, by default",
+                help="the version to go back to; the previous champion, by default",
             )
             parser.add_argument("--reason", default="by hand", help="why, for the registry (%(default)s)")
         if command is reconcile:
@@ -77,7 +77,7 @@ def canary(_: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
 
 
 def rollback(options: argparse.Namespace, site: "Site", policy: "Policy") -> "Release":
-    """Serve an earlier version; no later run undoes it."""
+    """Serve an earlier version, or on one machine make it the champion; no later run undoes it."""
     from components.operations.rollout.promote import rollback as do
 
     return do(site, options.to, options.reason, policy.ready_seconds)
@@ -101,12 +101,14 @@ def _carry_out(
     clock = Clock()
     with _ended_by_signals(clock):
         try:
+            if command is rollback and _on_this_machine(options):
+                return _rollback_here(options)
             site, policy = _site(options, clock)
             if site.lease.owner() == "job":
                 print(f"every pod serves {command(options, site, policy)}")
                 return 0
             if command is rollback:
-                site.registry.restore(earlier(site, options.to), options.reason)
+                site.registry.restore(earlier(site.registry, options.to), options.reason)
             return _propose(options, site)
         except BusyError as error:
             if command is not reconcile:
@@ -115,6 +117,28 @@ def _carry_out(
             return 0
         except RolloutError as error:
             raise CommandError(str(error)) from error
+
+
+def _on_this_machine(options: argparse.Namespace) -> bool:
+    """Return whether no cluster can serve the models, because they are in a folder of this machine."""
+    from components.registry.folders import local_path
+
+    return local_path(options.registry_root) is not None and "KUBERNETES_SERVICE_HOST" not in os.environ
+
+
+def _rollback_here(options: argparse.Namespace) -> int:
+    """Make an earlier version the champion, with which later runs are compared; `serve` serves it.
+
+    Raises:
+        RolloutError: there is no such version.
+    """
+    from components.operations.rollout.promote import earlier
+
+    registry = open_named(options)
+    version = earlier(registry, options.to)
+    registry.restore(version, options.reason)
+    print(f"version {version} is the champion now. A server that runs is not changed: start `serve` again")
+    return 0
 
 
 def _propose(options: argparse.Namespace, site: "Site") -> int:

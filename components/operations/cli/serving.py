@@ -25,26 +25,27 @@ def port(text: str) -> int:
     return int(text)
 
 
-def check_ports(**ports: int) -> None:
-    """Make sure that nothing listens on the ports, each named by its variable of the environment.
+def check_ports(options: argparse.Namespace) -> None:
+    """Make sure that nothing listens on the ports of a command's options.
 
     Raises:
         CommandError: a port is in use, not permitted, or given twice.
     """
+    ports = {"--port": options.port, "--grpc-port": options.grpc_port}
     if len(set(ports.values())) < len(ports):
-        raise CommandError(
-            f"{' and '.join(ports)} must be different ports, not both {next(iter(ports.values()))}"
-        )
-    for variable, number in ports.items():
+        raise CommandError(f"{' and '.join(ports)} must be different ports, not both {options.port}")
+    for option, number in ports.items():
         with socket.socket() as probe:
             # A connection that was closed a moment ago does not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("", number))
             except OSError as error:
+                other = number + 1000 if number < 64000 else number - 1000
+                variable = option.removeprefix("--").replace("-", "_").upper()
                 raise CommandError(
-                    f"port {number} can't be used: {error.strerror}. Set {variable} to another one, such as "
-                    f"{variable}={number + 1000 if number < 64000 else number - 1000}"
+                    f"port {number} can't be used: {error.strerror}. Choose another one, such as "
+                    f"{option} {other}, or {variable}={other} with make"
                 ) from error
 
 

@@ -104,5 +104,9 @@ def connect() -> Api:
         except config.ConfigException:
             config.load_kube_config(client_configuration=configuration)
     except config.ConfigException as error:
-        raise ApiError(0, f"no cluster is configured: {error}") from error
+        raise ApiError(
+            0,
+            f"no cluster is configured: {str(error).rstrip('.')}. On one machine `serve` serves the champion "
+            "or another version",
+        ) from error
     return Api(client.ApiClient(configuration))

@@ -5,6 +5,7 @@ from components.operations.rollout.journal import NOT_SERVED, SERVED
 from components.operations.rollout.predictor import Predictor
 from components.operations.rollout.release import Release
 from components.operations.rollout.site import Site
+from components.registry.registry import Registry
 
 POLL_SECONDS = 0.5
 # A store that fails for a moment restarts an init container once or twice.
@@ -52,7 +53,7 @@ def rollback(site: Site, version: int | None, reason: str, seconds: float) -> Re
         RolloutError: there is no such version, or its pods don't come; the old pods then go on serving.
     """
     with site.lease.held("a rollback", force=True):
-        target = earlier(site, version)
+        target = earlier(site.registry, version)
         stop_canary(site)
         site.registry.restore(target, reason)
         release = site.release(site.registry.version(target))
@@ -184,17 +185,17 @@ def stop_canary(site: Site) -> None:
         site.routes.weigh(0, None)
 
 
-def earlier(site: Site, version: int | None) -> int:
+def earlier(registry: Registry, version: int | None) -> int:
     """Return the version to roll back to: the given one, or the champion before this one.
 
     Raises:
         RolloutError: there is no such version.
     """
     if version is not None:
-        if not site.registry.has(version):
+        if not registry.has(version):
             raise RolloutError(f"the registry has no version {version}")
         return version
-    champion = site.registry.champion()
+    champion = registry.champion()
     before = champion.tags.get("previous_champion") if champion else None
     if before is None:
         raise RolloutError("there was no champion before this one; name a version with --to")

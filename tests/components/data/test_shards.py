@@ -192,7 +192,7 @@ class TestConflicts:
     def test_many_categories_of_all_files_look_like_an_identifier(self, merged: Callable[..., str]) -> None:
         files = [{"x": [f"{name}{row}" for row in range(9)] * 2} for name in "abc"]
         said = merged(*files, max_categories=20)
-        assert "feature 'x' has 27 different texts in 52 rows: it looks like an identifier" in said
+        assert "feature 'x' has 27 different texts in 52 training rows: it looks like an identifier" in said
         assert 'leave it out with exclude=["x"], or add max_categories=27' in said
 
     def test_categories_of_held_out_rows_alone_are_refused(self, merged: Callable[..., str]) -> None:

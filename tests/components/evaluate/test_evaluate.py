@@ -11,6 +11,7 @@ from kfp.dsl import Dataset as DatasetArtifact
 
 from components.data import report as reports
 from components.data.compare import compare
+from components.data.contamination import Contamination
 from components.data.dataset import Dataset
 from components.evaluate.component import evaluate as evaluate_component
 from components.evaluate.evaluate import evaluate
@@ -29,6 +30,18 @@ def test_page_says_why_a_champion_cannot_be_compared(dataset: Dataset, make_entr
     page = render(compare(dataset, candidate, champion), dataset, candidate, champion)
     assert "can&#x27;t be compared" in page
     assert page.count("<svg") == 2
+
+
+def test_page_says_that_the_champion_was_trained_on_held_out_rows(
+    dataset: Dataset, make_entry: MakeEntry
+) -> None:
+    candidate, champion = make_entry(2.0), make_entry(1.0, version=1)
+    report = compare(dataset, candidate, champion)
+    assert report.champion is not None
+    assert "was trained on" not in render(report, dataset, candidate, champion)
+    contaminated = replace(report.champion, contamination=Contamination(0.8, "seed=0"))
+    page = render(replace(report, champion=contaminated), dataset, candidate, champion)
+    assert "The champion was trained on about 80% of these rows" in page
 
 
 def test_page_is_self_contained_and_draws_both_models(dataset: Dataset, make_entry: MakeEntry) -> None:

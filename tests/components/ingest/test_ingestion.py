@@ -277,7 +277,8 @@ class TestTypedColumns:
     ) -> None:
         names, dates = problems_of(people(), Settings(["*"], max_categories=20))
         assert names == (
-            "feature 'name' has 30 different texts in 30 rows: it looks like an identifier or free text; "
+            "feature 'name' has 30 different texts in 30 training rows: it looks like an identifier or free "
+            "text; "
             'leave it out with exclude=["name"], or add max_categories=30'
         )
         assert dates.startswith("feature 'joined' holds dates or times in 50 rows (line 2: '2020-01-01'")

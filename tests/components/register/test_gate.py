@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.data.contamination import Contamination
 from components.data.scores import PairedErrors, Scores
 from components.register.gate import Comparison, GateError, Policy, Unscored, decide
 from components.registry.decision import Decision
@@ -38,13 +39,15 @@ def judge(
     rows: int = 88,
     deviation: float = 20.0,
     looks: float = 0.0,
+    unknown: int = 0,
+    contamination: Contamination | None = None,
 ) -> Decision:
     """Decide on errors with these scores, whose improvement has a deviation and is independent of them."""
     comparison = None
     if isinstance(champion, Scores):
         improvement = champion.mse - candidate.mse
         errors = PairedErrors(rows, rows, improvement, deviation, champion.mse, 140.0, covariance=0.0)
-        comparison = Comparison(errors, looks)
+        comparison = Comparison(errors, looks, unknown, contamination)
     return decide(candidate, champion, policy, comparison)
 
 
@@ -134,7 +137,22 @@ def test_decides_by_scores_and_policy(
         pytest.param({"deviation": 0.0}, Policy(), True, "bound at 97.5 % is 10.000%", id="no chance"),
         pytest.param({}, Policy(minimum_improvement=0.05), True, "above the 5.000%", id="enough"),
         pytest.param({}, Policy(minimum_improvement=0.06), False, "not above the 6.000%", id="hardly enough"),
-        pytest.param({"looks": 0.2}, Policy(), True, "this is look 2 at these 88", id="a part of the rows"),
+        pytest.param(
+            {"looks": 0.2},
+            Policy(),
+            True,
+            "this counts as look 2 at these 88 rows: earlier comparisons have used 20% of them",
+            id="a part of the rows",
+        ),
+        pytest.param({"looks": 1}, Policy(), True, "they have decided 1 comparison before", id="one look"),
+        pytest.param(
+            {"looks": 1, "unknown": 1},
+            Policy(),
+            True,
+            "this counts as look 3 at these 88 rows: they have decided 1 comparison before, and 1 comparison "
+            "before can't be told apart, because the columns differ",
+            id="one look and one that is not known",
+        ),
         pytest.param({"looks": 3}, Policy(), True, "lower bound at 99.75 %", id="the fourth look"),
         pytest.param(
             {"looks": 400}, Policy(), False, "they have decided 400 comparisons before", id="the 401st look"
@@ -152,6 +170,30 @@ def test_an_improvement_of_ten_percent_is_judged_by_its_interval(
     decision = judge(Scores(90, 7, 0.6), CHAMPION, policy, **case)  # type: ignore[arg-type]
     assert decision.promote is promote
     assert any(reason in given for given in decision.reasons), decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("mse", "policy", "promote", "reason"),
+    [
+        pytest.param(120, Policy(), False, "so its error on them is too low", id="worse"),
+        pytest.param(99.9, Policy(), False, "so its error on them is too low", id="not beyond chance"),
+        pytest.param(120, Policy(incomparable="keep"), False, "too low", id="kept"),
+        pytest.param(120, Policy(incomparable="replace"), True, "it is replaced by policy", id="replaced"),
+        pytest.param(80, Policy(), True, "the candidate's is lower still", id="better all the same"),
+    ],
+)
+def test_a_champion_that_was_trained_on_held_out_rows_does_not_decide_unnoticed(
+    mse: float, policy: Policy, promote: bool, reason: str
+) -> None:
+    decision = judge(
+        Scores(mse, 7, 0.6), CHAMPION, policy, contamination=Contamination(0.8, "test_share=0.2, seed=3")
+    )
+    assert decision.promote is promote
+    assert "the champion was trained on about 80% of these held-out rows" in decision.reasons[-1]
+    assert reason in decision.reasons[-1]
+    assert (decision.warning is None) is promote
+    assert promote or "Hold out the same rows (test_share=0.2, seed=3), or" in str(decision.warning)
+    assert Decision.from_json(decision.to_json()) == decision
 
 
 def test_the_levels_of_all_looks_add_up_to_five_percent() -> None:

@@ -142,6 +142,73 @@ def test_rows_that_judged_other_models_before_are_counted(steps: Steps, make_mod
     assert "this is look 3 at these 20 rows" in again.decision.reasons[-1]
 
 
+def in_two_parts(folder: Path, held_out: np.ndarray, features: str) -> Dataset:
+    """Write a dataset of rows y = x + 2 z, of which some features are used."""
+    x, z = np.random.default_rng(3).normal(size=(2, 300))
+    table = {"x": x, "z": z, "y": x + 2 * z}
+    names = [*features, "y"]
+    return datasets.write(
+        folder,
+        {name: table[name][~held_out] for name in names},
+        {name: table[name][held_out] for name in names},
+        source="here",
+        settings={"seed": 4},
+        others=pa.table({name: table[name][held_out] for name in "xz" if name not in features}),
+    )
+
+
+def test_looks_at_other_rows_do_not_count_and_at_the_same_rows_do_whatever_the_columns(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    last, first = np.arange(300) >= 200, np.arange(300) < 100
+    steps.dataset = in_two_parts(tmp_path / "x", last, "x")
+    steps.register(make_model(0.5), "run-1")
+    steps.register(make_model(0.6), "run-2")
+    steps.dataset = in_two_parts(tmp_path / "z", first, "z")
+    fresh = steps.register(make_model(1.5, feature="z"), "run-3").decision
+    assert fresh.promote
+    assert not any("look" in reason for reason in fresh.reasons)
+    steps.dataset = in_two_parts(tmp_path / "z again", last, "z")
+    again = steps.register(make_model(2.0, feature="z"), "run-4").decision
+    said = "this is look 2 at these 100 rows: they have decided 1 comparison before"
+    assert said in again.reasons
+
+
+def test_looks_at_rows_with_columns_that_are_gone_count_and_are_said_to_be_unknown(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    last = np.arange(300) >= 200
+    steps.dataset = in_two_parts(tmp_path / "x and z", last, "xz")
+    steps.register(make_model(1.0, feature="z"), "run-1")
+    steps.register(make_model(0.9, feature="z"), "run-2")
+    z = steps.dataset.test_values()["z"]
+    y = steps.dataset.test_values()["y"]
+    steps.dataset = datasets.write(
+        tmp_path / "z alone", {"z": z, "y": y}, {"z": -z, "y": -y}, source="here", settings={}
+    )
+    reasons = steps.register(make_model(2.0, feature="z"), "run-3").decision.reasons
+    assert (
+        "this counts as look 2 at these 100 rows: 1 comparison before can't be told apart, because the "
+        "columns differ"
+    ) in reasons
+
+
+def test_says_that_the_champion_was_trained_on_held_out_rows(
+    steps: Steps, make_model: MakeModel, tmp_path: Path
+) -> None:
+    steps.dataset = in_two_parts(tmp_path / "x", np.arange(300) >= 200, "x")
+    steps.register(make_model(0.6), "run-1")
+    unlike = np.arange(300) < 100
+    steps.dataset = in_two_parts(tmp_path / "z", unlike, "z")
+    done = steps.register(make_model(0.0, feature="z"), "run-2")
+    assert not done.decision.promote
+    assert "the champion was trained on about 100% of these held-out rows" in done.decision.reasons[-1]
+    assert "Hold out rows that it was not trained on, or" in str(done.decision.warning)
+    assert "Warning: the comparison is unfair" in describe(done)
+    steps.dataset = in_two_parts(tmp_path / "same", np.arange(300) >= 200, "z")
+    assert steps.register(make_model(0.1, feature="z"), "run-3").decision.warning is None
+
+
 def test_judging_the_same_model_again_is_no_new_look(steps: Steps, make_model: MakeModel) -> None:
     steps.register(make_model(1.5), "run-1")
     first = steps.register(make_model(1.4), "run-2")

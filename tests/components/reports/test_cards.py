@@ -52,7 +52,7 @@ def test_data_card_says_what_the_version_learned_from() -> None:
 
 def test_cards_show_booleans_categories_and_what_replaces_a_missing_value() -> None:
     subject = replace(SUBJECT, model=mixed_model())
-    assert "| city | category |  | Bern, Zürich, Genf, Nord | Zürich |  |" in data_card(subject)
+    assert '| city | category |  | "Bern", "Zürich", "Genf, Nord" | Zürich |  |' in data_card(subject)
     card = model_card(subject)
     assert "| age | number | years | 18 to 90 | is refused |" in card
     assert re.search(r"\| income \| number \|  \| 0 to 9 \| counts as [\d.]+ \|", card)
@@ -64,14 +64,14 @@ def test_cards_show_booleans_categories_and_what_replaces_a_missing_value() -> N
 def test_cards_list_ten_categories_and_count_the_others() -> None:
     names = tuple(f"c{number}" for number in range(12))
     model = tree_model(inputs=(Input("city", 0.0, 11.0, type="category", categories=names),))
-    assert ", c9 and 2 more |" in model_card(replace(SUBJECT, model=model))
+    assert ', "c9" and 2 more |' in model_card(replace(SUBJECT, model=model))
 
 
 def test_markup_in_names_does_not_reach_the_document() -> None:
     names = ("<b>|\n# x", "b")
     model = tree_model(inputs=(Input("city", 0.0, 1.0, type="category", categories=names),))
     card = model_card(replace(SUBJECT, model=model, reasons=("<script>",)))
-    assert "&lt;b&gt;\\| # x, b" in card
+    assert '"&lt;b&gt;\\|\\n# x", "b"' in card
     assert "<script>" not in card
 
 

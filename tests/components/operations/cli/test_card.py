@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,14 @@ def test_writes_the_cards_of_a_version_to_files(root: Path, tmp_path: Path) -> N
 def test_says_that_there_is_no_such_version(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "7", "--registry-root", str(root)]) == 1
     assert "there is no version 7" in capsys.readouterr().err
+
+
+def test_looks_in_the_registry_of_this_machine_by_default(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, tmp_path / ".local")
+    assert main(["card"]) == 0
+    assert "# Model card: linear-regressor, version 1" in capsys.readouterr().out
+    assert main(["card", "--model-name", "flats"]) == 1
+    assert "flats has no champion in .local; name a version" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from components.operations.cli.history import RunRecord
 from components.reports import page as html
 
 PARAMETERS = {"run_id": "r1", "source": "houses.csv", "features": ["rooms", "area"], "target": "price"}
-OUTPUTS = {"version": 2, "promoted": True, "reasons": ["better"], "warning": ""}
+OUTPUTS = {"version": 2, "promoted": True, "reasons": ["better"], "warning": "", "champion_uri": "/m/2"}
 
 
 def test_a_record_survives_being_written(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_index_of_a_failed_run_says_why_and_links_its_pages(tmp_path: Path) 
 
 
 def test_the_list_of_runs_has_a_line_for_each() -> None:
-    record = RunRecord.begun(PARAMETERS, "").ended(OUTPUTS | {"promoted": False}, 1.0)
+    record = RunRecord.begun(PARAMETERS, "").ended(OUTPUTS | {"promoted": False, "champion_uri": "/m/1"}, 1.0)
     failed = RunRecord.begun(PARAMETERS | {"source": "x" * 99}, "").failed("why", 1.0)
     header, one, other = history.table([record, failed]).splitlines()
     assert header.startswith("started (UTC)")

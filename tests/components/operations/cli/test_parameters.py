@@ -89,6 +89,26 @@ def test_suggests_the_name_that_was_meant() -> None:
         parse(["bolean=true"], KINDS)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["integer=1", "integer=1"], "--param integer is given twice"),
+        (
+            ['list=["a b"]', "list=ü,a b"],
+            '--param list is given twice. Give all of it in one: --param \'list=["a b", "ü"]\'',
+        ),
+        (
+            ['dict={"a": 1}', 'dict={"b": 2}'],
+            '--param dict is given twice. Give all of it in one: --param \'dict={"a": 1, "b": 2}\'',
+        ),
+    ],
+)
+def test_refuses_a_parameter_that_is_given_twice(given: list[str], message: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        parse(given, KINDS)
+    assert str(refused.value) == message
+
+
 def test_refuses_text_that_kfp_would_replace() -> None:
     with pytest.raises(CommandError, match="KFP would replace"):
         parse(["string={{$.pipeline_job_uuid}}"], KINDS)

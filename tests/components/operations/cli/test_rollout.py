@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,9 @@ from components.operations.cli import rollout
 from components.operations.rollout import api, canary, clock, counters, pods, probes
 from components.operations.rollout.errors import ApiError
 from components.registry import registry as registries
+from tests.components.conftest import MakeModel
 from tests.components.operations.rollout.conftest import PROBES, World
+from tests.components.registry.decisions import accept
 from tests.support.http import PATIENCE
 from tests.support.processes import wait_until
 
@@ -259,3 +262,34 @@ def test_reports_an_invalid_policy(cluster: World, run: Run, tmp_path: Path) -> 
     done = run("canary")
     assert done.status == 1
     assert "unknown in a policy: patience" in done.error
+
+
+def test_on_one_machine_a_rollback_makes_an_earlier_version_the_champion(
+    root: Path,
+    tmp_path: Path,
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    root = Path(shutil.copytree(root, tmp_path / "registry"))
+    registry = registries.open_registry(root)
+    registry.register(make_model(2.0), "run-2", {}, accept)
+    words = ["rollback", "--registry-root", str(root), "--reason", "it was bad"]
+    assert rollout.main(words) == 0
+    assert "version 1 is the champion now" in capsys.readouterr().out
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.number == 1
+    assert registry.version(2).withdrawn == "it was bad"
+    assert rollout.main(words) == 1
+    assert "there was no champion before this one; name a version with --to" in capsys.readouterr().err
+
+
+def test_says_what_to_do_without_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "nowhere"))
+    assert rollout.main(["promote", "--registry-root", str(tmp_path)]) == 1
+    assert "On one machine `serve` serves the champion or another version" in capsys.readouterr().err
