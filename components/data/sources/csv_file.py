@@ -23,6 +23,7 @@ from components.data.sources.layout import (
     find_header,
 )
 from components.data.split import Mask
+from predictor.model.text import MISSING
 
 # A row must fit into a block; larger blocks are read more slowly, so they are tried when a row does not.
 BLOCK_BYTES = (2**20, 2**26, 2**31 - 1)
@@ -169,6 +170,7 @@ def _options(
             include_columns=columns,
             column_types=dict.fromkeys(columns, pa.binary()),
             strings_can_be_null=True,
+            null_values=sorted(MISSING),
         ),
     }
 

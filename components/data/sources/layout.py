@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data.problems import InvalidDataError, Problem, SourceError
+from predictor.model.text import SEPARATORS
 
-SEPARATORS = ",;\t|"
 HEAD_BYTES = 2**20
 CHUNK_BYTES = 2**24
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.data.problems import ROWS_LISTED, Problem
+from predictor.model.text import BOOLEANS
 
 ColumnType = Literal["number", "boolean", "category", "empty"]
 """The type of a column; ``empty`` has no value at all, and goes with any other."""
 
-BOOLEANS = {"true": 1.0, "True": 1.0, "1": 1.0, "false": 0.0, "False": 0.0, "0": 0.0}
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 # What a person takes for a number, whether it can be read or not: 1,5 and 1 000 and € 5 and 7 %.
 _LIKE_NUMBER = r"^[+-]?[$€£¥]?\s?[+-]?[\d.,'\s\x{a0}\x{202f}]*\d[\d.,]*([eE][+-]?\d+)?\s?[%$€£¥]?$"

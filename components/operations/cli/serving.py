@@ -67,7 +67,9 @@ def usage(champion: str | Path, name: str, http_port: int) -> list[str]:
         (f"/v1/models/{name}:predict", {"instances": [low, high]}),
         (f"/v2/models/{name}/infer", {"inputs": tensors}),
     ]
-    posts = [f"curl {base}{path} -d {shlex.quote(json.dumps(body))}" for path, body in calls]
+    posts = [
+        f"curl {base}{path} -d {shlex.quote(json.dumps(body, ensure_ascii=False))}" for path, body in calls
+    ]
     return [*posts, f"curl {base}/v1/models/{name}"]
 
 

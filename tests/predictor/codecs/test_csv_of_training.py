@@ -5,13 +5,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pyarrow.csv
 import pytest
 
 from components.data.settings import Settings
 from components.data.sources.csv_file import read as read_for_training
-from components.data.sources.layout import SEPARATORS as TRAINING_SEPARATORS
-from components.data.sources.values import BOOLEANS as TRAINING_BOOLEANS
 from components.data.sources.values import Values
 from predictor.codecs import csv
 from predictor.codecs.cost import TooCostly
@@ -68,11 +65,6 @@ def test_a_missing_value_is_written_alike_for_training_and_serving(missing: str,
     assert [expected[1, 0], expected[3, 1], expected[5, 2]] != [-1, 1, 0]
     assert (expected[2, 0], expected[4, 1], expected[6, 2]) == (-1, 1, 0)
     np.testing.assert_array_equal(served(text), expected)
-
-
-def test_training_and_serving_know_the_same_words() -> None:
-    assert set(pyarrow.csv.ConvertOptions().null_values) == MISSING
-    assert (SEPARATORS, BOOLEANS) == (TRAINING_SEPARATORS, TRAINING_BOOLEANS)
 
 
 def test_a_category_of_the_model_is_no_missing_value() -> None:
