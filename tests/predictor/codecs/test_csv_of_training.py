@@ -15,7 +15,7 @@ from predictor.codecs.cost import TooCostly
 from predictor.errors import InvalidInput
 from predictor.messages import Request
 from predictor.model.inputs import Input, Inputs
-from predictor.model.text import BOOLEANS, MISSING, SEPARATORS
+from predictor.model.text import MISSING, SEPARATORS
 
 NAMES = ("rooms", "garden", "city")
 CITIES = ("Bern", "Genf, Nord", "O'Fallon; MO", "Zürich")
