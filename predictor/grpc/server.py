@@ -52,8 +52,7 @@ _OPTIONS = {
     "grpc.keepalive_time_ms": 60_000,  # ends the calls of clients that are gone
     "grpc.so_reuseport": 0,
 }
-_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
-_OWN_MAPPING_BYTES = 2**21
+_M_ARENA_MAX = -8
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +75,9 @@ def make(service: InferenceService, limits: tuple[int, int]) -> grpc.aio.Server:
     memory = service.memory
 
     def most_large() -> int:
-        # While gRPC makes a message of the pieces that it has received, both are in memory.
-        return max(2, (memory.limit - memory.used) // (2 * received))
+        # While gRPC makes a message of the pieces that it has received, both are in memory. What was long
+        # leaves gaps behind when it is freed, which are allowed for by as much again.
+        return max(2, (memory.limit - memory.used) // (3 * received))
 
     large = ReadSlots(most_large(), most_large, _FAIR_SECONDS, settings.read_seconds)
     most = min(settings.max_connections, settings.max_memory_bytes // _CALL_BYTES)
@@ -122,14 +122,9 @@ def listen(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> in
 
 
 def _share_memory() -> None:
-    """Let the C library give the memory of long messages back as soon as it is free.
-
-    Else each thread of gRPC's has an arena that retains it, and long blocks leave gaps between short ones.
-    """
+    """Make all threads share an arena: with one each, gRPC's retain the memory of long messages."""
     with contextlib.suppress(AttributeError):  # other C libraries have none
-        set_option = ctypes.CDLL(None).mallopt
-        set_option(_M_ARENA_MAX, 1)
-        set_option(_M_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 _refused: WeakSet[Any] = WeakSet()
