@@ -22,6 +22,8 @@ from tests.benchmarks.bench import Bench
 from tests.benchmarks.servers import running
 from tests.benchmarks.table import Table
 
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
 
 def main(arguments: list[str]) -> int:
     """Print the table; 1 when a row is missed or void."""
@@ -34,6 +36,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--processor-time", action="store_true", help="rates by the processor time of the servers"
     )
+    parser.add_argument("--write", action="store_true", help=f"write the rows into {_DOCUMENT.name} too")
     options = parser.parse_args(arguments)
     if "grpc" in options.only:
         ghz.find()
@@ -49,6 +52,8 @@ def main(arguments: list[str]) -> int:
             after(bench, stock_idle)
     if "start" in options.only:
         starting(table, options.rounds)
+    if options.write:
+        table.write(_DOCUMENT)
     return table.finish()
 
 

@@ -2,6 +2,11 @@
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
+
+START, END = "<!-- written by benchmark.py serving --write -->\n", "<!-- end -->"
+_HEAD = "| work | ours | theirs, or allowed | ratio | threshold |\n|---|---|---|---|---|\n"
+_PLAIN_FROM = 1000
 
 
 class Table:
@@ -10,11 +15,13 @@ class Table:
     Attributes:
         missed: the rows beyond their threshold.
         void: the rows beyond their threshold whose control was beyond it too, so that they show nothing.
+        written: the rows in Markdown, by what was measured.
     """
 
     def __init__(self) -> None:
         self.missed: list[str] = []
         self.void: list[str] = []
+        self.written: dict[str, str] = {}
 
     def finish(self) -> int:
         """Print the rows that do not hold; returns the exit status, 0 if all rows hold."""
@@ -47,9 +54,27 @@ class Table:
         threshold = f">= {least:g}" if least is not None else f"<= {most:g}" if most is not None else ""
         mark = "" if not beyond else "  void" if void else "  missed"
         print(f"{work:58} {ours:12.4g} {theirs:12.4g} {ratio:8.2f} {threshold:>9}{mark}", flush=True)
+        name, verdict = work.replace(" | ", ", against "), mark.strip() and f", {mark.strip()}"
+        cells = (name, *map(_rounded, (ours, theirs)), f"{ratio:.2f}{verdict}", threshold)
+        self.written[name] = f"| {' | '.join(cells)} |\n"
         if beyond:
             (self.void if void else self.missed).append(work)
         return ours
+
+    def write(self, document: Path) -> None:
+        """Write the rows into a document, each in the place of an earlier one of the same work."""
+        before, _, rest = document.read_text(encoding="utf-8").partition(START)
+        table, _, behind = rest.partition(END)
+        earlier = {
+            line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines(keepends=True)[2:]
+        }
+        rows = "".join((earlier | self.written).values())
+        document.write_text(f"{before}{START}{_HEAD}{rows}{END}{behind}", encoding="utf-8")
+
+
+def _rounded(value: float) -> str:
+    """Write a measurement with three digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= _PLAIN_FROM else f"{value:.3g}"
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]]) -> float:

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import benchmark
 from components.train.regression import SimpleLinearRegression
 from tests.benchmarks import accuracy, local_run, model, rest, timing, training
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.table import Table
+from tests.benchmarks.table import END, START, Table
 from tests.benchmarks.timing import Row
 from tests.benchmarks.training import faster, within
 
@@ -64,6 +65,31 @@ def test_row_prints_medians_ratio_threshold_and_verdict(
     assert re.split(r"\s{2,}", capsys.readouterr().out.strip()) == ["the work", *printed]
     assert table.finish() == status
     assert capsys.readouterr().out == (f"# {printed[-1]}: the work\n" if status else "")
+
+
+def test_rows_are_written_in_the_place_of_earlier_ones(tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"# Title\n{START}{END}\nMore.\n")
+    for pairs in ([(2.0, 1.0)], [(108_412.0, 1.5)]):
+        table = Table()
+        table.row("rate | stock", pairs, least=3)
+        if pairs[0][0] == 2.0:
+            table.row("memory | allowed", [(0.1234, 1)], most=1)
+        table.write(document)
+    assert document.read_text() == (
+        f"# Title\n{START}| work | ours | theirs, or allowed | ratio | threshold |\n|---|---|---|---|---|\n"
+        "| rate, against stock | 108,000 | 1.5 | 72274.67 | >= 3 |\n"
+        f"| memory, against allowed | 0.123 | 1 | 0.12 | <= 1 |\n{END}\nMore.\n"
+    )
+
+
+def test_a_missed_row_is_written_as_such(tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"{START}{END}")
+    table = Table()
+    table.row("rate", [(2, 1)], least=3)
+    table.write(document)
+    assert "| rate | 2 | 1 | 2.00, missed | >= 3 |\n" in document.read_text()
 
 
 @dataclass
