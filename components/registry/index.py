@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.data.contamination import TrainingRows
 from components.registry import tracking
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Version:
         """Why it was withdrawn; empty otherwise."""
         mark = self.tags.get(WITHDRAWN)
         return str(json.loads(mark)["reason"]) if mark else ""
+
+    @property
+    def training(self) -> TrainingRows | None:
+        """Which rows its model was trained on; None where that was not recorded."""
+        rows = self.tags.get(TRAINING_ROWS)
+        return TrainingRows.of_document(json.loads(rows)) if rows else None
 
 
 class Index:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from components.data.compare import Entry
-from components.data.contamination import TrainingRows
 from components.data.rows import RowSketch
 from components.registry import signing
 from components.registry.decision import Decision
@@ -23,7 +22,6 @@ from components.registry.index import (
     CHALLENGER,
     CHAMPION,
     RUN,
-    TRAINING_ROWS,
     WITHDRAWN,
     Index,
     Version,
@@ -164,9 +162,7 @@ class Registry:
         model, digest = self._folders.load(version.number)
         if digest != version.digest:
             raise FolderError(f"version {version.number} holds the model {digest}, not {version.digest}")
-        rows = version.tags.get(TRAINING_ROWS)
-        training = TrainingRows.of_document(json.loads(rows)) if rows else None
-        return Entry(model, digest, version.number, training)
+        return Entry(model, digest, version.number, version.training)
 
     def judged_on(self, other_than: str) -> list[RowSketch]:
         """Return the held-out rows of each comparison with a champion, one for a version, newest first.
