@@ -160,5 +160,5 @@ status: ## Which pod serves which version, and which one fails and why (NAMESPAC
 	@python3 manifests/status.py --namespace $(NAMESPACE) $(RELEASE:%=--release %)
 
 clean: ## Remove the environment, caches and local runs
-	rm -rf $(VENV) build .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) build .cache .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
