@@ -165,17 +165,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _address(text: str) -> str:
+    """Check that an address has a scheme, without which no host is found in it."""
+    if text and not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text} does not begin with http:// or https://")
+    return text
+
+
 def _add_target(command: argparse.ArgumentParser, wait: float) -> None:
     """Add what the smoke test needs; an API key is read from API_KEY."""
     command.epilog = "An API key is read from the variable API_KEY."
     command.add_argument(
-        "--url", required=True, help="the public address, such as https://prices.example.com"
+        "--url", type=_address, required=True, help="the public address, such as https://prices.example.com"
     )
     command.add_argument(
         "--host", default="", help="the host name to send, if the address is that of a gateway"
     )
     command.add_argument(
-        "--grpc", default="", help="the address of gRPC, such as https://grpc.prices.example.com"
+        "--grpc",
+        type=_address,
+        default="",
+        help="the address of gRPC, such as https://grpc.prices.example.com",
     )
     command.add_argument(
         "--grpc-host", default="", help="the host name to send to a gateway's address for gRPC"

@@ -121,6 +121,13 @@ def test_a_file_without_usable_answers_is_refused(
     assert f"ERROR: {file} has no row" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--url", "--grpc"])
+def test_an_address_without_a_scheme_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["smoke", "--url", "http://localhost:1", option, "localhost:8081"])
+    assert "localhost:8081 does not begin with http:// or https://" in capsys.readouterr().err
+
+
 def test_an_address_that_nobody_answers_fails(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         smoke("http://127.0.0.1:9")
