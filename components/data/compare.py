@@ -112,9 +112,8 @@ def sketch_like(dataset: Dataset, earlier: RowSketch) -> RowSketch | None:
     if not earlier.types:
         return None
     types = dict(zip(earlier.columns, earlier.types, strict=True))
-    values = {name: dataset.test_values_as(name, type_) for name, type_ in types.items()}
-    known = {name: column for name, column in values.items() if column is not None}
-    return RowSketch.of(known, types) if len(known) == len(values) else None
+    values = dataset.test_values_as(types)
+    return None if values is None else RowSketch.of(values, types)
 
 
 def mismatch(dataset: Dataset, model: Model) -> str | None:

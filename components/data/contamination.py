@@ -38,10 +38,9 @@ class TrainingRows:
     @classmethod
     def of(cls, dataset: Dataset) -> "TrainingRows":
         """Sketch the training rows of a dataset."""
-        types = dict(sorted(dataset.types.items()))
-        hashes = hash_rows(dataset.read_values(name, training=True) for name in types)
-        sketch = RowSketch.of_hashes(hashes, tuple(types), tuple(types.values()))
-        decided, repeated = sketch.matches(hash_rows(dataset.read_values(name) for name in types))
+        types = dataset.types
+        sketch = RowSketch.of_hashes(hash_rows(dataset.train_values()), tuple(types), tuple(types.values()))
+        decided, repeated = sketch.matches(hash_rows(dataset.test_values().values()))
         return cls(
             sketch,
             (repeated + 1) / (decided + 2),
@@ -83,13 +82,10 @@ def find(dataset: Dataset, training: TrainingRows) -> Contamination | None:
         None where nothing shows that it was, and where the columns can't be compared.
     """
     sketch = training.sketch
-    values = []
-    for name, type_ in zip(sketch.columns, sketch.types, strict=True):
-        column = dataset.test_values_as(name, type_)
-        if column is None:
-            return None
-        values.append(column)
-    decided, found = sketch.matches(hash_rows(values))
+    values = dataset.test_values_as(dict(zip(sketch.columns, sketch.types, strict=True)))
+    if values is None:
+        return None
+    decided, found = sketch.matches(hash_rows(values.values()))
     if not found or bdtrc(found - 1, decided, training.repeated) >= LEVEL:
         return None
     excess = (found / decided - training.repeated) / (1 - training.repeated)

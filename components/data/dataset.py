@@ -20,7 +20,7 @@ no part of it, because a model of these rows does not depend on them.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,27 +134,32 @@ class Dataset:
         Returns:
             The features and the target by name; a category is a hash of its text, and a missing value NaN.
         """
-        return {name: self.read_values(name) for name in self.types}
+        return dict(self._values(TEST_FILE, self.types))
+
+    def train_values(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the columns of the kept training rows, as numbers like those of ``test_values``."""
+        return (values for _, values in self._values(TRAIN_FILE, self.types))
 
     @property
     def types(self) -> dict[str, str]:
-        """The types of the features and the target, by name."""
-        return {**{one.name: one.type for one in self.columns}, self.target.name: "number"}
+        """The types of the features and the target, sorted by their names."""
+        types = {**{one.name: one.type for one in self.columns}, self.target.name: "number"}
+        return dict(sorted(types.items()))
 
-    def read_values(self, name: str, *, training: bool = False) -> NDArray[np.float64]:
-        """Read a feature or the target of the held-out or the kept training rows, as ``test_values`` does."""
-        values = self._table(TRAIN_FILE if training else TEST_FILE, [name])[name].to_numpy()
-        summary = next((one for one in self.columns if one.name == name), None)
-        return summary.hashed(values) if summary else values
-
-    def test_values_as(self, name: str, type_: str) -> NDArray[np.float64] | None:
-        """Read any column, as ``test_values`` does; None if there is none, or it is of another type."""
-        if name in self.types:
-            return self.read_values(name) if self.types[name] == type_ else None
-        if name not in self.others:
+    def test_values_as(self, types: Mapping[str, str]) -> Rows | None:
+        """Read any columns as ``test_values`` does; None if one does not exist, or is of another type."""
+        own = self.types
+        if any(own.get(name, type_) != type_ for name, type_ in types.items()):
             return None
-        column = self._table(OTHERS_FILE, [name])[name]
-        return other_columns.hashed(column, name, type_, self.settings.get("decimal", "."))
+        further = [name for name in types if name not in own]
+        if not set(further).issubset(self.others):
+            return None
+        found = dict(self._values(TEST_FILE, [name for name in types if name in own]))
+        if further:
+            table, decimal = self._table(OTHERS_FILE, further), self.settings.get("decimal", ".")
+            for name in further:
+                found[name] = other_columns.hashed(table[name], name, types[name], decimal)
+        return {name: found[name] for name in types}
 
     def groups(self) -> NDArray[np.float64] | None:
         """Read the groups of the held-out rows, shape (n,); None if rows are not held out by groups."""
@@ -184,6 +189,14 @@ class Dataset:
     def _other(self, one: Input) -> NDArray[np.float64]:
         column = self._table(OTHERS_FILE, [one.name])[one.name]
         return other_columns.numbers(column, one, self.settings.get("decimal", "."))
+
+    def _values(self, name: str, columns: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Read columns of a file, which is opened once: to read its footer takes longer than a column."""
+        summaries = {one.name: one for one in self.columns}
+        with pq.ParquetFile(self.folder / name, memory_map=True) as file:
+            for column in columns:
+                values = file.read(columns=[column])[column].to_numpy()
+                yield column, summaries[column].hashed(values) if column in summaries else values
 
     def _table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         with pq.ParquetFile(self.folder / name, memory_map=True) as file:

@@ -1,8 +1,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -134,6 +136,21 @@ class TestTypes:
         )
         assert other.test_values()["city"][0] == typed.test_values()["city"][0]
         assert other.test_values()["city"][1] != typed.test_values()["city"][0]
+
+    def test_values_are_read_with_the_file_opened_once(
+        self, typed: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened, open_file = [], pq.ParquetFile
+
+        def count(path: Path, **options: Any) -> pq.ParquetFile:
+            opened.append(path)
+            return open_file(path, **options)
+
+        monkeypatch.setattr(pq, "ParquetFile", count)
+        assert list(typed.test_values()) == list(typed.types) == sorted(typed.types)
+        assert typed.test_values_as(typed.types) is not None
+        assert len(list(typed.train_values())) == len(typed.types)
+        assert len(opened) == 3
 
     def test_moments_are_of_one_hot_columns(self, typed: Dataset) -> None:
         moments = typed.moments
