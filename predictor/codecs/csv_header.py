@@ -9,7 +9,7 @@ from predictor.codecs import features
 from predictor.codecs.json_bulk import PIECE
 from predictor.errors import InvalidInput
 from predictor.model.inputs import Inputs
-from predictor.model.text import SEPARATORS
+from predictor.model.text import SEPARATORS, is_number
 
 _LONGEST_HEADER = 2**14
 """Bytes beside the names of the features."""
@@ -88,7 +88,7 @@ def _separated(text: bytes, inputs: Inputs) -> tuple[str, list[str], int]:
 
 
 def _is_header(fields: list[str], inputs: Inputs) -> bool:
-    numbers = sum(map(_is_number, fields))
+    numbers = sum(map(is_number, fields))
     if numbers:  # the names of further columns may be numbers
         return numbers < len(fields) and set(inputs.names).issubset(fields)
     if inputs.plain or not set(inputs.names).isdisjoint(fields):
@@ -117,11 +117,3 @@ class Lines:
         if self.size > PIECE:
             raise csv.Error(f"longer than {PIECE} bytes")
         return line
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True

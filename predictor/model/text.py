@@ -12,3 +12,12 @@ that is written so is a category."""
 
 SEPARATORS = ",;\t|"
 """What can separate the fields of a line of CSV."""
+
+
+def is_number(text: str | bytes) -> bool:
+    """Return whether a text is a number, as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

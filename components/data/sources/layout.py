@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data.problems import InvalidDataError, Problem, SourceError
-from predictor.model.text import SEPARATORS
+from predictor.model.text import SEPARATORS, is_number
 
 HEAD_BYTES = 2**20
 CHUNK_BYTES = 2**24
@@ -232,7 +232,7 @@ class _Scan:
         fields = chunk[start:stop].split(self.header.separator.encode())
         if self._target is None or len(fields) != len(self.header.names) or len(fields) == 1:
             return
-        self._suspect = _is_number(fields[self._target])
+        self._suspect = is_number(fields[self._target])
         self._refuse_suspect(newlines, later)
 
     def _refuse_suspect(self, newlines: NDArray[np.int64], closes: NDArray[np.int64]) -> None:
@@ -312,11 +312,3 @@ def _header_further_down(
         f"({line[:SHOWN_CHARACTERS]!r})",
         remedy="delete the lines before it",
     )
-
-
-def _is_number(text: bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

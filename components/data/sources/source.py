@@ -26,6 +26,7 @@ from components.data.sources.layout import Lines
 from components.data.sources.values import Values, join
 from components.data.split import Mask
 from predictor.model.artifact import reserved_names
+from predictor.model.text import is_number
 
 SCIKIT_LEARN = "sklearn://"
 WEB = ("http://", "https://")
@@ -213,7 +214,7 @@ class _Part:
                 yield Problem(f"{prefix}column {column!r} is missing; {self._instead(column)}")
 
     def _instead(self, column: str) -> str:
-        if self.names and all(_is_number(name) for name in self.names):
+        if self.names and all(is_number(name) for name in self.names):
             return f"the first line holds numbers ({', '.join(self.names[:3])} …): the file has no header"
         if self.names and self.names[0].lstrip().startswith("<"):
             return f"the file seems to be a web page: it begins with {self.names[0][:NAME_CHARACTERS]!r}"
@@ -326,11 +327,3 @@ def _read_scikit_learn(uri: str, settings: Settings) -> Content:
         return whole.select(columns).filter(pa.array(chosen))
 
     return Content(names, whole.select(files.found_once(uri, names, settings)), some_rows)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
