@@ -5,7 +5,8 @@ What differs from the document:
 - A server is started in the background, on free ports, once the one before it has ended. curl, by its
   configuration, connects to it for ``localhost:8080``.
 - Addresses and folders that the document makes up are replaced, as `Place.changes` says.
-- In what a document shows, … stands for anything. Times and the last digits of long numbers may differ.
+- In the output that a document shows, … matches any text. Times and the last digits of long numbers may
+  differ.
 """
 
 import contextlib

@@ -133,7 +133,7 @@ def gitops(place: Place, factory: Factory) -> Iterator[None]:
 
 @contextmanager
 def logs_and_traces(place: Place, factory: Factory) -> Iterator[None]:
-    """A server stands for the pod, and its log for the pod's; another one has an administrator."""
+    """Run the commands with a local server in place of the pod, and with one that has an administrator."""
     (place.folder / "bin").mkdir()
     (place.folder / "bin" / "kubectl").write_text(KUBECTL)
     (place.folder / "bin" / "kubectl").chmod(0o755)

@@ -33,7 +33,7 @@ __all__ = ["client", "cluster", "core", "mocked"]
 Factory = pytest.TempPathFactory
 Capture = pytest.CaptureFixture[str]
 KUBERNETES = re.compile(r"\b(reconcile|canary|promote|rollback)\b")
-# What ``...`` stands for.
+# The values for ``...`` in a command.
 LEFT_OUT = (
     "--host https://kfp.example.com --param registry_root=s3://m --param tracking_uri=http://mlflow:5000"
 )

@@ -19,7 +19,7 @@ def make_repository(folder: Path) -> None:
     """Commit a folder's files to a repository of its own, and push it to the folder ``remote`` beside it."""
     git(folder.parent, "init", "--quiet", "--bare", "remote")
     git(folder, "init", "--quiet")
-    # Whatever the settings of whoever runs the tests.
+    # The settings of the person who runs the tests must not count.
     configure(
         folder,
         {

@@ -1,4 +1,4 @@
-"""Mistakes in a kind of one's own are named before a run, or where they show."""
+"""A kind of model with a mistake is refused before the run, or as soon as the mistake shows."""
 
 import sys
 from collections.abc import Callable, Iterator
