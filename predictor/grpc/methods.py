@@ -11,7 +11,7 @@ from predictor.endpoints import health, repository
 from predictor.endpoints.routing import check_model
 from predictor.grpc.contents import parse
 from predictor.grpc.health import HEALTH, INFERENCE, check
-from predictor.grpc.infer import infer
+from predictor.grpc.templates import Templates
 from predictor.messages import Handler, Request, Response
 from predictor.service.auth import Scope
 from predictor.service.inference import InferenceService
@@ -50,7 +50,7 @@ def methods(service: InferenceService) -> dict[str, dict[str, Method]]:
             "ModelReady": method("health", _model_ready),
             "ServerMetadata": method("metadata", _server_metadata, reads=False),
             "ModelMetadata": method("metadata", _model_metadata),
-            "ModelInfer": method("v2_infer", infer, "predict", large=True),
+            "ModelInfer": Method("v2_infer", "predict", Templates(service).infer, large=True),
             "RepositoryModelLoad": method("repository", _load, "admin"),
             "RepositoryModelUnload": method("repository", _unload, "admin"),
         },

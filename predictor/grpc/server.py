@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
+from itertools import chain
 from typing import Any
 from weakref import WeakSet
 
@@ -18,13 +18,17 @@ from predictor.grpc.methods import Method, methods
 from predictor.grpc.reflected import Reflection
 from predictor.grpc.slots import ReadSlots
 from predictor.identity import Identity, combined
-from predictor.messages import Response
+from predictor.messages import RequestHeaders, Response
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 from predictor.tls import Tls
 
 _FIELDS = frozenset({"authorization", "x-api-key", "x-request-id", "traceparent", "tracestate"})
 """The metadata that mean the same as in HTTP; others, such as accept-encoding, are not for our messages."""
+
+_NAMES = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
+"""Those that differ from call to call."""
+_MOST_CACHED, _LONGEST_CACHED = 1024, 2048
 
 _LONGEST_DETAILS = 1024
 """Bytes; on the way, those that are not ASCII take three times as many. Clients refuse metadata of more than
@@ -53,6 +57,8 @@ _OPTIONS = {
     "grpc.so_reuseport": 0,
 }
 _M_ARENA_MAX = -8
+
+Metadata = Sequence[tuple[str, str]]
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +153,7 @@ class _Calls(grpc.GenericRpcHandler):
 
     def __init__(self, service: InferenceService, slots: Mapping[bool, ReadSlots]) -> None:
         self.inference = service
+        self.cached: dict[tuple[object, ...], Call] = {}
         self.methods = {
             f"/{name}/{short}": (method, slots[method.large])
             for name, found in methods(service).items()
@@ -155,14 +162,41 @@ class _Calls(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Return the handler of a call; None for another method."""
-        path = handler_call_details.method
-        if path not in self.methods:
+        path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
+        found = self.methods.get(path)
+        if found is None:
             return None
-        return _Call(self.inference, *self.methods[path], handler_call_details)
+        method, slots = found
+        return _Handler(
+            self.inference, self._call(method, path, metadata), slots, metadata, reads=method.reads
+        )
+
+    def _call(self, method: Method, path: str, metadata: Metadata) -> Call:
+        """Return what is asked for: most clients send the same metadata with every call."""
+        known = self.cached.get((path, metadata))
+        if known is not None:
+            return known
+        fields = combined([(name.encode(), value.encode()) for name, value in metadata if name in _FIELDS])
+        call = Call(
+            method.endpoint,
+            method.scope,
+            method.handler,
+            fields,
+            "POST",
+            path,
+            "grpc",
+            path,
+            RequestHeaders(),
+        )
+        if _NAMES.isdisjoint(fields) and sum(map(len, chain(*metadata))) <= _LONGEST_CACHED:
+            if len(self.cached) >= _MOST_CACHED:
+                self.cached.clear()
+            self.cached[path, metadata] = call
+        return call
 
 
-class _Call(grpc.RpcMethodHandler):
-    """One call; gRPC takes it for the handler of its method.
+class _Handler(grpc.RpcMethodHandler):
+    """Answers one call; gRPC takes it for the handler of its method.
 
     It is a ``stream_unary`` one, because those decide when to read. For a client it is the same.
     """
@@ -172,35 +206,32 @@ class _Call(grpc.RpcMethodHandler):
     request_deserializer = response_serializer = None
 
     def __init__(
-        self, service: InferenceService, method: Method, slots: ReadSlots, details: grpc.HandlerCallDetails
+        self, service: InferenceService, call: Call, slots: ReadSlots, metadata: Metadata, *, reads: bool
     ) -> None:
         self.service = service
-        self.method = method
+        self.call = call
         self.slots = slots
-        self.details = details
+        self.metadata = metadata
+        self.reads = reads
 
     async def stream_unary(self, _messages: object, context: grpc.aio.ServicerContext) -> bytes:
         """Answer the call."""
-        method, metadata = self.method, self.details.invocation_metadata
-        fields = combined([(name.encode(), value.encode()) for name, value in metadata if name in _FIELDS])
-        origin = partial(_origin, metadata, context)
-        path = self.details.method
-        call = Call(method.endpoint, method.scope, method.handler, fields, "POST", path, origin, "grpc", path)
-        exchange = Exchange(self.service, call)
+        self.context = context
+        exchange = Exchange(self.service, self.call, self._origin)
         # The response is sent after this function. Callbacks of the context would keep the call until garbage
         # is collected.
         if task := asyncio.current_task():
             task.add_done_callback(exchange.finish)
-        response = await exchange.answer(partial(self._read, context))
+        response = await exchange.answer(self._read)
         # gRPC copies the response. From here on the client decides how long the call lasts.
         exchange.reservation.hold(_CALL_BYTES + len(response.body))
         _write_trailers(context, response, exchange.identity)
         return response.body
 
-    async def _read(self, context: grpc.aio.ServicerContext, reservation: Reservation) -> bytes:
-        if not self.method.reads:
+    async def _read(self, reservation: Reservation) -> bytes:
+        if not self.reads:
             return b""
-        message = await self.slots.read(context.read)
+        message = await self.slots.read(self.context.read)
         if message is grpc.aio.EOF:
             if asyncio.current_task() in _refused:
                 raise TooLarge("the message is too long")
@@ -214,13 +245,9 @@ class _Call(grpc.RpcMethodHandler):
         reservation.hold(len(message))
         return message
 
-
-def _origin(
-    metadata: Sequence[tuple[str, str]], context: grpc.aio.ServicerContext
-) -> tuple[str, Sequence[bytes]]:
-    """Return the address of the connected peer, and the values of ``x-forwarded-for``."""
-    forwarded = [value.encode() for name, value in metadata if name == "x-forwarded-for"]
-    return _address(context.peer()), forwarded
+    def _origin(self) -> tuple[str, Sequence[bytes]]:
+        forwarded = [value.encode() for name, value in self.metadata if name == "x-forwarded-for"]
+        return _address(self.context.peer()), forwarded
 
 
 def _write_trailers(context: grpc.aio.ServicerContext, response: Response, identity: Identity) -> None:

@@ -45,7 +45,8 @@ class ReadSlots:
             Overloaded: there was no slot for too long, or others waited for a slow message.
             ReadTimeout: the message did not arrive in time.
         """
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task  # noqa: S101  for the types
         try:
             if self._queue or len(self._readers) >= self.most():

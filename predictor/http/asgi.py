@@ -79,17 +79,17 @@ class RequestContext:
             self.fields,
             self.method,
             self.path,
-            partial(_origin, scope),
             transport,
             route.path,
         )
+        self.origin = partial(_origin, scope)
 
     async def run(self) -> None:
         """Answer the request, and release its memory however it ends."""
         sends_records = self.takes_records and self.method == "POST" and self._sends_records()
         if sends_records:
-            self.call = self.call._replace(endpoint="stream_ndjson")
-        with Exchange(self.service, self.call) as exchange:
+            self.call.endpoint = "stream_ndjson"
+        with Exchange(self.service, self.call, self.origin) as exchange:
             if sends_records:
                 await self._stream(exchange)
             else:

@@ -11,8 +11,7 @@ from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
 from predictor.http.head_cache import NO_NAMES, CachedRequest, HeadCache, forwarded_of
 from predictor.identity import Identity, is_plain, parse_parent, take_ids
-from predictor.messages import JSON, PROBE_ID, UNAUTHORIZED, Request, Response
-from predictor.service.auth import NO_GRANT
+from predictor.messages import JSON, PROBE_ID, UNAUTHORIZED, Request, RequestHeaders, Response
 from predictor.service.inference import InferenceService
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -57,7 +56,7 @@ class FastPath:
         name, trace, end = self._names(ids) if head is not cached.head else (ids[:32], ids[:32], _NOT_SAMPLED)
         if trace[16:] < self.telemetry.bound or self._records or not end:
             identity = self._identify(cached, head, ids)
-        if cached.guarded and not self.authorizer.honors(cached.grant):
+        if cached.guarded and not self.authorizer.honors(cached.call.grant):
             identity = identity or self._identify(cached, head, ids)
             if refusal := self._authorize(cached, head, client, identity):
                 return self._finish(cached, body, refusal, started, identity)
@@ -72,7 +71,7 @@ class FastPath:
             response = b"".join((begin, name, _TRACEPARENT, trace, b"-", ids[32:], end, content))
         else:
             response = b"".join((begin, _end_of_head(identity), content))
-            principal = cached.grant.principal
+            principal = cached.call.grant.principal
             self.service.record_rows(identity, principal, rows, values)
             self.telemetry.record(
                 cached.call, identity, principal, 200, None, len(values), perf_counter() - started
@@ -120,12 +119,13 @@ class FastPath:
         self, cached: CachedRequest, body: bytes, started: float, identity: Identity
     ) -> bytes | None:
         """Answer by the endpoint's handler, as the application does."""
-        principal, fields = cached.grant.principal, cached.call.fields
-        request = Request(cached.headers, body, fields, principal, inline=True, identity=identity)
+        call = cached.call
+        headers, principal = call.headers or RequestHeaders(), call.grant.principal
+        request = Request(headers, body, call.fields, principal, inline=True, identity=identity)
         try:
             if len(body) > SMALL:
                 self.service.memory.check(2 * len(body))
-            response = self.service.compute(cached.call.handler, request)
+            response = self.service.compute(call.handler, request)
         except TooCostly:
             return None
         except PredictorError as error:
@@ -137,7 +137,7 @@ class FastPath:
     ) -> bytes:
         seconds = perf_counter() - started
         self.service.record(cached.call, body, response, seconds)
-        self.service.trace(cached.call, identity, cached.grant.principal, response, seconds)
+        self.service.trace(cached.call, identity, cached.call.grant.principal, response, seconds)
         return self.write(response, self._default_fields, identity)
 
     def _authorize(
@@ -145,10 +145,8 @@ class FastPath:
     ) -> Response | None:
         """Check the credential of a head; returns the refusal, if it is not good."""
         try:
-            call = cached.call._replace(origin=lambda: (client, forwarded_of(head)))
-            cached.grant = self.service.authorize(call, identity)
+            self.service.authorize(cached.call, identity, lambda: (client, forwarded_of(head)))
         except PredictorError as error:
-            cached.grant = NO_GRANT
             return Response.refusal(error)
         return None
 

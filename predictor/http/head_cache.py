@@ -17,7 +17,6 @@ from predictor.http.head import check_host, origin_form
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
 from predictor.observability.counting import Series
-from predictor.service.auth import NO_GRANT, CachedGrant
 from predictor.service.inference import Call, InferenceService
 
 _CACHED_HEADS = 1024
@@ -46,23 +45,19 @@ class CachedRequest:
         head: the head, without varying fields.
         length: bytes of the body.
         large: whether the body is read only if there is room for it.
-        call: the call, without a client's address.
-        headers: what the head says about body and response.
+        call: the call.
         small: reads the plainest bodies; None where the head asks for more than a plain response.
         guarded: whether a credential is needed.
         series: the metrics of the endpoint.
-        grant: who asks, that the credential was checked, and for how long that counts.
     """
 
     head: bytes
     length: int
     large: bool
     call: Call
-    headers: RequestHeaders
     small: SmallReader | None
     guarded: bool
     series: Series
-    grant: CachedGrant = NO_GRANT
 
 
 Names = tuple[bytes | None, bytes | None, bytes | None]
@@ -125,9 +120,15 @@ class HeadCache:
             length=length,
             large=large,
             call=Call(
-                route.endpoint, route.scope, route.handlers["POST"], fields, "POST", path, route=route.path
+                route.endpoint,
+                route.scope,
+                route.handlers["POST"],
+                fields,
+                "POST",
+                path,
+                route=route.path,
+                headers=headers,
             ),
-            headers=headers,
             small=route.small if headers.plain and length <= SMALL else None,
             guarded=self.service.authorizer.guards(route.scope),
             series=self.service.metrics.series(route.endpoint),

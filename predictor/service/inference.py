@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from predictor.observability.drift import DriftMonitor
 from predictor.observability.metrics import Metrics, Usage
 from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.observability.telemetry import Telemetry
-from predictor.service.auth import Authorizer, CachedGrant, Scope
+from predictor.service.auth import NO_GRANT, Authorizer, CachedGrant, Scope
 from predictor.service.forwarding import TrustedProxies
 from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
 from predictor.settings import Settings
@@ -38,8 +39,15 @@ logger = logging.getLogger(__name__)
 audit = logging.getLogger("predictor.audit")
 
 
-class Call(NamedTuple):
-    """What a client asks for, whatever the transport.
+Origin = Callable[[], tuple[str, Sequence[bytes]]]
+"""Returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their order.
+
+Only audit lines need them, so they are not looked up for each call."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What a client asks for, whatever the transport. Calls that ask for the same may share it.
 
     Attributes:
         endpoint: the name in metrics and logs.
@@ -47,11 +55,11 @@ class Call(NamedTuple):
         handler: computes the response.
         fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
         method, path: as the request log shows them.
-        origin: returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their
-            order. Only audit lines need them, so they are not looked up for each call.
         transport: how the call came, as metrics and logs name it.
         route: the path as it is documented, without values in it, or the method of gRPC. Empty for an unknown
             path.
+        headers: what the fields say about the bodies; None until they are read.
+        grant: who asks, once that is known.
     """
 
     endpoint: str
@@ -60,9 +68,10 @@ class Call(NamedTuple):
     fields: Mapping[bytes, bytes]
     method: str
     path: str
-    origin: Callable[[], tuple[str, Sequence[bytes]]] = lambda: ("", ())
     transport: Transport = "http"
     route: str = ""
+    headers: RequestHeaders | None = None
+    grant: CachedGrant = NO_GRANT
 
 
 Read = Callable[[Reservation], Awaitable[bytes]]
@@ -81,9 +90,10 @@ class Exchange:
         response: the response; until there is one, the refusal that counts if the client goes away.
     """
 
-    def __init__(self, service: "InferenceService", call: Call) -> None:
+    def __init__(self, service: "InferenceService", call: Call, origin: Origin = lambda: ("", ())) -> None:
         self.service = service
         self.call = call
+        self.origin = origin
         self.identity = service.telemetry.decide(Identity.of_fields(call.fields))
         self.principal = UNAUTHORIZED
         self.reservation = Reservation(service.memory)
@@ -108,7 +118,7 @@ class Exchange:
         request = Request(fields=call.fields, identity=self.identity)
         try:
             request.principal = self.authorize()
-            request.headers = RequestHeaders.of(call.fields)
+            request.headers = call.headers or RequestHeaders.of(call.fields)
             request.body = await read(reservation)
             self._started = time.perf_counter()
             self._body = request.body[:LOGGED_BYTES]
@@ -133,7 +143,7 @@ class Exchange:
         Raises:
             PredictorError: the client may not.
         """
-        self.principal = self.service.authorize(self.call, self.identity).principal
+        self.principal = self.service.authorize(self.call, self.identity, self.origin)
         return self.principal
 
     def finish(self, _task: object = None) -> None:
@@ -182,27 +192,29 @@ class InferenceService:
             executor.capacity_bytes,
         )
 
-    def authorize(self, call: Call, identity: Identity) -> CachedGrant:
-        """Check that the client may make a call, and audit refusals and administration.
-
-        Returns:
-            The grant: who asks. It lets calls with the same header fields skip the check for a while.
+    def authorize(self, call: Call, identity: Identity, origin: Origin) -> Principal:
+        """Check that the client may make a call, and audit refusals and administration; returns who asks.
 
         Raises:
             PredictorError: the client may not.
         """
-        try:
-            grant = self.authorizer.authorize(call.scope, call.fields)
-        except PredictorError as error:
-            self._audit(logging.WARNING, "refused", call, identity, status=error.status)
-            raise
+        if not self.authorizer.honors(call.grant):
+            call.grant = NO_GRANT
+            try:
+                call.grant = self.authorizer.authorize(call.scope, call.fields)
+            except PredictorError as error:
+                self._audit(logging.WARNING, "refused", call, identity, origin, status=error.status)
+                raise
+        principal = call.grant.principal
         if call.scope == "admin":
-            self._audit(logging.INFO, "admitted", call, identity, principal=grant.principal.name)
-        return grant
+            self._audit(logging.INFO, "admitted", call, identity, origin, principal=principal.name)
+        return principal
 
-    def _audit(self, level: int, message: str, call: Call, identity: Identity, **extra: object) -> None:
+    def _audit(
+        self, level: int, message: str, call: Call, identity: Identity, origin: Origin, **extra: object
+    ) -> None:
         found = {
-            "client": self._proxies.client(*call.origin()),
+            "client": self._proxies.client(*origin()),
             "endpoint": call.endpoint,
             "transport": call.transport,
             **identity.logged,

@@ -9,6 +9,10 @@ from predictor.errors import InvalidInput
 from predictor.grpc import server
 from predictor.identity import Identity
 from predictor.messages import Response
+from predictor.service.inference import Call
+from tests.support.service import make_service
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,31 @@ def test_details_of_an_error_fit_what_a_client_accepts_as_metadata(letter: str) 
     assert details.startswith("x" + letter * 200)
     assert set(details) == {"x", letter}
     assert len(quote(details)) < 4096
+
+
+def call_of(calls: server._Calls, **metadata: str) -> Call:
+    """Return what a call with some metadata asks for."""
+    pairs = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
+    handler = calls.service(Mock(method=INFER, invocation_metadata=pairs))
+    assert isinstance(handler, server._Handler)
+    return handler.call
+
+
+def test_calls_with_the_same_metadata_share_what_is_read_of_it() -> None:
+    calls = server._Calls(make_service(), {True: Mock(), False: Mock()})
+    first = call_of(calls, x_api_key="a", user_agent="x")
+    assert first.fields == {b"x-api-key": b"a"}
+    assert call_of(calls, x_api_key="a", user_agent="x") is first
+    for other in ({"x_api_key": "b", "user_agent": "x"}, {"user_agent": "x"}):
+        assert call_of(calls, **other) is not first
+
+
+def test_metadata_that_name_one_call_or_are_long_are_not_shared_and_others_not_for_ever() -> None:
+    calls = server._Calls(make_service(), {True: Mock(), False: Mock()})
+    for name in ("x_request_id", "traceparent", "tracestate"):
+        call_of(calls, **{name: "1"})
+    call_of(calls, user_agent="x" * 4096)
+    assert not calls.cached
+    for number in range(3000):
+        call_of(calls, user_agent=str(number))
+    assert 0 < len(calls.cached) <= 1024

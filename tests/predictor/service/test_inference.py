@@ -17,10 +17,11 @@ from predictor.feedback.recorder import Predicted
 from predictor.messages import Handler, Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.kinds.linear import LinearModel
-from predictor.service.auth import Authorizer
+from predictor.service.auth import ApiKeys, Authorizer
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.limits import Reservation
 from predictor.settings import Settings
+from tests.support.server import api_key_line
 
 INLINE = 100
 TOKEN = {b"authorization": b"Bearer admin"}
@@ -67,22 +68,15 @@ def ask(
     service: InferenceService, handler: Handler, body: bytes = b"", scope: Any = "predict", **fields: bytes
 ) -> Response:
     """Answer one call as a transport does, and check that nothing stays reserved but the response."""
-    call = Call(
-        "test",
-        scope,
-        handler,
-        {k.replace("_", "-").encode(): v for k, v in fields.items()},
-        "POST",
-        "/t",
-        lambda: ("::1", ()),
-    )
+    sent = {k.replace("_", "-").encode(): v for k, v in fields.items()}
+    call = Call("test", scope, handler, sent, "POST", "/t")
 
     async def read(reservation: Reservation) -> bytes:
         reservation.grow(len(body))
         return body
 
     async def run() -> Response:
-        with Exchange(service, call) as exchange:
+        with Exchange(service, call, lambda: ("::1", ())) as exchange:
             response = await exchange.answer(read)
             assert exchange.reservation.size == len(response.body)
             assert service.metrics.in_progress == 1
@@ -261,6 +255,32 @@ def test_audits_refusals_and_administration(
     assert audited == [("refused", "::1"), ("refused", "::1"), ("admitted", "::1")]
     assert vars(caplog.records[0])["trace_id"] != vars(caplog.records[1])["trace_id"]
     assert service.metrics.rejected["unauthorized"] == 2
+
+
+def test_a_call_that_clients_share_is_refused_once_the_key_is_withdrawn(
+    handle: ModelHandle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "predictor.audit")
+    file = tmp_path / "keys"
+    file.write_text(api_key_line("secret", "client", "predict"))
+    keys = ApiKeys(file)
+    service = InferenceService(handle, Settings(), Authorizer("required", None, (keys,)))
+    call = Call("test", "predict", echo, {b"x-api-key": b"secret"}, "POST", "/t")
+    names = []
+
+    async def nothing(_reservation: Reservation) -> bytes:
+        return b""
+
+    for withdrawn in (False, False, True, True):
+        if withdrawn:
+            file.write_text("")
+            keys.refresh()
+        with Exchange(service, call) as exchange:
+            asyncio.run(exchange.answer(nothing))
+            names.append((exchange.response.status, exchange.principal.name))
+    assert names == [(200, "client")] * 2 + [(401, "")] * 2
+    assert len(caplog.records) == 2
+    assert call.grant.principal.name == ""
 
 
 def test_predict_checks_the_number_of_rows(service: InferenceService) -> None:
