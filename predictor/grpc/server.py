@@ -20,7 +20,7 @@ from predictor.grpc.slots import ReadSlots
 from predictor.identity import Identity, combined
 from predictor.messages import RequestHeaders, Response
 from predictor.service.inference import Call, Exchange, InferenceService
-from predictor.service.limits import Reservation
+from predictor.service.memory_budget import Reservation
 from predictor.tls import Tls
 
 _FIELDS = frozenset({"authorization", "x-api-key", "x-request-id", "traceparent", "tracestate"})

@@ -23,7 +23,7 @@ from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
 from predictor.service.inference import Call, Exchange, InferenceService
-from predictor.service.limits import Reservation
+from predictor.service.memory_budget import Reservation
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from predictor.service.limits import MemoryBudget, Reservation
+from predictor.service.memory_budget import MemoryBudget, Reservation
 
 _BUFFER_BYTES = 4096
 """Bytes of responses that a connection may hold before it waits for the client to read them."""

@@ -29,8 +29,9 @@ from predictor.observability.metrics import Metrics, Usage
 from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.observability.telemetry import Telemetry
 from predictor.service.auth import NO_GRANT, Authorizer, CachedGrant, Scope
+from predictor.service.executor import BoundedExecutor
 from predictor.service.forwarding import TrustedProxies
-from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
+from predictor.service.memory_budget import MemoryBudget, Reservation
 from predictor.settings import Settings
 
 _GONE = Response.refusal(ClientGone())

@@ -19,7 +19,7 @@ from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import ApiKeys, Authorizer
 from predictor.service.inference import Call, Exchange, InferenceService
-from predictor.service.limits import Reservation
+from predictor.service.memory_budget import Reservation
 from predictor.settings import Settings
 from tests.support.server import api_key_line
 

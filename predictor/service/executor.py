@@ -1,4 +1,4 @@
-"""Limits on what is done at once: a few threads with a short queue, and a budget of memory.
+"""A few worker threads with a short queue, for what would block the event loop.
 
 What does not fit is refused at once, in constant time, before its body is read.
 """
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
 
-from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
+from predictor.errors import DeadlineExceeded, Overloaded
 
 T = TypeVar("T")
 
@@ -80,47 +80,3 @@ class _Job(Generic[T]):
         if work is None:
             raise DeadlineExceeded("nobody waits for the response any more")
         return work()
-
-
-class MemoryBudget:
-    """The bytes that the bodies in progress may take, requests and responses together."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-    def check(self, size: int) -> None:
-        """Check that ``size`` more bytes fit. 0 bytes always do: a probe has no body.
-
-        Raises:
-            OutOfMemory: they do not.
-        """
-        if size and self.used + size > self.limit:
-            raise OutOfMemory("the requests in progress use the whole memory budget", retry_after=1)
-
-
-class Reservation:
-    """What one request takes of the memory budget, until it is released."""
-
-    def __init__(self, budget: MemoryBudget) -> None:
-        self.budget = budget
-        self.size = 0
-
-    def grow(self, size: int) -> None:
-        """Reserve ``size`` more bytes.
-
-        Raises:
-            OutOfMemory: they do not fit.
-        """
-        self.budget.check(size)
-        self.hold(size)
-
-    def hold(self, size: int) -> None:
-        """Count ``size`` bytes that exist already: a response is not thrown away once it is computed."""
-        self.budget.used += size
-        self.size += size
-
-    def release(self) -> None:
-        """Give everything back."""
-        self.budget.used -= self.size
-        self.size = 0

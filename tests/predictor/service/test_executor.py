@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
-from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
+from predictor.errors import DeadlineExceeded, Overloaded
+from predictor.service.executor import BoundedExecutor
 
 
 @pytest.fixture
@@ -91,29 +91,3 @@ def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then(release
 
     asyncio.run(run())
     assert begun == []
-
-
-def test_memory_is_granted_up_to_the_limit_and_returned() -> None:
-    memory = MemoryBudget(100)
-    first, second = Reservation(memory), Reservation(memory)
-    first.grow(60)
-    with pytest.raises(OutOfMemory):
-        second.grow(41)
-    second.grow(40)
-    assert memory.used == 100
-    first.release()
-    first.release()
-    assert memory.used == 40
-    memory.check(60)
-
-
-def test_hold_may_exceed_the_memory_limit() -> None:
-    """Then requests without a body, such as probes, are still admitted."""
-    memory = MemoryBudget(100)
-    reservation = Reservation(memory)
-    reservation.hold(150)
-    with pytest.raises(OutOfMemory):
-        memory.check(1)
-    memory.check(0)
-    reservation.release()
-    assert memory.used == 0
