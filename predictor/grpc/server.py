@@ -167,27 +167,15 @@ class _Calls(grpc.GenericRpcHandler):
         if found is None:
             return None
         method, slots = found
-        return _Handler(
-            self.inference, self._call(method, path, metadata), slots, metadata, reads=method.reads
-        )
+        # Most clients send the same metadata with every call.
+        call = self.cached.get((path, metadata)) or self._call(method, path, metadata)
+        return _Handler(self.inference, call, slots, metadata, reads=method.reads)
 
     def _call(self, method: Method, path: str, metadata: Metadata) -> Call:
-        """Return what is asked for: most clients send the same metadata with every call."""
-        known = self.cached.get((path, metadata))
-        if known is not None:
-            return known
+        """Return what is asked for, and cache it unless it can't come again or is long."""
         fields = combined([(name.encode(), value.encode()) for name, value in metadata if name in _FIELDS])
-        call = Call(
-            method.endpoint,
-            method.scope,
-            method.handler,
-            fields,
-            "POST",
-            path,
-            "grpc",
-            path,
-            RequestHeaders(),
-        )
+        endpoint, scope, handler = method.endpoint, method.scope, method.handler
+        call = Call(endpoint, scope, handler, fields, "POST", path, "grpc", path, RequestHeaders())
         if _NAMES.isdisjoint(fields) and sum(map(len, chain(*metadata))) <= _LONGEST_CACHED:
             if len(self.cached) >= _MOST_CACHED:
                 self.cached.clear()
@@ -224,7 +212,7 @@ class _Handler(grpc.RpcMethodHandler):
             task.add_done_callback(exchange.finish)
         response = await exchange.answer(self._read)
         # gRPC copies the response. From here on the client decides how long the call lasts.
-        exchange.reservation.hold(_CALL_BYTES + len(response.body))
+        exchange.reservation.hold(_CALL_BYTES + 2 * len(response.body))
         _write_trailers(context, response, exchange.identity)
         return response.body
 

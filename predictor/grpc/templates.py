@@ -75,7 +75,8 @@ class Templates:
         if found is None:
             return None
         given, numbers = found.groups()
-        request.identify(given.decode())
+        if given:
+            request.identify(given.decode())
         row = known.row.unpack(numbers)
         value = known.loaded.model.row(row)
         if value - value != 0:

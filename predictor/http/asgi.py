@@ -207,7 +207,6 @@ class RequestContext:
                 if error.reason:
                     self.service.metrics.rejected[error.reason] += 1
                 return orjson.dumps({"error": str(error)}) + b"\n"
-            reservation.release()
             reservation.hold(records.unfinished)
         return b"".join(records.finish())
 

@@ -94,10 +94,8 @@ class FastPath:
         try:
             self.service.check_room(cached.length)
         except Unavailable as error:
-            self.service.metrics.count_error(error)
-            cached.series.observe(error.status, 0, 0)
             identity, response = self._identify(cached, head, take_ids()), Response.refusal(error)
-            self.service.trace(cached.call, identity, UNAUTHORIZED, response, 0)
+            self.service.record(cached.call, identity, UNAUTHORIZED, b"", response, 0, 0)
             return self.write(response, default_fields, identity)
         return None
 
@@ -135,9 +133,8 @@ class FastPath:
     def _finish(
         self, cached: CachedRequest, body: bytes, response: Response, started: float, identity: Identity
     ) -> bytes:
-        seconds = perf_counter() - started
-        self.service.record(cached.call, body, response, seconds)
-        self.service.trace(cached.call, identity, cached.call.grant.principal, response, seconds)
+        call, seconds = cached.call, perf_counter() - started
+        self.service.record(call, identity, call.grant.principal, body, response, seconds, seconds)
         return self.write(response, self._default_fields, identity)
 
     def _authorize(

@@ -33,7 +33,6 @@ class Unread:
         Returns:
             Whether there is memory for the requests that wait.
         """
-        self._reservation.release()
         unsent = self._transport.get_write_buffer_size() if paused else 0
         self._reservation.hold(len(self.requests) + unsent)
         budget = self._reservation.budget

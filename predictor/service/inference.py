@@ -118,7 +118,7 @@ class Exchange:
         service, call, reservation = self.service, self.call, self.reservation
         request = Request(fields=call.fields, identity=self.identity)
         try:
-            request.principal = self.authorize()
+            request.principal = self.principal = service.authorize(call, self.identity, self.origin)
             request.headers = call.headers or RequestHeaders.of(call.fields)
             request.body = await read(reservation)
             self._started = time.perf_counter()
@@ -133,7 +133,6 @@ class Exchange:
         except Exception as error:  # the log has the details, the client a plain 500
             logger.error("a call could not be answered", exc_info=error, extra=self.identity.logged)
             response = Response.refusal(InternalError())
-        reservation.release()
         reservation.hold(len(response.body))
         self.identity, self.response = request.identity, response
         return response
@@ -152,8 +151,15 @@ class Exchange:
         self.reservation.release()
         self.service.metrics.in_progress -= 1
         ended = time.perf_counter()
-        self.service.record(self.call, self._body, self.response, ended - self._started)
-        self.service.trace(self.call, self.identity, self.principal, self.response, ended - self._began)
+        self.service.record(
+            self.call,
+            self.identity,
+            self.principal,
+            self._body,
+            self.response,
+            ended - self._started,
+            ended - self._began,
+        )
 
 
 class InferenceService:
@@ -331,20 +337,32 @@ class InferenceService:
         except TimeoutError as error:
             raise Unavailable("the feedback is not stored yet", retry_after=5) from error
 
-    def record(self, call: Call, body: bytes | bytearray, response: Response, seconds: float) -> None:
-        """Count a response, and add it to the request log if an administrator can read that."""
-        self.metrics.series(call.endpoint, call.transport).observe(response.status, seconds, response.rows)
-        if response.error:
-            self.metrics.count_error(response.error)
-        if self.authorizer.has_admin and call.scope != "admin":
-            self.request_log.add(call.method, call.path, response.status, body, response.body)
-
-    def trace(
-        self, call: Call, identity: Identity, principal: Principal, response: Response, seconds: float
+    def record(
+        self,
+        call: Call,
+        identity: Identity,
+        principal: Principal,
+        body: bytes | bytearray,
+        response: Response,
+        seconds: float,
+        total_seconds: float,
     ) -> None:
-        """Write the line and the span of a response, if it has any."""
-        error, rows = response.error, response.rows
-        self.telemetry.record(call, identity, principal, response.status, error, rows, seconds)
+        """Count a response, write its line and its span, and add it to what an administrator can read.
+
+        Args:
+            call, identity, principal: what was asked for, and by whom.
+            body: the beginning of the request's body.
+            response: the response.
+            seconds: how long it took from the complete body on.
+            total_seconds: how long it took from the head on.
+        """
+        status, error, rows = response.status, response.error, response.rows
+        self.metrics.series(call.endpoint, call.transport).observe(status, seconds, rows)
+        if error:
+            self.metrics.count_error(error)
+        if self.authorizer.has_admin and call.scope != "admin":
+            self.request_log.add(call.method, call.path, status, body, response.body)
+        self.telemetry.record(call, identity, principal, status, error, rows, total_seconds)
 
     def count_refusal(
         self, error: PredictorError, endpoint: str, transport: Transport, identity: Identity

@@ -37,14 +37,16 @@ class Reservation:
             OutOfMemory: they do not fit.
         """
         self.budget.check(size)
-        self.hold(size)
+        self.hold(self.size + size)
 
     def hold(self, size: int) -> None:
-        """Count ``size`` bytes that exist already: a response is not thrown away once it is computed."""
-        self.budget.used += size
-        self.size += size
+        """Count ``size`` bytes that exist already instead of what was counted.
+
+        They may be more than fit: a response is not thrown away once it is computed.
+        """
+        self.budget.used += size - self.size
+        self.size = size
 
     def release(self) -> None:
         """Give everything back."""
-        self.budget.used -= self.size
-        self.size = 0
+        self.hold(0)
