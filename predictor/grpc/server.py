@@ -40,7 +40,7 @@ _FEW_SMALL = 4
 _SMALL_FAIR_SECONDS = 0.1
 """A small message is sent together with its call, so it arrives in one round trip."""
 
-_ENDING_SECONDS = 0.1
+_ENDING_SECONDS = 0.5
 
 _CALL_BYTES = 2**14
 """What a call takes beside its message and response, measured with calls whose responses are not read."""
