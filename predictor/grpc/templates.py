@@ -87,7 +87,7 @@ class Templates:
     def _learn(self, body: bytes, response: Response) -> None:
         """Make a template of a message that was answered, if it has one row of doubles and it is worth it."""
         loaded, length = self.service.handle.loaded, len(body)
-        if length > _LONGEST or response.rows != 1 or loaded is None or self.service.recorder:
+        if length > _LONGEST or loaded is None or self.service.recorder:
             return
         self._unfitting += 1
         if length in self._known and self._unfitting % _SELDOM:

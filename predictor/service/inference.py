@@ -350,7 +350,9 @@ class InferenceService:
         """Count a response, write its line and its span, and add it to what an administrator can read.
 
         Args:
-            call, identity, principal: what was asked for, and by whom.
+            call: what was asked for.
+            identity: the names of the request.
+            principal: who asked.
             body: the beginning of the request's body.
             response: the response.
             seconds: how long it took from the complete body on.

@@ -18,6 +18,8 @@ from predictor.grpc.templates import Templates
 from predictor.grpc.wire import header
 from predictor.identity import Identity
 from predictor.messages import PROBE_ID, Request, Response
+from predictor.model.base import Model
+from predictor.model.inputs import Input
 from predictor.service.inference import InferenceService
 from tests.support.models import linear_model
 from tests.support.server import NAME
@@ -103,6 +105,33 @@ def test_the_bytes_of_a_row_elsewhere_in_a_message_are_no_row(general: list[byte
     assert general == [body, other, body]
 
 
+def tensors(*datatypes: str, rows: int = 1, width: int = 1, **names: str) -> bytes:
+    """Return a message of tensors of numbers."""
+    message = pb.ModelInferRequest(model_name=NAME)
+    for name, datatype in zip(names.values() or ["instances"], datatypes, strict=True):
+        tensor = message.inputs.add(name=name, datatype=datatype, shape=[rows, width])
+        field = {"FP32": "fp32_contents", "INT64": "int64_contents"}
+        getattr(tensor.contents, field.get(datatype, "fp64_contents")).extend([3] * (rows * width))
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        (tensors("INT64", width=2), linear_model(WEIGHTS)),
+        (tensors("FP32", width=2), linear_model(WEIGHTS)),
+        (tensors("FP64", width=2, rows=2), linear_model(WEIGHTS)),
+        (tensors("FP64", "FP64", a="bmi", b="bp"), linear_model(WEIGHTS)),
+        (tensors("FP64", a="age"), linear_model((2.0,), features=[Input("age", 0.0, 9.0, missing=1.0)])),
+    ],
+)
+def test_messages_of_other_forms_are_read_as_ever(general: list[bytes], body: bytes, model: Model) -> None:
+    templates = Templates(make_service(model=model))
+    for _ in range(2):
+        assert outcome(templates, body) == outcome(templates, body, by_template=False)
+    assert general == [body] * 2
+
+
 def test_a_template_is_of_one_model() -> None:
     templates = Templates(make_service(WEIGHTS))
     before = outcome(templates, message())
@@ -114,14 +143,17 @@ def test_a_template_is_of_one_model() -> None:
 
 
 def test_a_message_that_comes_often_gets_its_template_though_another_has_its_length(
-    general: list[bytes],
+    general: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates = Templates(make_service(WEIGHTS))
-    outcome(templates, message(name="a"))
+    learned = Mock(side_effect=module._pattern)
+    monkeypatch.setattr(module, "_pattern", learned)
+    for body in [message(name="a"), message(name="b")] * 200:
+        assert outcome(templates, body) == outcome(templates, body, by_template=False)
+    assert 1 < learned.call_count < 20
+    general.clear()
     for _ in range(200):
-        assert outcome(templates, message(name="b")) == outcome(
-            templates, message(name="b"), by_template=False
-        )
+        outcome(templates, message(name="b"))
     assert len(general) < 100
 
 
