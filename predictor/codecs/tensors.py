@@ -30,6 +30,9 @@ Where a feature is a category, there must be one for each."""
 BYTES = "BYTES"
 """The type of texts."""
 
+PLATFORM = "linear-regressor"
+"""The server's name, and the platform of its models."""
+
 OUTPUT = "predictions"
 """The tensor of the response, of shape (n)."""
 
@@ -65,9 +68,16 @@ def metadata(inputs: Inputs) -> list[dict[str, Any]]:
     return [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in inputs]
 
 
-def outputs() -> list[dict[str, Any]]:
-    """Return the metadata of the output tensor."""
-    return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
+def model_metadata(inputs: Inputs, name: str, version: str | None) -> dict[str, Any]:
+    """Return the metadata of a model: its versions, tensors and features."""
+    return {
+        "name": name,
+        "versions": [version] if version else [],
+        "platform": PLATFORM,
+        "inputs": metadata(inputs),
+        "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
+        "parameters": {"features": list(inputs.names)},
+    }
 
 
 def shape(value: object, where: str) -> tuple[int, ...]:

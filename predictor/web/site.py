@@ -7,9 +7,10 @@ import orjson
 
 from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.settings import AuthMode
 from predictor.web.docs_page import docs
 from predictor.web.html import Page
-from predictor.web.openapi import Auth, document
+from predictor.web.openapi import document
 from predictor.web.page import index, page
 
 _HTML = b"text/html"
@@ -18,7 +19,7 @@ _HTML = b"text/html"
 class Site:
     """The page and the documents, rendered on first use and cached until another model is loaded."""
 
-    def __init__(self, handle: ModelHandle, auth: Auth = "off", *, feedback: bool = False) -> None:
+    def __init__(self, handle: ModelHandle, auth: AuthMode = "off", *, feedback: bool = False) -> None:
         self.handle = handle
         self.feedback = feedback
         self.auth = auth

@@ -1,11 +1,16 @@
 """Puts the document together from its groups of endpoints."""
 
+import re
+
 from predictor.model.base import Model
+from predictor.settings import AuthMode
 from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
-from predictor.web.openapi.build import ERRORS, JSON, STRING, Json, media, record, ref, response
-from predictor.web.openapi.security import SCHEMES, Auth, secure
+from predictor.web.openapi.build import ERRORS, STRING, Json, content, record
+from predictor.web.openapi.security import SCHEMES, secure
 from predictor.web.page import index
 
+_NAMES = re.compile(r"{(\w+)}")
+"""The names of parameters in a path."""
 _TAGS = {
     native.TAG: "The native API.",
     feedback.TAG: "Ground truth, for monitoring and the next training.",
@@ -22,7 +27,7 @@ def document(
     *,
     name: str,
     version: str | None,
-    auth: Auth = "off",
+    auth: AuthMode = "off",
     has_feedback: bool = False,
     held_out_rows: int = 0,
 ) -> Json:
@@ -49,7 +54,13 @@ def document(
         **site.paths(index(model, name=name, version=version, digest=None)),
         **repository.paths(subject),
     }
+    known = {one["name"]: one for one in (*subject.parameters, *native.parameters(subject))}
+    for path, item in paths.items():
+        in_path = [known[name] for name in _NAMES.findall(path)]
+        for method, one in item.items():
+            item[method] = secure({**one, "parameters": [*in_path, *one.get("parameters", ())]}, auth)
     tags = [tag for tag in _TAGS if has_feedback or tag != feedback.TAG]
+    error = content("ErrorResponse")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,7 +73,7 @@ def document(
         "servers": [{"url": "."}],
         "security": [],
         "tags": [{"name": tag, "description": _TAGS[tag]} for tag in tags],
-        "paths": secure(paths, auth),
+        "paths": paths,
         "components": {
             "schemas": {
                 "ErrorResponse": record({"error": {**STRING, "description": "What is wrong, and where."}}),
@@ -75,9 +86,7 @@ def document(
                 **(feedback.schemas() if has_feedback else {}),
                 **repository.schemas(),
             },
-            "responses": {
-                key: response(text, {JSON: media(ref("ErrorResponse"))}) for key, text in ERRORS.values()
-            },
+            "responses": {key: {"description": text, "content": error} for key, text in ERRORS.values()},
             "securitySchemes": SCHEMES,
         },
     }

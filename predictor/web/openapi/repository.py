@@ -1,109 +1,97 @@
 """Administration: the model repository, the request log, and what is logged and traced."""
 
-from typing import Any
+from functools import partial
 
+from predictor.settings import LOG_LEVELS
 from predictor.web.openapi.build import (
-    BODY_ERRORS,
     INTEGER,
-    JSON,
     NULLABLE_STRING,
     NUMBER,
     STRING,
     TRUE,
     Json,
     array,
-    body,
-    media,
+    content,
     operation,
     record,
-    ref,
-    response,
 )
 from predictor.web.openapi.shapes import Subject
 
 TAG = "Administration"
-_LEVEL: Json = {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]}
-_RATIO: Json = {**NUMBER, "minimum": 0, "maximum": 1}
-_NULLABLE_RATIO: Json = {"type": ["number", "null"], "description": "Null without tracing."}
-_ADMIN = {"description": "Answers 404 if the server has no administrator.", "scope": "admin"}
 
 
 def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
+    ratio = {**NUMBER, "minimum": 0, "maximum": 1}
+    values = {"log_level": {"enum": [*LOG_LEVELS]}, "log_ratio": ratio, "trace_ratio": ratio}
+    nullable_ratio = {"type": ["number", "null"], "description": "Null without tracing."}
+    logged = {
+        "time": {**NUMBER, "description": "Seconds since 1970."},
+        "method": STRING,
+        "path": STRING,
+        "status": INTEGER,
+        "request": {**STRING, "description": "The start of the body."},
+        "response": {**STRING, "description": "The start of the response."},
+    }
+    entry = {
+        "name": STRING,
+        "version": NULLABLE_STRING,
+        "state": {"enum": ["READY", "UNAVAILABLE"]},
+        "reason": {**STRING, "description": "Why the model is not loaded."},
+    }
+    change = record(values, optional=[*values], additionalProperties=False, minProperties=1)
     return {
-        "RequestLog": record({"requests": array(ref("LoggedRequest"))}),
+        "RequestLog": record({"requests": array("LoggedRequest")}),
         "EmptiedLog": record({"emptied": INTEGER}),
         "ModelLoaded": record({"name": STRING, "load": TRUE}),
         "ModelUnloaded": record({"name": STRING, "unload": TRUE}),
-        "LoggedRequest": record(
-            {
-                "time": {**NUMBER, "description": "Seconds since 1970."},
-                "method": STRING,
-                "path": STRING,
-                "status": INTEGER,
-                "request": {**STRING, "description": "The start of the body."},
-                "response": {**STRING, "description": "The start of the response."},
-            }
-        ),
-        "Telemetry": record({"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _NULLABLE_RATIO}),
-        "TelemetryChange": {
-            **record(
-                values := {"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _RATIO},
-                optional=tuple(values),
-                additionalProperties=False,
-            ),
-            "minProperties": 1,
-        },
-        "RepositoryEntry": record(
-            {
-                "name": STRING,
-                "version": NULLABLE_STRING,
-                "state": {"enum": ["READY", "UNAVAILABLE"]},
-                "reason": {**STRING, "description": "Why the model is not loaded."},
-            }
-        ),
+        "LoggedRequest": record(logged),
+        "Telemetry": record({**values, "trace_ratio": nullable_ratio}),
+        "TelemetryChange": change,
+        "RepositoryEntry": record(entry),
     }
 
 
 def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
-    requests = media(ref("RequestLog"))
-    emptied = media(ref("EmptiedLog"), emptied={"emptied": 3})
+    about = "Answers 404 if the server has no administrator."
+    administer = partial(operation, TAG, description=about, scope="admin")
+    emptied = content("EmptiedLog", emptied={"emptied": 3})
     values = {"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None}
-    telemetry = media(ref("Telemetry"), telemetry=values)
+    telemetry = content("Telemetry", telemetry=values)
     ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
-    entries = media(array(ref("RepositoryEntry")), index=[ready])
+    index = content(array("RepositoryEntry"), index=[ready])
+    change = administer(
+        "changeTelemetry",
+        "Change what is logged and traced, until the process ends",
+        "All values.",
+        telemetry,
+        *(404, 409),
+        body=content("TelemetryChange", change={"log_ratio": 1.0}),
+    )
+
+    def get(name: str, summary: str, answer: str, answered: Json) -> Json:
+        return {"get": administer(name, summary, answer, answered, 404)}
+
+    def post(name: str, summary: str, answer: str, answered: Json, *errors: int) -> Json:
+        return {"post": administer(name, summary, answer, answered, 404, *errors)}
+
+    loaded, unloaded = (
+        content(f"Model{verb.capitalize()}ed", done={"name": subject.name, verb: True})
+        for verb in ("load", "unload")
+    )
     return {
-        "/log": {"get": _operation("log", "Show the last requests", "The last request last.", requests)},
-        "/emptyLog": {"get": _operation("emptyLog", "Empty the log", "How many requests it had.", emptied)},
-        "/telemetry": {
-            "get": _operation("telemetry", "Show what is logged and traced", "The values.", telemetry),
-            "patch": _operation(
-                "changeTelemetry",
-                "Change what is logged and traced, until the process ends",
-                "All values.",
-                telemetry,
-                *BODY_ERRORS,
-                409,
-                requestBody=body({JSON: media(ref("TelemetryChange"), change={"log_ratio": 1.0})}),
-            ),
-        },
-        "/v2/repository/index": {
-            "post": _operation("repositoryIndex", "List the models with their state", "One entry.", entries)
-        },
-        "/v2/repository/models/{model}/load": _change("load", "Read the model folder again", subject),
-        "/v2/repository/models/{model}/unload": _change("unload", "Release the model", subject),
-    }
-
-
-def _operation(name: str, summary: str, description: str, content: Json, *errors: int, **more: Any) -> Json:
-    success = response(description, {JSON: content})
-    return operation(name, TAG, summary, success, 404, *errors, **_ADMIN, **more)
-
-
-def _change(verb: str, summary: str, subject: Subject) -> Json:
-    done = media(ref(f"Model{verb.capitalize()}ed"), done={"name": subject.name, verb: True})
-    return {
-        "parameters": [subject.parameter],
-        "post": _operation(f"repository{verb.capitalize()}", summary, "Done.", done, 503),
+        "/log": get("log", "Show the last requests", "The last request last.", content("RequestLog")),
+        "/emptyLog": get("emptyLog", "Empty the log", "How many requests it had.", emptied),
+        "/telemetry": get("telemetry", "Show what is logged and traced", "The values.", telemetry)
+        | {"patch": change},
+        "/v2/repository/index": post(
+            "repositoryIndex", "List the models with their state", "One entry.", index
+        ),
+        "/v2/repository/models/{model}/load": post(
+            "repositoryLoad", "Read the model folder again", "Done.", loaded, 503
+        ),
+        "/v2/repository/models/{model}/unload": post(
+            "repositoryUnload", "Release the model", "Done.", unloaded, 503
+        ),
     }

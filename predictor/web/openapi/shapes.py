@@ -6,10 +6,11 @@ from itertools import chain
 
 import numpy as np
 
+from predictor.codecs import json_output
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
-from predictor.web.openapi.build import NUMBER, Json, array, path_parameter, record, ref
+from predictor.web.openapi.build import NUMBER, STRING, Json, array, one_of, path_parameter, record
 
 Value = float | bool | str | None
 """A value of an input, as clients send it."""
@@ -36,7 +37,7 @@ class Subject:
         version: its version, if it has one.
         rows: example rows as clients send them, of few digits.
         predictions: the predictions for them.
-        contributions: the contribution of each feature to each of these; None if the model does not explain.
+        explanations: of these, as ``:explain`` answers; None if the model does not explain.
     """
 
     model: Model
@@ -44,7 +45,7 @@ class Subject:
     version: str | None
     rows: list[list[Value]]
     predictions: list[float]
-    contributions: list[list[float]] | None
+    explanations: list[Json] | None
 
     @classmethod
     def of(cls, model: Model, name: str, version: str | None) -> "Subject":
@@ -54,8 +55,9 @@ class Subject:
             [one.value(number) for one, number in zip(model.inputs, numbers, strict=True)]
             for numbers in X.tolist()
         ]
-        contributions = model.contributions(X).tolist() if model.explains else None
-        return cls(model, name, version, rows, model.rows(X).tolist(), contributions)
+        predictions = model.rows(X)
+        explanations = json_output.explanations(model, X, predictions) if model.explains else None
+        return cls(model, name, version, rows, predictions.tolist(), explanations)
 
     @property
     def names(self) -> list[str]:
@@ -73,9 +75,13 @@ class Subject:
         return [value for row in self.rows for value in row]
 
     @property
-    def parameter(self) -> Json:
-        """The model's name as a parameter of a path."""
-        return path_parameter("model", "The model's name.", schema={"type": "string", "enum": [self.name]})
+    def parameters(self) -> list[Json]:
+        """The model's name and its version as parameters of a path."""
+        known = {"enum": [self.version]} if self.version else {}
+        return [
+            path_parameter("model", "The model's name.", schema={**STRING, "enum": [self.name]}),
+            path_parameter("version", "The model's version.", schema={**STRING, **known}),
+        ]
 
 
 def schemas(subject: Subject) -> dict[str, Json]:
@@ -84,7 +90,7 @@ def schemas(subject: Subject) -> dict[str, Json]:
     values = {
         one.name: {**value(one), "title": one.name, "description": _describe_input(one)} for one in features
     }
-    forms = [ref("Row"), ref("NamedRow"), *([value(features[0])] if len(features) == 1 else [])]
+    alone = [value(features[0])] if len(features) == 1 else []
     return {
         "Row": array(
             values_of(features),
@@ -98,8 +104,8 @@ def schemas(subject: Subject) -> dict[str, Json]:
             title="NamedRow",
             description="The features by name, in any order. Other members are ignored.",
         ),
-        "Instance": {"oneOf": forms},
-        "Instances": array(ref("Instance"), minItems=1),
+        "Instance": one_of("Row", "NamedRow", *alone),
+        "Instances": array("Instance", minItems=1),
         "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
     }
 
