@@ -10,6 +10,7 @@ import numpy as np
 from predictor.errors import InvalidInput
 from predictor.model.base import Distribution, Model, Table
 from predictor.model.evaluation import Evaluation
+from predictor.model.handle import LoadedModel
 from predictor.model.inputs import Column, Input
 from predictor.model.provenance import Provenance
 from predictor.web.html import Page, data, number, render, text
@@ -34,30 +35,18 @@ _LEVEL = 0.9
 """The probability of the interval on the page."""
 
 
-def page(
-    model: Model,
-    *,
-    name: str,
-    version: str | None,
-    digest: str,
-    evaluation: Evaluation | None = None,
-    provenance: Provenance | None = None,
-    signed: bool = False,
-) -> Page:
-    """Render the page on which to try ``model``.
+def page(loaded: LoadedModel, *, name: str, version: str | None) -> Page:
+    """Render the page on which to try a model.
 
     Its script calls only ``POST stream``, ``POST batch``, V1's ``:explain`` and ``GET drift``, all of them
     relative to the page.
 
     Args:
-        model: the served model.
+        loaded: the served model.
         name: its name in the paths.
         version: its version, if it has one.
-        digest: the SHA-256 of its folder.
-        evaluation: how good it is on held-out rows, if that is known.
-        provenance: where it comes from, if that is known.
-        signed: whether its signature was verified.
     """
+    model, digest, evaluation = loaded.model, loaded.digest, loaded.evaluation
     inputs, several = model.inputs, model.width > 1
     return render(
         "page.html",
@@ -81,23 +70,24 @@ def page(
         explains="" if model.explains else "hidden",
         training_rows=f"{model.reference.rows:,}",
         target_range=f"{_unit(model.target)}{_range(model.target)}",
-        quality="\n".join((_quality(model, evaluation), _origin(provenance, signed=signed))),
+        quality="\n".join((_quality(model, evaluation), _origin(loaded.provenance, signed=loaded.signed))),
         body=text(_example(model)),
         columns=text(",".join(model.names)),
         data=data(_script_data(model, name, evaluation)),
     )
 
 
-def index(model: Model | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
+def index(loaded: LoadedModel | None, *, name: str, version: str | None) -> dict[str, Any]:
     """Return the response of ``GET /`` as JSON: the model, and the other paths relative to this one.
 
     ``status`` is what KServe's own server returns here, and its clients look for.
     """
+    model = loaded.model if loaded else None
     return {
         "status": "alive",
         "name": name,
         "version": version,
-        "digest": digest,
+        "digest": loaded.digest if loaded else None,
         "ready": model is not None,
         "features": [_input(one) for one in model.inputs] if model else [],
         "target": _column(model.target) if model else None,

@@ -2,13 +2,14 @@
 
 import re
 
-from predictor.model.base import Model
+from predictor.model.handle import LoadedModel
 from predictor.settings import AuthMode
 from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
 from predictor.web.openapi.build import ERRORS, STRING, Json, content, record
 from predictor.web.openapi.security import SCHEMES, secure
 from predictor.web.page import index
 
+_NO_MODEL = "No model is loaded. Until one is, shapes and examples are those of y = x."
 _NAMES = re.compile(r"{(\w+)}")
 """The names of parameters in a path."""
 _TAGS = {
@@ -23,35 +24,34 @@ _TAGS = {
 
 
 def document(
-    model: Model | None,
+    loaded: LoadedModel | None,
     *,
     name: str,
     version: str | None,
     auth: AuthMode = "off",
     has_feedback: bool = False,
-    held_out_rows: int = 0,
 ) -> Json:
     """Describe every endpoint, with examples that the model computes.
 
     Args:
-        model: the served model; without one, the model y = x is described.
+        loaded: the served model; without one, the model y = x is described.
         name: the model's name in the paths.
         version: its version, if it has one.
         auth: whether predictions need a credential.
         has_feedback: whether the server records feedback.
-        held_out_rows: how many rows the model was evaluated on.
 
     Returns:
         An OpenAPI 3.1 document.
     """
-    subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
+    subject = shapes.Subject.of(loaded.model if loaded else shapes.PLACEHOLDER, name, version)
+    evaluation = loaded.evaluation if loaded else None
     paths = {
-        **native.paths(subject, held_out_rows),
+        **native.paths(subject, evaluation.rows if evaluation else 0),
         **(feedback.paths() if has_feedback else {}),
         **v1.paths(subject),
         **v2.paths(subject),
         **health.paths(subject),
-        **site.paths(index(model, name=name, version=version, digest=None)),
+        **site.paths(index(loaded, name=name, version=version)),
         **repository.paths(subject),
     }
     known = {one["name"]: one for one in (*subject.parameters, *native.parameters(subject))}
@@ -66,7 +66,7 @@ def document(
         "info": {
             "title": name,
             "version": version or "0",
-            "description": _description(model),
+            "description": loaded.model.summary() if loaded else _NO_MODEL,
             "contact": {"name": "The operators of this server"},
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
@@ -90,9 +90,3 @@ def document(
             "securitySchemes": SCHEMES,
         },
     }
-
-
-def _description(model: Model | None) -> str:
-    if model is None:
-        return "No model is loaded. Until one is, shapes and examples are those of y = x."
-    return model.summary()
