@@ -273,13 +273,9 @@ def _unknown() -> list[tuple[str, str]]:
     names = {name.upper() for name, field in Settings.model_fields.items() if not field.validation_alias}
     found = []
     for variable, value in sorted(os.environ.items()):
-        name = variable.upper().removeprefix(PREFIX)
-        if (
-            value
-            and name != variable.upper()
-            and name not in names
-            and not _OTHERS.fullmatch(variable.upper())
-        ):
+        whole = variable.upper()
+        name = whole.removeprefix(PREFIX)
+        if value and name not in (whole, *names) and not _OTHERS.fullmatch(whole):
             nearest = difflib.get_close_matches(name, names, 1, _RESEMBLES)
             found.append((variable, f"{PREFIX}{nearest[0]}" if nearest else ""))
     return found
