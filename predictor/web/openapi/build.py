@@ -7,7 +7,7 @@ from predictor import messages
 
 Json = dict[str, Any]
 Schema = Json | str
-"""A schema, or the name of one among the components."""
+"""A schema, or the name of one: of a basic type in lower case, or among the components."""
 
 JSON, NDJSON, CSV, ARROW, BINARY = (
     media.decode()
@@ -15,15 +15,17 @@ JSON, NDJSON, CSV, ARROW, BINARY = (
 )
 TEXT, HTML = "text/plain", "text/html"
 
-STRING: Json = {"type": "string"}
-NULLABLE_STRING: Json = {"type": ["string", "null"]}
-BOOLEAN: Json = {"type": "boolean"}
-NUMBER: Json = {"type": "number", "format": "double"}
-"""Without the format some generated clients would round to single precision."""
-INTEGER: Json = {"type": "integer", "format": "int64"}
-BYTES: Json = {"type": "string", "format": "binary"}
-"""Binary content. OpenAPI 3.1 needs no schema for it, but generators leave out operations without one."""
-TRUE: Json = {"const": True}
+_BASIC: dict[str, Json] = {
+    "string": {"type": "string"},
+    "string?": {"type": ["string", "null"]},
+    "boolean": {"type": "boolean"},
+    "true": {"const": True},
+    "integer": {"type": "integer", "format": "int64"},
+    # Without the format some generated clients would round to single precision.
+    "number": {"type": "number", "format": "double"},
+    # OpenAPI 3.1 needs no schema for binary content, but generators leave out operations without one.
+    "bytes": {"type": "string", "format": "binary"},
+}
 
 ERRORS = {
     400: ("BadRequest", "The input is invalid; the message says what is wrong and where."),
@@ -47,9 +49,11 @@ SCOPE = "x-scope"
 """The extension of an operation that names the scope a credential must grant."""
 
 
-def schema(found: Schema) -> Json:
-    """Return a schema, or refer to the one of a name."""
-    return {"$ref": f"#/components/schemas/{found}"} if isinstance(found, str) else found
+def schema(found: Schema, **more: Any) -> Json:
+    """Return a schema, that of a basic type, or a reference to one of the components; ``more`` is added."""
+    if isinstance(found, str):
+        found = _BASIC.get(found) or {"$ref": f"#/components/schemas/{found}"}
+    return {**found, **more}
 
 
 def one_of(*schemas: Schema) -> Json:
@@ -63,7 +67,7 @@ def array(items: Schema, *, length: int | None = None, **more: Any) -> Json:
     return {"type": "array", "items": schema(items), **exact, **more}
 
 
-def record(properties: Mapping[str, Schema], *, optional: Sequence[str] = (), **more: Any) -> Json:
+def record(properties: Mapping[str, Any], *, optional: Sequence[str] = (), **more: Any) -> Json:
     """Return the schema of an object. Other properties are allowed, and all but ``optional`` are required."""
     described = {name: schema(found) for name, found in properties.items()}
     required = [name for name in properties if name not in optional]
@@ -123,6 +127,7 @@ def operation(
     }
 
 
-def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """Return a parameter in the path; ``more`` is its schema and examples."""
-    return {"name": name, "in": "path", "required": True, "description": description, **more}
+def path_parameter(name: str, description: str, found: Schema, **more: Any) -> Json:
+    """Return a parameter in the path with its schema."""
+    place = {"name": name, "in": "path", "required": True, "description": description}
+    return {**place, "schema": schema(found), **more}

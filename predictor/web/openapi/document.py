@@ -5,7 +5,7 @@ import re
 from predictor.model.handle import LoadedModel
 from predictor.settings import AuthMode
 from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
-from predictor.web.openapi.build import ERRORS, STRING, Json, content, record
+from predictor.web.openapi.build import ERRORS, Json, content, record, schema
 from predictor.web.openapi.security import SCHEMES, secure
 from predictor.web.page import index
 
@@ -76,7 +76,7 @@ def document(
         "paths": paths,
         "components": {
             "schemas": {
-                "ErrorResponse": record({"error": {**STRING, "description": "What is wrong, and where."}}),
+                "ErrorResponse": record({"error": schema("string", description="What is wrong, and where.")}),
                 **shapes.schemas(subject),
                 **native.schemas(),
                 **v1.schemas(subject),

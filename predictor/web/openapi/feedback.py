@@ -1,17 +1,7 @@
 """The feedback endpoint: ground truth for earlier predictions."""
 
 from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, MAX_PRINCIPAL
-from predictor.web.openapi.build import (
-    INTEGER,
-    NUMBER,
-    Json,
-    Schema,
-    array,
-    content,
-    one_of,
-    operation,
-    record,
-)
+from predictor.web.openapi.build import Json, Schema, array, content, one_of, operation, record, schema
 
 TAG = "Feedback"
 
@@ -20,20 +10,20 @@ def schemas() -> dict[str, Json]:
     """Return the schemas of the endpoint."""
     labels = array(one_of("Label", "RowLabels"), minItems=1, maxItems=MAX_LABELS)
     return {
-        "Label": _label("target", NUMBER, "The true value of one row."),
-        "RowLabels": _label("targets", array(NUMBER, minItems=1), "The true values of successive rows."),
+        "Label": _label("target", "number", "The true value of one row."),
+        "RowLabels": _label("targets", array("number", minItems=1), "The true values of successive rows."),
         "LabelList": record({"feedback": labels}, additionalProperties=False),
-        "StoredLabels": record({"stored": INTEGER}),
+        "StoredLabels": record({"stored": "integer"}),
     }
 
 
-def _label(name: str, schema: Schema, description: str) -> Json:
+def _label(name: str, value: Schema, description: str) -> Json:
     optional: Json = {
-        "row": {**INTEGER, "minimum": 0, "maximum": LAST_ROW, "default": 0},
+        "row": schema("integer", minimum=0, maximum=LAST_ROW, default=0),
         "principal": {"type": "string", "minLength": 1, "maxLength": MAX_PRINCIPAL},
     }
     request = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@-]{1,128}$"}
-    properties = {"id": request, **optional, name: schema}
+    properties = {"id": request, **optional, name: value}
     return record(properties, optional=[*optional], description=description, additionalProperties=False)
 
 

@@ -4,19 +4,7 @@ from functools import partial
 
 from predictor.codecs import tensors
 from predictor.model.provenance import TEXTS
-from predictor.web.openapi.build import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    TEXT,
-    TRUE,
-    Json,
-    Schema,
-    array,
-    content,
-    operation,
-    record,
-)
+from predictor.web.openapi.build import TEXT, Json, array, content, operation, record, schema
 from predictor.web.openapi.shapes import Subject
 from predictor.web.openapi.v2 import with_versions
 
@@ -27,29 +15,29 @@ _READY = "503 if no model is loaded, with the reason, and while the server is sh
 
 def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
-    model: dict[str, Schema] = {
-        "name": STRING,
-        "versions": array(STRING),
-        "platform": STRING,
+    model = {
+        "name": "string",
+        "versions": array("string"),
+        "platform": "string",
         "inputs": array("TensorMetadata"),
         "outputs": array("TensorMetadata"),
         "parameters": "ModelParameters",
     }
     provenance = {
-        **dict.fromkeys(TEXTS, STRING),
-        "promoted": BOOLEAN,
-        "reasons": array(STRING),
-        "signed": {**BOOLEAN, "description": "Whether the signature was verified by this server."},
+        **dict.fromkeys(TEXTS, "string"),
+        "promoted": "boolean",
+        "reasons": array("string"),
+        "signed": schema("boolean", description="Whether the signature was verified by this server."),
     }
-    parameters: dict[str, Schema] = {"features": array(STRING), "provenance": "Provenance"}
+    parameters = {"features": array("string"), "provenance": "Provenance"}
     origin = "Where a registered model comes from. A text that is not known is empty."
     return {
-        "ModelList": record({"models": array(STRING)}),
-        "ModelReady": record({"name": STRING, "ready": TRUE}),
-        "ServerLive": record({"live": TRUE}),
-        "ServerReady": record({"ready": TRUE}),
-        "ServerMetadata": record({"name": STRING, "version": STRING, "extensions": array(STRING)}),
-        "TensorMetadata": record({"name": STRING, "datatype": STRING, "shape": array(INTEGER)}),
+        "ModelList": record({"models": array("string")}),
+        "ModelReady": record({"name": "string", "ready": "true"}),
+        "ServerLive": record({"live": "true"}),
+        "ServerReady": record({"ready": "true"}),
+        "ServerMetadata": record({"name": "string", "version": "string", "extensions": array("string")}),
+        "TensorMetadata": record({"name": "string", "datatype": "string", "shape": array("integer")}),
         "ModelMetadata": record(model),
         "ModelParameters": record(parameters, optional=["provenance"]),
         "Provenance": record(provenance, description=origin),
@@ -60,7 +48,7 @@ def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
     get = partial(operation, TAG)
     live, ready = content("ServerLive", live={"live": True}), content("ServerReady", ready={"ready": True})
-    pong = content({**STRING, "const": "pong"}, TEXT, pong="pong")
+    pong = content(schema("string", const="pong"), TEXT, pong="pong")
     about, names = content("ServerMetadata"), content("ModelList", models={"models": [subject.name]})
     list_models = ("List the models", "Their names.", names)
     model_ready = content("ModelReady", ready={"name": subject.name, "ready": True})

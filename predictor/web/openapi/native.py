@@ -8,17 +8,15 @@ from functools import partial
 
 from predictor.web.openapi.build import (
     ARROW,
-    BYTES,
     CSV,
     NDJSON,
-    NUMBER,
-    STRING,
     Json,
     array,
     content,
     operation,
     path_parameter,
     record,
+    schema,
 )
 from predictor.web.openapi.shapes import Subject, Value
 
@@ -34,7 +32,7 @@ def schemas() -> dict[str, Json]:
         "StreamResponse": record(one, optional=["interval"]),
         "BatchRequest": record({"instances": "Instances"}, additionalProperties=False),
         "BatchResponse": record(many, optional=["intervals"]),
-        "Interval": array(NUMBER, length=2, description="Its lower and upper end."),
+        "Interval": array("number", length=2, description="Its lower and upper end."),
     }
 
 
@@ -46,8 +44,8 @@ def parameters(subject: Subject) -> list[Json]:
     rows = {"rows": {"value": _compact(subject.values if width == 1 else subject.rows)}}
     about = f"A row as JSON: {form}, or an object by feature name."
     return [
-        path_parameter("instance", about, schema=STRING, examples=row),
-        path_parameter("instances", "Rows as a JSON list.", schema=STRING, examples=rows),
+        path_parameter("instance", about, "string", examples=row),
+        path_parameter("instances", "Rows as a JSON list.", "string", examples=rows),
     ]
 
 
@@ -65,22 +63,22 @@ def paths(subject: Subject, held_out_rows: int) -> dict[str, Json]:
         "predictOne",
         "Predict one row, or a stream of rows",
         "The prediction; for NDJSON one per line.",
-        prediction | content(STRING, NDJSON, predictions=lines),
+        prediction | content("string", NDJSON, predictions=lines),
         description="JSON has one row. NDJSON has a record per line: each is answered with a line as"
         " soon as it arrives, for as long as the connection is open.",
         body=content("StreamRequest", row={"instance": subject.instance})
-        | content(STRING, NDJSON, records=records),
+        | content("string", NDJSON, records=records),
     )
     batch = predict(
         "predictMany",
         "Predict many rows",
         "A prediction for each row, in order. The type is that of Accept, or of the body.",
-        predictions | content(STRING, CSV, predictions=column) | content(BYTES, ARROW),
+        predictions | content("string", CSV, predictions=column) | content("bytes", ARROW),
         406,
         description="The body is JSON, CSV with a header of feature names, or an Arrow IPC stream.",
         body=content("BatchRequest", rows={"instances": subject.rows})
-        | content(STRING, CSV, rows=table)
-        | content(BYTES, ARROW),
+        | content("string", CSV, rows=table)
+        | content("bytes", ARROW),
     )
     by_path = ("Predict the row in the path", "The prediction.", prediction, 400, 431, 503)
     many_by_path = (
@@ -107,7 +105,7 @@ def _interval_parameters(rows: int) -> list[Json]:
         "name": "interval",
         "in": "query",
         "description": about,
-        "schema": {**NUMBER, "exclusiveMinimum": 0, "maximum": largest},
+        "schema": schema("number", exclusiveMinimum=0, maximum=largest),
         "example": min(0.9, largest),
     }
     return [interval]

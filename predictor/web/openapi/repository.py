@@ -3,18 +3,7 @@
 from functools import partial
 
 from predictor.settings import LOG_LEVELS
-from predictor.web.openapi.build import (
-    INTEGER,
-    NULLABLE_STRING,
-    NUMBER,
-    STRING,
-    TRUE,
-    Json,
-    array,
-    content,
-    operation,
-    record,
-)
+from predictor.web.openapi.build import Json, array, content, operation, record, schema
 from predictor.web.openapi.shapes import Subject
 
 TAG = "Administration"
@@ -22,29 +11,29 @@ TAG = "Administration"
 
 def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
-    ratio = {**NUMBER, "minimum": 0, "maximum": 1}
+    ratio = schema("number", minimum=0, maximum=1)
     values = {"log_level": {"enum": [*LOG_LEVELS]}, "log_ratio": ratio, "trace_ratio": ratio}
     nullable_ratio = {"type": ["number", "null"], "description": "Null without tracing."}
     logged = {
-        "time": {**NUMBER, "description": "Seconds since 1970."},
-        "method": STRING,
-        "path": STRING,
-        "status": INTEGER,
-        "request": {**STRING, "description": "The start of the body."},
-        "response": {**STRING, "description": "The start of the response."},
+        "time": schema("number", description="Seconds since 1970."),
+        "method": "string",
+        "path": "string",
+        "status": "integer",
+        "request": schema("string", description="The start of the body."),
+        "response": schema("string", description="The start of the response."),
     }
     entry = {
-        "name": STRING,
-        "version": NULLABLE_STRING,
+        "name": "string",
+        "version": "string?",
         "state": {"enum": ["READY", "UNAVAILABLE"]},
-        "reason": {**STRING, "description": "Why the model is not loaded."},
+        "reason": schema("string", description="Why the model is not loaded."),
     }
     change = record(values, optional=[*values], additionalProperties=False, minProperties=1)
     return {
         "RequestLog": record({"requests": array("LoggedRequest")}),
-        "EmptiedLog": record({"emptied": INTEGER}),
-        "ModelLoaded": record({"name": STRING, "load": TRUE}),
-        "ModelUnloaded": record({"name": STRING, "unload": TRUE}),
+        "EmptiedLog": record({"emptied": "integer"}),
+        "ModelLoaded": record({"name": "string", "load": "true"}),
+        "ModelUnloaded": record({"name": "string", "unload": "true"}),
         "LoggedRequest": record(logged),
         "Telemetry": record({**values, "trace_ratio": nullable_ratio}),
         "TelemetryChange": change,

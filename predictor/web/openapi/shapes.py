@@ -10,7 +10,7 @@ from predictor.codecs import json_output
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
-from predictor.web.openapi.build import NUMBER, STRING, Json, array, one_of, path_parameter, record
+from predictor.web.openapi.build import Json, array, one_of, path_parameter, record, schema
 
 Value = float | bool | str | None
 """A value of an input, as clients send it."""
@@ -79,8 +79,8 @@ class Subject:
         """The model's name and its version as parameters of a path."""
         known = {"enum": [self.version]} if self.version else {}
         return [
-            path_parameter("model", "The model's name.", schema={**STRING, "enum": [self.name]}),
-            path_parameter("version", "The model's version.", schema={**STRING, **known}),
+            path_parameter("model", "The model's name.", schema("string", enum=[self.name])),
+            path_parameter("version", "The model's version.", schema("string", **known)),
         ]
 
 
@@ -88,7 +88,7 @@ def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of a row in its forms, of several, and of a prediction."""
     features, target = subject.model.inputs, subject.model.target
     values = {
-        one.name: {**value(one), "title": one.name, "description": _describe_input(one)} for one in features
+        one.name: schema(value(one), title=one.name, description=_describe_input(one)) for one in features
     }
     alone = [value(features[0])] if len(features) == 1 else []
     return {
@@ -106,14 +106,14 @@ def schemas(subject: Subject) -> dict[str, Json]:
         ),
         "Instance": one_of("Row", "NamedRow", *alone),
         "Instances": array("Instance", minItems=1),
-        "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
+        "Prediction": schema("number", title=target.name, description=_describe(target)),
     }
 
 
 def value(one: Input) -> Json:
     """Return the schema of an input's values; null is among them where it can be missing."""
     if one.plain:
-        return NUMBER
+        return schema("number")
     kind = {"number": "number", "boolean": "boolean", "category": "string"}[one.type]
     null = [] if one.missing is None else [None]
     known = {"enum": [*one.categories, *null]} if one.categories and not one.accepts_unknown else {}
@@ -123,7 +123,7 @@ def value(one: Input) -> Json:
 def values_of(features: Sequence[Input]) -> Json:
     """Return the schema of the values of any of several inputs."""
     if all(one.plain for one in features):
-        return NUMBER
+        return schema("number")
     kinds = (value(one)["type"] for one in features)
     every = chain.from_iterable([kind] if isinstance(kind, str) else kind for kind in kinds)
     return {"type": list(dict.fromkeys(every))}

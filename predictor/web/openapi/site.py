@@ -2,46 +2,32 @@
 
 from collections.abc import Mapping
 
-from predictor.web.openapi.build import (
-    BOOLEAN,
-    HTML,
-    INTEGER,
-    NULLABLE_STRING,
-    NUMBER,
-    STRING,
-    TEXT,
-    Json,
-    array,
-    content,
-    one_of,
-    operation,
-    record,
-)
+from predictor.web.openapi.build import HTML, TEXT, Json, array, content, one_of, operation, record, schema
 
 TAG = "Documentation and metrics"
 
 
 def schemas() -> dict[str, Json]:
     """Return the schemas of these endpoints."""
-    column = {"name": STRING, "unit": NULLABLE_STRING, "minimum": NUMBER, "maximum": NUMBER}
+    column = {"name": "string", "unit": "string?", "minimum": "number", "maximum": "number"}
     described = {
-        "name": STRING,
+        "name": "string",
         "type": {"enum": ["number", "boolean", "category"]},
-        "unit": NULLABLE_STRING,
-        "optional": {**BOOLEAN, "description": "Whether null is accepted for it."},
-        "minimum": NUMBER,
-        "maximum": NUMBER,
-        "categories": array(STRING, minItems=1),
+        "unit": "string?",
+        "optional": schema("boolean", description="Whether null is accepted for it."),
+        "minimum": "number",
+        "maximum": "number",
+        "categories": array("string", minItems=1),
     }
     index = {
         "status": {"const": "alive"},
-        "name": STRING,
-        "version": NULLABLE_STRING,
-        "digest": {**NULLABLE_STRING, "description": "SHA-256 of the model folder."},
-        "ready": BOOLEAN,
+        "name": "string",
+        "version": "string?",
+        "digest": schema("string?", description="SHA-256 of the model folder."),
+        "ready": "boolean",
         "features": array("Input"),
         "target": one_of("Column", {"type": "null"}),
-        "links": {"type": "object", "additionalProperties": STRING},
+        "links": {"type": "object", "additionalProperties": schema("string")},
     }
     about_columns = "A column, with its unit if it has one, and its range in the training data."
     about_inputs = "An input: a number with its range in the training data, a boolean or a category."
@@ -58,25 +44,25 @@ def _drift_schemas() -> dict[str, Json]:
     count: Json = {"type": ["integer", "null"], "minimum": 0}
     moved = "Whether it is large and beyond chance; null with too few rows."
     column = {
-        "name": STRING,
-        "index": {**NUMBER, "description": "The population stability index."},
-        "rows": {**NUMBER, "description": "Rows of the sample."},
-        "effective_rows": {**NUMBER, "description": "Independent rows that tell as much."},
-        "requests": INTEGER,
+        "name": "string",
+        "index": schema("number", description="The population stability index."),
+        "rows": schema("number", description="Rows of the sample."),
+        "effective_rows": schema("number", description="Independent rows that tell as much."),
+        "requests": "integer",
         "moved": {"type": ["boolean", "null"], "description": moved},
         "outside": {**count, "description": "Numbers outside the training range."},
         "unknown": {**count, "description": "Categories that the model does not know."},
         "missing": {**count, "description": "Numbers equal to what replaces a missing value."},
-        "edges": array(NUMBER),
-        "reference": array(NUMBER, description="The share of the training rows in each bin."),
-        "sample": array(NUMBER, description="The share of the sample in each bin."),
+        "edges": array("number"),
+        "reference": array("number", description="The share of the training rows in each bin."),
+        "sample": array("number", description="The share of the sample in each bin."),
     }
     drift = {
-        "model": STRING,
-        "version": NULLABLE_STRING,
-        "window_seconds": {**NUMBER, "minimum": 0},
-        "threshold": NUMBER,
-        "fewest_rows": INTEGER,
+        "model": "string",
+        "version": "string?",
+        "window_seconds": schema("number", minimum=0),
+        "threshold": "number",
+        "fewest_rows": "integer",
         "columns": array("DriftColumn"),
     }
     about = "What the sample tells about an input, or about the predictions."
@@ -89,12 +75,13 @@ def paths(index: Mapping[str, object]) -> dict[str, Json]:
     def get(name: str, summary: str, description: str, answered: Json) -> Json:
         return {"get": operation(TAG, name, summary, "As described.", answered, description=description)}
 
-    page, sample = content(STRING, HTML), "How a sample of the last requests differs from the training data."
+    sample = "How a sample of the last requests differs from the training data."
+    page = content("string", HTML)
     root, document = content("Index", index=index) | page, content({"type": "object"})
     return {
         "/": get("index", "Describe the model", "A page for browsers, JSON for other clients.", root),
         "/docs": get("docs", "This document as a page", "The API reference.", page),
         "/openapi.json": get("openapi", "This document", "OpenAPI 3.1.", document),
-        "/metrics": get("metrics", "Metrics", "Prometheus' text format.", content(STRING, TEXT)),
+        "/metrics": get("metrics", "Metrics", "Prometheus' text format.", content("string", TEXT)),
         "/drift": get("drift", "Drift", sample, content("Drift")),
     }

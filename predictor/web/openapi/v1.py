@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from predictor.web.openapi.build import NUMBER, Json, array, content, one_of, operation, record
+from predictor.web.openapi.build import Json, array, content, one_of, operation, record
 from predictor.web.openapi.shapes import Subject, value
 
 TAG = "KServe V1"
@@ -24,10 +24,10 @@ def schemas(subject: Subject) -> dict[str, Json]:
     }
     if subject.explanations:
         found["Explanation"] = record(
-            {"prediction": "Prediction", "intercept": NUMBER, "contributions": "Contributions"},
+            {"prediction": "Prediction", "intercept": "number", "contributions": "Contributions"},
             description="The contributions, added up in order, plus the intercept give the prediction.",
         )
-        found["Contributions"] = record(dict.fromkeys(subject.names, NUMBER))
+        found["Contributions"] = record(dict.fromkeys(subject.names, "number"))
         found["ExplainResponse"] = record({"explanations": array("Explanation", minItems=1)})
     return found
 

@@ -3,18 +3,7 @@
 from collections.abc import Mapping
 
 from predictor.codecs import tensors
-from predictor.web.openapi.build import (
-    BINARY,
-    BYTES,
-    INTEGER,
-    STRING,
-    Json,
-    array,
-    content,
-    one_of,
-    operation,
-    record,
-)
+from predictor.web.openapi.build import BINARY, Json, array, content, one_of, operation, record, schema
 from predictor.web.openapi.shapes import Subject, values_of
 
 TAG = "Open Inference Protocol"
@@ -23,7 +12,7 @@ _LENGTH: Json = {
     "in": "header",
     "description": "The length of the JSON at the start of the body. The raw tensors follow it in order,"
     " little-endian.",
-    "schema": INTEGER,
+    "schema": schema("integer"),
 }
 
 
@@ -39,35 +28,35 @@ def schemas(subject: Subject) -> dict[str, Json]:
     if any(one.type == "category" for one in inputs):
         whole = f"{each.capitalize()}. Categories are of the type {tensors.BYTES}, or whole numbers."
     sent = {
-        "name": STRING,
-        "shape": array({**INTEGER, "minimum": 0}, minItems=1, maxItems=2),
+        "name": "string",
+        "shape": array(schema("integer", minimum=0), minItems=1, maxItems=2),
         "datatype": {"enum": [*tensors.TYPES, *([] if inputs.plain else [tensors.BYTES])]},
         "parameters": parameters,
         "data": values if width == 1 else one_of(values, array("Row", minItems=1)),
     }
     request = {
-        "id": STRING,
+        "id": "string",
         "parameters": parameters,
         "inputs": array("InputTensor", minItems=1),
         "outputs": array("RequestedOutput", maxItems=1),
     }
     output = {
-        "name": STRING,
-        "shape": array(INTEGER),
+        "name": "string",
+        "shape": array("integer"),
         "datatype": {"const": "FP64"},
         "parameters": parameters,
         "data": array("Prediction"),
     }
     response = {
-        "model_name": STRING,
-        "model_version": STRING,
-        "id": STRING,
+        "model_name": "string",
+        "model_version": "string",
+        "id": "string",
         "outputs": array("OutputTensor", length=1),
     }
     predicted = f"The predictions. The name is the requested one, or `{tensors.OUTPUT}`."
     return {
         "InputTensor": record(sent, optional=["parameters", "data"], description=whole),
-        "RequestedOutput": record({"name": STRING, "parameters": parameters}, optional=["parameters"]),
+        "RequestedOutput": record({"name": "string", "parameters": parameters}, optional=["parameters"]),
         "InferRequest": record(request, optional=["id", "parameters", "outputs"]),
         "OutputTensor": record(output, optional=["parameters", "data"], description=predicted),
         "InferResponse": record(response, optional=["model_version", "id"]),
@@ -99,13 +88,13 @@ def paths(subject: Subject) -> dict[str, Json]:
         "v2Infer",
         "Predict tensors",
         "The tensor of predictions.",
-        content("InferResponse", tensor=answer) | content(BYTES, BINARY),
+        content("InferResponse", tensor=answer) | content("bytes", BINARY),
         404,
         description="JSON, or JSON followed by binary tensors: then each tensor has the parameter"
         f" `binary_data_size` instead of `data`, and the header {_LENGTH['name']} is set.",
         parameters=[_LENGTH],
         scope="predict",
-        body=content("InferRequest", tensor={"inputs": sent}) | content(BYTES, BINARY),
+        body=content("InferRequest", tensor={"inputs": sent}) | content("bytes", BINARY),
     )
     paths = with_versions({"/v2/models/{model}/infer": infer})
     return {path: {"post": found} for path, found in paths.items()}
