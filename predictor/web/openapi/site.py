@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from predictor.observability.drift import UNUSUAL
 from predictor.web.openapi.build import HTML, TEXT, Json, array, content, one_of, operation, record, schema
 
 TAG = "Documentation and metrics"
@@ -50,9 +51,7 @@ def _drift_schemas() -> dict[str, Json]:
         "effective_rows": schema("number", description="Independent rows that tell as much."),
         "requests": "integer",
         "moved": {"type": ["boolean", "null"], "description": moved},
-        "outside": {**count, "description": "Numbers outside the training range."},
-        "unknown": {**count, "description": "Categories that the model does not know."},
-        "missing": {**count, "description": "Numbers equal to what replaces a missing value."},
+        **{kind: schema(count, description=text) for kind, text in UNUSUAL.items()},
         "edges": array("number"),
         "reference": array("number", description="The share of the training rows in each bin."),
         "sample": array("number", description="The share of the sample in each bin."),
