@@ -6,7 +6,7 @@ which reader was asked first.
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -147,6 +147,15 @@ def number(value: object, where: Where) -> float:
     if isinstance(value, Unrepresentable) or text in _NOT_FINITE:
         raise NotFinite(f"{place(where)}: {text[:_SHOWN]} is not a number that a double can hold")  # type: ignore[index]
     raise WrongType(f"{place(where)}: expected a number, got {describe(value)}")
+
+
+def nested(element: object, where: Where) -> Iterator[tuple[Any, Where]]:
+    """Yield what is no list in lists that are nested in any way, with its place."""
+    if not isinstance(element, list):
+        yield element, where
+        return
+    for i, item in enumerate(element):
+        yield from nested(item, (place(where), i))
 
 
 def place(where: Where) -> str:

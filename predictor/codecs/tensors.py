@@ -223,12 +223,10 @@ class _Data:
 
     def strict(self, element: Any, where: Where) -> list[float]:
         """Read a number, or numbers that are nested in any way."""
-        if isinstance(element, list):
-            inside = enumerate(element)
-            return [number for i, item in inside for number in self.strict(item, (place(where), i))]
-        if element is None and self.nullable:
-            return [math.nan]
-        return [from_json_value(element, self.dtype, where)]
+        return [
+            math.nan if value is None and self.nullable else from_json_value(value, self.dtype, at)
+            for value, at in json_strict.nested(element, where)
+        ]
 
 
 def from_json_value(value: Any, dtype: np.dtype[Any], where: Where) -> float:

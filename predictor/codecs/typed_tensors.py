@@ -193,13 +193,11 @@ class _Values:
 
     def strict(self, element: Any, where: Where) -> list[float]:
         """Read a value, or values that are nested in any way."""
-        if isinstance(element, list):
-            inside = enumerate(element)
-            return [
-                number for i, item in inside for number in self.strict(item, (json_strict.place(where), i))
-            ]
-        if element is None or self.dtype.kind == "O":
-            return [json_strict.of_input(self.one, element, lambda: json_strict.place(where))]
-        value = tensors.from_json_value(element, self.dtype, where)
-        sent = int(value) if self.one.type == "category" else value
-        return [self.one.number(sent, json_strict.place(where))]
+        return [self._number(value, at) for value, at in json_strict.nested(element, where)]
+
+    def _number(self, value: Any, where: Where) -> float:
+        if value is None or self.dtype.kind == "O":
+            return json_strict.of_input(self.one, value, lambda: json_strict.place(where))
+        number = tensors.from_json_value(value, self.dtype, where)
+        sent = int(number) if self.one.type == "category" else number
+        return self.one.number(sent, json_strict.place(where))
