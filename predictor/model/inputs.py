@@ -98,7 +98,10 @@ class Input(Column):
             if isinstance(value, int) and not isinstance(value, bool):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            return self._finite(value, where)
+            try:
+                return finite(value)
+            except ValueError as error:
+                raise NotFinite(f"{where}: {error}") from None
         raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
@@ -153,14 +156,6 @@ class Input(Column):
         known = ", ".join(shown(category) for category in self.categories[:_LISTED])
         more = f" and {len(self.categories) - _LISTED} more" if len(self.categories) > _LISTED else ""
         raise UnknownCategory(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
-
-    def _finite(self, value: float, where: str) -> float:
-        try:
-            if math.isfinite(number := float(value)):
-                return number
-        except OverflowError:  # an integer beyond the range of a double
-            pass
-        raise NotFinite(f"{where}: {str(value)[:40]} is not a finite number")
 
 
 class Inputs(tuple[Input, ...]):

@@ -2,11 +2,13 @@
 
 from predictor.feedback.recorder import LAST_ROW, MAX_LABELS, MAX_PRINCIPAL
 from predictor.web.openapi.build import Json, Schema, array, content, one_of, operation, record, schema
+from predictor.web.openapi.shapes import Subject
 
 TAG = "Feedback"
+ABOUT = "Ground truth, for monitoring and the next training."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of the endpoint."""
     labels = array(one_of("Label", "RowLabels"), minItems=1, maxItems=MAX_LABELS)
     return {
@@ -27,7 +29,7 @@ def _label(name: str, value: Schema, description: str) -> Json:
     return record(properties, optional=[*optional], description=description, additionalProperties=False)
 
 
-def paths() -> dict[str, Json]:
+def paths(_subject: Subject) -> dict[str, Json]:
     """Return the path, for a server that records feedback."""
     labels = {"feedback": [{"id": "order-17", "target": 151.0}, {"id": "order-18", "targets": [75.0, 141.0]}]}
     post = operation(

@@ -9,11 +9,12 @@ from predictor.web.openapi.shapes import Subject
 from predictor.web.openapi.v2 import with_versions
 
 TAG = "Health and metadata"
+ABOUT = "For probes and clients."
 _ALIVE = "The answer is the same whether or not a model is loaded."
 _READY = "503 if no model is loaded, with the reason, and while the server is shutting down."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     model = {
         "name": "string",

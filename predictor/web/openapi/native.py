@@ -21,9 +21,10 @@ from predictor.web.openapi.build import (
 from predictor.web.openapi.shapes import Subject, Value
 
 TAG = "Predict"
+ABOUT = "The native API."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     one = {"prediction": "Prediction", "interval": "Interval"}
     many = {"predictions": array("Prediction", minItems=1), "intervals": array("Interval", minItems=1)}
@@ -49,9 +50,9 @@ def parameters(subject: Subject) -> list[Json]:
     ]
 
 
-def paths(subject: Subject, held_out_rows: int) -> dict[str, Json]:
+def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints, with intervals if rows were held out."""
-    predict = partial(operation, TAG, scope="predict", parameters=_interval_parameters(held_out_rows))
+    predict = partial(operation, TAG, scope="predict", parameters=_interval_parameters(subject.held_out_rows))
     get = partial(predict, description="The same as POST, for a browser or a quick try.")
     prediction = content("StreamResponse", prediction={"prediction": subject.predictions[0]})
     predictions = content("BatchResponse", predictions={"predictions": subject.predictions})

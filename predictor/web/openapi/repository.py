@@ -7,9 +7,10 @@ from predictor.web.openapi.build import Json, array, content, operation, record,
 from predictor.web.openapi.shapes import Subject
 
 TAG = "Administration"
+ABOUT = "Needs the admin token, or a credential with the scope admin."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     ratio = schema("number", minimum=0, maximum=1)
     values = {"log_level": {"enum": [*LOG_LEVELS]}, "log_ratio": ratio, "trace_ratio": ratio}

@@ -8,9 +8,11 @@ import numpy as np
 
 from predictor.codecs import json_output
 from predictor.model.base import Distribution, Model, Reference
+from predictor.model.handle import LoadedModel
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
 from predictor.web.openapi.build import Json, array, one_of, path_parameter, record, schema
+from predictor.web.page import index
 
 Value = float | bool | str | None
 """A value of an input, as clients send it."""
@@ -38,6 +40,8 @@ class Subject:
         rows: example rows as clients send them, of few digits.
         predictions: the predictions for them.
         explanations: of these, as ``:explain`` answers; None if the model does not explain.
+        index: the response of ``GET /`` as JSON.
+        held_out_rows: how many rows the model was evaluated on.
     """
 
     model: Model
@@ -46,10 +50,13 @@ class Subject:
     rows: list[list[Value]]
     predictions: list[float]
     explanations: list[Json] | None
+    index: Json
+    held_out_rows: int
 
     @classmethod
-    def of(cls, model: Model, name: str, version: str | None) -> "Subject":
+    def of(cls, loaded: LoadedModel | None, name: str, version: str | None) -> "Subject":
         """Choose rows in the middle, below and above the middle of every feature's range."""
+        model, evaluation = (loaded.model, loaded.evaluation) if loaded else (PLACEHOLDER, None)
         X = np.array([[_example(one, share) for one in model.inputs] for share in (0.5, 0.25, 0.75)])
         rows = [
             [one.value(number) for one, number in zip(model.inputs, numbers, strict=True)]
@@ -57,7 +64,16 @@ class Subject:
         ]
         predictions = model.rows(X)
         explanations = json_output.explanations(model, X, predictions) if model.explains else None
-        return cls(model, name, version, rows, predictions.tolist(), explanations)
+        return cls(
+            model,
+            name,
+            version,
+            rows,
+            predictions.tolist(),
+            explanations,
+            index(loaded, name=name, version=version),
+            evaluation.rows if evaluation else 0,
+        )
 
     @property
     def names(self) -> list[str]:

@@ -1,14 +1,14 @@
 """The site: the page, the documents, and metrics."""
 
-from collections.abc import Mapping
-
 from predictor.observability.drift import UNUSUAL
 from predictor.web.openapi.build import HTML, TEXT, Json, array, content, one_of, operation, record, schema
+from predictor.web.openapi.shapes import Subject
 
 TAG = "Documentation and metrics"
+ABOUT = "For people and Prometheus."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
     column = {"name": "string", "unit": "string?", "minimum": "number", "maximum": "number"}
     described = {
@@ -68,15 +68,15 @@ def _drift_schemas() -> dict[str, Json]:
     return {"Drift": record(drift), "DriftColumn": record(column, description=about)}
 
 
-def paths(index: Mapping[str, object]) -> dict[str, Json]:
-    """Return the paths of these endpoints; ``index`` is an example of ``GET /`` as JSON."""
+def paths(subject: Subject) -> dict[str, Json]:
+    """Return the paths of these endpoints."""
 
     def get(name: str, summary: str, description: str, answered: Json) -> Json:
         return {"get": operation(TAG, name, summary, "As described.", answered, description=description)}
 
     sample = "How a sample of the last requests differs from the training data."
     page = content("string", HTML)
-    root, document = content("Index", index=index) | page, content({"type": "object"})
+    root, document = content("Index", index=subject.index) | page, content({"type": "object"})
     return {
         "/": get("index", "Describe the model", "A page for browsers, JSON for other clients.", root),
         "/docs": get("docs", "This document as a page", "The API reference.", page),

@@ -6,6 +6,7 @@ from predictor.web.openapi.build import Json, array, content, one_of, operation,
 from predictor.web.openapi.shapes import Subject, value
 
 TAG = "KServe V1"
+ABOUT = "KServe's first protocol."
 
 
 def schemas(subject: Subject) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from predictor.web.openapi.build import BINARY, Json, array, content, one_of, op
 from predictor.web.openapi.shapes import Subject, values_of
 
 TAG = "Open Inference Protocol"
+ABOUT = "KServe's V2 protocol, shared with Triton and others. gRPC offers the same."
 _LENGTH: Json = {
     "name": "Inference-Header-Content-Length",
     "in": "header",
