@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
-from predictor.model.text import BOOLEANS, MISSING
+from predictor.model.text import BOOLEANS, MISSING, describe
 from predictor.wording import shown
 
 InputType = Literal["number", "boolean", "category"]
@@ -102,7 +102,7 @@ class Input(Column):
                 return finite(value)
             except ValueError as error:
                 raise NotFinite(f"{where}: {error}") from None
-        raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
+        raise WrongType(f"{where}: expected {self._expected}, got {describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
         """Return the number of a cell of text, such as a field of CSV; one of ``MISSING`` is a missing value.
@@ -261,13 +261,3 @@ def check_text(texts: Sequence[str]) -> None:
     for text in texts:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise ValueError(f"{text!r:.80} has an unpaired surrogate")
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, str):
-        return f"the string {shown(value)}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    return str(value)[:40]
