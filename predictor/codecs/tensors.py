@@ -130,6 +130,8 @@ def from_bytes(content: bytes | memoryview, dtype: np.dtype[Any], where: str) ->
 def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: int = 0) -> NDArray[np.float64]:
     """Read the numbers of a tensor, shape (n,), which may have been sent in a wider type than the tensor's.
 
+    A NaN, of a missing value, stays one.
+
     Args:
         numbers: the numbers.
         dtype: the tensor's type.
@@ -144,8 +146,10 @@ def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: in
     if dtype.kind == "f":
         return _rounded(values, dtype)
     if not np.can_cast(sent.dtype, dtype) and not (fits := _fits(values, dtype)).all():
-        wrong = int(np.argmin(fits))
-        _refuse(sent[wrong].item(), dtype, (where, first + wrong))
+        fits |= np.isnan(values)
+        if not fits.all():
+            wrong = int(np.argmin(fits))
+            _refuse(sent[wrong].item(), dtype, (where, first + wrong))
     return values
 
 
@@ -217,8 +221,8 @@ class _Data:
             piece = piece.replace(b"true", b"1").replace(b"false", b"0")
         found = json_bulk.rows(piece, self.width) if self.end else json_bulk.numbers(piece)
         try:
-            return None if found is None else fitted(found, self.dtype)
-        except ValueError:
+            return None if found is None else from_numbers(found, self.dtype, "")
+        except InvalidInput:
             return None
 
     def strict(self, element: Any, where: Where) -> list[float]:
@@ -244,20 +248,6 @@ def from_json_value(value: Any, dtype: np.dtype[Any], where: Where) -> float:
     if not (limits[0] <= value <= limits[1] and value == int(value)):
         _refuse(value, dtype, where)
     return number
-
-
-def fitted(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Return numbers as a tensor's type has them; a NaN stays one.
-
-    Raises:
-        ValueError: one does not fit.
-    """
-    if dtype.kind == "f":
-        return _rounded(values, dtype)
-    fits = _fits(values, dtype)
-    if not fits.all() and not (fits | np.isnan(values)).all():
-        raise ValueError(dtype.name)
-    return values
 
 
 @cache

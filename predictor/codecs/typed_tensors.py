@@ -187,7 +187,7 @@ class _Values:
             if self.dtype.kind == "O":
                 return columns.of_values(self.one, values)
             found = np.array(values, np.float64)
-            return columns.of_numbers(self.one, tensors.fitted(found, self.dtype))
+            return columns.of_numbers(self.one, tensors.from_numbers(found, self.dtype, ""))
         except (msgspec.DecodeError, RecursionError, InvalidInput, TypeError, ValueError):
             return None  # lists that are left are no numbers and no keys
 
