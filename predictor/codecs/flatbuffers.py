@@ -31,10 +31,10 @@ class Table:
         """Return the table at the root of a buffer."""
         return cls(content, _get(_U32, content, 0))
 
-    def number(self, field: int, form: str, default: int = 0) -> int:
-        """Return a scalar by its ``struct`` format."""
+    def number(self, field: int, form: str) -> int:
+        """Return a scalar by its ``struct`` format; 0 if the field is absent."""
         place = self._place(field)
-        return default if place is None else int(_get(struct.Struct("<" + form), self.content, place))
+        return 0 if place is None else int(_get(struct.Struct("<" + form), self.content, place))
 
     def table(self, field: int) -> "Table | None":
         """Return a table; None if the field is absent."""

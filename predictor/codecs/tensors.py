@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictor.codecs import columns, features, json_bulk, json_strict
+from predictor.codecs.json_bulk import Elements
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
 from predictor.errors import InvalidInput, WrongType
@@ -155,24 +156,21 @@ def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: in
 
 def from_json(
     array: Array,
-    dtype: np.dtype[Any],
+    elements: Elements,
     shape: tuple[int, ...],
     where: str,
     request: Request,
     check_rows: Callable[[int], None],
-    *,
-    nullable: bool = False,
 ) -> NDArray[np.float64]:
     """Read the numbers of a tensor from its JSON, in row-major order; how they are nested does not count.
 
     Args:
         array: the inside of the tensor's ``data``.
-        dtype: the tensor's type.
+        elements: how to read them.
         shape: the tensor's shape.
         where: the place of the tensor, for messages.
         request: the request, for its deadline.
-        check_rows: is called with the number of rows before they are read.
-        nullable: whether null is read as NaN.
+        check_rows: is called with the number of rows before they are read, if they can be counted.
 
     Raises:
         InvalidInput: something is not a number, or does not fit the tensor's type; or there are too many.
@@ -181,10 +179,10 @@ def from_json(
 
     def check(most: int) -> None:
         check_rows(most // row_size(shape))
-        if most > 1:
+        if elements.counted and most > 1:
             check_count(shape, most, where, most=True)
 
-    return json_bulk.read(array, _Data(array, dtype, nullable=nullable), request, f"{where}.data", check)
+    return json_bulk.read(array, elements, request, f"{where}.data", check)
 
 
 def row_size(shape: tuple[int, ...]) -> int:
@@ -203,8 +201,8 @@ def check_count(shape: tuple[int, ...], count: int, where: str, *, most: bool = 
         raise InvalidInput(f"{where}: shape {list(shape)} needs {plural(needed, 'number')}, got {count}")
 
 
-class _Data:
-    """The elements of a tensor's data: numbers, or rows of equal length."""
+class Numbers:
+    """The elements of a tensor's data: numbers, or rows of equal length; null is NaN where it is allowed."""
 
     def __init__(self, array: Array, dtype: np.dtype[Any], *, nullable: bool) -> None:
         self.dtype = dtype

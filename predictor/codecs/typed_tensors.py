@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.codecs import columns, features, json_bulk, json_strict, tensors
+from predictor.codecs import columns, features, json_strict, tensors
 from predictor.codecs.columns import Texts
 from predictor.codecs.cost import require_cheap
-from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where
 from predictor.errors import InvalidInput
 from predictor.messages import Request
@@ -67,21 +66,6 @@ def assign(heads: Sequence[tuple[str, tuple[int, ...]]], inputs: Inputs) -> list
     for one, position in zip(inputs, order, strict=True):
         found[position] = one
     return found
-
-
-def from_json(
-    data: Array,
-    one: Input,
-    dtype: np.dtype[Any],
-    where: str,
-    request: Request,
-    check_rows: Callable[[int], None],
-) -> NDArray[np.float64]:
-    """Read the values of an input from a tensor's JSON; null is a missing value.
-
-    The arguments and errors are those of :func:`predictor.codecs.tensors.from_json`.
-    """
-    return json_bulk.read(data, _Values(one, dtype, request), request, f"{where}.data", check_rows)
 
 
 def from_bytes(
@@ -164,7 +148,7 @@ def _place(where: str, position: int) -> str:
     return f"{where}[{position}]"
 
 
-class _Values:
+class Values:
     """The elements of a tensor's data: values of an input, which may be in lists of one."""
 
     counted = False
