@@ -35,7 +35,7 @@ def document(
     Returns:
         An OpenAPI 3.1 document.
     """
-    subject = shapes.Subject.of(loaded, name, version)
+    subject = shapes.Subject(loaded, name, version)
     groups = [group for group in _GROUPS if has_feedback or group is not feedback]
     schemas = {"ErrorResponse": record({"error": schema("string", description="What is wrong, and where.")})}
     schemas |= shapes.schemas(subject)

@@ -46,42 +46,33 @@ def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
     about = "Answers 404 if the server has no administrator."
     administer = partial(operation, TAG, description=about, scope="admin")
+    telemetry = content("Telemetry", telemetry={"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None})
     emptied = content("EmptiedLog", emptied={"emptied": 3})
-    values = {"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None}
-    telemetry = content("Telemetry", telemetry=values)
     ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
     index = content(array("RepositoryEntry"), index=[ready])
+    loaded = content("ModelLoaded", done={"name": subject.name, "load": True})
+    unloaded = content("ModelUnloaded", done={"name": subject.name, "unload": True})
+    gets = {
+        "/log": administer("log", "Show the last requests", "The last request last.", content("RequestLog")),
+        "/emptyLog": administer("emptyLog", "Empty the log", "How many requests it had.", emptied),
+        "/telemetry": administer("telemetry", "Show what is logged and traced", "The values.", telemetry),
+    }
     change = administer(
         "changeTelemetry",
         "Change what is logged and traced, until the process ends",
         "All values.",
         telemetry,
-        *(404, 409),
+        409,
         body=content("TelemetryChange", change={"log_ratio": 1.0}),
     )
-
-    def get(name: str, summary: str, answer: str, answered: Json) -> Json:
-        return {"get": administer(name, summary, answer, answered, 404)}
-
-    def post(name: str, summary: str, answer: str, answered: Json, *errors: int) -> Json:
-        return {"post": administer(name, summary, answer, answered, 404, *errors)}
-
-    loaded, unloaded = (
-        content(f"Model{verb.capitalize()}ed", done={"name": subject.name, verb: True})
-        for verb in ("load", "unload")
-    )
-    return {
-        "/log": get("log", "Show the last requests", "The last request last.", content("RequestLog")),
-        "/emptyLog": get("emptyLog", "Empty the log", "How many requests it had.", emptied),
-        "/telemetry": get("telemetry", "Show what is logged and traced", "The values.", telemetry)
-        | {"patch": change},
-        "/v2/repository/index": post(
+    model = "/v2/repository/models/{model}"
+    posts = {
+        "/v2/repository/index": administer(
             "repositoryIndex", "List the models with their state", "One entry.", index
         ),
-        "/v2/repository/models/{model}/load": post(
-            "repositoryLoad", "Read the model folder again", "Done.", loaded, 503
-        ),
-        "/v2/repository/models/{model}/unload": post(
-            "repositoryUnload", "Release the model", "Done.", unloaded, 503
-        ),
+        f"{model}/load": administer("repositoryLoad", "Read the model folder again", "Done.", loaded, 503),
+        f"{model}/unload": administer("repositoryUnload", "Release the model", "Done.", unloaded, 503),
     }
+    found = {path: {"get": one} for path, one in gets.items()}
+    found["/telemetry"]["patch"] = change
+    return found | {path: {"post": one} for path, one in posts.items()}

@@ -22,7 +22,9 @@ def secure(operation: Json, auth: AuthMode) -> Json:
     requirements: list[Json] = [{scheme: []} for scheme in SCHEMES]
     if auth == "optional" and scope != "admin":
         requirements.append({})
-    responses = operation["responses"] | {str(status): error_response(status) for status in (401, 403)}
+    # Without an administrator the paths of administration do not exist.
+    refusals = (401, 403, 404) if scope == "admin" else (401, 403)
+    responses = operation["responses"] | {str(status): error_response(status) for status in refusals}
     return operation | {
         "description": f"{operation['description']} A credential needs the scope `{scope}`.",
         "security": requirements,

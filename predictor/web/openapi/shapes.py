@@ -1,13 +1,12 @@
 """The described model: schemas of its rows and predictions, and examples that it computes itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from predictor.codecs import json_output
-from predictor.model.base import Distribution, Model, Reference
+from predictor.model.base import Distribution, Reference
 from predictor.model.handle import LoadedModel
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
@@ -29,7 +28,6 @@ PLACEHOLDER = LinearModel(
 """The model y = x, described while no model is loaded."""
 
 
-@dataclass(frozen=True, slots=True)
 class Subject:
     """The described model, with example rows across its training ranges.
 
@@ -37,48 +35,28 @@ class Subject:
         model: the model.
         name: its name in the paths.
         version: its version, if it has one.
+        names: the names of the features.
+        held_out_rows: how many rows the model was evaluated on.
+        index: the response of ``GET /`` as JSON.
         rows: example rows as clients send them, of few digits.
         predictions: the predictions for them.
         explanations: of these, as ``:explain`` answers; None if the model does not explain.
-        index: the response of ``GET /`` as JSON.
-        held_out_rows: how many rows the model was evaluated on.
     """
 
-    model: Model
-    name: str
-    version: str | None
-    rows: list[list[Value]]
-    predictions: list[float]
-    explanations: list[Json] | None
-    index: Json
-    held_out_rows: int
-
-    @classmethod
-    def of(cls, loaded: LoadedModel | None, name: str, version: str | None) -> "Subject":
+    def __init__(self, loaded: LoadedModel | None, name: str, version: str | None) -> None:
         """Choose rows in the middle, below and above the middle of every feature's range."""
-        model, evaluation = (loaded.model, loaded.evaluation) if loaded else (PLACEHOLDER, None)
+        self.model = model = loaded.model if loaded else PLACEHOLDER
+        self.name, self.version, self.names = name, version, list(model.names)
+        self.held_out_rows = loaded.evaluation.rows if loaded and loaded.evaluation else 0
+        self.index = index(loaded, name=name, version=version)
         X = np.array([[_example(one, share) for one in model.inputs] for share in (0.5, 0.25, 0.75)])
-        rows = [
+        self.rows: list[list[Value]] = [
             [one.value(number) for one, number in zip(model.inputs, numbers, strict=True)]
             for numbers in X.tolist()
         ]
         predictions = model.rows(X)
-        explanations = json_output.explanations(model, X, predictions) if model.explains else None
-        return cls(
-            model,
-            name,
-            version,
-            rows,
-            predictions.tolist(),
-            explanations,
-            index(loaded, name=name, version=version),
-            evaluation.rows if evaluation else 0,
-        )
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the features."""
-        return list(self.model.names)
+        self.predictions: list[float] = predictions.tolist()
+        self.explanations = json_output.explanations(model, X, predictions) if model.explains else None
 
     @property
     def instance(self) -> Value | list[Value]:
