@@ -19,7 +19,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from functools import lru_cache
 from itertools import chain, count, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -140,7 +139,7 @@ class Recorder:
         self._put = put
         self._origin = f"{socket.gethostname()}-{os.urandom(4).hex()}"
         self._numbers = count()
-        self._is_recordable = lru_cache(1)(_is_recordable)
+        self._recordable: tuple[Inputs, bool] = (Inputs(), True)
         self.predictions = BatchWriter[Predicted]("predictions", self._write_predictions, limit, seconds)
         self.ground_truth = BatchWriter[GroundTruthRequest](
             "truths", self._write_ground_truth, limit, min(0.2, seconds)
@@ -148,7 +147,11 @@ class Recorder:
 
     def record_predictions(self, item: Predicted) -> None:
         """Record predictions. Without room, or with reserved feature names, they are only counted as lost."""
-        if self._is_recordable(item.inputs):
+        inputs, recordable = self._recordable
+        if item.inputs is not inputs:
+            recordable = _check_names(item.inputs.names)
+            self._recordable = item.inputs, recordable
+        if recordable:
             self.predictions.offer(item, item.size)
         else:
             self.predictions.reject()
@@ -213,8 +216,8 @@ class Recorder:
         self._put(f"{kind}/{day}/{self._origin}-{next(self._numbers):06d}.parquet", file.getvalue())
 
 
-def _is_recordable(inputs: Inputs) -> bool:
-    reserved = reserved_names(inputs.names)
+def _check_names(names: tuple[str, ...]) -> bool:
+    reserved = reserved_names(names)
     if reserved:
         logger.error(
             "not recording predictions: feature names that begin with an underscore are reserved: %s",
