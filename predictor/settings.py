@@ -282,6 +282,5 @@ def _unknown() -> list[tuple[str, str]]:
 
 
 def _describe(error: Any) -> str:
-    names = (part if part in _ALIASES else f"{PREFIX}{part.upper()}" for part in error["loc"][:1])
-    name = "".join(f"{name}: " for name in names)
-    return name + error["msg"].removeprefix("Value error, ")
+    names = [part if part in _ALIASES else f"{PREFIX}{part.upper()}" for part in error["loc"][:1]]
+    return ": ".join([*names, error["msg"].removeprefix("Value error, ")])
