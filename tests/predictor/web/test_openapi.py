@@ -11,11 +11,12 @@ from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from predictor.endpoints import native, v1, v2
-from predictor.messages import CSV, RequestHeaders
+from predictor.messages import CSV, Request, RequestHeaders
 from predictor.model.evaluation import Evaluation
 from predictor.model.kinds.linear import LinearModel
 from predictor.model.kinds.trees import TreeModel
 from predictor.web.openapi import document
+from predictor.web.site import Site
 from tests.support.service import answer as answer_of
 from tests.support.service import load, make_service
 
@@ -358,6 +359,13 @@ def test_feedback_is_described_only_when_it_is_recorded(one_feature: LinearModel
     assert "Feedback" in [tag["name"] for tag in spec["tags"]]
     request = spec["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
     validator(spec, request["schema"]).validate(request["examples"]["labels"]["value"])
+
+
+def test_the_index_is_described_by_the_answer_of_the_server(three_features: LinearModel) -> None:
+    service = make_service(model=three_features)
+    site, request = Site(service.handle), Request()
+    described = json.loads(site.openapi(request).body)["paths"]["/"]["get"]["responses"]["200"]["content"]
+    assert described["application/json"]["examples"]["index"]["value"] == json.loads(site.root(request).body)
 
 
 def test_server_url_is_relative(spec: Any) -> None:
