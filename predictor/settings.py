@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
@@ -29,6 +29,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+AuthMode = Literal["off", "optional", "required"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 
 
 class Settings(BaseSettings):
@@ -52,13 +55,13 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """The address that HTTP and gRPC listen on. The image sets 0.0.0.0."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     """The lowest level of log lines that are written."""
 
     log_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """The share of the requests that have a line in the log. Those that fail or are refused all have one."""
 
-    auth: Literal["off", "optional", "required"] = "off"
+    auth: AuthMode = "off"
     """Whether predictions need a credential; ``optional`` accepts requests without one, but refuses a wrong
     one."""
 
@@ -270,19 +273,14 @@ def _unknown() -> list[tuple[str, str]]:
     names = {name.upper() for name, field in Settings.model_fields.items() if not field.validation_alias}
     found = []
     for variable, value in sorted(os.environ.items()):
-        name = variable.upper().removeprefix(PREFIX)
-        if (
-            value
-            and name != variable.upper()
-            and name not in names
-            and not _OTHERS.fullmatch(variable.upper())
-        ):
+        whole = variable.upper()
+        name = whole.removeprefix(PREFIX)
+        if value and name not in (whole, *names) and not _OTHERS.fullmatch(whole):
             nearest = difflib.get_close_matches(name, names, 1, _RESEMBLES)
             found.append((variable, f"{PREFIX}{nearest[0]}" if nearest else ""))
     return found
 
 
 def _describe(error: Any) -> str:
-    names = (part if part in _ALIASES else f"{PREFIX}{part.upper()}" for part in error["loc"][:1])
-    name = "".join(f"{name}: " for name in names)
-    return name + error["msg"].removeprefix("Value error, ")
+    names = [part if part in _ALIASES else f"{PREFIX}{part.upper()}" for part in error["loc"][:1]]
+    return ": ".join([*names, error["msg"].removeprefix("Value error, ")])

@@ -27,6 +27,13 @@ from predictor.model.inputs import Input, Inputs
 _CUT_OFF = "the Arrow stream is cut off within a message"
 _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
+_TEXTS = frozenset(("text", "view"))
+_KINDS: dict[str, frozenset[str]] = {
+    "number": frozenset(("integer", "float")),
+    "boolean": frozenset(("integer", "float", "boolean")),
+    "category": _TEXTS | {"integer"},
+}
+"""The kinds of columns that can hold the values of an input; those of a dictionary must be texts."""
 _BATCH_COST = 96
 """A column of a record batch takes as long as that many bytes of text."""
 _ROWS_PER_BYTE = 4
@@ -132,15 +139,7 @@ def _check(one: Input, column: Column) -> None:
     Raises:
         InvalidInput: it can't.
     """
-    whole = column.kind == "number" and column.dtype is not None and column.dtype.kind in "iu"
-    if column.dictionary is not None:
-        fits = one.type == "category" and column.kind in ("text", "view")
-    elif column.kind == "null":
-        fits = one.missing is not None
-    elif one.type == "category":
-        fits = column.kind in ("text", "view") or whole
-    else:
-        fits = column.kind == "number" or (one.type == "boolean" and column.kind == "boolean")
-    if not fits:
+    kinds = _KINDS[one.type] if one.missing is None else _KINDS[one.type] | {"null"}
+    if column.kind not in (kinds if column.dictionary is None else kinds & _TEXTS):
         wanted = {"number": "plain numbers", "boolean": "booleans", "category": "texts"}[one.type]
         raise InvalidInput(f"the column {column.name[:80]!r} holds no {wanted}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predictor.codecs import columns
 from predictor.codecs.arrow_schema import Column
 from predictor.codecs.columns import REFUSED, Texts
-from predictor.codecs.flatbuffers import Table
+from predictor.codecs.flatbuffers import OTHER_COLUMNS, Table
 from predictor.errors import InvalidInput
 from predictor.model.inputs import Input
 
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     rows: int
     nulls: int
     content: memoryview
-    buffers: Sequence[tuple[int, int]]
+    buffers: Sequence[tuple[int, ...]]
 
     def buffer(self, number: int, needed: int) -> memoryview:
         """Return a buffer of at least ``needed`` bytes."""
@@ -70,16 +70,18 @@ def parts(header: Table, content: memoryview, schema: Sequence[Column]) -> list[
             "compressed record batches are not supported; compress the body as a whole instead"
         )
     rows, views = header.number(0, "q"), sum(column.views for column in schema)
-    further = header.numbers(4, most=views)
+    further = [number for (number,) in header.entries(4, "q", views)]
     if len(further) != views or min(further, default=0) < 0:
-        raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
+        raise InvalidInput(OTHER_COLUMNS)
     found, node, buffer, view = [], 0, 0, 0
     places = []
     for column in schema:
         own = column.buffers + sum(further[view : view + column.views])
         places.append((node, buffer, buffer + own))
         node, buffer, view = node + column.nodes, buffer + own, view + column.views
-    nodes, buffers = header.pairs(1, node), header.pairs(2, buffer)
+    nodes, buffers = header.entries(1, "qq", node), header.entries(2, "qq", buffer)
+    if (len(nodes), len(buffers)) != (node, buffer):
+        raise InvalidInput(OTHER_COLUMNS)
     for column, (node, start, stop) in zip(schema, places, strict=True):
         length, nulls = nodes[node]
         if length != rows or rows < 0:

@@ -12,7 +12,7 @@ from predictor.codecs.cost import require_cheap
 from predictor.codecs.flatbuffers import Table
 from predictor.errors import InvalidInput
 
-Kind = Literal["null", "number", "boolean", "text", "view", "other"]
+Kind = Literal["null", "integer", "float", "boolean", "text", "view", "other"]
 """What a column holds: text has offsets, or views of 16 bytes."""
 
 _NULL, _INT, _FLOAT, _TEXT, _BOOL, _UNION = 1, 2, 3, 5, 6, 14
@@ -119,9 +119,9 @@ def _kind(number: int, details: Table | None) -> tuple[Kind, np.dtype[Any] | Non
     if number == _TEXT_VIEW:
         return "view", None
     if number == _FLOAT and details is not None and details.number(0, "h") in range(len(_FLOATS)):
-        return "number", np.dtype(_FLOATS[details.number(0, "h")])
+        return "float", np.dtype(_FLOATS[details.number(0, "h")])
     if number == _INT and details is not None and (dtype := _integer(details)):
-        return "number", dtype
+        return "integer", dtype
     return "other", None
 
 

@@ -24,41 +24,37 @@ Place = Callable[[int], str]
 """Returns the place of a value, for messages, from its index."""
 
 
-class Values(dict[Any, float]):
-    """The numbers of an input's values, as JSON has them: those that are known, and by a call any other."""
+class Known(dict[Any, float]):
+    """The numbers of an input's values: those that are known in advance, and by a call any other."""
 
-    def __init__(self, one: Input) -> None:
-        known: dict[Any, float] = {True: 1.0, False: 0.0} if one.type == "boolean" else _positions(one)
+    def __init__(self, known: dict[Any, float], other: Callable[[Any], float]) -> None:
         super().__init__(known)
-        if one.missing is not None:
-            self[None] = one.missing
-        self._one = one
+        self._other = other
 
     def __missing__(self, value: Any) -> float:
-        return self._one.number(value, "")
+        return self._other(value)
 
 
-class Cells(dict[str, float]):
-    """The numbers of an input's cells of text: those that are known, and by a call any other."""
+@lru_cache(_CACHED)
+def values_of(one: Input) -> Known:
+    """Return the numbers of an input's values, as JSON has them."""
+    known: dict[Any, float] = {True: 1.0, False: 0.0} if one.type == "boolean" else _positions(one)
+    missing = {} if one.missing is None else {None: one.missing}
+    return Known({**known, **missing}, lambda value: one.number(value, ""))
 
-    def __init__(self, one: Input) -> None:
-        super().__init__(BOOLEANS if one.type == "boolean" else _positions(one))
-        if one.missing is not None:
-            self.update((text, one.missing) for text in MISSING.difference(self))
-        self._one = one
 
-    def __missing__(self, text: str) -> float:
-        return self._one.parse(text, "")
+@lru_cache(_CACHED)
+def cells_of(one: Input) -> Known:
+    """Return the numbers of an input's cells of text."""
+    known = BOOLEANS if one.type == "boolean" else _positions(one)
+    missing = {} if one.missing is None else dict.fromkeys(MISSING.difference(known), one.missing)
+    return Known({**known, **missing}, lambda text: one.parse(text, ""))
 
 
 def _positions(one: Input) -> dict[Any, float]:
     known: dict[Any, float] = {text: float(position) for position, text in enumerate(one.categories)}
     known.pop("", None)
     return known if one.missing is None or one.type == "number" else {**known, "": one.missing}
-
-
-values_of = lru_cache(_CACHED)(Values)
-cells_of = lru_cache(_CACHED)(Cells)
 
 
 def of_values(one: Input, values: Sequence[Any]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import zstandard
 
@@ -24,20 +24,10 @@ _ZSTD_STEP = 512
 """Bytes decompressed at once: a block of 4 bytes can become 128 KiB, so this becomes 16 MiB at the most."""
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
 def decode(
     body: bytes | bytearray, coding: bytes, limit: int, checkpoint: Callable[[], None] = lambda: None
 ) -> bytes | bytearray:
-    """Undo a content coding.
+    """Undo a content coding of a body of one or more members, a small step of the input at a time.
 
     Args:
         body: the body as sent.
@@ -53,44 +43,8 @@ def decode(
     coding = coding.strip().lower()
     if coding in (b"", b"identity"):
         return body
-    if coding in (b"gzip", b"x-gzip"):
-        return _decompress(body, "gzip", lambda: zlib.decompressobj(_GZIP), _GZIP_STEP, limit, checkpoint)
-    if coding == b"deflate":
-        wbits = zlib.MAX_WBITS if _is_zlib(body) else _RAW_DEFLATE
-        return _decompress(body, "deflate", lambda: zlib.decompressobj(wbits), _GZIP_STEP, limit, checkpoint)
-    if coding == b"zstd":
-        zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        return _decompress(body, "zstd", zstd.decompressobj, _ZSTD_STEP, limit, checkpoint)
-    shown = coding.decode("latin-1")[:40]
-    raise UnsupportedEncoding(
-        f"unsupported content encoding {shown}; use gzip, zstd or deflate", "gzip, zstd, deflate"
-    )
-
-
-def compress(response: Response, coding: bytes) -> Response:
-    """Compress a response where that is worth it, quickly rather than small."""
-    if len(response.body) < SMALLEST:
-        return response
-    headers = ((b"content-encoding", coding), *response.headers, (b"vary", b"accept-encoding"))
-    if coding == b"zstd":
-        return response._replace(
-            body=zstandard.ZstdCompressor(level=1).compress(response.body), headers=headers
-        )
-    compressor = zlib.compressobj(1, wbits=_GZIP)
-    return response._replace(body=compressor.compress(response.body) + compressor.flush(), headers=headers)
-
-
-def _decompress(
-    body: bytes | bytearray,
-    name: str,
-    new_member: Callable[[], Any],
-    step: int,
-    limit: int,
-    checkpoint: Callable[[], None],
-) -> bytearray:
-    """Decompress a body of one or more members, a small step of the input at a time."""
-    result = bytearray()
-    member: _Decompressor = new_member()
+    name, step, new_member = _decompressor(coding, body)
+    result, member = bytearray(), new_member()
     try:
         for start in range(0, len(body), step):
             checkpoint()
@@ -107,6 +61,32 @@ def _decompress(
     if not member.eof:
         raise InvalidInput(f"the {name} body is cut off")
     return result
+
+
+def compress(response: Response, coding: bytes) -> Response:
+    """Compress a response where that is worth it, quickly rather than small."""
+    if len(response.body) < SMALLEST:
+        return response
+    headers = ((b"content-encoding", coding), *response.headers, (b"vary", b"accept-encoding"))
+    if coding == b"zstd":
+        body = zstandard.ZstdCompressor(level=1).compress(response.body)
+    else:
+        body = zlib.compress(response.body, 1, _GZIP)
+    return response._replace(body=body, headers=headers)
+
+
+def _decompressor(coding: bytes, body: bytes | bytearray) -> tuple[str, int, Callable[[], Any]]:
+    """Return a coding's name, the bytes to decompress at once, and what starts a member of a body."""
+    if coding in (b"gzip", b"x-gzip"):
+        return "gzip", _GZIP_STEP, lambda: zlib.decompressobj(_GZIP)
+    if coding == b"deflate":
+        wbits = zlib.MAX_WBITS if _is_zlib(body) else _RAW_DEFLATE
+        return "deflate", _GZIP_STEP, lambda: zlib.decompressobj(wbits)
+    if coding == b"zstd":
+        zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        return "zstd", _ZSTD_STEP, zstd.decompressobj
+    message = f"unsupported content encoding {coding.decode('latin-1')[:40]}; use gzip, zstd or deflate"
+    raise UnsupportedEncoding(message, "gzip, zstd, deflate")
 
 
 def _is_zlib(body: bytes | bytearray) -> bool:

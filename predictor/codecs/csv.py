@@ -7,7 +7,7 @@ is replaced by commas if the text has neither commas nor quotes; otherwise Pytho
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,12 +150,10 @@ def _by_field(
     text: bytes, inputs: Inputs, layout: Layout, first: int, request: Request
 ) -> NDArray[np.float64]:
     """Return lines of any values as shape (n, d); ``first`` is the number of the first line."""
-    reader, parts = _Reader(text, layout, first), []
-    while rows := reader.read():
+    parts = []
+    for lines, rows in _rows(text, layout, first):
         request.checkpoint()
-        parts.append(_values(rows, inputs, layout, reader))
-    if reader.problem:
-        raise reader.problem
+        parts.append(_values(rows, inputs, layout, lines))
     return np.concatenate(parts) if parts else np.empty((0, inputs.width))
 
 
@@ -189,12 +187,12 @@ def _numbers(fields: Sequence[Sequence[str]], inputs: Inputs, layout: Layout) ->
     return np.stack([_column(one, fields[at]) for one, at in zip(inputs, positions, strict=True)], axis=1)
 
 
-def _values(rows: list[list[str]], inputs: Inputs, layout: Layout, reader: "_Reader") -> NDArray[np.float64]:
+def _values(rows: list[list[str]], inputs: Inputs, layout: Layout, lines: list[int]) -> NDArray[np.float64]:
     try:
         return _numbers(list(zip(*rows, strict=True)), inputs, layout)
     except InvalidInput:
         positions = range(inputs.width) if layout.positions is None else layout.positions
-        for line, row in zip(reader.lines, rows, strict=True):
+        for line, row in zip(lines, rows, strict=True):
             if error := error_in([row[at] for at in positions], inputs, line):
                 raise error from None
         raise
@@ -210,39 +208,33 @@ def _column(one: Input, texts: Sequence[str]) -> NDArray[np.float64]:
     return columns.of_cells(one, texts)
 
 
-class _Reader:
-    """Reads lines of fields, some at a time.
+def _rows(text: bytes, layout: Layout, first: int) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Yield rows of fields, some at a time, behind the numbers of the lines at which they begin.
 
-    Attributes:
-        lines: the numbers of the lines at which the rows begin that were read last.
-        problem: what is wrong behind these rows, if anything is.
+    Raises:
+        InvalidInput: a line is malformed; the rows before it were yielded, as one of them may be wrong too.
     """
-
-    def __init__(self, text: bytes, layout: Layout, first: int) -> None:
-        self.problem: InvalidInput | None = None
-        self.lines: list[int] = []
-        self._width = layout.width
-        self._first = first
-        self._lines = Lines(text)
-        self._reader = csv.reader(self._lines, strict=True, delimiter=layout.separator)
-
-    def read(self) -> list[list[str]]:
-        """Return rows; an empty list at the end or at a problem."""
+    source, problem, ended = Lines(text), None, False
+    reader = csv.reader(source, strict=True, delimiter=layout.separator)
+    while not (problem or ended):
+        lines: list[int] = []
         rows: list[list[str]] = []
-        self.lines = []
-        while not self.problem and len(rows) * self._width < _FIELDS_AT_ONCE:
-            line, self._lines.size = self._first + self._reader.line_num, 0
+        while not (problem or ended) and len(rows) * layout.width < _FIELDS_AT_ONCE:
+            line, source.size = first + reader.line_num, 0
             try:
-                fields = next(self._reader)
+                fields = next(reader)
             except StopIteration:
-                break
+                ended = True
             except csv.Error as error:
-                self.problem = InvalidInput(f"line {line}: {error}")
-                break
-            if len(fields) == self._width:
-                rows.append(fields)
-                self.lines.append(line)
-            elif fields:  # a blank line has none
-                wanted, got = plural(self._width, "field"), plural(len(fields), "field")
-                self.problem = InvalidInput(f"line {line}: expected {wanted}, got {got}")
-        return rows
+                problem = f"line {line}: {error}"
+            else:
+                if len(fields) == layout.width:
+                    rows.append(fields)
+                    lines.append(line)
+                elif fields:  # a blank line has none
+                    wanted, got = plural(layout.width, "field"), plural(len(fields), "field")
+                    problem = f"line {line}: expected {wanted}, got {got}"
+        if rows:
+            yield lines, rows
+    if problem:
+        raise InvalidInput(problem)

@@ -8,6 +8,7 @@ from typing import Self
 
 from predictor.errors import InvalidInput
 
+OTHER_COLUMNS = "a record batch of the Arrow stream has other columns than the schema"
 _U16 = struct.Struct("<H")
 _I32 = struct.Struct("<i")
 _U32 = struct.Struct("<I")
@@ -30,10 +31,10 @@ class Table:
         """Return the table at the root of a buffer."""
         return cls(content, _get(_U32, content, 0))
 
-    def number(self, field: int, form: str, default: int = 0) -> int:
-        """Return a scalar by its ``struct`` format."""
+    def number(self, field: int, form: str) -> int:
+        """Return a scalar by its ``struct`` format; 0 if the field is absent."""
         place = self._place(field)
-        return default if place is None else int(_get(struct.Struct("<" + form), self.content, place))
+        return 0 if place is None else int(_get(struct.Struct("<" + form), self.content, place))
 
     def table(self, field: int) -> "Table | None":
         """Return a table; None if the field is absent."""
@@ -56,21 +57,13 @@ class Table:
         places = range(start, start + 4 * count, 4)
         return [Table(self.content, place + _get(_U32, self.content, place)) for place in places]
 
-    def pairs(self, field: int, expected: int) -> list[tuple[int, int]]:
-        """Return a vector of ``expected`` structs of two 64-bit numbers."""
-        start, count = self._vector(field, 16)
-        if count != expected:
-            raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
-        return list(struct.iter_unpack("<qq", self.content[start : start + 16 * count]))
-
-    def numbers(self, field: int, most: int) -> list[int]:
-        """Return a vector of at most ``most`` 64-bit numbers."""
-        start, count = self._vector(field, 8)
+    def entries(self, field: int, form: str, most: int) -> list[tuple[int, ...]]:
+        """Return a vector of at most ``most`` structs of numbers, by their ``struct`` format."""
+        entry = struct.Struct("<" + form)
+        start, count = self._vector(field, entry.size)
         if count > most:
-            raise InvalidInput("a record batch of the Arrow stream has other columns than the schema")
-        return [
-            int(number) for (number,) in struct.iter_unpack("<q", self.content[start : start + 8 * count])
-        ]
+            raise InvalidInput(OTHER_COLUMNS)
+        return list(entry.iter_unpack(self.content[start : start + entry.size * count]))
 
     def _place(self, field: int) -> int | None:
         entry = 4 + 2 * field

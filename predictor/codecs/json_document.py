@@ -55,15 +55,12 @@ class Array(NamedTuple):
 
 
 class Document:
-    """A body to decode, possibly without the insides of long arrays."""
+    """A body to decode, the insides of long arrays left out once it is shortened."""
 
-    def __init__(self, body: bytes | bytearray, *, whole: bool) -> None:
+    def __init__(self, body: bytes | bytearray) -> None:
         self.body = body
-        self.whole = whole
         self.short: bytes | bytearray = body
         self.left_out: dict[bytes, tuple[int, int]] = {}
-        if not whole:
-            self._shorten()
 
     def members(self, kind: "msgspec.json.Decoder[T]", form: str) -> T:
         """Decode the object that the body is.
@@ -90,7 +87,7 @@ class Document:
             raise InvalidInput(f"{where}: expected a list, got {describe(text)}")
         return Array(text, 1, len(text) - 1, checked=True)
 
-    def _shorten(self) -> None:
+    def shorten(self) -> None:
         """Replace what is between brackets in long stretches of the body without a quote."""
         body, parts, position, copied = self.body, [], 0, 0
         while position < len(body):
@@ -122,7 +119,8 @@ def read(body: bytes | bytearray, reader: Callable[[Document], T]) -> T:
     Raises:
         PredictorError: the reader refuses the whole document.
     """
-    document = Document(body, whole=False)
+    document = Document(body)
+    document.shorten()
     if document.left_out:
         try:
             found = reader(document)
@@ -131,7 +129,7 @@ def read(body: bytes | bytearray, reader: Callable[[Document], T]) -> T:
         else:
             if not document.left_out:
                 return found
-        document = Document(body, whole=True)
+        document = Document(body)
     return reader(document)
 
 

@@ -1,10 +1,13 @@
 """Predictions as JSON, with the shortest digits that read back the same."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+
+from predictor.model.base import Model
 
 _WRITTEN_AT_ONCE = 2**17
 """Numbers that are written at once: the interpreter's lock is held as long."""
@@ -25,6 +28,21 @@ def predictions(values: NDArray[np.float64], half_width: float | None = None) ->
         return array(values, b'{"predictions":[', b"]}")
     intervals = array(np.column_stack([values - half_width, values + half_width]), b'],"intervals":[', b"]}")
     return array(values, b'{"predictions":[', intervals)
+
+
+def explanations(
+    model: Model, X: NDArray[np.float64], predictions: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """Return for each row the prediction, and the intercept and contributions that add up to it."""
+    contributions = model.contributions(X).tolist()
+    return [
+        {
+            "prediction": prediction,
+            "intercept": model.intercept,
+            "contributions": dict(zip(model.names, row, strict=True)),
+        }
+        for prediction, row in zip(predictions.tolist(), contributions, strict=True)
+    ]
 
 
 def array(values: NDArray[np.float64], before: bytes = b"[", after: bytes = b"]") -> bytes:

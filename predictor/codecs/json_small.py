@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import repeat
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,8 @@ from predictor.codecs import columns
 from predictor.codecs.json_document import ABSENT
 from predictor.errors import InvalidInput
 from predictor.model.inputs import Inputs
+
+T = TypeVar("T")
 
 SMALL = 1024
 """Bytes of a body up to which this is quicker than arrays."""
@@ -155,26 +157,21 @@ def decoders(inputs: Inputs) -> Decoders:
 
 def instance(body: bytes | bytearray, inputs: Inputs) -> Sequence[float] | None:
     """Read ``{"instance": x}``; None if it is anything else."""
-    found = decoders(inputs)
-    try:
-        return found.row(found.instance(body).instance)
-    except REFUSED:
-        return None
+    return _read(inputs, lambda found: found.row(found.instance(body).instance))
 
 
 def instances(body: bytes | bytearray, inputs: Inputs) -> NDArray[np.float64] | None:
     """Read ``{"instances": [x, ...]}`` into shape (n, d), n > 0; None if it is anything else."""
-    found = decoders(inputs)
-    try:
-        return found.table(found.instances(body).instances)
-    except REFUSED:
-        return None
+    return _read(inputs, lambda found: found.table(found.instances(body).instances))
 
 
 def rows(text: bytes | bytearray, inputs: Inputs) -> NDArray[np.float64] | None:
     """Read ``[x, ...]`` of valid UTF-8 into shape (n, d), n > 0; None if it is anything else."""
-    found = decoders(inputs)
+    return _read(inputs, lambda found: found.table(found.rows(text)))
+
+
+def _read(inputs: Inputs, read: Callable[[Decoders], T | None]) -> T | None:
     try:
-        return found.table(found.rows(text))
+        return read(decoders(inputs))
     except REFUSED:
         return None

@@ -6,13 +6,14 @@ which reader was asked first.
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from predictor.codecs import columns, features, json_document
 from predictor.errors import InvalidInput, NotFinite, WrongType
 from predictor.model.inputs import Input, Inputs
+from predictor.model.text import describe as describe
 from predictor.wording import plural, shown
 
 Where = str | tuple[str | int, ...]
@@ -33,6 +34,9 @@ class Unrepresentable:
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def document(body: bytes | bytearray) -> Any:
@@ -149,30 +153,20 @@ def number(value: object, where: Where) -> float:
     raise WrongType(f"{place(where)}: expected a number, got {describe(value)}")
 
 
+def nested(element: object, where: Where) -> Iterator[tuple[Any, Where]]:
+    """Yield what is no list in lists that are nested in any way, with its place."""
+    if not isinstance(element, list):
+        yield element, where
+        return
+    for i, item in enumerate(element):
+        yield from nested(item, (place(where), i))
+
+
 def place(where: Where) -> str:
     """Return a place as a text, such as ``instances[3][0]``."""
     if isinstance(where, str):
         return where
     return "".join(f"[{part}]" if isinstance(part, int) else part for part in where)
-
-
-def describe(value: object) -> str:
-    """Return the kind of a JSON value for a message, and a short value itself."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f"the string {shown(value)}"
-        case list():
-            return f"a list of {len(value)}"
-        case dict():
-            return "an object"
-        case Unrepresentable():
-            return value.text[:_SHOWN]
-        case _:
-            return f"the number {str(value)[:_SHOWN]}"
 
 
 def _float(text: str) -> float | Unrepresentable:

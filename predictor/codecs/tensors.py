@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictor.codecs import columns, features, json_bulk, json_strict
+from predictor.codecs.json_bulk import Elements
 from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where, place
 from predictor.errors import InvalidInput, WrongType
@@ -29,6 +30,9 @@ Where a feature is a category, there must be one for each."""
 
 BYTES = "BYTES"
 """The type of texts."""
+
+PLATFORM = "linear-regressor"
+"""The server's name, and the platform of its models."""
 
 OUTPUT = "predictions"
 """The tensor of the response, of shape (n)."""
@@ -65,9 +69,16 @@ def metadata(inputs: Inputs) -> list[dict[str, Any]]:
     return [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in inputs]
 
 
-def outputs() -> list[dict[str, Any]]:
-    """Return the metadata of the output tensor."""
-    return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
+def model_metadata(inputs: Inputs, name: str, version: str | None) -> dict[str, Any]:
+    """Return the metadata of a model: its versions, tensors and features."""
+    return {
+        "name": name,
+        "versions": [version] if version else [],
+        "platform": PLATFORM,
+        "inputs": metadata(inputs),
+        "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
+        "parameters": {"features": list(inputs.names)},
+    }
 
 
 def shape(value: object, where: str) -> tuple[int, ...]:
@@ -120,6 +131,8 @@ def from_bytes(content: bytes | memoryview, dtype: np.dtype[Any], where: str) ->
 def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: int = 0) -> NDArray[np.float64]:
     """Read the numbers of a tensor, shape (n,), which may have been sent in a wider type than the tensor's.
 
+    A NaN, of a missing value, stays one.
+
     Args:
         numbers: the numbers.
         dtype: the tensor's type.
@@ -134,31 +147,30 @@ def from_numbers(numbers: ArrayLike, dtype: np.dtype[Any], where: str, first: in
     if dtype.kind == "f":
         return _rounded(values, dtype)
     if not np.can_cast(sent.dtype, dtype) and not (fits := _fits(values, dtype)).all():
-        wrong = int(np.argmin(fits))
-        _refuse(sent[wrong].item(), dtype, (where, first + wrong))
+        fits |= np.isnan(values)
+        if not fits.all():
+            wrong = int(np.argmin(fits))
+            _refuse(sent[wrong].item(), dtype, (where, first + wrong))
     return values
 
 
 def from_json(
     array: Array,
-    dtype: np.dtype[Any],
+    elements: Elements,
     shape: tuple[int, ...],
     where: str,
     request: Request,
     check_rows: Callable[[int], None],
-    *,
-    nullable: bool = False,
 ) -> NDArray[np.float64]:
     """Read the numbers of a tensor from its JSON, in row-major order; how they are nested does not count.
 
     Args:
         array: the inside of the tensor's ``data``.
-        dtype: the tensor's type.
+        elements: how to read them.
         shape: the tensor's shape.
         where: the place of the tensor, for messages.
         request: the request, for its deadline.
-        check_rows: is called with the number of rows before they are read.
-        nullable: whether null is read as NaN.
+        check_rows: is called with the number of rows before they are read, if they can be counted.
 
     Raises:
         InvalidInput: something is not a number, or does not fit the tensor's type; or there are too many.
@@ -167,10 +179,10 @@ def from_json(
 
     def check(most: int) -> None:
         check_rows(most // row_size(shape))
-        if most > 1:
+        if elements.counted and most > 1:
             check_count(shape, most, where, most=True)
 
-    return json_bulk.read(array, _Data(array, dtype, nullable=nullable), request, f"{where}.data", check)
+    return json_bulk.read(array, elements, request, f"{where}.data", check)
 
 
 def row_size(shape: tuple[int, ...]) -> int:
@@ -189,8 +201,8 @@ def check_count(shape: tuple[int, ...], count: int, where: str, *, most: bool = 
         raise InvalidInput(f"{where}: shape {list(shape)} needs {plural(needed, 'number')}, got {count}")
 
 
-class _Data:
-    """The elements of a tensor's data: numbers, or rows of equal length."""
+class Numbers:
+    """The elements of a tensor's data: numbers, or rows of equal length; null is NaN where it is allowed."""
 
     def __init__(self, array: Array, dtype: np.dtype[Any], *, nullable: bool) -> None:
         self.dtype = dtype
@@ -207,18 +219,16 @@ class _Data:
             piece = piece.replace(b"true", b"1").replace(b"false", b"0")
         found = json_bulk.rows(piece, self.width) if self.end else json_bulk.numbers(piece)
         try:
-            return None if found is None else fitted(found, self.dtype)
-        except ValueError:
+            return None if found is None else from_numbers(found, self.dtype, "")
+        except InvalidInput:
             return None
 
     def strict(self, element: Any, where: Where) -> list[float]:
         """Read a number, or numbers that are nested in any way."""
-        if isinstance(element, list):
-            inside = enumerate(element)
-            return [number for i, item in inside for number in self.strict(item, (place(where), i))]
-        if element is None and self.nullable:
-            return [math.nan]
-        return [from_json_value(element, self.dtype, where)]
+        return [
+            math.nan if value is None and self.nullable else from_json_value(value, self.dtype, at)
+            for value, at in json_strict.nested(element, where)
+        ]
 
 
 def from_json_value(value: Any, dtype: np.dtype[Any], where: Where) -> float:
@@ -236,20 +246,6 @@ def from_json_value(value: Any, dtype: np.dtype[Any], where: Where) -> float:
     if not (limits[0] <= value <= limits[1] and value == int(value)):
         _refuse(value, dtype, where)
     return number
-
-
-def fitted(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Return numbers as a tensor's type has them; a NaN stays one.
-
-    Raises:
-        ValueError: one does not fit.
-    """
-    if dtype.kind == "f":
-        return _rounded(values, dtype)
-    fits = _fits(values, dtype)
-    if not fits.all() and not (fits | np.isnan(values)).all():
-        raise ValueError(dtype.name)
-    return values
 
 
 @cache

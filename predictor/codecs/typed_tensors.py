@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.codecs import columns, features, json_bulk, json_strict, tensors
+from predictor.codecs import columns, features, json_strict, tensors
 from predictor.codecs.columns import Texts
 from predictor.codecs.cost import require_cheap
-from predictor.codecs.json_document import Array
 from predictor.codecs.json_strict import Where
 from predictor.errors import InvalidInput
 from predictor.messages import Request
@@ -67,21 +66,6 @@ def assign(heads: Sequence[tuple[str, tuple[int, ...]]], inputs: Inputs) -> list
     for one, position in zip(inputs, order, strict=True):
         found[position] = one
     return found
-
-
-def from_json(
-    data: Array,
-    one: Input,
-    dtype: np.dtype[Any],
-    where: str,
-    request: Request,
-    check_rows: Callable[[int], None],
-) -> NDArray[np.float64]:
-    """Read the values of an input from a tensor's JSON; null is a missing value.
-
-    The arguments and errors are those of :func:`predictor.codecs.tensors.from_json`.
-    """
-    return json_bulk.read(data, _Values(one, dtype, request), request, f"{where}.data", check_rows)
 
 
 def from_bytes(
@@ -164,7 +148,7 @@ def _place(where: str, position: int) -> str:
     return f"{where}[{position}]"
 
 
-class _Values:
+class Values:
     """The elements of a tensor's data: values of an input, which may be in lists of one."""
 
     counted = False
@@ -187,19 +171,17 @@ class _Values:
             if self.dtype.kind == "O":
                 return columns.of_values(self.one, values)
             found = np.array(values, np.float64)
-            return columns.of_numbers(self.one, tensors.fitted(found, self.dtype))
+            return columns.of_numbers(self.one, tensors.from_numbers(found, self.dtype, ""))
         except (msgspec.DecodeError, RecursionError, InvalidInput, TypeError, ValueError):
             return None  # lists that are left are no numbers and no keys
 
     def strict(self, element: Any, where: Where) -> list[float]:
         """Read a value, or values that are nested in any way."""
-        if isinstance(element, list):
-            inside = enumerate(element)
-            return [
-                number for i, item in inside for number in self.strict(item, (json_strict.place(where), i))
-            ]
-        if element is None or self.dtype.kind == "O":
-            return [json_strict.of_input(self.one, element, lambda: json_strict.place(where))]
-        value = tensors.from_json_value(element, self.dtype, where)
-        sent = int(value) if self.one.type == "category" else value
-        return [self.one.number(sent, json_strict.place(where))]
+        return [self._number(value, at) for value, at in json_strict.nested(element, where)]
+
+    def _number(self, value: Any, where: Where) -> float:
+        if value is None or self.dtype.kind == "O":
+            return json_strict.of_input(self.one, value, lambda: json_strict.place(where))
+        number = tensors.from_json_value(value, self.dtype, where)
+        sent = int(number) if self.one.type == "category" else number
+        return self.one.number(sent, json_strict.place(where))

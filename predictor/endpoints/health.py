@@ -2,13 +2,11 @@
 
 from dataclasses import asdict
 from importlib import metadata as packages
-from typing import Any
 
 from predictor.codecs import tensors
 from predictor.messages import TEXT, Request, Response
 from predictor.service.inference import InferenceService
 
-PLATFORM = "linear-regressor"
 EXTENSIONS = ("binary_tensor_data",)
 
 
@@ -50,7 +48,7 @@ def models(service: InferenceService, _request: Request) -> Response:
 def server(_request: Request) -> Response:
     """Answer ``GET /v2`` with the server's name, version and extensions of the protocol."""
     version = packages.version("linear-regressor")
-    return Response.of({"name": PLATFORM, "version": version, "extensions": EXTENSIONS})
+    return Response.of({"name": tensors.PLATFORM, "version": version, "extensions": EXTENSIONS})
 
 
 def metadata(service: InferenceService, _request: Request) -> Response:
@@ -61,17 +59,7 @@ def metadata(service: InferenceService, _request: Request) -> Response:
     """
     handle = service.handle
     loaded = handle.require()
-    model = loaded.model
-    parameters: dict[str, Any] = {"features": model.names}
+    found = tensors.model_metadata(loaded.model.inputs, handle.name, handle.version)
     if loaded.provenance:
-        parameters["provenance"] = {**asdict(loaded.provenance), "signed": loaded.signed}
-    return Response.of(
-        {
-            "name": handle.name,
-            "versions": [handle.version] if handle.version else [],
-            "platform": PLATFORM,
-            "inputs": tensors.metadata(model.inputs),
-            "outputs": tensors.outputs(),
-            "parameters": parameters,
-        }
-    )
+        found["parameters"]["provenance"] = {**asdict(loaded.provenance), "signed": loaded.signed}
+    return Response.of(found)

@@ -126,12 +126,11 @@ class Records:
         try:
             check_utf8(text)
             X = decoders.table([record.instance for record in decoders.records(text)])
-            return None if X is None or len(X) != count else self._predict(X)
+            if X is None or len(X) != count:
+                return None
+            values = self.model.rows(X)
         except json_small.REFUSED:
             return None
-
-    def _predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = self.model.rows(X)
         self._record(X, values)
         return values
 

@@ -10,8 +10,8 @@ from predictor.errors import Conflict, InvalidInput
 from predictor.messages import JSON, Request, Response
 from predictor.observability import logs
 from predictor.service.inference import InferenceService
+from predictor.settings import LOG_LEVELS
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _RATIOS = ("log_ratio", "trace_ratio")
 
 audit = logging.getLogger("predictor.audit")
@@ -56,8 +56,8 @@ def _read(document: Any, *, tracing: bool) -> dict[str, Any]:
     names = ("log_level", *_RATIOS)
     if not isinstance(document, dict) or not document or not set(document) <= set(names):
         raise InvalidInput(f"expected an object with some of {', '.join(names)}")
-    if "log_level" in document and document["log_level"] not in _LEVELS:
-        raise InvalidInput(f"log_level: expected one of {', '.join(_LEVELS)}")
+    if "log_level" in document and document["log_level"] not in LOG_LEVELS:
+        raise InvalidInput(f"log_level: expected one of {', '.join(LOG_LEVELS)}")
     if "trace_ratio" in document and not tracing:
         raise Conflict("trace_ratio: tracing is off; set OTEL_EXPORTER_OTLP_ENDPOINT")
     for name in _RATIOS:

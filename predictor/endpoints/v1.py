@@ -1,17 +1,13 @@
 """KServe's V1 protocol: ``:predict``, and ``:explain`` with what each feature contributes."""
 
 from functools import partial
-from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from predictor.codecs import json_output, json_rows
 from predictor.codecs.cost import require_cheap
 from predictor.errors import NotSupported
 from predictor.messages import JSON, Request, Response
-from predictor.model.base import Model
 from predictor.service.inference import InferenceService
 
 _ROWS_AT_ONCE = 4096
@@ -48,20 +44,5 @@ def explain(service: InferenceService, request: Request) -> Response:
     for start in range(0, len(X), _ROWS_AT_ONCE):
         request.checkpoint()
         rows = slice(start, start + _ROWS_AT_ONCE)
-        parts.append(orjson.dumps(explanations(model, X[rows], predictions[rows]))[1:-1])
+        parts.append(orjson.dumps(json_output.explanations(model, X[rows], predictions[rows]))[1:-1])
     return Response(b"".join([b'{"explanations":[', b",".join(parts), b"]}"]), rows=len(X))
-
-
-def explanations(
-    model: Model, X: NDArray[np.float64], predictions: NDArray[np.float64]
-) -> list[dict[str, Any]]:
-    """Return for each row the prediction, and the intercept and contributions that add up to it."""
-    contributions = model.contributions(X).tolist()
-    return [
-        {
-            "prediction": prediction,
-            "intercept": model.intercept,
-            "contributions": dict(zip(model.names, row, strict=True)),
-        }
-        for prediction, row in zip(predictions.tolist(), contributions, strict=True)
-    ]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from predictor.codecs import json_document, json_output, json_strict, tensors, typed_tensors
 from predictor.codecs.cost import require_cheap
+from predictor.codecs.json_bulk import Elements
 from predictor.codecs.json_document import ABSENT, Document
 from predictor.codecs.tensors import Tensor
 from predictor.errors import InvalidInput
@@ -112,16 +113,20 @@ class _InferRequest:
         self, document: Document, service: InferenceService, request: Request, raw: memoryview
     ) -> None:
         self._document = document
-        self._service = service
+        self._check_rows = service.handle.check_rows
         self._request = request
         self._raw = raw
+        self._inputs = service.handle.require().model.inputs
         found = document.members(_REQUEST, '{"inputs": [...]}')
         if found.inputs is ABSENT:
             raise InvalidInput('the key "inputs" is missing')
         items = json_document.objects(_TENSORS, found.inputs, "inputs")
-        self._check_count(len(items))
+        most = self._inputs.width
+        if len(items) > most + _MORE_TENSORS:
+            raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {len(items)}")
+        require_cheap(_COST * len(items), inline=request.inline)
         heads = [_head(item, f"inputs[{i}]") for i, item in enumerate(items)]
-        held = typed_tensors.assign(heads, service.handle.require().model.inputs)
+        held = typed_tensors.assign(heads, self._inputs)
         self.inputs = [
             self._tensor(item, *head, one, f"inputs[{i}]")
             for i, (item, head, one) in enumerate(zip(items, heads, held, strict=True))
@@ -135,34 +140,28 @@ class _InferRequest:
         self.binary = _value(wanted, "parameters.binary_data_output") is True
         self.output = self._output(_value(found.outputs, "outputs"))
 
-    def _check_count(self, count: int) -> None:
-        most = self._service.handle.require().model.width
-        if count > most + _MORE_TENSORS:
-            raise InvalidInput(f"inputs: expected at most {plural(most, 'tensor')}, got {count}")
-        require_cheap(_COST * count, inline=self._request.inline)
-
     def _tensor(
         self, item: _Tensor, name: str, shape: tuple[int, ...], one: Input | None, where: str
     ) -> Tensor:
         """Read a tensor of one input, or of all of them."""
         dtype = tensors.datatype(_value(item.datatype, f"{where}.datatype"), f"{where}.datatype", one)
-        check_rows, request = self._service.handle.check_rows, self._request
+        check_rows, request = self._check_rows, self._request
         if item.data is not ABSENT:
             array = self._document.array(item.data, f"{where}.data")
-            if one is not None:
-                values = typed_tensors.from_json(array, one, dtype, where, request, check_rows)
+            elements: Elements
+            if one is None:
+                elements = tensors.Numbers(array, dtype, nullable=not self._inputs.plain)
             else:
-                nullable = not self._service.handle.require().model.inputs.plain
-                values = tensors.from_json(array, dtype, shape, where, request, check_rows, nullable=nullable)
+                elements = typed_tensors.Values(one, dtype, request)
+            values = tensors.from_json(array, elements, shape, where, request, check_rows)
             return Tensor(name, shape, values)
         size = _parameters(item.parameters, f"{where}.parameters").binary_data_size
         if size is ABSENT:
             raise InvalidInput(f"{where}: neither data nor parameters.binary_data_size is given")
         content = self._take(size, f"{where}.parameters.binary_data_size")
         if one is not None:
-            return Tensor(
-                name, shape, typed_tensors.from_bytes(content, one, dtype, where, request, check_rows)
-            )
+            values = typed_tensors.from_bytes(content, one, dtype, where, request, check_rows)
+            return Tensor(name, shape, values)
         check_rows(len(content) // dtype.itemsize // tensors.row_size(shape))
         return Tensor(name, shape, tensors.from_bytes(content, dtype, where))
 

@@ -18,11 +18,11 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from predictor.model import evaluation, kinds
 from predictor.model.base import Distribution, Model, Reference
@@ -42,6 +42,8 @@ _OF_REGISTERED = {EVALUATION_FILE, PROVENANCE_FILE, SIGNATURE_FILE}
 MAX_FILE_BYTES = 16 * 2**20
 RESERVED_PREFIX = "_"
 """Feedback is stored with the features in columns, beside columns whose names begin with this."""
+
+T = TypeVar("T")
 
 
 class ArtifactError(ValueError):
@@ -135,11 +137,7 @@ def read_evaluation(folder: str | Path, digest: str) -> Evaluation | None:
         ArtifactError: the file is changed, malformed, or about another model.
         OSError: it can't be read.
     """
-    content = _read_optional(Path(folder), EVALUATION_FILE)
-    if content is None:
-        return None
-    with _naming(str(Path(folder) / EVALUATION_FILE)):
-        return evaluation.decode(content, digest)
+    return _read_about(Path(folder), EVALUATION_FILE, lambda content: evaluation.decode(content, digest))
 
 
 def read_provenance(folder: str | Path, digest: str) -> Provenance | None:
@@ -153,22 +151,17 @@ def read_provenance(folder: str | Path, digest: str) -> Provenance | None:
         ArtifactError: the file is malformed, or about another model.
         OSError: it can't be read.
     """
-    content = _read_optional(Path(folder), PROVENANCE_FILE)
-    if content is None:
-        return None
-    with _naming(str(Path(folder) / PROVENANCE_FILE)):
-        found = Provenance.decode(content)
-        if found.digest != digest:
-            raise ValueError(f"it is about the model {found.digest}, not {digest}")
-        return found
+    return _read_about(Path(folder), PROVENANCE_FILE, lambda content: Provenance.decode(content, digest))
 
 
-def _read_optional(folder: Path, name: str) -> bytes | None:
-    """Return the content of a file that only registered folders have; None if it is not there."""
+def _read_about(folder: Path, name: str, decode: Callable[[bytes], T]) -> T | None:
+    """Read a file that only registered folders have; None if it is not there."""
     path = folder / name
     if not path.is_symlink() and not path.exists():
         return None
-    return _read_file(_locate(folder, (name, MANIFEST_FILE))[name])
+    content = _read_file(_locate(folder, (name, MANIFEST_FILE))[name])
+    with _naming(str(path)):
+        return decode(content)
 
 
 def _locate(folder: Path, names: Iterable[str]) -> dict[str, Path]:

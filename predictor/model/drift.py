@@ -155,12 +155,6 @@ class Counts:
     square: float
 
     @classmethod
-    def none(cls, reference: Distribution) -> "Counts":
-        """Return the counts of no rows."""
-        zeros = np.zeros(len(reference.proportions))
-        return cls(zeros, zeros, zeros, 0, 0.0)
-
-    @classmethod
     def of(
         cls,
         reference: Distribution,

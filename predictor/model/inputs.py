@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import MissingValue, NotFinite, UnknownCategory, WrongType
-from predictor.model.text import BOOLEANS, MISSING
+from predictor.model.text import BOOLEANS, MISSING, describe
 from predictor.wording import shown
 
 InputType = Literal["number", "boolean", "category"]
@@ -98,8 +98,11 @@ class Input(Column):
             if isinstance(value, int) and not isinstance(value, bool):
                 return self._category(str(value), where)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            return self._finite(value, where)
-        raise WrongType(f"{where}: expected {self._expected}, got {_describe(value)}")
+            try:
+                return finite(value)
+            except ValueError as error:
+                raise NotFinite(f"{where}: {error}") from None
+        raise WrongType(f"{where}: expected {self._expected}, got {describe(value)}")
 
     def parse(self, text: str, where: str) -> float:
         """Return the number of a cell of text, such as a field of CSV; one of ``MISSING`` is a missing value.
@@ -153,14 +156,6 @@ class Input(Column):
         known = ", ".join(shown(category) for category in self.categories[:_LISTED])
         more = f" and {len(self.categories) - _LISTED} more" if len(self.categories) > _LISTED else ""
         raise UnknownCategory(f"{where}: unknown category {shown(text)}; the model knows {known}{more}")
-
-    def _finite(self, value: float, where: str) -> float:
-        try:
-            if math.isfinite(number := float(value)):
-                return number
-        except OverflowError:  # an integer beyond the range of a double
-            pass
-        raise NotFinite(f"{where}: {str(value)[:40]} is not a finite number")
 
 
 class Inputs(tuple[Input, ...]):
@@ -266,13 +261,3 @@ def check_text(texts: Sequence[str]) -> None:
     for text in texts:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise ValueError(f"{text!r:.80} has an unpaired surrogate")
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, str):
-        return f"the string {shown(value)}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    return str(value)[:40]

@@ -46,11 +46,11 @@ class Provenance:
         return (json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, indent=2) + "\n").encode()
 
     @classmethod
-    def decode(cls, content: bytes) -> Self:
-        """Read what ``encode`` wrote.
+    def decode(cls, content: bytes, digest: str | None = None) -> Self:
+        """Read what ``encode`` wrote, about the model of a digest if that is given.
 
         Raises:
-            ValueError: it is malformed.
+            ValueError: it is malformed, or about another model.
         """
         document: Any = json.loads(content)
         if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
@@ -60,6 +60,8 @@ class Provenance:
             if not isinstance(value := document.get(name), str):
                 raise ValueError(f"{name} is not a string")
             texts[name] = value
+        if digest not in (None, texts["digest"]):
+            raise ValueError(f"it is about the model {texts['digest']}, not {digest}")
         promoted, reasons = document.get("promoted"), document.get("reasons")
         if not isinstance(promoted, bool) or not isinstance(reasons, list):
             raise ValueError("promoted or reasons is missing")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -75,15 +75,14 @@ class TrustedSigner:
 
     def to_json(self) -> str:
         """Return it as text."""
-        texts = {"key": self.key, "identity": self.identity, "issuer": self.issuer, "trust": self.trust}
-        return json.dumps({name: str(value) for name, value in texts.items() if value})
+        return json.dumps({name: str(value) for name, value in asdict(self).items() if value})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
-        found: dict[str, str] = json.loads(text)
-        key, trust = (Path(found[name]) if name in found else None for name in ("key", "trust"))
-        return cls(key, found.get("identity", ""), found.get("issuer", ""), trust)
+        found: dict[str, Any] = json.loads(text)
+        found |= {name: Path(found[name]) for name in ("key", "trust") if name in found}
+        return cls(**found)
 
 
 @contextmanager

@@ -6,13 +6,14 @@ Counts add up: those of several pods are the fleet's.
 """
 
 import math
+import operator
 import random
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import starmap
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ PREDICTION = "(prediction)"
 MOST_COLUMNS = 50
 """The first inputs of a wide model; a retraining's decision looks at all of them."""
 
+UNUSUAL = {
+    "outside": "Numbers outside the training range.",
+    "unknown": "Categories that the model does not know.",
+    "missing": "Numbers equal to what replaces a missing value.",
+}
+"""The kinds of unusual values."""
+
 _ROWS_A_REQUEST = 1000
 _REQUESTS_A_ROUND = 400
 """Taking a request costs as much as a tenth of answering it."""
@@ -40,40 +48,21 @@ _NEVER = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
-class Unusual:
-    """How many values of a column are unusual; None for what its values can't be.
+class Sample:
+    """A sample of a column.
 
     Attributes:
-        outside: numbers outside the range of the training rows.
-        unknown: categories that the model does not know.
-        missing: numbers equal to the one that replaces a missing value.
+        counts: its rows in the bins of the training data.
+        unusual: how many values are unusual, by a kind of ``UNUSUAL``, as far as the column can have such.
     """
 
-    outside: int | None = None
-    unknown: int | None = None
-    missing: int | None = None
+    counts: Counts
+    unusual: dict[str, int]
 
-    @classmethod
-    def of(cls, one: Input, values: NDArray[np.float64]) -> "Unusual":
-        """Count the values of an input, of shape (n,)."""
-        if one.type == "category":
-            return cls(unknown=int((values < 0).sum()) if one.accepts_unknown else None)
-        if one.type == "boolean":
-            return cls()
-        outside = int(((values < one.minimum) | (values > one.maximum)).sum())
-        return cls(outside, missing=None if one.missing is None else int((values == one.missing).sum()))
-
-    def __add__(self, other: "Unusual") -> "Unusual":
-        """Return the counts of two samples together."""
-        return Unusual(
-            _sum(self.outside, other.outside),
-            _sum(self.unknown, other.unknown),
-            _sum(self.missing, other.missing),
-        )
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return one if other is None else (one or 0) + other
+    def __add__(self, other: "Sample") -> "Sample":
+        """Return two samples together."""
+        unusual = {kind: count + other.unusual[kind] for kind, count in self.unusual.items()}
+        return Sample(self.counts + other.counts, unusual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +72,14 @@ class Column:
     Attributes:
         name: of the input, or ``PREDICTION``.
         reference: its distribution in the training data.
-        counts: the sample in the bins of the reference.
-        unusual: values that are unusual.
+        sample: what was counted.
         drift: how far it has moved.
         moved: whether that is large and beyond chance; None if there are too few rows to tell.
     """
 
     name: str
     reference: Distribution
-    counts: Counts
-    unusual: Unusual
+    sample: Sample
     drift: Drift
     moved: bool | None
 
@@ -112,17 +99,10 @@ class Report:
 
 @dataclass(slots=True)
 class _Pane:
-    """What was counted in one part of the window."""
+    """What was counted in one part of the window, by column."""
 
     started: float
-    counts: list[Counts] = field(default_factory=list)
-    unusual: list[Unusual] = field(default_factory=list)
-
-    def add(self, counts: Sequence[Counts], unusual: Sequence[Unusual]) -> None:
-        if self.counts:
-            counts = [old + new for old, new in zip(self.counts, counts, strict=True)]
-            unusual = [old + new for old, new in zip(self.unusual, unusual, strict=True)]
-        self.counts, self.unusual = list(counts), list(unusual)
+    samples: list[Sample] = field(default_factory=list)
 
 
 class DriftMonitor:
@@ -195,7 +175,8 @@ class DriftMonitor:
         self._adapt(len(taken), _round_rows(loaded.model))
         if self._expire() or taken:
             if taken:
-                self._panes[-1].add(*_counted(loaded.model, taken))
+                pane = self._panes[-1]
+                pane.samples = _together([pane.samples, _counted(loaded.model, taken)])
             self.report = self._summarize(loaded)
 
     def _draw(self) -> int:
@@ -234,19 +215,16 @@ class DriftMonitor:
         return expired
 
     def _summarize(self, loaded: LoadedModel) -> Report | None:
-        total = _Pane(0.0)
-        for pane in self._panes:
-            if pane.counts:
-                total.add(pane.counts, pane.unusual)
-        if not total.counts:
+        samples = _together([pane.samples for pane in self._panes])
+        if not samples:
             return None
         references = _references(loaded.model)
         rows, count = loaded.model.reference.rows, len(references)
         columns = []
-        for (name, reference), counts, unusual in zip(references, total.counts, total.unusual, strict=True):
-            found = compare(reference, rows, counts)
+        for (name, reference), sample in zip(references, samples, strict=True):
+            found = compare(reference, rows, sample.counts)
             moved = found.moved(count) if found.rows >= FEWEST_ROWS else None
-            columns.append(Column(name, reference, counts, unusual, found, moved))
+            columns.append(Column(name, reference, sample, found, moved))
         return Report(loaded, tuple(columns))
 
     def show(self, _request: Request) -> Response:
@@ -275,35 +253,47 @@ def _references(model: Model) -> list[tuple[str, Distribution]]:
     return [*inputs, (PREDICTION, model.reference.prediction)]
 
 
-def _counted(model: Model, taken: Sequence[tuple[Rows, Values]]) -> tuple[list[Counts], list[Unusual]]:
+def _counted(model: Model, taken: Sequence[tuple[Rows, Values]]) -> list[Sample]:
     """Count rows in the bins of each column of a model."""
     X, values = join([rows for rows, _ in taken]), join([values for _, values in taken])
     lengths = [len(part) for _, part in taken]
     requests = np.arange(len(lengths)).repeat(lengths)
-    inputs = model.inputs[:MOST_COLUMNS]
-    columns = [X[:, i] for i in range(len(inputs))]
-    references = [reference for _, reference in _references(model)]
-    counts = [
-        Counts.of(reference, column, requests)
-        for reference, column in zip(references, [*columns, values], strict=True)
+    inputs, references = model.inputs[:MOST_COLUMNS], [reference for _, reference in _references(model)]
+    samples = [
+        Sample(Counts.of(reference, X[:, i], requests), _unusual(one, X[:, i]))
+        for i, (one, reference) in enumerate(zip(inputs, references, strict=False))
     ]
-    return counts, [*starmap(Unusual.of, zip(inputs, columns, strict=True)), Unusual()]
+    return [*samples, Sample(Counts.of(references[-1], values, requests), {})]
+
+
+def _unusual(one: Input, values: NDArray[np.float64]) -> dict[str, int]:
+    """Count the unusual values of an input, of shape (n,), by kind."""
+    found = {}
+    if one.type == "number":
+        found["outside"] = (values < one.minimum) | (values > one.maximum)
+        if one.missing is not None:
+            found["missing"] = values == one.missing
+    elif one.accepts_unknown:
+        found["unknown"] = values < 0
+    return {kind: int(unusual.sum()) for kind, unusual in found.items()}
+
+
+def _together(parts: Iterable[list[Sample]]) -> list[Sample]:
+    """Return the samples of some parts of the window together, by column; of parts without any, none."""
+    return [reduce(operator.add, samples) for samples in zip(*filter(None, parts), strict=True)]
 
 
 def _document(column: Column) -> dict[str, Any]:
-    rows, edges = column.counts.rows, column.reference.edges
-    found, unusual = column.drift, column.unusual
+    counts, found = column.sample.counts, column.drift
     return {
         "name": column.name,
         "index": found.index,
-        "rows": rows,
+        "rows": counts.rows,
         "effective_rows": found.rows,
-        "requests": column.counts.requests,
+        "requests": counts.requests,
         "moved": column.moved,
-        "outside": unusual.outside,
-        "unknown": unusual.unknown,
-        "missing": unusual.missing,
-        "edges": edges,
+        **{kind: column.sample.unusual.get(kind) for kind in UNUSUAL},
+        "edges": column.reference.edges,
         "reference": column.reference.proportions,
-        "sample": (column.counts.bins / rows).tolist(),
+        "sample": (counts.bins / counts.rows).tolist(),
     }

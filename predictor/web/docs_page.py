@@ -32,18 +32,18 @@ def docs(document: Json) -> Page:
     )
 
 
-def _operations(document: Json, tag: str) -> Iterator[tuple[str, str, Json, list[Json]]]:
-    """Yield the operations with a tag: path, method, operation and all parameters."""
+def _operations(document: Json, tag: str) -> Iterator[tuple[str, str, Json]]:
+    """Yield the operations with a tag: path, method and operation."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if tag in (operation := item.get(method, {})).get("tags", ()):
-                yield path, method, operation, [*item.get("parameters", ()), *operation.get("parameters", ())]
+                yield path, method, operation
 
 
 def _contents(document: Json, tag: str) -> str:
     links = "".join(
         f'<li><a href="#{text(operation["operationId"])}">{_path(path)}</a></li>'
-        for path, _, operation, _ in _operations(document, tag)
+        for path, _, operation in _operations(document, tag)
     )
     return f"<h2>{text(tag)}</h2><ul>{links}</ul>"
 
@@ -53,11 +53,11 @@ def _section(document: Json, tag: Json) -> str:
     return f"<section><h2>{text(tag['name'])}</h2><p>{text(tag['description'])}</p>{operations}</section>"
 
 
-def _operation(path: str, method: str, operation: Json, parameters: list[Json]) -> str:
+def _operation(path: str, method: str, operation: Json) -> str:
     identity = text(operation["operationId"])
     calls = "".join(
         _code(f"{identity}-{i}", label, call)
-        for i, (label, call) in enumerate(_calls(path, method, operation, parameters))
+        for i, (label, call) in enumerate(_calls(path, method, operation))
     )
     success = operation["responses"]["200"]
     responses = "".join(
@@ -72,7 +72,7 @@ def _operation(path: str, method: str, operation: Json, parameters: list[Json]) 
     return f"""<article id="{identity}">
 <h3><span class="method {method}">{method.upper()}</span> {_path(path)}</h3>
 <p><strong>{text(summary)}</strong> {text(operation.get("description", ""))}</p>
-{_parameters(parameters)}{calls}
+{_parameters(operation["parameters"])}{calls}
 <p class="label">Response: {text(success["description"])} Errors: {errors}.</p>{responses}
 </article>"""
 
@@ -88,23 +88,22 @@ def _parameters(parameters: list[Json]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _calls(path: str, method: str, operation: Json, parameters: list[Json]) -> Iterator[tuple[str, str]]:
+def _calls(path: str, method: str, operation: Json) -> Iterator[tuple[str, str]]:
     """Yield curl commands to paste, one for each type of body, with that type as a label."""
     address = path
-    for parameter in parameters:
+    for parameter in operation["parameters"]:
         address = address.replace(f"{{{parameter['name']}}}", quote(_value(parameter), safe="[],"))
     url = f"'{LOCAL}{address}'" if "[" in address else LOCAL + address
+    method_words = [] if method == "get" else [f"-X {method.upper()}"]
     words = ["curl", *(["-g"] if "[" in address else []), url]
     if {} not in operation.get("security", [{}]):
         words.append('-H "Authorization: Bearer $TOKEN"')
     bodies = operation.get("requestBody", {}).get("content", {})
     if not bodies:
-        yield "", " ".join([*words, *(["-X POST"] if method == "post" else [])])
-    for media, content in bodies.items():
-        yield (
-            media,
-            " ".join([*words, *(["-X PATCH"] if method == "patch" else []), *_body_words(media, content)]),
-        )
+        yield "", " ".join([*words, *method_words])
+    for media, content in bodies.items():  # curl sends a body by POST unless it is told another method
+        chosen = [] if method == "post" else method_words
+        yield media, " ".join([*words, *chosen, *_body_words(media, content)])
 
 
 def _body_words(media: str, content: Json) -> Iterator[str]:

@@ -16,6 +16,8 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
+from predictor.errors import HeaderFields
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -30,17 +32,16 @@ class Page:
     content_security_policy: str
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> HeaderFields:
         """The header fields of the page."""
-        return {
-            "content-type": "text/html; charset=utf-8",
-            "content-security-policy": self.content_security_policy,
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "no-referrer",
-            "cache-control": "no-cache",
-            "etag": f'"{hashlib.sha256(self.html).hexdigest()[:32]}"',
-            "vary": "Accept",
-        }
+        return (
+            (b"content-security-policy", self.content_security_policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cache-control", b"no-cache"),
+            (b"etag", b'"%b"' % hashlib.sha256(self.html).hexdigest()[:32].encode()),
+            (b"vary", b"Accept"),
+        )
 
 
 def render(template: str, scripts: tuple[str, ...], **values: str) -> Page:

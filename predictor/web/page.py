@@ -1,7 +1,6 @@
 """Describes the served model: as a page on which to try it, and as JSON."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -10,8 +9,8 @@ import numpy as np
 from predictor.errors import InvalidInput
 from predictor.model.base import Distribution, Model, Table
 from predictor.model.evaluation import Evaluation
+from predictor.model.handle import LoadedModel
 from predictor.model.inputs import Column, Input
-from predictor.model.provenance import Provenance
 from predictor.web.html import Page, data, number, render, text
 
 LINKS = {
@@ -34,39 +33,27 @@ _LEVEL = 0.9
 """The probability of the interval on the page."""
 
 
-def page(
-    model: Model,
-    *,
-    name: str,
-    version: str | None,
-    digest: str,
-    evaluation: Evaluation | None = None,
-    provenance: Provenance | None = None,
-    signed: bool = False,
-) -> Page:
-    """Render the page on which to try ``model``.
+def page(loaded: LoadedModel, *, name: str, version: str | None) -> Page:
+    """Render the page on which to try a model.
 
     Its script calls only ``POST stream``, ``POST batch``, V1's ``:explain`` and ``GET drift``, all of them
     relative to the page.
 
     Args:
-        model: the served model.
+        loaded: the served model.
         name: its name in the paths.
         version: its version, if it has one.
-        digest: the SHA-256 of its folder.
-        evaluation: how good it is on held-out rows, if that is known.
-        provenance: where it comes from, if that is known.
-        signed: whether its signature was verified.
     """
+    model, digest, evaluation = loaded.model, loaded.digest, loaded.evaluation
     inputs, several = model.inputs, model.width > 1
     return render(
         "page.html",
         ("common.js", "numbers.js", "chart.js", "page.js", "table.js", "drift.js"),
         kind="several" if several else "single",
         name=text(name),
-        target=_name(model.target),
+        target=_isolated(model.target.name),
         target_unit=f'<span class="unit">{text(model.target.unit)}</span>' if model.target.unit else "",
-        summary=f"<bdi>{text(model.summary())}</bdi>",
+        summary=_isolated(model.summary()),
         version=f"version {text(version)}" if version else "no version",
         digest=text(digest),
         short_digest=text(digest[:12]),
@@ -81,23 +68,24 @@ def page(
         explains="" if model.explains else "hidden",
         training_rows=f"{model.reference.rows:,}",
         target_range=f"{_unit(model.target)}{_range(model.target)}",
-        quality="\n".join((_quality(model, evaluation), _origin(provenance, signed=signed))),
+        quality=_facts(loaded),
         body=text(_example(model)),
         columns=text(",".join(model.names)),
         data=data(_script_data(model, name, evaluation)),
     )
 
 
-def index(model: Model | None, *, name: str, version: str | None, digest: str | None) -> dict[str, Any]:
+def index(loaded: LoadedModel | None, *, name: str, version: str | None) -> dict[str, Any]:
     """Return the response of ``GET /`` as JSON: the model, and the other paths relative to this one.
 
     ``status`` is what KServe's own server returns here, and its clients look for.
     """
+    model = loaded.model if loaded else None
     return {
         "status": "alive",
         "name": name,
         "version": version,
-        "digest": digest,
+        "digest": loaded.digest if loaded else None,
         "ready": model is not None,
         "features": [_input(one) for one in model.inputs] if model else [],
         "target": _column(model.target) if model else None,
@@ -204,7 +192,7 @@ def _row(index: int, one: Input) -> str:
     about = {"number": f"{_unit(one)}{_range(one)}", "boolean": "true or false"}.get(one.type)
     optional = " · may be missing" if one.missing is not None else ""
     head = f"""<div class="feature">
-  <label for="value-{index}">{_name(one)}</label>
+  <label for="value-{index}">{_isolated(one.name)}</label>
   <span class="about" id="about-{index}">{about or f"{len(one.categories)} categories"}{optional}</span>
 """
     note = f"""  <p class="note" id="note-{index}" hidden></p>
@@ -228,47 +216,46 @@ def _row(index: int, one: Input) -> str:
 
 
 def _contribution(index: int, feature: Column) -> str:
-    return f"""<tr><th scope="row">{_name(feature)}</th>
+    return f"""<tr><th scope="row">{_isolated(feature.name)}</th>
   <td class="bar" id="bar-{index}"></td><td id="amount-{index}"></td></tr>"""
 
 
-def _quality(model: Model, evaluation: Evaluation | None) -> str:
-    """Return what held-out rows say about the model, as items of the list of facts."""
-    if evaluation is None:
-        return "<div><dt>Quality</dt><dd>not evaluated on held-out rows</dd></div>"
-    unit = f" <bdi>{text(model.target.unit)}</bdi>" if model.target.unit else ""
-    facts = {
-        "Typical error on held-out rows": f"{number(evaluation.model.rmse)}{unit} (root mean squared)",
-        "Error of always predicting the mean": f"{number(evaluation.baseline.rmse)}{unit}",
-        "Held-out rows": f"{evaluation.rows:,}",
-        "Data": f"<bdi>{text(evaluation.source)}</bdi>",
-        "Evaluated": f'<time datetime="{text(evaluation.created)}">{text(evaluation.created[:10])}</time>',
-    }
-    return _items(facts)
+def _facts(loaded: LoadedModel) -> str:
+    """Return what held-out rows say about the model, and where it comes from, as items of a list."""
+    evaluation, provenance = loaded.evaluation, loaded.provenance
+    facts = {"Quality": "" if evaluation else "not evaluated on held-out rows"}
+    if evaluation:
+        unit = f" {_isolated(loaded.model.target.unit)}" if loaded.model.target.unit else ""
+        facts |= {
+            "Typical error on held-out rows": f"{number(evaluation.model.rmse)}{unit} (root mean squared)",
+            "Error of always predicting the mean": f"{number(evaluation.baseline.rmse)}{unit}",
+            "Held-out rows": f"{evaluation.rows:,}",
+            "Data": _isolated(evaluation.source),
+            "Evaluated": _date(evaluation.created),
+        }
+    if provenance:
+        facts |= {
+            "Registered": _date(provenance.created),
+            "Signature": "verified" if loaded.signed else "not verified",
+            "Run": _isolated(provenance.run),
+            "Code": provenance.code and _isolated(provenance.code),
+        }
+    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items() if value)
 
 
-def _origin(provenance: Provenance | None, *, signed: bool) -> str:
-    """Return where the model comes from, as items of the list of facts."""
-    if provenance is None:
-        return ""
-    created = provenance.created
-    facts = {
-        "Registered": f'<time datetime="{text(created)}">{text(created[:10])}</time>',
-        "Signature": "verified" if signed else "not verified",
-        "Run": f"<bdi>{text(provenance.run)}</bdi>",
-        "Code": f"<bdi>{text(provenance.code)}</bdi>" if provenance.code else "",
-    }
-    return _items({name: value for name, value in facts.items() if value})
+def _date(created: str) -> str:
+    return f'<time datetime="{text(created)}">{text(created[:10])}</time>'
 
 
-def _items(facts: Mapping[str, str]) -> str:
-    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
+def _isolated(name: object) -> str:
+    """Return a text whose direction of writing does not change that of the text around it."""
+    return f"<bdi>{text(name)}</bdi>"
 
 
 def _table(table: Table) -> str:
     header = "".join(f'<th scope="col">{text(cell)}</th>' for cell in table.header)
     rows = "\n".join(
-        f'<tr><th scope="row"><bdi>{text(first)}</bdi></th>'
+        f'<tr><th scope="row">{_isolated(first)}</th>'
         f"{''.join(f'<td>{text(cell)}</td>' for cell in rest)}</tr>"
         for first, *rest in table.rows
     )
@@ -282,7 +269,7 @@ def _table(table: Table) -> str:
 
 def _formula(model: Model) -> str:
     terms = model.formula()
-    return f'<p class="formula">{" ".join(f"<bdi>{text(term)}</bdi>" for term in terms)}</p>' if terms else ""
+    return f'<p class="formula">{" ".join(map(_isolated, terms))}</p>' if terms else ""
 
 
 def _hint(inputs: tuple[Input, ...]) -> str:
@@ -301,12 +288,8 @@ def _hint(inputs: tuple[Input, ...]) -> str:
     return f"{units}{ranges}; the prediction is then an extrapolation."
 
 
-def _name(column: Column) -> str:
-    return f"<bdi>{text(column.name)}</bdi>"
-
-
 def _unit(column: Column) -> str:
-    return f"<bdi>{text(column.unit)}</bdi> · " if column.unit else "no unit · "
+    return f"{_isolated(column.unit)} · " if column.unit else "no unit · "
 
 
 def _range(column: Column) -> str:

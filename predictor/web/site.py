@@ -7,9 +7,10 @@ import orjson
 
 from predictor.messages import Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
+from predictor.settings import AuthMode
 from predictor.web.docs_page import docs
 from predictor.web.html import Page
-from predictor.web.openapi import Auth, document
+from predictor.web.openapi import document
 from predictor.web.page import index, page
 
 _HTML = b"text/html"
@@ -18,7 +19,7 @@ _HTML = b"text/html"
 class Site:
     """The page and the documents, rendered on first use and cached until another model is loaded."""
 
-    def __init__(self, handle: ModelHandle, auth: Auth = "off", *, feedback: bool = False) -> None:
+    def __init__(self, handle: ModelHandle, auth: AuthMode = "off", *, feedback: bool = False) -> None:
         self.handle = handle
         self.feedback = feedback
         self.auth = auth
@@ -26,7 +27,7 @@ class Site:
 
     def root(self, request: Request) -> Response:
         """Answer ``GET /``: the page if Accept names HTML, else JSON."""
-        if _HTML in request.headers.accept and self.handle.loaded:
+        if _HTML in request.headers.accept:
             return self._cached("page", self._page)
         return self._cached("index", self._index)
 
@@ -49,38 +50,17 @@ class Site:
     def _page(self, loaded: LoadedModel | None) -> Response:
         if loaded is None:
             return self._index(loaded)
-        handle = self.handle
-        return _page_response(
-            page(
-                loaded.model,
-                name=handle.name,
-                version=handle.version,
-                digest=loaded.digest,
-                evaluation=loaded.evaluation,
-                provenance=loaded.provenance,
-                signed=loaded.signed,
-            )
-        )
+        return _page_response(page(loaded, name=self.handle.name, version=self.handle.version))
 
     def _index(self, loaded: LoadedModel | None) -> Response:
-        model, digest = (loaded.model, loaded.digest) if loaded else (None, None)
-        facts = index(model, name=self.handle.name, version=self.handle.version, digest=digest)
+        facts = index(loaded, name=self.handle.name, version=self.handle.version)
         body = orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n"
         return Response(body, headers=((b"vary", b"accept"),))
 
     def _document(self, loaded: LoadedModel | None) -> dict[str, Any]:
-        evaluation = loaded.evaluation if loaded else None
-        return document(
-            loaded.model if loaded else None,
-            name=self.handle.name,
-            version=self.handle.version,
-            auth=self.auth,
-            has_feedback=self.feedback,
-            held_out_rows=evaluation.rows if evaluation else 0,
-        )
+        name, version = self.handle.name, self.handle.version
+        return document(loaded, name=name, version=version, auth=self.auth, has_feedback=self.feedback)
 
 
 def _page_response(rendered: Page) -> Response:
-    headers = {name.encode(): value.encode() for name, value in rendered.headers.items()}
-    content_type = headers.pop(b"content-type")
-    return Response(rendered.html, content_type=content_type, headers=tuple(headers.items()))
+    return Response(rendered.html, content_type=b"text/html; charset=utf-8", headers=rendered.headers)

@@ -30,7 +30,7 @@ from predictor.web.openapi import document
 from predictor.web.page import page
 from tests.support.datasets import write_dataset
 from tests.support.server import start_predictor
-from tests.support.service import answer, make_service
+from tests.support.service import answer, load, make_service
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "own-model.md").read_text(encoding="utf-8")
@@ -71,8 +71,8 @@ def test_the_kind_of_the_guide_is_trained_read_and_described(tmp_path: Path) -> 
     distances = (((X - X[7]) / X.std(axis=0)) ** 2).sum(axis=1)
     assert model.rows(X)[7] == pytest.approx(y[np.argsort(distances)[:3]].mean())
     assert [model.row(row) for row in X[:5].tolist()] == model.rows(X[:5]).tolist()
-    assert summary in page(model, name="m", version="1", digest=digest).html.decode()
-    described = document(model, name="m", version="1")
+    assert summary in page(load(model, digest), name="m", version="1").html.decode()
+    described = document(load(model), name="m", version="1")
     assert described["info"]["description"] == summary
     assert "/v1/models/{model}:explain" not in described["paths"]
 

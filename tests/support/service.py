@@ -6,6 +6,7 @@ from pathlib import Path
 from predictor.codecs.cost import TooCostly
 from predictor.messages import Request, RequestHeaders, Response
 from predictor.model.base import Model
+from predictor.model.evaluation import Evaluation
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
@@ -29,9 +30,9 @@ def make_service(
     return InferenceService(handle, Settings())
 
 
-def load(model: Model) -> LoadedModel:
+def load(model: Model, digest: str = "digest", evaluation: Evaluation | None = None) -> LoadedModel:
     """Return a model as if it had been read from a folder."""
-    return LoadedModel(model, "digest", 0.0)
+    return LoadedModel(model, digest, 0.0, evaluation)
 
 
 def answer(

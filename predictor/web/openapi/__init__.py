@@ -5,6 +5,5 @@ Each module describes the endpoints that the module of the same name in ``predic
 """
 
 from predictor.web.openapi.document import document
-from predictor.web.openapi.security import Auth
 
-__all__ = ["Auth", "document"]
+__all__ = ["document"]

@@ -3,24 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from predictor import messages
+
 Json = dict[str, Any]
+Schema = Json | str
+"""A schema, or the name of one: of a basic type in lower case, or among the components."""
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-CSV = "text/csv"
-ARROW = "application/vnd.apache.arrow.stream"
-BINARY = "application/octet-stream"
-TEXT = "text/plain"
-HTML = "text/html"
+JSON, NDJSON, CSV, ARROW, BINARY = (
+    media.decode()
+    for media in (messages.JSON, messages.NDJSON, messages.CSV, messages.ARROW, messages.BINARY)
+)
+TEXT, HTML = "text/plain", "text/html"
 
-STRING: Json = {"type": "string"}
-NULLABLE_STRING: Json = {"type": ["string", "null"]}
-NUMBER: Json = {"type": "number", "format": "double"}
-"""Without the format some generated clients would round to single precision."""
-INTEGER: Json = {"type": "integer", "format": "int64"}
-BYTES: Json = {"type": "string", "format": "binary"}
-"""Binary content. OpenAPI 3.1 needs no schema for it, but generators leave out operations without one."""
-TRUE: Json = {"const": True}
+_BASIC: dict[str, Json] = {
+    "string": {"type": "string"},
+    "string?": {"type": ["string", "null"]},
+    "boolean": {"type": "boolean"},
+    "true": {"const": True},
+    "integer": {"type": "integer", "format": "int64"},
+    # Without the format some generated clients would round to single precision.
+    "number": {"type": "number", "format": "double"},
+    # OpenAPI 3.1 needs no schema for binary content, but generators leave out operations without one.
+    "bytes": {"type": "string", "format": "binary"},
+}
 
 ERRORS = {
     400: ("BadRequest", "The input is invalid; the message says what is wrong and where."),
@@ -37,44 +42,42 @@ ERRORS = {
     503: ("Unavailable", "The model is not ready, or the server is overloaded; try again later."),
     504: ("DeadlineExceeded", "The response could not be computed in time."),
 }
-BODY_ERRORS = (400, 408, 413, 415, 503, 504)
+_BODY_ERRORS = (400, 408, 413, 415, 503, 504)
 """The errors of operations that read a body."""
 
 SCOPE = "x-scope"
 """The extension of an operation that names the scope a credential must grant."""
 
 
-def ref(name: str) -> Json:
-    """Refer to a schema of the components."""
-    return {"$ref": f"#/components/schemas/{name}"}
+def schema(found: Schema, **more: Any) -> Json:
+    """Return a schema, that of a basic type, or a reference to one of the components; ``more`` is added."""
+    if isinstance(found, str):
+        found = _BASIC.get(found) or {"$ref": f"#/components/schemas/{found}"}
+    return {**found, **more}
 
 
-def array(items: Json, *, length: int | None = None, **more: Any) -> Json:
+def one_of(*schemas: Schema) -> Json:
+    """Return the schema of what matches exactly one of several."""
+    return {"oneOf": list(map(schema, schemas))}
+
+
+def array(items: Schema, *, length: int | None = None, **more: Any) -> Json:
     """Return the schema of an array, of exactly ``length`` items if that is given."""
     exact = {} if length is None else {"minItems": length, "maxItems": length}
-    return {"type": "array", "items": items, **exact, **more}
+    return {"type": "array", "items": schema(items), **exact, **more}
 
 
-def record(properties: Mapping[str, Json], *, optional: Sequence[str] = (), **more: Any) -> Json:
+def record(properties: Mapping[str, Any], *, optional: Sequence[str] = (), **more: Any) -> Json:
     """Return the schema of an object. Other properties are allowed, and all but ``optional`` are required."""
+    described = {name: schema(found) for name, found in properties.items()}
     required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": dict(properties), "required": required, **more}
+    return {"type": "object", "properties": described, "required": required, **more}
 
 
-def media(schema: Json, **examples: Any) -> Json:
-    """Return the content of one media type, with examples by name."""
-    named = {"examples": {name: {"value": value} for name, value in examples.items()}}
-    return {"schema": schema, **(named if examples else {})}
-
-
-def body(content: Mapping[str, Json]) -> Json:
-    """Return a required request body, by media type."""
-    return {"required": True, "content": dict(content)}
-
-
-def response(description: str, content: Mapping[str, Json], **more: Any) -> Json:
-    """Return a response, by media type."""
-    return {"description": description, "content": dict(content), **more}
+def content(found: Schema, media: str = JSON, **examples: Any) -> Json:
+    """Return the content of a media type, with examples by name; ``|`` joins those of several types."""
+    named = {"examples": {name: {"value": value} for name, value in examples.items()}} if examples else {}
+    return {media: {"schema": schema(found), **named}}
 
 
 def error_response(status: int) -> Json:
@@ -83,45 +86,48 @@ def error_response(status: int) -> Json:
 
 
 def operation(
-    operation_id: str,
     tag: str,
+    name: str,
     summary: str,
-    success: Json,
+    answer: str,
+    answered: Json,
     *errors: int,
     description: str,
     scope: str | None = None,
+    body: Json | None = None,
     **more: Any,
 ) -> Json:
-    """Return an operation with the response of a success, the statuses of its errors, and its scope."""
-    refusals = {str(status): error_response(status) for status in sorted({*errors, 405})}
+    """Return an operation.
+
+    Args:
+        tag: its group.
+        name: its id.
+        summary: what it does.
+        answer: what the response of a success is.
+        answered: the content of that, by media type.
+        errors: the statuses of its errors, beside those that every operation or one with a body has.
+        description: how it does that.
+        scope: what a credential must grant.
+        body: the content of the request, by media type.
+        more: its other members.
+    """
+    refusals = sorted({*errors, 405, *(_BODY_ERRORS if body else ())})
     return {
-        "operationId": operation_id,
+        "operationId": name,
         "tags": [tag],
         "summary": summary,
         "description": description,
         **({SCOPE: scope} if scope else {}),
         **more,
-        "responses": {"200": success, **refusals},
+        **({"requestBody": {"required": True, "content": body}} if body else {}),
+        "responses": {
+            "200": {"description": answer, "content": answered},
+            **{str(status): error_response(status) for status in refusals},
+        },
     }
 
 
-def interval_parameters(rows: int) -> list[Json]:
-    """Return the parameter that asks for intervals; none if no rows were held out to know them from."""
-    if not rows:
-        return []
-    description = "The probability with which an interval around each prediction holds the actual value."
-    largest = rows / (rows + 1)
-    return [
-        {
-            "name": "interval",
-            "in": "query",
-            "description": description,
-            "schema": {**NUMBER, "exclusiveMinimum": 0, "maximum": largest},
-            "example": min(0.9, largest),
-        }
-    ]
-
-
-def path_parameter(name: str, description: str, **more: Any) -> Json:
-    """Return a parameter in the path; ``more`` is its schema and examples."""
-    return {"name": name, "in": "path", "required": True, "description": description, **more}
+def path_parameter(name: str, description: str, found: Schema, **more: Any) -> Json:
+    """Return a parameter in the path with its schema."""
+    place = {"name": name, "in": "path", "required": True, "description": description}
+    return {**place, "schema": schema(found), **more}

@@ -1,89 +1,70 @@
 """Puts the document together from its groups of endpoints."""
 
-from predictor.model.base import Model
-from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
-from predictor.web.openapi.build import ERRORS, JSON, STRING, Json, media, record, ref, response
-from predictor.web.openapi.security import SCHEMES, Auth, secure
-from predictor.web.page import index
+import re
 
-_TAGS = {
-    native.TAG: "The native API.",
-    feedback.TAG: "Ground truth, for monitoring and the next training.",
-    v1.TAG: "KServe's first protocol.",
-    v2.TAG: "KServe's V2 protocol, shared with Triton and others. gRPC offers the same.",
-    health.TAG: "For probes and clients.",
-    site.TAG: "For people and Prometheus.",
-    repository.TAG: "Needs the admin token, or a credential with the scope admin.",
-}
+from predictor.model.handle import LoadedModel
+from predictor.settings import AuthMode
+from predictor.web.openapi import feedback, health, native, repository, shapes, site, v1, v2
+from predictor.web.openapi.build import ERRORS, Json, content, record, schema
+from predictor.web.openapi.security import SCHEMES, secure
+
+_NO_MODEL = "No model is loaded. Until one is, shapes and examples are those of y = x."
+_NAMES = re.compile(r"{(\w+)}")
+"""The names of parameters in a path."""
+_GROUPS = (native, feedback, v1, v2, health, site, repository)
+"""The groups of endpoints; each has a tag, what that is about, schemas and paths."""
 
 
 def document(
-    model: Model | None,
+    loaded: LoadedModel | None,
     *,
     name: str,
     version: str | None,
-    auth: Auth = "off",
+    auth: AuthMode = "off",
     has_feedback: bool = False,
-    held_out_rows: int = 0,
 ) -> Json:
     """Describe every endpoint, with examples that the model computes.
 
     Args:
-        model: the served model; without one, the model y = x is described.
+        loaded: the served model; without one, the model y = x is described.
         name: the model's name in the paths.
         version: its version, if it has one.
         auth: whether predictions need a credential.
         has_feedback: whether the server records feedback.
-        held_out_rows: how many rows the model was evaluated on.
 
     Returns:
         An OpenAPI 3.1 document.
     """
-    subject = shapes.Subject.of(model or shapes.PLACEHOLDER, name, version)
-    paths = {
-        **native.paths(subject, held_out_rows),
-        **(feedback.paths() if has_feedback else {}),
-        **v1.paths(subject),
-        **v2.paths(subject),
-        **health.paths(subject),
-        **site.paths(index(model, name=name, version=version, digest=None)),
-        **repository.paths(subject),
-    }
-    tags = [tag for tag in _TAGS if has_feedback or tag != feedback.TAG]
+    subject = shapes.Subject(loaded, name, version)
+    groups = [group for group in _GROUPS if has_feedback or group is not feedback]
+    schemas = {"ErrorResponse": record({"error": schema("string", description="What is wrong, and where.")})}
+    schemas |= shapes.schemas(subject)
+    paths: dict[str, Json] = {}
+    for group in groups:
+        schemas |= group.schemas(subject)
+        paths |= group.paths(subject)
+    known = {one["name"]: one for one in (*subject.parameters, *native.parameters(subject))}
+    for path, item in paths.items():
+        in_path = [known[name] for name in _NAMES.findall(path)]
+        for method, one in item.items():
+            item[method] = secure({**one, "parameters": [*in_path, *one.get("parameters", ())]}, auth)
+    error = content("ErrorResponse")
     return {
         "openapi": "3.1.0",
         "info": {
             "title": name,
             "version": version or "0",
-            "description": _description(model),
+            "description": loaded.model.summary() if loaded else _NO_MODEL,
             "contact": {"name": "The operators of this server"},
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "."}],
         "security": [],
-        "tags": [{"name": tag, "description": _TAGS[tag]} for tag in tags],
-        "paths": secure(paths, auth),
+        "tags": [{"name": group.TAG, "description": group.ABOUT} for group in groups],
+        "paths": paths,
         "components": {
-            "schemas": {
-                "ErrorResponse": record({"error": {**STRING, "description": "What is wrong, and where."}}),
-                **shapes.schemas(subject),
-                **native.schemas(),
-                **v1.schemas(subject),
-                **v2.schemas(subject),
-                **health.schemas(),
-                **site.schemas(),
-                **(feedback.schemas() if has_feedback else {}),
-                **repository.schemas(),
-            },
-            "responses": {
-                key: response(text, {JSON: media(ref("ErrorResponse"))}) for key, text in ERRORS.values()
-            },
+            "schemas": schemas,
+            "responses": {key: {"description": text, "content": error} for key, text in ERRORS.values()},
             "securitySchemes": SCHEMES,
         },
     }
-
-
-def _description(model: Model | None) -> str:
-    if model is None:
-        return "No model is loaded. Until one is, shapes and examples are those of y = x."
-    return model.summary()

@@ -4,160 +4,112 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from predictor.web.openapi.build import (
     ARROW,
-    BODY_ERRORS,
-    BYTES,
     CSV,
-    JSON,
     NDJSON,
-    NUMBER,
-    STRING,
     Json,
     array,
-    body,
-    interval_parameters,
-    media,
+    content,
     operation,
     path_parameter,
     record,
-    ref,
-    response,
+    schema,
 )
 from predictor.web.openapi.shapes import Subject, Value
 
 TAG = "Predict"
+ABOUT = "The native API."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
+    one = {"prediction": "Prediction", "interval": "Interval"}
+    many = {"predictions": array("Prediction", minItems=1), "intervals": array("Interval", minItems=1)}
     return {
-        "StreamRequest": record({"instance": ref("Instance")}, additionalProperties=False),
-        "StreamResponse": record(
-            {"prediction": ref("Prediction"), "interval": ref("Interval")}, optional=["interval"]
-        ),
-        "BatchRequest": record({"instances": ref("Instances")}, additionalProperties=False),
-        "BatchResponse": record(
-            {
-                "predictions": array(ref("Prediction"), minItems=1),
-                "intervals": array(ref("Interval"), minItems=1),
-            },
-            optional=["intervals"],
-        ),
-        "Interval": array(NUMBER, minItems=2, maxItems=2, description="Its lower and upper end."),
+        "StreamRequest": record({"instance": "Instance"}, additionalProperties=False),
+        "StreamResponse": record(one, optional=["interval"]),
+        "BatchRequest": record({"instances": "Instances"}, additionalProperties=False),
+        "BatchResponse": record(many, optional=["intervals"]),
+        "Interval": array("number", length=2, description="Its lower and upper end."),
     }
 
 
-def paths(subject: Subject, held_out_rows: int) -> dict[str, Json]:
-    """Return the paths of these endpoints, with intervals if rows were held out."""
-    intervals = interval_parameters(held_out_rows)
-    return _stream(subject, intervals) | _batch(subject, intervals)
-
-
-def _stream(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
-    prediction = media(ref("StreamResponse"), prediction={"prediction": subject.predictions[0]})
-    records = "".join(json.dumps({"instance": row}) + "\n" for row in subject.rows)
-    predictions = "".join(f'{{"prediction":{value!r}}}\n' for value in subject.predictions)
-    width = len(subject.names)
-    noun = "number" if subject.model.plain else "value"
+def parameters(subject: Subject) -> list[Json]:
+    """Return the parameters in these paths: a row, and several."""
+    width, noun = len(subject.names), "number" if subject.model.plain else "value"
     form = f"a list of {width} {noun}s" if width > 1 else f"a {noun}, or a list of one"
-    return {
-        "/stream": {
-            "post": operation(
-                "predictOne",
-                TAG,
-                "Predict one row, or a stream of rows",
-                response(
-                    "The prediction; for NDJSON one per line.",
-                    {JSON: prediction, NDJSON: media(STRING, predictions=predictions)},
-                ),
-                *BODY_ERRORS,
-                description="JSON has one row. NDJSON has a record per line: each is answered with a line as"
-                " soon as it arrives, for as long as the connection is open.",
-                scope="predict",
-                parameters=intervals,
-                requestBody=body(
-                    {
-                        JSON: media(ref("StreamRequest"), row={"instance": subject.instance}),
-                        NDJSON: media(STRING, records=records),
-                    }
-                ),
-            )
-        },
-        "/stream/{instance}": {
-            "get": operation(
-                "predictOneByPath",
-                TAG,
-                "Predict the row in the path",
-                response("The prediction.", {JSON: prediction}),
-                *(400, 431, 503),
-                description="The same as POST, for a browser or a quick try.",
-                scope="predict",
-                parameters=[
-                    path_parameter(
-                        "instance",
-                        f"A row as JSON: {form}, or an object by feature name.",
-                        schema=STRING,
-                        examples={"row": {"value": _compact(subject.instance)}},
-                    ),
-                    *intervals,
-                ],
-            )
-        },
-    }
+    row = {"row": {"value": _compact(subject.instance)}}
+    rows = {"rows": {"value": _compact(subject.values if width == 1 else subject.rows)}}
+    about = f"A row as JSON: {form}, or an object by feature name."
+    return [
+        path_parameter("instance", about, "string", examples=row),
+        path_parameter("instances", "Rows as a JSON list.", "string", examples=rows),
+    ]
 
 
-def _batch(subject: Subject, intervals: list[Json]) -> dict[str, Json]:
-    predictions = media(ref("BatchResponse"), predictions={"predictions": subject.predictions})
-    rows = _csv(subject.names, subject.rows)
+def paths(subject: Subject) -> dict[str, Json]:
+    """Return the paths of these endpoints, with intervals if rows were held out."""
+    predict = partial(operation, TAG, scope="predict", parameters=_interval_parameters(subject.held_out_rows))
+    get = partial(predict, description="The same as POST, for a browser or a quick try.")
+    prediction = content("StreamResponse", prediction={"prediction": subject.predictions[0]})
+    predictions = content("BatchResponse", predictions={"predictions": subject.predictions})
+    records = "".join(json.dumps({"instance": row}) + "\n" for row in subject.rows)
+    lines = "".join(f'{{"prediction":{value!r}}}\n' for value in subject.predictions)
+    table = _csv(subject.names, subject.rows)
     column = _csv(["prediction"], [[value] for value in subject.predictions], "\r\n")
-    by_path = subject.values if len(subject.names) == 1 else subject.rows
+    stream = predict(
+        "predictOne",
+        "Predict one row, or a stream of rows",
+        "The prediction; for NDJSON one per line.",
+        prediction | content("string", NDJSON, predictions=lines),
+        description="JSON has one row. NDJSON has a record per line: each is answered with a line as"
+        " soon as it arrives, for as long as the connection is open.",
+        body=content("StreamRequest", row={"instance": subject.instance})
+        | content("string", NDJSON, records=records),
+    )
+    batch = predict(
+        "predictMany",
+        "Predict many rows",
+        "A prediction for each row, in order. The type is that of Accept, or of the body.",
+        predictions | content("string", CSV, predictions=column) | content("bytes", ARROW),
+        406,
+        description="The body is JSON, CSV with a header of feature names, or an Arrow IPC stream.",
+        body=content("BatchRequest", rows={"instances": subject.rows})
+        | content("string", CSV, rows=table)
+        | content("bytes", ARROW),
+    )
+    by_path = ("Predict the row in the path", "The prediction.", prediction, 400, 431, 503)
+    many_by_path = (
+        "Predict the rows in the path",
+        "A prediction for each row, in order.",
+        predictions,
+        *(400, 431, 503),
+    )
     return {
-        "/batch": {
-            "post": operation(
-                "predictMany",
-                TAG,
-                "Predict many rows",
-                response(
-                    "A prediction for each row, in order. The type is that of Accept, or of the body.",
-                    {JSON: predictions, CSV: media(STRING, predictions=column), ARROW: media(BYTES)},
-                ),
-                *BODY_ERRORS,
-                406,
-                description="The body is JSON, CSV with a header of feature names, or an Arrow IPC stream.",
-                scope="predict",
-                parameters=intervals,
-                requestBody=body(
-                    {
-                        JSON: media(ref("BatchRequest"), rows={"instances": subject.rows}),
-                        CSV: media(STRING, rows=rows),
-                        ARROW: media(BYTES),
-                    }
-                ),
-            )
-        },
-        "/batch/{instances}": {
-            "get": operation(
-                "predictManyByPath",
-                TAG,
-                "Predict the rows in the path",
-                response("A prediction for each row, in order.", {JSON: predictions}),
-                *(400, 431, 503),
-                description="The same as POST, for a browser or a quick try.",
-                scope="predict",
-                parameters=[
-                    path_parameter(
-                        "instances",
-                        "Rows as a JSON list.",
-                        schema=STRING,
-                        examples={"rows": {"value": _compact(by_path)}},
-                    ),
-                    *intervals,
-                ],
-            )
-        },
+        "/stream": {"post": stream},
+        "/stream/{instance}": {"get": get("predictOneByPath", *by_path)},
+        "/batch": {"post": batch},
+        "/batch/{instances}": {"get": get("predictManyByPath", *many_by_path)},
     }
+
+
+def _interval_parameters(rows: int) -> list[Json]:
+    """Return the parameter that asks for intervals; none if no rows were held out to know them from."""
+    if not rows:
+        return []
+    largest = rows / (rows + 1)
+    about = "The probability with which an interval around each prediction holds the actual value."
+    interval = {
+        "name": "interval",
+        "in": "query",
+        "description": about,
+        "schema": schema("number", exclusiveMinimum=0, maximum=largest),
+        "example": min(0.9, largest),
+    }
+    return [interval]
 
 
 def _compact(value: object) -> str:

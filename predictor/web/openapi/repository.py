@@ -1,109 +1,78 @@
 """Administration: the model repository, the request log, and what is logged and traced."""
 
-from typing import Any
+from functools import partial
 
-from predictor.web.openapi.build import (
-    BODY_ERRORS,
-    INTEGER,
-    JSON,
-    NULLABLE_STRING,
-    NUMBER,
-    STRING,
-    TRUE,
-    Json,
-    array,
-    body,
-    media,
-    operation,
-    record,
-    ref,
-    response,
-)
+from predictor.settings import LOG_LEVELS
+from predictor.web.openapi.build import Json, array, content, operation, record, schema
 from predictor.web.openapi.shapes import Subject
 
 TAG = "Administration"
-_LEVEL: Json = {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]}
-_RATIO: Json = {**NUMBER, "minimum": 0, "maximum": 1}
-_NULLABLE_RATIO: Json = {"type": ["number", "null"], "description": "Null without tracing."}
-_ADMIN = {"description": "Answers 404 if the server has no administrator.", "scope": "admin"}
+ABOUT = "Needs the admin token, or a credential with the scope admin."
 
 
-def schemas() -> dict[str, Json]:
+def schemas(_subject: Subject) -> dict[str, Json]:
     """Return the schemas of these endpoints."""
+    ratio = schema("number", minimum=0, maximum=1)
+    values = {"log_level": {"enum": [*LOG_LEVELS]}, "log_ratio": ratio, "trace_ratio": ratio}
+    nullable_ratio = {"type": ["number", "null"], "description": "Null without tracing."}
+    logged = {
+        "time": schema("number", description="Seconds since 1970."),
+        "method": "string",
+        "path": "string",
+        "status": "integer",
+        "request": schema("string", description="The start of the body."),
+        "response": schema("string", description="The start of the response."),
+    }
+    entry = {
+        "name": "string",
+        "version": "string?",
+        "state": {"enum": ["READY", "UNAVAILABLE"]},
+        "reason": schema("string", description="Why the model is not loaded."),
+    }
+    change = record(values, optional=[*values], additionalProperties=False, minProperties=1)
     return {
-        "RequestLog": record({"requests": array(ref("LoggedRequest"))}),
-        "EmptiedLog": record({"emptied": INTEGER}),
-        "ModelLoaded": record({"name": STRING, "load": TRUE}),
-        "ModelUnloaded": record({"name": STRING, "unload": TRUE}),
-        "LoggedRequest": record(
-            {
-                "time": {**NUMBER, "description": "Seconds since 1970."},
-                "method": STRING,
-                "path": STRING,
-                "status": INTEGER,
-                "request": {**STRING, "description": "The start of the body."},
-                "response": {**STRING, "description": "The start of the response."},
-            }
-        ),
-        "Telemetry": record({"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _NULLABLE_RATIO}),
-        "TelemetryChange": {
-            **record(
-                values := {"log_level": _LEVEL, "log_ratio": _RATIO, "trace_ratio": _RATIO},
-                optional=tuple(values),
-                additionalProperties=False,
-            ),
-            "minProperties": 1,
-        },
-        "RepositoryEntry": record(
-            {
-                "name": STRING,
-                "version": NULLABLE_STRING,
-                "state": {"enum": ["READY", "UNAVAILABLE"]},
-                "reason": {**STRING, "description": "Why the model is not loaded."},
-            }
-        ),
+        "RequestLog": record({"requests": array("LoggedRequest")}),
+        "EmptiedLog": record({"emptied": "integer"}),
+        "ModelLoaded": record({"name": "string", "load": "true"}),
+        "ModelUnloaded": record({"name": "string", "unload": "true"}),
+        "LoggedRequest": record(logged),
+        "Telemetry": record({**values, "trace_ratio": nullable_ratio}),
+        "TelemetryChange": change,
+        "RepositoryEntry": record(entry),
     }
 
 
 def paths(subject: Subject) -> dict[str, Json]:
     """Return the paths of these endpoints."""
-    requests = media(ref("RequestLog"))
-    emptied = media(ref("EmptiedLog"), emptied={"emptied": 3})
-    values = {"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None}
-    telemetry = media(ref("Telemetry"), telemetry=values)
+    about = "Answers 404 if the server has no administrator."
+    administer = partial(operation, TAG, description=about, scope="admin")
+    telemetry = content("Telemetry", telemetry={"log_level": "INFO", "log_ratio": 0.01, "trace_ratio": None})
+    emptied = content("EmptiedLog", emptied={"emptied": 3})
     ready = {"name": subject.name, "version": subject.version, "state": "READY", "reason": ""}
-    entries = media(array(ref("RepositoryEntry")), index=[ready])
-    return {
-        "/log": {"get": _operation("log", "Show the last requests", "The last request last.", requests)},
-        "/emptyLog": {"get": _operation("emptyLog", "Empty the log", "How many requests it had.", emptied)},
-        "/telemetry": {
-            "get": _operation("telemetry", "Show what is logged and traced", "The values.", telemetry),
-            "patch": _operation(
-                "changeTelemetry",
-                "Change what is logged and traced, until the process ends",
-                "All values.",
-                telemetry,
-                *BODY_ERRORS,
-                409,
-                requestBody=body({JSON: media(ref("TelemetryChange"), change={"log_ratio": 1.0})}),
-            ),
-        },
-        "/v2/repository/index": {
-            "post": _operation("repositoryIndex", "List the models with their state", "One entry.", entries)
-        },
-        "/v2/repository/models/{model}/load": _change("load", "Read the model folder again", subject),
-        "/v2/repository/models/{model}/unload": _change("unload", "Release the model", subject),
+    index = content(array("RepositoryEntry"), index=[ready])
+    loaded = content("ModelLoaded", done={"name": subject.name, "load": True})
+    unloaded = content("ModelUnloaded", done={"name": subject.name, "unload": True})
+    gets = {
+        "/log": administer("log", "Show the last requests", "The last request last.", content("RequestLog")),
+        "/emptyLog": administer("emptyLog", "Empty the log", "How many requests it had.", emptied),
+        "/telemetry": administer("telemetry", "Show what is logged and traced", "The values.", telemetry),
     }
-
-
-def _operation(name: str, summary: str, description: str, content: Json, *errors: int, **more: Any) -> Json:
-    success = response(description, {JSON: content})
-    return operation(name, TAG, summary, success, 404, *errors, **_ADMIN, **more)
-
-
-def _change(verb: str, summary: str, subject: Subject) -> Json:
-    done = media(ref(f"Model{verb.capitalize()}ed"), done={"name": subject.name, verb: True})
-    return {
-        "parameters": [subject.parameter],
-        "post": _operation(f"repository{verb.capitalize()}", summary, "Done.", done, 503),
+    change = administer(
+        "changeTelemetry",
+        "Change what is logged and traced, until the process ends",
+        "All values.",
+        telemetry,
+        409,
+        body=content("TelemetryChange", change={"log_ratio": 1.0}),
+    )
+    model = "/v2/repository/models/{model}"
+    posts = {
+        "/v2/repository/index": administer(
+            "repositoryIndex", "List the models with their state", "One entry.", index
+        ),
+        f"{model}/load": administer("repositoryLoad", "Read the model folder again", "Done.", loaded, 503),
+        f"{model}/unload": administer("repositoryUnload", "Release the model", "Done.", unloaded, 503),
     }
+    found = {path: {"get": one} for path, one in gets.items()}
+    found["/telemetry"]["patch"] = change
+    return found | {path: {"post": one} for path, one in posts.items()}

@@ -1,15 +1,17 @@
 """The described model: schemas of its rows and predictions, and examples that it computes itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from predictor.model.base import Distribution, Model, Reference
+from predictor.codecs import json_output
+from predictor.model.base import Distribution, Reference
+from predictor.model.handle import LoadedModel
 from predictor.model.inputs import Column, Input
 from predictor.model.kinds.linear import LinearModel
-from predictor.web.openapi.build import NUMBER, Json, array, path_parameter, record, ref
+from predictor.web.openapi.build import Json, array, one_of, path_parameter, record, schema
+from predictor.web.page import index
 
 Value = float | bool | str | None
 """A value of an input, as clients send it."""
@@ -26,7 +28,6 @@ PLACEHOLDER = LinearModel(
 """The model y = x, described while no model is loaded."""
 
 
-@dataclass(frozen=True, slots=True)
 class Subject:
     """The described model, with example rows across its training ranges.
 
@@ -34,33 +35,28 @@ class Subject:
         model: the model.
         name: its name in the paths.
         version: its version, if it has one.
+        names: the names of the features.
+        held_out_rows: how many rows the model was evaluated on.
+        index: the response of ``GET /`` as JSON.
         rows: example rows as clients send them, of few digits.
         predictions: the predictions for them.
-        contributions: the contribution of each feature to each of these; None if the model does not explain.
+        explanations: of these, as ``:explain`` answers; None if the model does not explain.
     """
 
-    model: Model
-    name: str
-    version: str | None
-    rows: list[list[Value]]
-    predictions: list[float]
-    contributions: list[list[float]] | None
-
-    @classmethod
-    def of(cls, model: Model, name: str, version: str | None) -> "Subject":
+    def __init__(self, loaded: LoadedModel | None, name: str, version: str | None) -> None:
         """Choose rows in the middle, below and above the middle of every feature's range."""
+        self.model = model = loaded.model if loaded else PLACEHOLDER
+        self.name, self.version, self.names = name, version, list(model.names)
+        self.held_out_rows = loaded.evaluation.rows if loaded and loaded.evaluation else 0
+        self.index = index(loaded, name=name, version=version)
         X = np.array([[_example(one, share) for one in model.inputs] for share in (0.5, 0.25, 0.75)])
-        rows = [
+        self.rows: list[list[Value]] = [
             [one.value(number) for one, number in zip(model.inputs, numbers, strict=True)]
             for numbers in X.tolist()
         ]
-        contributions = model.contributions(X).tolist() if model.explains else None
-        return cls(model, name, version, rows, model.rows(X).tolist(), contributions)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the features."""
-        return list(self.model.names)
+        predictions = model.rows(X)
+        self.predictions: list[float] = predictions.tolist()
+        self.explanations = json_output.explanations(model, X, predictions) if model.explains else None
 
     @property
     def instance(self) -> Value | list[Value]:
@@ -73,18 +69,22 @@ class Subject:
         return [value for row in self.rows for value in row]
 
     @property
-    def parameter(self) -> Json:
-        """The model's name as a parameter of a path."""
-        return path_parameter("model", "The model's name.", schema={"type": "string", "enum": [self.name]})
+    def parameters(self) -> list[Json]:
+        """The model's name and its version as parameters of a path."""
+        known = {"enum": [self.version]} if self.version else {}
+        return [
+            path_parameter("model", "The model's name.", schema("string", enum=[self.name])),
+            path_parameter("version", "The model's version.", schema("string", **known)),
+        ]
 
 
 def schemas(subject: Subject) -> dict[str, Json]:
     """Return the schemas of a row in its forms, of several, and of a prediction."""
     features, target = subject.model.inputs, subject.model.target
     values = {
-        one.name: {**value(one), "title": one.name, "description": _describe_input(one)} for one in features
+        one.name: schema(value(one), title=one.name, description=_describe_input(one)) for one in features
     }
-    forms = [ref("Row"), ref("NamedRow"), *([value(features[0])] if len(features) == 1 else [])]
+    alone = [value(features[0])] if len(features) == 1 else []
     return {
         "Row": array(
             values_of(features),
@@ -98,16 +98,16 @@ def schemas(subject: Subject) -> dict[str, Json]:
             title="NamedRow",
             description="The features by name, in any order. Other members are ignored.",
         ),
-        "Instance": {"oneOf": forms},
-        "Instances": array(ref("Instance"), minItems=1),
-        "Prediction": {**NUMBER, "title": target.name, "description": _describe(target)},
+        "Instance": one_of("Row", "NamedRow", *alone),
+        "Instances": array("Instance", minItems=1),
+        "Prediction": schema("number", title=target.name, description=_describe(target)),
     }
 
 
 def value(one: Input) -> Json:
     """Return the schema of an input's values; null is among them where it can be missing."""
     if one.plain:
-        return NUMBER
+        return schema("number")
     kind = {"number": "number", "boolean": "boolean", "category": "string"}[one.type]
     null = [] if one.missing is None else [None]
     known = {"enum": [*one.categories, *null]} if one.categories and not one.accepts_unknown else {}
@@ -117,7 +117,7 @@ def value(one: Input) -> Json:
 def values_of(features: Sequence[Input]) -> Json:
     """Return the schema of the values of any of several inputs."""
     if all(one.plain for one in features):
-        return NUMBER
+        return schema("number")
     kinds = (value(one)["type"] for one in features)
     every = chain.from_iterable([kind] if isinstance(kind, str) else kind for kind in kinds)
     return {"type": list(dict.fromkeys(every))}

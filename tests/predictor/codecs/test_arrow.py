@@ -162,7 +162,7 @@ def test_booleans_and_whole_numbers_suit_booleans_and_categories() -> None:
     ):
         assert codes(flag, pa.array(values)) == [1, 0, 0] * 5
     assert codes(flag, pa.nulls(3)) == [0, 0, 0]
-    with pytest.raises(InvalidInput, match="row 1, flag: expected true or false, got 2"):
+    with pytest.raises(InvalidInput, match="row 1, flag: expected true or false, got the number 2"):
         codes(flag, pa.array([1, 2]))
     grade = Input("grade", 0, 2, type="category", categories=("7", "-1", "x"), missing=2.0)
     assert codes(grade, pa.array([-1, 7, None, -1])) == [1, 0, 2, 1]

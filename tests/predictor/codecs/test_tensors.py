@@ -64,8 +64,8 @@ LIMITS = [(name, dtype) for name, dtype in tensors.TYPES.items() if dtype.kind i
 
 def from_json(text: str, datatype: str, shape: tuple[int, ...] = (3,)) -> list[float]:
     array = Array(text.encode(), 1, len(text.encode()) - 1, checked=True)
-    dtype = tensors.datatype(datatype, "x")
-    return tensors.from_json(array, dtype, shape, "inputs[0]", Request(), lambda rows: None).tolist()
+    elements = tensors.Numbers(array, tensors.datatype(datatype, "x"), nullable=False)
+    return tensors.from_json(array, elements, shape, "inputs[0]", Request(), lambda rows: None).tolist()
 
 
 @pytest.mark.parametrize(("datatype", "dtype"), LIMITS)

@@ -140,20 +140,20 @@ LACKING = {"age": 1, "income": 2, "member": True, "City": "Bern", "code": "x"}
         (["30", 1, True, "Bern", "x"], 'instances[1][0]: expected a number, got the string "30"'),
         ([True, 1, True, "Bern", "x"], "instances[1][0]: expected a number, got true"),
         ([1, 1, "yes", "Bern", "x"], 'instances[1][2]: expected true or false, got the string "yes"'),
-        ([1, 1, 2, "Bern", "x"], "instances[1][2]: expected true or false, got 2"),
+        ([1, 1, 2, "Bern", "x"], "instances[1][2]: expected true or false, got the number 2"),
         (
             [1, 1, True, "Basel", "x"],
             'instances[1][3]: unknown category "Basel"; the model knows "Bern", "Zürich", "Genf, Nord"',
         ),
-        ([1, 1, True, 1.5, "x"], "instances[1][3]: expected a string, got 1.5"),
+        ([1, 1, True, 1.5, "x"], "instances[1][3]: expected a string, got the number 1.5"),
         (
             [1, 1, True, "Bern", None],
             "instances[1][4]: the value is missing, and the model was trained without missing values",
         ),
-        ([1, 1, True, ["Bern"], "x"], "instances[1][3]: expected a string, got a list"),
+        ([1, 1, True, ["Bern"], "x"], "instances[1][3]: expected a string, got a list of 1"),
         ([1, 1, True, "Bern"], "instances[1]: expected 5 features, got 4"),
         (7, "instances[1]: expected a list of 5 values, got the number 7"),
-        ({**OBJECT, "member": 0.5}, "instances[1].member: expected true or false, got 0.5"),
+        ({**OBJECT, "member": 0.5}, "instances[1].member: expected true or false, got the number 0.5"),
         ({**OBJECT, "city": True}, "instances[1].city: expected a string, got true"),
         (LACKING, 'instances[1]: missing feature "city"; unknown feature "City"'),
     ],
@@ -202,7 +202,7 @@ def test_tensors_may_be_of_any_type_that_suits_their_input() -> None:
     [
         ({"age": {"data": [1, None]}}, "inputs[0].data[1]: expected a number, got null"),
         ({"age": {"data": [1, 2.5]}}, "inputs[0].data[1]: expected INT32, got the number 2.5"),
-        ({"member": {"datatype": "UINT8", "data": [1, 2]}}, "inputs[2].data[1]: expected true or false, got 2.0"),
+        ({"member": {"datatype": "UINT8", "data": [1, 2]}}, "inputs[2].data[1]: expected true or false, got the number 2.0"),
         ({"city": {"data": ["Bern", "x"]}}, 'inputs[3].data[1]: unknown category "x"; the model knows "Bern", "Zürich", "Genf, Nord"'),
         ({"city": {"datatype": "FP64"}}, 'inputs[3].datatype: expected one of BYTES, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, got the string "FP64"'),
         ({"age": {"datatype": "BYTES"}}, 'inputs[0].datatype: expected one of FP64, FP32, FP16, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, BOOL, got the string "BYTES"'),
@@ -312,7 +312,7 @@ def test_a_model_without_categories_takes_one_tensor_of_all_inputs(datatype: str
     tensor["data"] = [[1, 1], [1, 0], [0, 2]]
     wrong = json.loads(answer(service, v2.infer, json.dumps({"inputs": [tensor]}).encode()).body)
     assert wrong["error"] in (
-        "inputs[0][2], b: expected true or false, got 2.0",
+        "inputs[0][2], b: expected true or false, got the number 2.0",
         "inputs[0].data[2][1]: expected BOOL, got the number 2",
     )
 

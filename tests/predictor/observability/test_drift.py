@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from predictor.messages import Request, RequestHeaders
 from predictor.model.drift import measure
-from predictor.observability.drift import MOST_COLUMNS, PREDICTION, DriftMonitor, Report
+from predictor.observability.drift import MOST_COLUMNS, PREDICTION, UNUSUAL, DriftMonitor, Report
 from predictor.observability.drift_metrics import render
 from predictor.service.inference import InferenceService
 from predictor.settings import Settings
@@ -83,10 +83,10 @@ def test_the_window_slides(monitor: DriftMonitor, clock: Clock) -> None:
     ask(monitor, MOVED)
     clock.seconds = WINDOW / 2
     ask(monitor, SAME)
-    assert report_of(monitor).columns[0].counts.rows == 4000
+    assert report_of(monitor).columns[0].sample.counts.rows == 4000
     clock.seconds = WINDOW
     monitor.count()
-    assert report_of(monitor).columns[0].counts.rows == 2000
+    assert report_of(monitor).columns[0].sample.counts.rows == 2000
     assert report_of(monitor).columns[0].moved is False
     clock.seconds = 2 * WINDOW
     monitor.count()
@@ -97,18 +97,18 @@ def test_a_long_request_gives_at_most_a_thousand_rows_and_counts_as_one(monitor:
     monitor.offer(np.tile(MOVED, (50, 1)), np.zeros(100_000))
     monitor.count()
     column = report_of(monitor).columns[0]
-    assert (column.counts.rows, column.counts.requests, column.drift.rows) == (1000, 1, 1)
+    assert (column.sample.counts.rows, column.sample.counts.requests, column.drift.rows) == (1000, 1, 1)
     assert column.moved is None
 
 
 def test_sample_of_many_requests_is_bounded_and_soon_a_share_of_them(monitor: DriftMonitor) -> None:
     taken = []
     for _ in range(8):
-        before = monitor.report.columns[0].counts.rows if monitor.report else 0
+        before = monitor.report.columns[0].sample.counts.rows if monitor.report else 0
         for _ in range(40_000):
             monitor.offer(((0.5,),), (1.0,))
         monitor.count()
-        taken.append(report_of(monitor).columns[0].counts.rows - before)
+        taken.append(report_of(monitor).columns[0].sample.counts.rows - before)
     assert taken[0] == 400
     assert 120 < min(taken[1:]) <= max(taken[1:]) < 300
 
@@ -119,7 +119,7 @@ def test_sample_is_taken_anew_from_another_model(service: InferenceService, moni
     monitor.offer([[0.5, 0.5]], [1.0])
     monitor.count()
     assert [column.name for column in report_of(monitor).columns] == ["a", "b", "(prediction)"]
-    assert report_of(monitor).columns[0].counts.rows == 1
+    assert report_of(monitor).columns[0].sample.counts.rows == 1
 
 
 def test_unusual_values_are_counted_beside_the_bins(clock: Clock) -> None:
@@ -144,7 +144,7 @@ def test_unusual_values_are_counted_beside_the_bins(clock: Clock) -> None:
     monitor.offer(rows, np.zeros(5))
     monitor.count()
     found = {
-        column.name: (column.unusual.outside, column.unusual.unknown, column.unusual.missing)
+        column.name: tuple(map(column.sample.unusual.get, UNUSUAL))
         for column in report_of(monitor).columns[:-1]
     }
     assert found == kinds
@@ -161,7 +161,7 @@ def test_a_wide_model_is_looked_at_in_its_first_inputs(clock: Clock) -> None:
     monitor.count()
     columns = report_of(monitor).columns
     assert [column.name for column in columns] == [*names[:MOST_COLUMNS], PREDICTION]
-    assert {column.counts.rows for column in columns} == {4}
+    assert {column.sample.counts.rows for column in columns} == {4}
 
 
 def test_off_takes_nothing(service: InferenceService) -> None:
@@ -173,7 +173,7 @@ def test_off_takes_nothing(service: InferenceService) -> None:
 def test_every_prediction_is_offered(service: InferenceService) -> None:
     service.predict(Request(), np.array([[0.5], [0.25]]))
     service.drift.count()
-    assert report_of(service.drift).columns[0].counts.rows == 2
+    assert report_of(service.drift).columns[0].sample.counts.rows == 2
 
 
 def test_the_setting_is_the_window() -> None:

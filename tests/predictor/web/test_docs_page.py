@@ -12,6 +12,7 @@ import pytest
 from predictor.model.kinds.linear import LinearModel
 from predictor.web.docs_page import docs
 from predictor.web.openapi import document
+from tests.support.service import load
 
 
 def curl_commands(page: str) -> dict[str, list[str]]:
@@ -21,11 +22,11 @@ def curl_commands(page: str) -> dict[str, list[str]]:
 
 
 def rendered(model: LinearModel | None, name: str = "linear-regressor") -> str:
-    return docs(document(model, name=name, version="3")).html.decode()
+    return docs(document(load(model) if model else None, name=name, version="3")).html.decode()
 
 
 def test_every_operation_is_listed_and_described(three_features: LinearModel) -> None:
-    page, description = rendered(three_features), document(three_features, name="m", version="3")
+    page, description = rendered(three_features), document(load(three_features), name="m", version="3")
     names = [
         operation["operationId"]
         for item in description["paths"].values()
@@ -70,7 +71,7 @@ def test_escapes_names_everywhere(hostile: LinearModel) -> None:
 
 @pytest.mark.parametrize("model", ["one_feature", "three_features", "hostile", None])
 def test_page_loads_no_external_resources(model: Any, request: pytest.FixtureRequest, read: Any) -> None:
-    found = docs(document(request.getfixturevalue(model) if model else None, name="m", version=None))
+    found = docs(document(load(request.getfixturevalue(model)) if model else None, name="m", version=None))
     for tag, attributes in read(found).elements:
         assert "src" not in attributes
         assert not {key for key in attributes if key == "style" or key.startswith("on")}

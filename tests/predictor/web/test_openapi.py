@@ -5,17 +5,20 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from predictor.endpoints import native, v1, v2
-from predictor.messages import CSV, RequestHeaders
+from predictor.messages import CSV, Request, RequestHeaders
+from predictor.model.evaluation import Evaluation
 from predictor.model.kinds.linear import LinearModel
 from predictor.model.kinds.trees import TreeModel
 from predictor.web.openapi import document
+from predictor.web.site import Site
 from tests.support.service import answer as answer_of
-from tests.support.service import make_service
+from tests.support.service import load, make_service
 
 ENDPOINTS = {
     "/": {"get"},
@@ -64,7 +67,7 @@ MODELS = ("one_feature", "three_features", "mixed", "hostile")
 @pytest.fixture(params=[*MODELS, None])
 def spec(request: pytest.FixtureRequest) -> Any:
     model = request.getfixturevalue(request.param) if request.param else None
-    return document(model, name="linear-regressor", version="3" if model else None)
+    return document(load(model) if model else None, name="linear-regressor", version="3" if model else None)
 
 
 def operations(spec: Any) -> list[tuple[str, Any]]:
@@ -120,7 +123,7 @@ def test_every_operation_has_a_unique_id_a_tag_and_a_summary(spec: Any) -> None:
 
 def test_linters_find_what_they_ask_for(one_feature: LinearModel) -> None:
     """What spectral (spectral:oas) and redocly (recommended) warn of beside the rules of OpenAPI."""
-    spec = document(one_feature, name="m", version="3", auth="required", has_feedback=True)
+    spec = document(load(one_feature), name="m", version="3", auth="required", has_feedback=True)
     assert spec["info"]["contact"]["name"]
     assert spec["info"]["license"]["identifier"] == "Apache-2.0"
     for name, operation in operations(spec):
@@ -141,7 +144,7 @@ def test_every_example_matches_its_schema(spec: Any) -> None:
 
 
 def test_example_predictions_come_from_the_model(three_features: LinearModel) -> None:
-    spec = document(three_features, name="m", version=None)
+    spec = document(load(three_features), name="m", version=None)
     batch = spec["paths"]["/batch"]["post"]
     rows = batch["requestBody"]["content"]["application/json"]["examples"]["rows"]["value"]["instances"]
     answer = batch["responses"]["200"]["content"]["application/json"]["examples"]["predictions"]["value"]
@@ -150,7 +153,7 @@ def test_example_predictions_come_from_the_model(three_features: LinearModel) ->
 
 
 def test_only_a_kind_with_explanations_describes_them(trees: TreeModel) -> None:
-    described = document(trees, name="m", version="1")
+    described = document(load(trees), name="m", version="1")
     OpenAPIV31SpecValidator(described).validate()
     assert "/v1/models/{model}:explain" not in described["paths"]
     assert not [name for name in described["components"]["schemas"] if name.startswith("Expla")]
@@ -158,7 +161,7 @@ def test_only_a_kind_with_explanations_describes_them(trees: TreeModel) -> None:
 
 
 def test_example_contributions_add_up(three_features: LinearModel) -> None:
-    spec = document(three_features, name="m", version=None)
+    spec = document(load(three_features), name="m", version=None)
     answer = spec["paths"]["/v1/models/{model}:explain"]["post"]["responses"]["200"]["content"]
     for part in answer["application/json"]["examples"]["explanations"]["value"]["explanations"]:
         assert sum(part["contributions"].values()) + part["intercept"] == pytest.approx(part["prediction"])
@@ -186,7 +189,7 @@ def test_example_contributions_add_up(three_features: LinearModel) -> None:
     ],
 )
 def test_row_schema_fixes_the_row_length(three_features: LinearModel, instances: Any, valid: bool) -> None:
-    spec = document(three_features, name="m", version=None)
+    spec = document(load(three_features), name="m", version=None)
     rows = validator(spec, {"$ref": "#/components/schemas/BatchRequest"})
     assert rows.is_valid({"instances": instances}) == valid
 
@@ -204,7 +207,7 @@ def test_row_schema_fixes_the_row_length(three_features: LinearModel, instances:
     ],
 )
 def test_v1_schema_takes_instances_or_inputs(three_features: LinearModel, body: Any, valid: bool) -> None:
-    spec = document(three_features, name="m", version=None)
+    spec = document(load(three_features), name="m", version=None)
     assert validator(spec, {"$ref": "#/components/schemas/V1Request"}).is_valid(body) == valid
 
 
@@ -224,7 +227,7 @@ def test_v1_schema_takes_instances_or_inputs(three_features: LinearModel, body: 
 def test_schema_of_mixed_inputs_takes_what_the_server_takes(
     mixed: LinearModel, row: Any, valid: bool
 ) -> None:
-    spec = document(mixed, name="m", version=None)
+    spec = document(load(mixed), name="m", version=None)
     rows = validator(spec, {"$ref": "#/components/schemas/BatchRequest"})
     body = {"instances": [row]}
     assert rows.is_valid(body) == valid
@@ -234,7 +237,7 @@ def test_schema_of_mixed_inputs_takes_what_the_server_takes(
 
 
 def test_examples_of_mixed_inputs_are_answered_as_they_say(mixed: LinearModel) -> None:
-    service, spec = make_service(model=mixed), document(mixed, name="linear-regressor", version="7")
+    service, spec = make_service(model=mixed), document(load(mixed), name="linear-regressor", version="7")
     for path, endpoint, example, result in (
         ("/batch", native.batch, "rows", "predictions"),
         ("/v1/models/{model}:predict", v1.predict, "rows", "predictions"),
@@ -255,20 +258,20 @@ def test_examples_of_mixed_inputs_are_answered_as_they_say(mixed: LinearModel) -
 def test_schema_for_one_feature_also_allows_a_flat_list(
     one_feature: LinearModel, instances: Any, valid: bool
 ) -> None:
-    spec = document(one_feature, name="m", version=None)
+    spec = document(load(one_feature), name="m", version=None)
     rows = validator(spec, {"$ref": "#/components/schemas/BatchRequest"})
     assert rows.is_valid({"instances": instances}) == valid
 
 
 def test_row_schema_names_features_in_order(three_features: LinearModel) -> None:
-    row = document(three_features, name="m", version=None)["components"]["schemas"]["Row"]
+    row = document(load(three_features), name="m", version=None)["components"]["schemas"]["Row"]
     assert [item["title"] for item in row["prefixItems"]] == ["bmi", "pressure", "sex"]
     assert "in mmHg, 60 to 140 in training" in row["prefixItems"][1]["description"]
 
 
 def test_generators_find_what_they_need(one_feature: LinearModel) -> None:
     """What typed clients need beside the rules of OpenAPI, each from a generator that fails without it."""
-    spec = document(one_feature, name="m", version="3", has_feedback=True)
+    spec = document(load(one_feature), name="m", version="3", has_feedback=True)
     # oapi-codegen names the response of an operation like this.
     taken = {f"{operation['operationId']}Response".lower() for _, operation in operations(spec)}
     assert taken.isdisjoint(map(str.lower, spec["components"]["schemas"]))
@@ -319,7 +322,7 @@ def test_only_admin_operations_need_a_credential_by_default(spec: Any) -> None:
 
 
 def test_predictions_need_a_credential_when_auth_is_required(one_feature: LinearModel) -> None:
-    spec = document(one_feature, name="m", version=None, auth="required")
+    spec = document(load(one_feature), name="m", version=None, auth="required")
     assert protected_operations(spec) == ADMINISTRATION | {
         "post /stream",
         "get /stream/{instance}",
@@ -335,7 +338,7 @@ def test_predictions_need_a_credential_when_auth_is_required(one_feature: Linear
 
 
 def test_optional_auth_allows_requests_without_a_credential(one_feature: LinearModel) -> None:
-    spec = document(one_feature, name="m", version=None, auth="optional")
+    spec = document(load(one_feature), name="m", version=None, auth="optional")
     assert spec["paths"]["/stream"]["post"]["security"] == [
         {"bearer": []},
         {"key": []},
@@ -350,12 +353,19 @@ def test_description_says_when_no_model_is_loaded() -> None:
 
 
 def test_feedback_is_described_only_when_it_is_recorded(one_feature: LinearModel) -> None:
-    assert "/feedback" not in document(one_feature, name="m", version=None)["paths"]
-    spec = document(one_feature, name="m", version=None, has_feedback=True)
+    assert "/feedback" not in document(load(one_feature), name="m", version=None)["paths"]
+    spec = document(load(one_feature), name="m", version=None, has_feedback=True)
     OpenAPIV31SpecValidator(spec).validate()
     assert "Feedback" in [tag["name"] for tag in spec["tags"]]
     request = spec["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
     validator(spec, request["schema"]).validate(request["examples"]["labels"]["value"])
+
+
+def test_the_index_is_described_by_the_answer_of_the_server(three_features: LinearModel) -> None:
+    service = make_service(model=three_features)
+    site, request = Site(service.handle), Request()
+    described = json.loads(site.openapi(request).body)["paths"]["/"]["get"]["responses"]["200"]["content"]
+    assert described["application/json"]["examples"]["index"]["value"] == json.loads(site.root(request).body)
 
 
 def test_server_url_is_relative(spec: Any) -> None:
@@ -364,10 +374,12 @@ def test_server_url_is_relative(spec: Any) -> None:
 
 
 def test_intervals_are_described_if_rows_were_held_out(one_feature: LinearModel) -> None:
-    with_intervals = document(one_feature, name="m", version=None, held_out_rows=20)
+    actual = np.arange(20.0)
+    evaluation = Evaluation.of(actual, actual + 1, mean=9.5, digest="d", source="", created="")
+    with_intervals = document(load(one_feature, "d", evaluation), name="m", version=None)
     for path in ("/stream", "/batch", "/stream/{instance}", "/batch/{instances}"):
         (operation,) = with_intervals["paths"][path].values()
         (parameter,) = [found for found in operation["parameters"] if found["in"] == "query"]
         assert parameter["schema"]["maximum"] == 20 / 21
-    without = document(one_feature, name="m", version=None)
+    without = document(load(one_feature), name="m", version=None)
     assert without["paths"]["/stream"]["post"]["parameters"] == []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from predictor.messages import Request, RequestHeaders
 from predictor.model.base import Distribution, Model, Reference
 from predictor.model.evaluation import Evaluation
 from predictor.model.inputs import Column, Input
@@ -18,13 +19,15 @@ from predictor.model.kinds.linear import LinearModel
 from predictor.model.kinds.trees import TreeModel
 from predictor.web.html import Page
 from predictor.web.page import index, page
+from predictor.web.site import Site
 from tests.support.models import linear_model
+from tests.support.service import load, make_service
 
 Read = Callable[[Page], Any]
 
 
 def render(model: Model, name: str = "linear-regressor", version: str | None = "3") -> Page:
-    return page(model, name=name, version=version, digest="ab12" * 16)
+    return page(load(model, "ab12" * 16), name=name, version=version)
 
 
 def script_data(reader: Any) -> Any:
@@ -86,17 +89,15 @@ def test_quality_stands_on_the_page(one_feature: LinearModel, read: Read) -> Non
         source="<b>.csv",
         created="2026-01-02T03:04:05+00:00",
     )
-    found = page(one_feature, name="m", version="1", digest="d", evaluation=evaluation)
+    found = page(load(one_feature, "d", evaluation), name="m", version="1")
     html = found.html.decode()
     assert "<dd>3 (root mean squared)</dd>" in html
     assert "<dt>Error of always predicting the mean</dt><dd>5</dd>" in html
     assert "<bdi>&lt;b&gt;.csv</bdi>" in html
     assert script_data(read(found))["interval"] == {"level": 0.9, "half": 3.0}
     few = replace(evaluation, rows=8, ranks=(8,), residuals=(3.0,))
-    assert (
-        script_data(read(page(one_feature, name="m", version="1", digest="d", evaluation=few)))["interval"]
-        is None
-    )
+    found = page(load(one_feature, "d", few), name="m", version="1")
+    assert script_data(read(found))["interval"] is None
     assert "not evaluated on held-out rows" in render(one_feature).html.decode()
 
 
@@ -221,10 +222,15 @@ def test_page_stays_within_its_security_policy(three_features: LinearModel, read
 def test_headers_hold_content_type_policy_and_etag(
     one_feature: LinearModel, three_features: LinearModel
 ) -> None:
-    headers, others = render(one_feature).headers, render(three_features).headers
-    assert headers["content-type"] == "text/html; charset=utf-8"
-    assert headers["content-security-policy"] == render(one_feature).content_security_policy
-    assert headers["etag"] == render(one_feature).headers["etag"] != others["etag"]
+    for_browsers = Request(RequestHeaders(accept=(b"text/html",)))
+    answers = [
+        Site(make_service(model=model).handle).root(for_browsers)
+        for model in (one_feature, one_feature, three_features)
+    ]
+    assert {answer.content_type for answer in answers} == {b"text/html; charset=utf-8"}
+    headers, again, others = (dict(answer.headers) for answer in answers)
+    assert headers[b"content-security-policy"].startswith(b"default-src 'none'; script-src 'sha256-")
+    assert headers[b"etag"] == again[b"etag"] != others[b"etag"]
 
 
 @pytest.mark.parametrize("value", [1.7e308, 5e-324, 0.0, -1.0])
@@ -236,7 +242,7 @@ def test_renders_constant_and_extreme_features(value: float, read: Read) -> None
 
 
 def test_index_lists_features_target_and_links(three_features: LinearModel) -> None:
-    found = index(three_features, name="linear-regressor", version="3", digest="ab12")
+    found = index(load(three_features), name="linear-regressor", version="3")
     assert [feature["name"] for feature in found["features"]] == ["bmi", "pressure", "sex"]
     assert found["features"][1]["unit"] == "mmHg"
     assert found["target"]["name"] == "progression"
@@ -245,7 +251,7 @@ def test_index_lists_features_target_and_links(three_features: LinearModel) -> N
 
 
 def test_index_without_a_model_is_not_ready() -> None:
-    found = index(None, name="a model/1", version=None, digest=None)
+    found = index(None, name="a model/1", version=None)
     assert not found["ready"]
     assert found["features"] == []
     assert found["links"]["v1"] == "v1/models/a%20model%2F1"

@@ -20,6 +20,7 @@ from predictor.web.page import index
 from tests.components.operations.rollout.conftest import World
 from tests.support.models import linear_model
 from tests.support.processes import wait_until
+from tests.support.service import load
 
 POD = Pod("p", "10.0.0.1", Release("1", "d", "s3://b/1/"), serving=True, ending=False, trouble="")
 
@@ -73,7 +74,7 @@ def test_a_pod_of_a_model_with_typed_inputs_says_what_it_serves() -> None:
         Input("city", 0.0, 1.0, type="category", categories=("Bern", "Wien")),
     ]
     model = linear_model((1.0, 2.0, (3.0, 4.0)), features=inputs)
-    about = index(model, name="lr", version="7", digest="d")
+    about = index(load(model, "d"), name="lr", version="7")
     found = pods.report(Reach(200, json.dumps(about).encode()), POD)
     assert (found.version, found.digest) == ("7", "d")
     assert found.examples == ((20.0, 30.0, 40.0, 60.0), (False, True), ("Bern", "Wien"))
