@@ -23,7 +23,7 @@ from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
 from predictor.service.inference import Call, Exchange, InferenceService
-from predictor.service.limits import Reservation
+from predictor.service.limits import Reservation, joined
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -115,7 +115,7 @@ class RequestContext:
         except TimeoutError as error:
             raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
         # Joined once: a buffer that grows would be copied again and again.
-        return b"".join(parts)
+        return await joined(parts)
 
     def _check_received_length(self, before: int, size: int) -> None:
         """Refuse a body of unknown length as soon as it is too long, or would have to wait for a thread."""
