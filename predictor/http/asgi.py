@@ -146,6 +146,8 @@ class RequestContext:
             headers.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": response.status, "headers": headers})
         for start in range(0, len(body), _SLICE):
+            if start:
+                await asyncio.sleep(0)  # a client that reads fast would hold up all others
             await self._send_body(body[start : start + _SLICE], more=True)
         await self._send_body(b"", more=False)
 
