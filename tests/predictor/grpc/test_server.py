@@ -1,14 +1,20 @@
 """What the server makes of gRPC's names."""
 
+import asyncio
+import sys
 from unittest.mock import Mock
 from urllib.parse import quote
 
+import grpc
 import pytest
 
 from predictor.errors import InvalidInput
 from predictor.grpc import server
 from predictor.identity import Identity
 from predictor.messages import Response
+from predictor.service import inference
+from predictor.service.limits import LARGE
+from tests.support.service import make_service
 
 
 @pytest.mark.parametrize(
@@ -33,3 +39,23 @@ def test_details_of_an_error_fit_what_a_client_accepts_as_metadata(letter: str) 
     assert details.startswith("x" + letter * 200)
     assert set(details) == {"x", letter}
     assert len(quote(details)) < 4096
+
+
+def test_nothing_but_the_thread_that_frees_it_has_a_long_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, references = make_service(), []
+    monkeypatch.setattr(service, "compute", lambda *_: Response(bytes(LARGE + 1)))
+    # gRPC sends no subclass of bytes, which could say where it is freed.
+    monkeypatch.setattr(inference, "free", lambda held: references.append(sys.getrefcount(held[0].body)))
+
+    async def run() -> bytes:
+        served = server.make(service, (0, 0))
+        port = served.add_insecure_port("127.0.0.1:0")
+        await served.start()
+        options = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+            answered: bytes = await channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"")
+        await served.stop(None)
+        return answered
+
+    assert len(asyncio.run(run())) == LARGE + 1
+    assert references == [2]  # of the response, and of the call that counts them

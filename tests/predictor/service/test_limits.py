@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 
 from predictor.errors import DeadlineExceeded, OutOfMemory, Overloaded
-from predictor.service.limits import BoundedExecutor, MemoryBudget, Reservation
+from predictor.service.limits import LARGE, BoundedExecutor, MemoryBudget, Reservation, joined
+from tests.support.freed import watched
 
 
 @pytest.fixture
@@ -117,3 +118,11 @@ def test_hold_may_exceed_the_memory_limit() -> None:
     memory.check(0)
     reservation.release()
     assert memory.used == 0
+
+
+@pytest.mark.parametrize(("size", "in_thread"), [(LARGE // 2, False), (LARGE // 2 + 1, True)])
+def test_joins_a_long_body_and_frees_its_parts_in_a_thread(size: int, *, in_thread: bool) -> None:
+    make, freed = watched()
+    parts = [make(size), make(size)]
+    assert asyncio.run(joined(parts)) == bytes(2 * size)
+    assert freed == [in_thread] * 2
