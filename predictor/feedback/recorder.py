@@ -21,7 +21,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from itertools import chain, count, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -47,7 +47,6 @@ _NUMBER_BYTES = 32
 """Memory of a number in a sequence."""
 _CLOSING_SECONDS = 5.0
 
-T = TypeVar("T")
 Rows = NDArray[np.float64] | Sequence[Sequence[float]]
 Values = NDArray[np.float64] | Sequence[float]
 
@@ -206,7 +205,10 @@ class Recorder:
         from arro3.io import write_parquet
 
         arrays = {
-            name: Array(column, DataType.string()) if isinstance(column, list) else Array.from_numpy(column)
+            # Not lists before: the garbage collector would look at each item, wherever it runs.
+            name: Array(column.tolist(), DataType.string())
+            if column.dtype == object
+            else Array.from_numpy(column)
             for name, column in columns.items()
         }
         arrays["_time"] = arrays["_time"].cast(DataType.timestamp("us", tz="UTC"))
@@ -245,7 +247,7 @@ def _values(one: Input, numbers: NDArray[np.float64]) -> Any:
     """Return the values of an input, as training reads them, from their numbers of shape (n,)."""
     if one.type == "category":
         # The number of an unknown category is -1.
-        return np.array([*one.categories, None], object)[numbers.astype(np.int64)].tolist()
+        return np.array([*one.categories, None], object)[numbers.astype(np.int64)]
     return numbers == 1 if one.type == "boolean" else np.ascontiguousarray(numbers)
 
 
@@ -258,8 +260,8 @@ def join(parts: Sequence[Rows | Values]) -> NDArray[np.float64]:
     return np.concatenate(arrays)
 
 
-def _repeat(values: Sequence[T], lengths: Sequence[int]) -> list[T]:
-    return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
+def _repeat(values: Sequence[object], lengths: Sequence[int]) -> NDArray[np.object_]:
+    return np.repeat(np.array(values, object), lengths)
 
 
 def _row_indexes(firsts: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from predictor.identity import Identity, combined
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
+from predictor.service.executor import joined
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.memory_budget import Reservation
 
@@ -115,7 +116,7 @@ class RequestContext:
         except TimeoutError as error:
             raise ReadTimeout(f"the body did not arrive within {settings.read_seconds:g} s") from error
         # Joined once: a buffer that grows would be copied again and again.
-        return b"".join(parts)
+        return await joined(parts)
 
     def _check_received_length(self, before: int, size: int) -> None:
         """Refuse a body of unknown length as soon as it is too long, or would have to wait for a thread."""
@@ -146,6 +147,8 @@ class RequestContext:
             headers.append(_CLOSE)
         await self.send({"type": "http.response.start", "status": response.status, "headers": headers})
         for start in range(0, len(body), _SLICE):
+            if start:
+                await asyncio.sleep(0)  # a client that reads fast would hold up all others
             await self._send_body(body[start : start + _SLICE], more=True)
         await self._send_body(b"", more=False)
 

@@ -29,7 +29,7 @@ from predictor.observability.metrics import Metrics, Usage
 from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.observability.telemetry import Telemetry
 from predictor.service.auth import NO_GRANT, Authorizer, CachedGrant, Scope
-from predictor.service.executor import BoundedExecutor
+from predictor.service.executor import LARGE, BoundedExecutor, free
 from predictor.service.forwarding import TrustedProxies
 from predictor.service.memory_budget import MemoryBudget, Reservation
 from predictor.settings import Settings
@@ -160,6 +160,10 @@ class Exchange:
             ended - self._started,
             ended - self._began,
         )
+        if len(self.response.body) > LARGE:
+            held: list[object] = [self.response]
+            self.response = _GONE
+            free(held)
 
 
 class InferenceService:
@@ -264,9 +268,16 @@ class InferenceService:
             self.executor.check(size)
         request.deadline = time.monotonic() + self.settings.answer_seconds
         try:
-            return await self.executor.run(partial(self.compute, handler, request), size)
+            return await self.executor.run(partial(self._compute_and_free, handler, request), size)
         finally:
             request.abandoned = True
+
+    def _compute_and_free(self, handler: Handler, request: Request) -> Response:
+        """Compute a response, and free what is large in its request here rather than on the event loop."""
+        try:
+            return self.compute(handler, request)
+        finally:
+            request.body, request.predictions = b"", []
 
     def compute(self, handler: Handler, request: Request) -> Response:
         """Compute the response to a request whose body is here.
@@ -282,6 +293,7 @@ class InferenceService:
             if self.recorder and request.predictions:
                 rows, values = (np.concatenate(parts) for parts in zip(*request.predictions, strict=True))
                 self.record_rows(request.identity, request.principal, rows, values)
+            request.checkpoint()  # a response that nobody waits for is freed here
         except PredictorError as error:
             return Response.refusal(error)
         except TooCostly:

@@ -13,8 +13,9 @@ from tests.benchmarks.servers import CLIENT_CORE, PINNED
 from tests.support.http import head
 from tests.support.server import Server, start_predictor
 from tests.support.worst import FORMS, Form, send, write_worst_model
+from tests.support.worst.form import LONGEST_BODY
 
-SIZES = (2**10, 2**12, 2**13, 2**14, 2**16, 2**17, 2**19, 9 * 2**20)
+SIZES = (2**10, 2**12, 2**13, 2**14, 2**16, 2**17, 2**19, LONGEST_BODY)
 """Bytes of a request. By default up to 128 KiB are computed on the loop, and more in a thread."""
 
 ALLOWED = 0.01

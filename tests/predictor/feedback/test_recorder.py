@@ -1,5 +1,6 @@
 """Recorded predictions and ground truth, read back as a training reads them."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from predictor.endpoints.feedback import read
 from predictor.errors import InvalidInput
-from predictor.feedback.recorder import GroundTruth, Predicted, Recorder
+from predictor.feedback.recorder import GroundTruth, Predicted, Recorder, _prediction_columns
 from predictor.feedback.store import open_store
 from predictor.model.inputs import UNKNOWN
 from tests.support.models import MIXED, numbers
@@ -68,6 +69,11 @@ def test_stores_categories_by_their_names(recorder: Recorder, tmp_path: Path) ->
         "city": ["Genf, Nord", "Bern"],
         "code": ["7", None],
     }
+
+
+def test_the_garbage_collector_does_not_look_at_columns() -> None:
+    columns = _prediction_columns(MIXED, [Predicted("a", "", 0.0, MIXED, "3", np.zeros((1, 5)), np.zeros(1))])
+    assert not any(map(gc.is_tracked, columns.values()))
 
 
 def test_stores_arrays_and_sequences_in_order(recorder: Recorder, tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 """What the server makes of gRPC's names."""
 
+import asyncio
+import sys
 from unittest.mock import Mock
 from urllib.parse import quote
 
+import grpc
 import pytest
 
 from predictor.errors import InvalidInput
 from predictor.grpc import server
 from predictor.identity import Identity
 from predictor.messages import Response
+from predictor.service import inference
+from predictor.service.executor import LARGE
 from predictor.service.inference import Call
 from tests.support.service import make_service
 
@@ -65,3 +70,23 @@ def test_metadata_that_name_one_call_or_are_long_are_not_shared_and_others_not_f
     for number in range(3000):
         call_of(calls, user_agent=str(number))
     assert 0 < len(calls.cached) <= 1024
+
+
+def test_nothing_but_the_thread_that_frees_it_has_a_long_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, references = make_service(), []
+    monkeypatch.setattr(service, "compute", lambda *_: Response(bytes(LARGE + 1)))
+    # gRPC sends no subclass of bytes, which could say where it is freed.
+    monkeypatch.setattr(inference, "free", lambda held: references.append(sys.getrefcount(held[0].body)))
+
+    async def run() -> bytes:
+        served = server.make(service, (0, 0))
+        port = served.add_insecure_port("127.0.0.1:0")
+        await served.start()
+        options = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+            answered: bytes = await channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"")
+        await served.stop(None)
+        return answered
+
+    assert len(asyncio.run(run())) == LARGE + 1
+    assert references == [2]  # of the response, and of the call that counts them

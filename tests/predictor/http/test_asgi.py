@@ -9,10 +9,13 @@ import pytest
 
 from predictor.endpoints.routing import Routes
 from predictor.http.asgi import Application
+from predictor.messages import Response
 from predictor.service.auth import Authorizer
+from predictor.service.executor import LARGE
 from predictor.service.inference import InferenceService
 from predictor.web.site import Site
 from tests.predictor.http.conftest import MakeService
+from tests.support.freed import watched
 
 Send = Callable[..., httpx.Response]
 PAGE = "https://page.example"
@@ -146,3 +149,40 @@ def test_a_client_that_closes_before_its_body_is_gone(
     asyncio.run(application(scope, receive, send_message))
     assert sent[0]["status"] == 499
     assert not caplog.records
+
+
+def test_a_thread_frees_a_long_response(make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, (make, freed) = make_service(), watched()
+    monkeypatch.setattr(service, "compute", lambda *_: Response(make(LARGE + 1)))
+    assert len(sender(service)("GET", "/ping").content) == LARGE + 1
+    assert freed == [True]
+
+
+def test_others_have_their_turn_while_a_long_response_is_sent(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, turns, sent_at = make_service(), [0], []
+    monkeypatch.setattr(service, "compute", lambda *_: Response(bytes(LARGE)))
+    application = Application(service, Routes(service, Site(service.handle, "off", feedback=False)))
+
+    async def other() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        if size := len(message.get("body", b"")):
+            sent_at.append((turns[0], size))
+
+    async def run() -> None:
+        task = asyncio.create_task(other())
+        scope = {"type": "http", "method": "GET", "path": "/ping", "query_string": b"", "headers": []}
+        await application(scope, receive, send)
+        task.cancel()
+
+    asyncio.run(run())
+    assert sum(size for _, size in sent_at) == LARGE
+    assert len({turn for turn, _ in sent_at}) == len(sent_at) == LARGE // 2**18

@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 
 from predictor.errors import DeadlineExceeded, Overloaded
-from predictor.service.executor import BoundedExecutor
+from predictor.service.executor import LARGE, BoundedExecutor, joined
+from tests.support.freed import watched
 
 
 @pytest.fixture
@@ -91,3 +92,11 @@ def test_work_past_its_deadline_is_skipped_and_holds_its_slot_until_then(release
 
     asyncio.run(run())
     assert begun == []
+
+
+@pytest.mark.parametrize(("size", "in_thread"), [(LARGE // 2, False), (LARGE // 2 + 1, True)])
+def test_joins_a_long_body_and_frees_its_parts_in_a_thread(size: int, *, in_thread: bool) -> None:
+    make, freed = watched()
+    parts = [make(size), make(size)]
+    assert asyncio.run(joined(parts)) == bytes(2 * size)
+    assert freed == [in_thread] * 2

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from predictor.service.auth import ApiKeys, Authorizer
 from predictor.service.inference import Call, Exchange, InferenceService
 from predictor.service.memory_budget import Reservation
 from predictor.settings import Settings
+from tests.support.freed import watched
 from tests.support.server import api_key_line
 
 INLINE = 100
@@ -228,6 +230,42 @@ def test_a_response_that_takes_too_long_is_504_and_its_work_ends_at_the_next_che
     assert response.status == 504
     assert ended.wait(60)
     assert service.metrics.rejected["deadline"] == 1
+
+
+def test_a_thread_frees_the_body_that_it_has_read(make_service: Callable[..., InferenceService]) -> None:
+    service, (make, freed) = make_service(Recording()), watched()
+    requests = []
+
+    def handler(request: Request) -> Response:
+        service.predict(request, np.zeros((1, 3)))
+        requests.append(request)
+        return Response(b"")
+
+    async def read(_reservation: Reservation) -> bytes:
+        return make(INLINE + 1)
+
+    async def run() -> None:
+        with Exchange(service, Call("test", "public", handler, {}, "POST", "/t")) as exchange:
+            await exchange.answer(read)
+            assert freed == [True]
+
+    asyncio.run(run())
+    assert (requests[0].body, requests[0].predictions) == (b"", [])
+
+
+def test_a_thread_frees_its_response_if_nobody_waits_for_it_any_more(
+    make_service: Callable[..., InferenceService],
+) -> None:
+    service, (make, freed) = make_service(answer_seconds=0.05), watched()
+
+    def handler(request: Request) -> Response:
+        while not request.abandoned:
+            time.sleep(0.001)
+        return Response(make(1))
+
+    assert ask(service, handler, b"x" * (INLINE + 1)).status == 504
+    service.executor.pool.shutdown()
+    assert freed == [True]
 
 
 def test_refuses_a_large_body_while_the_queue_is_full(service: InferenceService) -> None:

@@ -15,6 +15,11 @@ GRPC = ""
 ROWS = 1_000_000
 """Rows that one request may have by default. Bodies that could hold more have longer rows instead."""
 
+LONGEST_BODY = 2**25
+"""Bytes that a body may have by default, compressed or not."""
+LONGEST_MESSAGE = 2**23
+"""Bytes that a message of gRPC may have by default."""
+
 Make = Callable[[int], bytes]
 """Makes a body, or bytes for a connection, of at most so many bytes."""
 
@@ -38,8 +43,11 @@ class Form:
     raw: bool = False
 
     def request(self, size: int) -> bytes:
-        """Return a request of about ``size`` bytes: what is sent on a connection, or gRPC's message."""
-        body = self.make(size)
+        """Return a request of about ``size`` bytes: what is sent on a connection, or gRPC's message.
+
+        It is shorter if a body of its kind may not be as long.
+        """
+        body = self.make(min(size, LONGEST_MESSAGE if self.path == GRPC else LONGEST_BODY))
         return body if self.raw or self.path == GRPC else post(self.path, body, self.headers)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from tests.support.worst.form import EXPLAIN, ROWS, V1, V2, Form, Make, fill, rows
+from tests.support.worst.form import EXPLAIN, LONGEST_BODY, ROWS, V1, V2, Form, Make, fill, rows
 
 _BATCH = "/batch"
 _INTERVALS = "/batch?interval=0.9"
@@ -13,9 +13,6 @@ _CSV = {"Content-Type": "text/csv"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _EVENT = {"Content-Type": "application/cloudevents+json"}
 _BINARY_EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}
-
-_MOST = 2**25
-"""The longest body that a compressed one may become by default."""
 
 _LIST = b'{"instances":['
 _FLAT = rows(_LIST, b"", b",", b"1]}")
@@ -76,7 +73,9 @@ def _answers() -> Iterator[Form]:
         yield Form(f"JSON, answered as {name} with intervals", _INTERVALS, _FLAT, headers)
     yield Form("JSON, answered with intervals", _INTERVALS, _FLAT)
     for coding in ("gzip", "zstd"):
-        yield Form(f"JSON, answered in {coding}", _BATCH, _varied, {"Accept-Encoding": coding})
+        accepted = {"Accept-Encoding": coding}
+        yield Form(f"JSON, answered in {coding}", _BATCH, _varied, accepted)
+        yield Form(f"JSON, answered in {coding} with intervals", _INTERVALS, _varied, accepted)
     yield Form("explanations of 100,000 rows", EXPLAIN, fill(_LIST, b"1,", b"1]}", 99_999))
 
 
@@ -87,6 +86,7 @@ def _v1() -> Iterator[Form]:
     yield Form("V1, another member behind", V1, fill(b'{"instances":[1],"tags":[', b"{},", b"1]}"))
     yield Form("V1, very many members", V1, _members)
     event = b'{"specversion":"1.0","id":"1","source":"s","type":"t","data":'
+    yield Form("CloudEvent, explained", EXPLAIN, fill(event + _LIST, b"1,", b"1]}}", 99_999), _EVENT)
     yield Form("CloudEvent", V1, rows(event + _LIST, b"", b",", b"1]}}"), _EVENT)
     yield Form("CloudEvent, null at the end", V1, rows(event + _LIST, b"", b",", b"null]}}"), _EVENT)
     yield Form("CloudEvent, binary, null at the end", V1, _NULL, _BINARY_EVENT)
@@ -168,11 +168,18 @@ def _coded() -> Iterator[Form]:
     yield Form("gzip, empty members", _BATCH, fill(b"", gzip.compress(b"", mtime=0)), gzipped)
     yield Form("gzip, members of one byte", _BATCH, fill(b"", gzip.compress(b"1", mtime=0)), gzipped)
     yield Form(
-        "gzip, cut off", _BATCH, lambda size: gzip.compress(bytes(min(_MOST, 400 * size)))[:-9], gzipped
+        "gzip, cut off",
+        _BATCH,
+        lambda size: gzip.compress(bytes(min(LONGEST_BODY, 400 * size)))[:-9],
+        gzipped,
     )
-    yield Form("gzip, JSON", _BATCH, lambda size: gzip.compress(_FLAT(min(_MOST, 20 * size)), 1), gzipped)
+    yield Form(
+        "gzip, JSON", _BATCH, lambda size: gzip.compress(_FLAT(min(LONGEST_BODY, 20 * size)), 1), gzipped
+    )
     yield Form("zstd, empty frames", _BATCH, fill(b"", zstandard.compress(b"")), zstd)
-    yield Form("zstd, JSON", _BATCH, lambda size: zstandard.compress(_FLAT(min(_MOST, 20 * size))), zstd)
+    yield Form(
+        "zstd, JSON", _BATCH, lambda size: zstandard.compress(_FLAT(min(LONGEST_BODY, 20 * size))), zstd
+    )
 
 
 def _varied(size: int) -> bytes:
