@@ -43,6 +43,8 @@ class SmallJson:
         if loaded is None:
             return None
         model = loaded.model
+        if model.cost > INLINE_BYTES:
+            return None
         try:
             row = self._row(self._instance(body).instance)
         except REFUSED:

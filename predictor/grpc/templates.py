@@ -61,7 +61,8 @@ class Templates:
         found = self._answer(request)
         if found is None:
             found = infer(self.service, request)
-            self._learn(bytes(request.body), found)
+            if request.inline:  # a row that takes long is not predicted on the event loop
+                self._learn(bytes(request.body), found)
         return found
 
     def _answer(self, request: Request) -> Response | None:

@@ -144,6 +144,9 @@ class _Client:
     def receive(self) -> bytes:
         """Read what has come; the head of the answer, when that is complete."""
         part = self.wire.recv(2**20)
+        if not part and self.closing:
+            self.idle = True  # the rest of the request is of no use
+            return b""
         if not part:
             raise RuntimeError(f"the connection was closed: {bytes(self.answer[:200])!r}")
         self.answer += part

@@ -133,3 +133,16 @@ def test_answers_with_the_model_that_is_loaded_now() -> None:
         assert read(body) is None
     assert small.infer(json.dumps({"inputs": [TENSOR]}).encode()) is None
     assert answer(service, native.stream, b'{"instance": 0.5}').status == 503
+
+
+def test_a_row_that_takes_long_has_no_quick_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = make_service()
+    small, document = SmallJson(service.handle), {"inputs": [TENSOR]}
+    quick = (
+        (small.stream, b'{"instance":0.5}'),
+        (small.batch, b'{"instances":[0.5]}'),
+        (small.infer, json.dumps(document).encode()),
+    )
+    assert all(read(body) for read, body in quick)
+    monkeypatch.setattr(service.handle.require().model, "cost", 1e9)
+    assert not any(read(body) for read, body in quick)

@@ -132,6 +132,13 @@ def test_messages_of_other_forms_are_read_as_ever(general: list[bytes], body: by
     assert general == [body] * 2
 
 
+def test_a_row_that_takes_long_is_left_to_a_thread(general: list[bytes]) -> None:
+    templates = Templates(make_service(WEIGHTS))
+    for _ in range(2):
+        templates.infer(Request(body=message(), inline=False))
+    assert len(general) == 2
+
+
 def test_a_template_is_of_one_model() -> None:
     templates = Templates(make_service(WEIGHTS))
     before = outcome(templates, message())
