@@ -30,8 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.data import description, expanded
-from components.data import others as other_columns
+from components.data import description, expanded, other_columns
 from components.data.columns import Gaps, Rows, Summary, distributions, mismatch, summarised
 from components.data.description import DATASET_FILE, DatasetError
 from components.data.moments import Moments
@@ -231,7 +230,7 @@ def write(
         types: of the features that are not numbers.
         categories: of those that are categories, in the order of their numbers in the rows.
         gaps: the missing values.
-        others: other columns of the held-out rows, as ``components.data.others`` makes them.
+        others: other columns of the held-out rows, as ``components.data.other_columns`` makes them.
         groups: shape (m,), equal for held-out rows of one group.
 
     Raises:

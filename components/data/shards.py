@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data import dataset as datasets
-from components.data import expanded, others
+from components.data import expanded, other_columns
 from components.data import moments as moment
 from components.data.columns import Gaps, Rows, Summary, distributions
 from components.data.columns import merge as merge_columns
@@ -80,7 +80,7 @@ def merge(shards: Sequence[Dataset], folder: str | Path) -> Dataset:
         for name in (TRAIN_FILE, TEST_FILE):
             _copy(shards, columns, name, place / name)
         for name in (OTHERS_FILE, GROUPS_FILE):
-            others.copy([shard.folder / name for shard in shards], place / name)
+            other_columns.copy([shard.folder / name for shard in shards], place / name)
 
     seen = distributions(_kept(shards, columns), columns, settings)
     gaps = sum((shard.gaps for shard in shards), Gaps())

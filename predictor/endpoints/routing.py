@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
-from predictor.endpoints import feedback, health, native, repository, telemetry, v1, v2
+from predictor.endpoints import feedback, health, model_repository, native, telemetry, v1, v2
 from predictor.endpoints.small_json import SmallJson, SmallReader
 from predictor.errors import InvalidInput, MethodNotAllowed, NotFound, PredictorError
 from predictor.messages import Handler, Request, Response
@@ -98,7 +98,7 @@ class Routes:
             "/v2/models": get("metadata", partial(health.models, service)),
             "/v2/health/live": get("health", health.live),
             "/v2/health/ready": get("health", partial(health.ready, service)),
-            "/v2/repository/index": post("repository", repository.index, "admin"),
+            "/v2/repository/index": post("repository", model_repository.index, "admin"),
             "/log": get("log", log.show, scope="admin"),
             "/emptyLog": get("log", log.empty, scope="admin"),
             "/telemetry": Route(
@@ -118,8 +118,8 @@ class Routes:
             "/infer": post("v2_infer", v2.infer, small=small.infer),
         }
         self.repository = {
-            "/load": post("repository", repository.load, "admin"),
-            "/unload": post("repository", repository.unload, "admin"),
+            "/load": post("repository", model_repository.load, "admin"),
+            "/unload": post("repository", model_repository.unload, "admin"),
         }
         name = self.handle.name
         self.exact |= {f"/v1/models/{name}{verb or ''}": route for verb, route in self.v1.items()}

@@ -8,8 +8,8 @@ from grpc_health.v1 import health_pb2
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from predictor.errors import NotFound, Overloaded, PredictorError
-from predictor.grpc.contents import parse
 from predictor.grpc.slots import ReadSlots
+from predictor.grpc.tensor_contents import parse
 from predictor.identity import Identity
 from predictor.messages import Request, Response
 from predictor.service.inference import InferenceService

@@ -13,7 +13,7 @@ from predictor.codecs.tensors import Tensor
 from predictor.endpoints import v2
 from predictor.endpoints.routing import check_model
 from predictor.errors import InvalidInput
-from predictor.grpc import contents
+from predictor.grpc import tensor_contents
 from predictor.grpc.wire import Message, Runs, header
 from predictor.messages import Request, Response
 from predictor.model.inputs import Input
@@ -55,7 +55,7 @@ def infer(service: InferenceService, request: Request) -> Response:
 def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:
     """Parse a message, without its numbers if it is long; they and the raw tensors are returned beside it."""
     if len(request.body) <= INLINE_BYTES:
-        message = contents.parse(pb.ModelInferRequest, request.body)
+        message = tensor_contents.parse(pb.ModelInferRequest, request.body)
         return message, (), message.raw_input_contents
 
     def check(others: int) -> None:
@@ -64,7 +64,7 @@ def _read(request: Request) -> tuple[pb.ModelInferRequest, Sequence[Runs], Raw]:
             raise InvalidInput(f"more than {_LONGEST_REST} bytes beside the tensors' numbers")
 
     parts = Message(bytes(request.body), check)
-    return contents.parse(pb.ModelInferRequest, parts.rest), parts.runs, parts.raw
+    return tensor_contents.parse(pb.ModelInferRequest, parts.rest), parts.runs, parts.raw
 
 
 def _read_tensors(
@@ -106,7 +106,7 @@ def _values(
         service.handle.check_rows(count // width)
 
     if raw is None:
-        return contents.numbers(item, runs, one, where, request, check_rows)
+        return tensor_contents.numbers(item, runs, one, where, request, check_rows)
     if runs or item.contents.ListFields():  # empty contents come from MLServer's client
         raise InvalidInput(f"{where}.contents: not allowed together with raw_input_contents")
     dtype = tensors.datatype(item.datatype, f"{where}.datatype", one)

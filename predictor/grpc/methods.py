@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import orjson
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from predictor.endpoints import health, repository
+from predictor.endpoints import health, model_repository
 from predictor.endpoints.routing import check_model
-from predictor.grpc.contents import parse
 from predictor.grpc.health import HEALTH, INFERENCE, check
-from predictor.grpc.templates import Templates
+from predictor.grpc.message_templates import Templates
+from predictor.grpc.tensor_contents import parse
 from predictor.messages import Handler, Request, Response
 from predictor.service.auth import Scope
 from predictor.service.inference import InferenceService
@@ -87,14 +87,14 @@ def _model_metadata(service: InferenceService, request: Request) -> Response:
 def _load(service: InferenceService, request: Request) -> Response:
     name = parse(pb.RepositoryModelLoadRequest, request.body).model_name
     check_model(service, name)
-    repository.load(service, request)
+    model_repository.load(service, request)
     return _message(pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True))
 
 
 def _unload(service: InferenceService, request: Request) -> Response:
     name = parse(pb.RepositoryModelUnloadRequest, request.body).model_name
     check_model(service, name)
-    repository.unload(service, request)
+    model_repository.unload(service, request)
     return _message(pb.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True))
 
 

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from predictor.errors import CannotListen, ClientGone, InvalidInput, TooLarge
 from predictor.grpc.health import HEALTH, Watch
 from predictor.grpc.methods import Method, methods
-from predictor.grpc.reflected import Reflection
+from predictor.grpc.reflection import Reflection
 from predictor.grpc.slots import ReadSlots
 from predictor.identity import Identity, combined
 from predictor.messages import RequestHeaders, Response

@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from predictor.observability.families import gauge, gauges, info
+from predictor.observability.metric_families import gauge, gauges, info
 
 KINDS = ("gate", "rollout", "retraining")
 _ERRORS = {

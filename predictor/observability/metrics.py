@@ -19,7 +19,7 @@ from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.observability import decisions, drift_metrics
 from predictor.observability.counting import Labels, Series, Transport
 from predictor.observability.drift import DriftMonitor, Report
-from predictor.observability.families import counter, counters, gauge, gauges, histogram, info
+from predictor.observability.metric_families import counter, counters, gauge, gauges, histogram, info
 
 _END = b"# EOF\n"
 """The last line of OpenMetrics."""

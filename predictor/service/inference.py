@@ -30,8 +30,8 @@ from predictor.observability.request_log import LOGGED_BYTES, RequestLog
 from predictor.observability.telemetry import Telemetry
 from predictor.service.auth import NO_GRANT, Authorizer, CachedGrant, Scope
 from predictor.service.executor import LARGE, BoundedExecutor, free
-from predictor.service.forwarding import TrustedProxies
 from predictor.service.memory_budget import MemoryBudget, Reservation
+from predictor.service.trusted_proxies import TrustedProxies
 from predictor.settings import Settings
 
 _GONE = Response.refusal(ClientGone())

@@ -16,7 +16,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from components.data import others
+from components.data import other_columns
 from components.data.problems import InvalidDataError, Problem, SourceError
 from components.data.settings import Settings, meant
 from components.data.sources import files, keys
@@ -73,7 +73,7 @@ class Rows:
         """
         edges = np.cumsum([0, *(part.rows for part in self.files)])
         wanted = {*self.features, settings.target}
-        return others.merge(
+        return other_columns.merge(
             [
                 part.others(chosen[start:stop], wanted, settings)
                 for part, start, stop in zip(self.files, edges, edges[1:], strict=False)
@@ -200,7 +200,7 @@ class _Part:
         counts = Counter(self.names)
         left_out = {*wanted, *reserved_names(self.names)}
         names = [name for name, n in counts.items() if n == 1 and name.strip() and name not in left_out]
-        return others.usable(self.some_rows(names, chosen), settings)
+        return other_columns.usable(self.some_rows(names, chosen), settings)
 
     def problems(self, wanted: Sequence[str], settings: Settings, *, named: bool) -> Iterator[Problem]:
         prefix = f"{self.name}: " if named else ""

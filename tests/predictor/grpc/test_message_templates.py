@@ -12,9 +12,9 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from predictor.errors import PredictorError
 from predictor.feedback.recorder import Recorder
-from predictor.grpc import templates as module
+from predictor.grpc import message_templates as module
 from predictor.grpc.infer import infer
-from predictor.grpc.templates import Templates
+from predictor.grpc.message_templates import Templates
 from predictor.grpc.wire import header
 from predictor.identity import Identity
 from predictor.messages import PROBE_ID, Request, Response

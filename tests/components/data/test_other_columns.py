@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.data import others
+from components.data import other_columns
 from components.data.settings import Settings
 from predictor.model.inputs import UNKNOWN, Input
 
 
 def usable(values: Any, **settings: Any) -> pa.ChunkedArray | None:
-    table = others.usable(pa.table({"z": values}), Settings(**settings))
+    table = other_columns.usable(pa.table({"z": values}), Settings(**settings))
     return table["z"] if "z" in table.column_names else None
 
 
 def numbers(values: Any, one: Input, decimal_point: str = ".") -> list[float]:
-    return others.numbers(pa.chunked_array([pa.array(values)]), one, decimal_point).tolist()
+    return other_columns.numbers(pa.chunked_array([pa.array(values)]), one, decimal_point).tolist()
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_reads_values_as_the_type_of_the_input() -> None:
     ],
 )
 def test_merges_columns_of_different_types(parts: list[list[object]], merged: list[object]) -> None:
-    tables = [others.usable(pa.table({"z": part, "a": part}), Settings()) for part in parts]
+    tables = [other_columns.usable(pa.table({"z": part, "a": part}), Settings()) for part in parts]
     tables[-1] = tables[-1].drop(["a"])
-    whole = others.merge(tables)
+    whole = other_columns.merge(tables)
     assert whole.column_names == ["z"]
     assert whole["z"].to_pylist() == merged

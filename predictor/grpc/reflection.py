@@ -6,9 +6,9 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from predictor.errors import PredictorError
-from predictor.grpc.contents import parse
 from predictor.grpc.health import HEALTH, INFERENCE
 from predictor.grpc.slots import ReadSlots
+from predictor.grpc.tensor_contents import parse
 from predictor.identity import Identity
 from predictor.service.inference import InferenceService
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from predictor.errors import InvalidInput
-from predictor.grpc.contents import parse
 from predictor.grpc.infer import infer
+from predictor.grpc.tensor_contents import parse
 from predictor.grpc.wire import header
 from predictor.identity import PLAIN
 from predictor.messages import PROBE_ID, Request, Response

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from predictor.service.forwarding import TrustedProxies
+from predictor.service.trusted_proxies import TrustedProxies
 
 PROXIES = [ip_network(text) for text in ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")]
 
