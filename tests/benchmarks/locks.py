@@ -17,6 +17,7 @@ import zstandard
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from tests.benchmarks.bench import Bench
+from tests.benchmarks.table import Table
 
 SIZES = (2**16, 2**18, 2**20, 2**23)
 _TRIES = 15
@@ -26,12 +27,16 @@ _SWITCH = 1e-5
 Work = Callable[[], object]
 
 
-def waits(bench: Bench) -> None:
-    """A row for each call and size: how long others wait, against how long the call takes."""
+def waits(_bench: Bench) -> None:
+    """A row for each call and size: how long others wait, against how long the call takes.
+
+    The document shows them in another form, so they are not among the rows that are written into it.
+    """
+    table = Table()
     print("# calls into C: processor milliseconds that another thread waits | that the call takes")
     for name, size, work in calls():
         waited, taken = (1e3 * seconds for seconds in longest_wait(work))
-        bench.table.row(f"lock: {name}, {size} | the call", [(waited, taken)])
+        table.row(f"lock: {name}, {size} | the call", [(waited, taken)])
 
 
 def longest_wait(work: Work, tries: int = _TRIES) -> tuple[float, float]:

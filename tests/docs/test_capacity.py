@@ -9,7 +9,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "capacity.md").read_text(encoding="utf-8")
 BENCHMARKS = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
-ONE_ROW = 108_000
+ONE_ROW = 105_000
 DEFAULT_POD, WHOLE_POD = 0.7 * 0.25 * ONE_ROW, 0.7 * ONE_ROW
 LOADS = re.findall(r"^\| ([\d,]+) \| ([\d.]+) \| (\d+) \| (\d+) \|$", GUIDE, re.MULTILINE)
 RATES = re.findall(r"^\| [^|]+ \| ([\d.,]+)/s \| (\d+) for a (million|billion) ", GUIDE, re.MULTILINE)
