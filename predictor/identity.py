@@ -8,9 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-PLAIN = rb"[A-Za-z0-9._:/+=@-]"
-"""The pattern of a byte of a plain id."""
-_PLAIN_ID = re.compile(PLAIN + rb"{1,128}+")
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}+")
 _HEX = b"0123456789abcdef"
 _NO_TRACE, _NO_PARENT, _NO_VERSION = b"0" * 32, b"0" * 16, b"ff"
 _LENGTH = 55

@@ -4,9 +4,7 @@ The generated classes make a dozen objects to read the shortest message, which t
 a call. A client sends the same message again and again, with other numbers.
 """
 
-import re
 import struct
-from collections.abc import Callable
 from typing import NamedTuple
 
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
@@ -15,7 +13,7 @@ from predictor.errors import InvalidInput
 from predictor.grpc.infer import infer
 from predictor.grpc.tensor_contents import parse
 from predictor.grpc.wire import header
-from predictor.identity import PLAIN
+from predictor.identity import is_plain
 from predictor.messages import PROBE_ID, Request, Response
 from predictor.model.handle import LoadedModel
 from predictor.service.inference import InferenceService
@@ -24,99 +22,107 @@ _ID = 3
 """The number of the field of the id, in requests and responses."""
 _LONGEST = 2048
 _MOST = 64
-_SELDOM = 64
-"""One of so many messages that no template fits replaces the template of its length."""
+_FIRST, _SELDOM = 16, 64
+"""After the first messages that fit no template, one of so many is made one: that takes long."""
 
 _VALUE = struct.Struct("<d")
 
 
 class _Template(NamedTuple):
-    """A message but for its row and id.
+    """A message and its response, but for the row, the id and the prediction.
 
     Attributes:
-        loaded: the model that has answered it.
-        match: matches messages; the groups are the id, which can be empty, and the row.
+        before: the message up to the id, or to the row if it has no id.
+        id_length: bytes of the id.
+        between: what is between the id and the row.
         row: the row's numbers.
+        behind: the rest.
         head: the response up to the prediction.
         tail: what is between that and the id.
     """
 
-    loaded: LoadedModel
-    match: Callable[[bytes], re.Match[bytes] | None]
+    before: bytes
+    id_length: int
+    between: bytes
     row: struct.Struct
-    head: bytes
-    tail: bytes
+    behind: bytes
+    head: bytes = b""
+    tail: bytes = b""
 
 
 class Templates:
-    """The templates, by the lengths of their messages."""
+    """The templates of the model that is served, by the lengths of their messages."""
 
     def __init__(self, service: InferenceService) -> None:
         self.service = service
+        self._loaded: LoadedModel | None = None
         self._known: dict[int, _Template] = {}
         self._unfitting = 0
 
     def infer(self, request: Request) -> Response:
         """Answer ModelInfer, by a template if one fits."""
+        if self._loaded is not self.service.handle.loaded:
+            self._loaded, self._unfitting = self.service.handle.loaded, 0
+            self._known.clear()
         found = self._answer(request)
         if found is None:
             found = infer(self.service, request)
-            if request.inline:  # a row that takes long is not predicted on the event loop
+            # A row that takes long is not predicted on the event loop.
+            if request.inline and found.rows == 1 and len(request.body) <= _LONGEST:
                 self._learn(bytes(request.body), found)
         return found
 
     def _answer(self, request: Request) -> Response | None:
         """Answer a message that fits a template; None if none fits, or the row has no finite prediction."""
-        known = self._known.get(len(request.body))
-        if known is None or known.loaded is not self.service.handle.loaded:
+        body, loaded = request.body, self._loaded
+        known = self._known.get(len(body))
+        if known is None or loaded is None or not body.startswith(known.before):
             return None
-        if request.identity.request_id == PROBE_ID:  # is no part of the sample for drift
+        start = len(known.before) + known.id_length
+        if not body.startswith(known.between, start) or not body.endswith(known.behind):
             return None
-        found = known.match(bytes(request.body))
-        if found is None:
+        given = bytes(body[len(known.before) : start])
+        if given and not is_plain(given):
             return None
-        given, numbers = found.groups()
+        row = known.row.unpack_from(body, start + len(known.between))
+        value = loaded.model.row(row)
+        if value - value != 0 or request.identity.request_id == PROBE_ID:
+            return None
         if given:
             request.identify(given.decode())
-        row = known.row.unpack(numbers)
-        value = known.loaded.model.row(row)
-        if value - value != 0:
-            return None
         self.service.drift.offer((row,), (value,))
         return Response(b"".join((known.head, _VALUE.pack(value), known.tail, given)), rows=1)
 
     def _learn(self, body: bytes, response: Response) -> None:
-        """Make a template of a message that was answered, if it has one row of doubles and it is worth it."""
-        loaded, length = self.service.handle.loaded, len(body)
-        if length > _LONGEST or loaded is None or self.service.recorder:
-            return
+        """Make a template of a message that was answered, if it has one row of doubles."""
         self._unfitting += 1
-        if length in self._known and self._unfitting % _SELDOM:
+        if self._unfitting > _FIRST and self._unfitting % _SELDOM:
             return
-        message, width = parse(pb.ModelInferRequest, body), loaded.model.width
-        tensor = message.inputs[0]
-        if not loaded.model.plain or tensor.datatype != "FP64" or tensor.shape != [1, width]:
+        if self._loaded is None or not self._loaded.model.plain or self.service.recorder:
             return
-        row, given = struct.Struct(f"<{width}d"), message.id.encode()
-        pattern = _pattern(body, message, row)
-        if pattern is None:
+        message, width = parse(pb.ModelInferRequest, body), self._loaded.model.width
+        if message.inputs[0].datatype != "FP64" or message.inputs[0].shape != [1, width]:
             return
-        tail = header(_ID, len(given)) if given else b""
-        head = response.body[: len(response.body) - _VALUE.size - len(tail) - len(given)]
+        id_length = len(message.id.encode())
+        template = _template(body, message, width)
+        if template is None:
+            return
+        tail = header(_ID, id_length) if id_length else b""
+        head = response.body[: len(response.body) - _VALUE.size - len(tail) - id_length]
         if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[length] = _Template(loaded, pattern.fullmatch, row, head, tail)
+            del self._known[next(iter(self._known))]
+        self._known[len(body)] = template._replace(head=head, tail=tail)
 
 
-def _pattern(body: bytes, message: pb.ModelInferRequest, row: struct.Struct) -> re.Pattern[bytes] | None:
-    """Return what matches the messages that differ from ``body`` in row and id; None if nothing does.
+def _template(body: bytes, message: pb.ModelInferRequest, width: int) -> _Template | None:
+    """Return a template of a message without its response; None if row or id can't be told from the rest.
 
     Args:
         body: the message.
         message: what it means.
-        row: the form of its row.
+        width: the numbers of its row.
     """
-    raw, given = message.raw_input_contents, message.id.encode()
+    row, raw, given = struct.Struct(f"<{width}d"), message.raw_input_contents, message.id.encode()
     numbers = raw[0] if raw else row.pack(*message.inputs[0].contents.fp64_contents)
     name = header(_ID, len(given)) if given else b""
     before, _, rest = body.partition(name + given) if given else (b"", b"", body)
@@ -134,6 +140,4 @@ def _pattern(body: bytes, message: pb.ModelInferRequest, row: struct.Struct) -> 
             return None
     except InvalidInput:
         return None
-    begin, middle, end = map(re.escape, (before + name, between, behind))
-    groups = b"(%b{%d})" % (PLAIN, len(given)), b"(.{%d})" % len(numbers)
-    return re.compile(b"".join((begin, groups[0], middle, groups[1], end)), re.DOTALL)
+    return _Template(before + name, len(given), between, row, behind)

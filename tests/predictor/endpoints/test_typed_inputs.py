@@ -327,6 +327,18 @@ def test_the_number_of_rows_is_limited_in_every_form() -> None:
         assert (response.status, response.body) == (413, b'{"error":"more than 5 rows"}'), form.name
 
 
+def test_a_second_size_of_a_tensor_of_one_input_does_not_raise_the_limit() -> None:
+    inputs = [Input("city", 0, 1, type="category", categories=("Bern", "Basel")), Input("age", 0, 9)]
+    service = make_service(model=linear_model(((1.0, 2.0), 1.0), features=inputs), max_rows=5)
+    sent = [
+        {"name": one.name, "shape": [1, 6], "datatype": one.datatype, "data": [value] * 6}
+        for one, value in zip(inputs, ("Bern", 1), strict=True)
+    ]
+    for tensors in (sent, sent[::-1]):
+        response = answer(service, v2.infer, json.dumps({"inputs": tensors}).encode())
+        assert (response.status, response.body) == (413, b'{"error":"more than 5 rows"}')
+
+
 def test_reading_many_rows_ends_when_nobody_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_bulk, "PIECE", 2**9)
     for form in forms(MIXED_ROWS * 300):

@@ -62,7 +62,7 @@ def outcome(
     try:
         answer = templates.infer(request) if by_template else infer(templates.service, request)
     except PredictorError as error:
-        return type(error), str(error)
+        return type(error), str(error), request.id
     return answer.body, answer.rows, request.id
 
 
@@ -81,10 +81,27 @@ def test_other_rows_and_ids_of_a_known_message_need_no_general_reader(
 def test_what_has_no_finite_prediction_is_refused_as_ever(general: list[bytes]) -> None:
     templates = Templates(make_service(WEIGHTS))
     outcome(templates, message())
+    outcome(templates, message(id="order-17"))
     for row in ((float("nan"), 0.0), (0.0, float("inf")), (1e308, 0.0)):
-        body = message(row)
+        body = message(row, id="order-18")
         assert outcome(templates, body) == outcome(templates, body, by_template=False)
-    assert len(general) == 4
+    assert len(general) == 5
+
+
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        (message(name="a"), message(name="b")),
+        (message(outputs=[{"name": "y"}]), message(outputs=[{"name": "z"}])),
+        (message(id="order-17"), message(id="order 18")),
+        (message(id="order-17"), message(id="order-17").replace(b"-17", b"-1\xff")),
+        (message(id="order-17"), message(model_version="7", id="id-7")[:-3]),
+    ],
+)
+def test_a_message_that_differs_elsewhere_fits_no_template(known: bytes, other: bytes) -> None:
+    templates = Templates(make_service(WEIGHTS))
+    outcome(templates, known)
+    assert outcome(templates, other) == outcome(templates, other, by_template=False)
 
 
 def test_the_bytes_of_a_row_elsewhere_in_a_message_are_no_row(general: list[bytes]) -> None:
@@ -147,31 +164,47 @@ def test_a_template_is_of_one_model() -> None:
     assert before != after == outcome(templates, message(), by_template=False)
     templates.service.handle.loaded = None
     assert "not ready" in str(outcome(templates, message())[1])
+    assert not templates._known  # so that the model is released
 
 
 def test_a_message_that_comes_often_gets_its_template_though_another_has_its_length(
     general: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates = Templates(make_service(WEIGHTS))
-    learned = Mock(side_effect=module._pattern)
-    monkeypatch.setattr(module, "_pattern", learned)
+    learned = Mock(side_effect=module._template)
+    monkeypatch.setattr(module, "_template", learned)
     for body in [message(name="a"), message(name="b")] * 200:
         assert outcome(templates, body) == outcome(templates, body, by_template=False)
-    assert 1 < learned.call_count < 20
+    assert 16 < learned.call_count < 24
     general.clear()
     for _ in range(200):
         outcome(templates, message(name="b"))
     assert len(general) < 100
 
 
-def test_there_are_only_so_many_templates_and_none_of_a_long_message(general: list[bytes]) -> None:
+def test_messages_of_ever_other_lengths_are_seldom_made_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = Templates(make_service(WEIGHTS))
-    for length in range(1, 200):
+    learned = Mock(side_effect=module._template)
+    monkeypatch.setattr(module, "_template", learned)
+    for length in range(1, 1001):
         outcome(templates, message(name="n" * length))
-    assert len(templates._known) <= 64
+    assert learned.call_count < 16 + 1000 / 64 + 1
+
+
+def test_there_are_only_so_many_templates_and_none_of_a_long_message(
+    general: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates = Templates(make_service(WEIGHTS))
     for _ in range(2):
         outcome(templates, message(name="n" * 2048))
-    assert general[-2:] == [message(name="n" * 2048)] * 2
+    assert general == [message(name="n" * 2048)] * 2
+    monkeypatch.setattr(module, "_SELDOM", 1)
+    for length in range(1, 200):
+        outcome(templates, message(name="n" * length))
+    assert len(templates._known) == 64
+    last = message(name="n" * 199)
+    assert outcome(templates, last) == outcome(templates, last, by_template=False)
+    assert general.count(last) == 1
 
 
 def test_a_probe_is_no_part_of_the_sample_for_drift(monkeypatch: pytest.MonkeyPatch) -> None:
