@@ -311,7 +311,7 @@ class FastProtocol(RequestParser):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-        self.loop.call_later(seconds, self.transport.close)
+        self.loop.call_later(0 if self._sends_no_more else seconds, self.transport.close)
 
     def _finish(self) -> bool:
         """Close the connection if its client sends no more and nothing is to be answered; returns whether."""

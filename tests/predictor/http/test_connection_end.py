@@ -46,6 +46,17 @@ def test_drops_an_incomplete_small_request_behind_one_that_is_answered(connectio
     assert connection.transport.closed == "closed"
 
 
+@pytest.mark.parametrize("malformed", [b"\0", head("/y", {"transfer-encoding": "chunked"}) + b"xyz"])
+def test_closes_at_once_when_it_refuses_a_client_that_sends_no_more(
+    connection: Connection, malformed: bytes
+) -> None:
+    connection.protocol.data_received(UNKNOWN + malformed)
+    assert connection.protocol.eof_received()
+    connection.run()
+    assert b"HTTP/1.1 400 " in connection.transport.written
+    assert connection.transport.closed == "closed"
+
+
 def test_shutdown_closes_an_idle_connection_and_waits_for_a_response(
     connect: Connect, connection: Connection
 ) -> None:
