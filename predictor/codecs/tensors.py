@@ -178,7 +178,7 @@ def from_json(
     """
 
     def check(most: int) -> None:
-        # The size of a row is the client's word, which only a tensor of all inputs is held to.
+        # The client chooses the size of a row, and only a tensor of all inputs is checked against it.
         check_rows(most // row_size(shape) if elements.counted else most)
         if elements.counted and most > 1:
             check_count(shape, most, where, most=True)

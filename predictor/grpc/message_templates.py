@@ -23,7 +23,7 @@ _ID = 3
 _LONGEST = 2048
 _MOST = 64
 _FIRST, _SELDOM = 16, 64
-"""After the first messages that fit no template, one of so many is made one: that takes long."""
+"""The first messages that fit no template are made templates, later ones one in so many: it costs a call."""
 
 _VALUE = struct.Struct("<d")
 
