@@ -23,7 +23,8 @@ _ID = 3
 _LONGEST = 2048
 _MOST = 64
 _FIRST, _SELDOM = 16, 64
-"""The first messages that fit no template are made templates, later ones one in so many: it costs a call."""
+"""Each of the first messages that fit no template becomes one, and later one in so many: making one takes as
+long as a call."""
 
 _VALUE = struct.Struct("<d")
 

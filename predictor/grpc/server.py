@@ -19,7 +19,9 @@ from predictor.grpc.reflection import Reflection
 from predictor.grpc.slots import ReadSlots
 from predictor.identity import Identity, combined
 from predictor.messages import RequestHeaders, Response
-from predictor.service.inference import Call, Exchange, InferenceService
+from predictor.service.call import Call
+from predictor.service.exchange import Exchange
+from predictor.service.inference import InferenceService
 from predictor.service.memory_budget import Reservation
 from predictor.tls import Tls
 

@@ -22,8 +22,10 @@ from predictor.identity import Identity, combined
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders, Response
 from predictor.observability.counting import Transport
+from predictor.service.call import Call
+from predictor.service.exchange import Exchange
 from predictor.service.executor import joined
-from predictor.service.inference import Call, Exchange, InferenceService
+from predictor.service.inference import InferenceService
 from predictor.service.memory_budget import Reservation
 
 Scope = MutableMapping[str, Any]

@@ -11,7 +11,7 @@ from predictor.endpoints.small_json import SMALL
 from predictor.errors import PredictorError, Unavailable
 from predictor.http.head_cache import NO_NAMES, CachedRequest, HeadCache, forwarded_of
 from predictor.identity import Identity, is_plain, parse_parent, take_ids
-from predictor.messages import JSON, PROBE_ID, UNAUTHORIZED, Request, RequestHeaders, Response
+from predictor.messages import JSON, PROBE_ID, UNAUTHORIZED, Request, Response
 from predictor.service.inference import InferenceService
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -118,7 +118,7 @@ class FastPath:
     ) -> bytes | None:
         """Answer by the endpoint's handler, as the application does."""
         call = cached.call
-        headers, principal = call.headers or RequestHeaders(), call.grant.principal
+        headers, principal = call.read_headers(), call.grant.principal
         request = Request(headers, body, call.fields, principal, inline=True, identity=identity)
         try:
             if len(body) > SMALL:

@@ -17,7 +17,8 @@ from predictor.http.head import check_host, origin_form
 from predictor.kserve_compat import cloud_events
 from predictor.messages import NDJSON, RequestHeaders
 from predictor.observability.counting import Series
-from predictor.service.inference import Call, InferenceService
+from predictor.service.call import Call
+from predictor.service.inference import InferenceService
 
 _CACHED_HEADS = 1024
 _LONGEST_HEAD = 2048

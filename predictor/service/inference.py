@@ -7,163 +7,33 @@ limits, prediction, counting, audit, traces and feedback are here, the same for 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.codecs import compression
 from predictor.codecs.cost import TooCostly, require_cheap
-from predictor.errors import ClientGone, InternalError, PredictorError, Unavailable
+from predictor.errors import InternalError, PredictorError, Unavailable
 from predictor.feedback.recorder import Predicted, Recorder, Rows, Values
 from predictor.identity import Identity
-from predictor.messages import PROBE_ID, UNAUTHORIZED, Handler, Principal, Request, RequestHeaders, Response
+from predictor.messages import PROBE_ID, UNAUTHORIZED, Handler, Principal, Request, Response
 from predictor.model.handle import ModelHandle
 from predictor.observability.counting import Transport
 from predictor.observability.drift import DriftMonitor
 from predictor.observability.metrics import Metrics, Usage
-from predictor.observability.request_log import LOGGED_BYTES, RequestLog
+from predictor.observability.request_log import RequestLog
 from predictor.observability.telemetry import Telemetry
-from predictor.service.auth import NO_GRANT, Authorizer, CachedGrant, Scope
-from predictor.service.executor import LARGE, BoundedExecutor, free
-from predictor.service.memory_budget import MemoryBudget, Reservation
+from predictor.service.auth import NO_GRANT, Authorizer
+from predictor.service.call import Call, Origin
+from predictor.service.executor import BoundedExecutor
+from predictor.service.memory_budget import MemoryBudget
 from predictor.service.trusted_proxies import TrustedProxies
 from predictor.settings import Settings
 
-_GONE = Response.refusal(ClientGone())
-
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("predictor.audit")
-
-
-Origin = Callable[[], tuple[str, Sequence[bytes]]]
-"""Returns the address of the connected peer, and the values of ``X-Forwarded-For`` in their order.
-
-Only audit lines need them, so they are not looked up for each call."""
-
-
-@dataclass(slots=True)
-class Call:
-    """What a client asks for, whatever the transport. Calls that ask for the same may share it.
-
-    Attributes:
-        endpoint: the name in metrics and logs.
-        scope: what a credential must grant.
-        handler: computes the response.
-        fields: header fields (HTTP) or metadata (gRPC), with lower-case names.
-        method, path: as the request log shows them.
-        transport: how the call came, as metrics and logs name it.
-        route: the path as it is documented, without values in it, or the method of gRPC. Empty for an unknown
-            path.
-        headers: what the fields say about the bodies; None until they are read.
-        grant: who asks, once that is known.
-    """
-
-    endpoint: str
-    scope: Scope
-    handler: Handler
-    fields: Mapping[bytes, bytes]
-    method: str
-    path: str
-    transport: Transport = "http"
-    route: str = ""
-    headers: RequestHeaders | None = None
-    grant: CachedGrant = NO_GRANT
-
-
-Read = Callable[[Reservation], Awaitable[bytes]]
-"""Reads the body of a call within the limits, and reserves memory for it."""
-
-
-class Exchange:
-    """One call and its response, until that is sent or the client is gone; then the call is counted, once.
-
-    A transport writes the header fields of the response, and those of ``identity``.
-
-    Attributes:
-        identity: the names of the call.
-        principal: who asks, once that is known.
-        reservation: the memory of the body, and then of the response.
-        response: the response; until there is one, the refusal that counts if the client goes away.
-    """
-
-    def __init__(self, service: "InferenceService", call: Call, origin: Origin = lambda: ("", ())) -> None:
-        self.service = service
-        self.call = call
-        self.origin = origin
-        self.identity = service.telemetry.decide(Identity.of_fields(call.fields))
-        self.principal = UNAUTHORIZED
-        self.reservation = Reservation(service.memory)
-        self.response = _GONE
-        self._body: bytes | bytearray = b""
-        self._began = self._started = time.perf_counter()
-        service.metrics.in_progress += 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.finish()
-
-    async def answer(self, read: Read) -> Response:
-        """Answer the call. Whatever goes wrong becomes a response too.
-
-        Args:
-            read: reads the body, once the call is authorized.
-        """
-        service, call, reservation = self.service, self.call, self.reservation
-        request = Request(fields=call.fields, identity=self.identity)
-        try:
-            request.principal = self.principal = service.authorize(call, self.identity, self.origin)
-            request.headers = call.headers or RequestHeaders.of(call.fields)
-            request.body = await read(reservation)
-            self._started = time.perf_counter()
-            self._body = request.body[:LOGGED_BYTES]
-            response = service.compute_inline(call.handler, request)
-            if response is None:
-                response = await service.compute_in_thread(call.handler, request)
-            if response.stored:
-                await service.wait_for_storage(response.stored)
-        except PredictorError as error:
-            response = Response.refusal(error)
-        except Exception as error:  # the log has the details, the client a plain 500
-            logger.error("a call could not be answered", exc_info=error, extra=self.identity.logged)
-            response = Response.refusal(InternalError())
-        reservation.hold(len(response.body))
-        self.identity, self.response = request.identity, response
-        return response
-
-    def authorize(self) -> Principal:
-        """Check that the client may make the call; returns who asks.
-
-        Raises:
-            PredictorError: the client may not.
-        """
-        self.principal = self.service.authorize(self.call, self.identity, self.origin)
-        return self.principal
-
-    def finish(self, _task: object = None) -> None:
-        """Count the call, and release its memory."""
-        self.reservation.release()
-        self.service.metrics.in_progress -= 1
-        ended = time.perf_counter()
-        self.service.record(
-            self.call,
-            self.identity,
-            self.principal,
-            self._body,
-            self.response,
-            ended - self._started,
-            ended - self._began,
-        )
-        if len(self.response.body) > LARGE:
-            held: list[object] = [self.response]
-            self.response = _GONE
-            free(held)
 
 
 class InferenceService:
@@ -383,5 +253,5 @@ class InferenceService:
     ) -> None:
         """Count and log a refusal without a call: of bytes that can't be parsed, or of a gRPC stream."""
         self.metrics.count_error(error)
-        call = Call(endpoint, "public", lambda _: _GONE, {}, "", "", transport=transport)
+        call = Call(endpoint, "public", lambda _: Response.refusal(error), {}, "", "", transport=transport)
         self.telemetry.record(call, identity, UNAUTHORIZED, error.status, error, 0, 0)

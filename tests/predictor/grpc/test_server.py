@@ -12,9 +12,9 @@ from predictor.errors import InvalidInput
 from predictor.grpc import server
 from predictor.identity import Identity
 from predictor.messages import Response
-from predictor.service import inference
+from predictor.service import exchange
+from predictor.service.call import Call
 from predictor.service.executor import LARGE
-from predictor.service.inference import Call
 from tests.support.service import make_service
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -76,7 +76,7 @@ def test_nothing_but_the_thread_that_frees_it_has_a_long_response(monkeypatch: p
     service, references = make_service(), []
     monkeypatch.setattr(service, "compute", lambda *_: Response(bytes(LARGE + 1)))
     # gRPC sends no subclass of bytes, which could say where it is freed.
-    monkeypatch.setattr(inference, "free", lambda held: references.append(sys.getrefcount(held[0].body)))
+    monkeypatch.setattr(exchange, "free", lambda held: references.append(sys.getrefcount(held[0].body)))
 
     async def run() -> bytes:
         served = server.make(service, (0, 0))

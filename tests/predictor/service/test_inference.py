@@ -19,7 +19,9 @@ from predictor.messages import Handler, Request, Response
 from predictor.model.handle import LoadedModel, ModelHandle
 from predictor.model.kinds.linear import LinearModel
 from predictor.service.auth import ApiKeys, Authorizer
-from predictor.service.inference import Call, Exchange, InferenceService
+from predictor.service.call import Call
+from predictor.service.exchange import Exchange
+from predictor.service.inference import InferenceService
 from predictor.service.memory_budget import Reservation
 from predictor.settings import Settings
 from tests.support.freed import watched
