@@ -142,8 +142,7 @@ class Dataset:
     @property
     def types(self) -> dict[str, str]:
         """The types of the features and the target, sorted by their names."""
-        types = {**{one.name: one.type for one in self.columns}, self.target.name: "number"}
-        return dict(sorted(types.items()))
+        return dict(sorted([*((one.name, one.type) for one in self.columns), (self.target.name, "number")]))
 
     def test_values_as(self, types: Mapping[str, str]) -> Rows | None:
         """Read any columns as ``test_values`` does; None if one does not exist, or is of another type."""
@@ -156,8 +155,7 @@ class Dataset:
         found = dict(self._values(TEST_FILE, [name for name in types if name in own]))
         if further:
             table, decimal = self._table(OTHERS_FILE, further), self.settings.get("decimal", ".")
-            for name in further:
-                found[name] = other_columns.hashed(table[name], name, types[name], decimal)
+            found |= {name: other_columns.hashed(table[name], name, types[name], decimal) for name in further}
         return {name: found[name] for name in types}
 
     def groups(self) -> NDArray[np.float64] | None:
@@ -247,12 +245,6 @@ def write(
         "source": source,
         "settings": settings,
     }
-    target_column = Column(
-        target,
-        minimum=float(train[target].min(initial=math.inf)),
-        maximum=float(train[target].max(initial=-math.inf)),
-        unit=(units or {}).get(target),
-    )
 
     def fill(place: Path) -> None:
         for name, values in ((TRAIN_FILE, rows), (TEST_FILE, test)):
@@ -264,7 +256,7 @@ def write(
     return assemble(
         folder,
         columns,
-        target_column,
+        description.target_column(target, train[target], (units or {}).get(target)),
         expanded.moments(train, columns, settings),
         about,
         gaps or Gaps(),
@@ -323,17 +315,13 @@ def read(folder: str | Path) -> Dataset:
         DatasetError: a file is missing, changed or malformed. It names the file.
     """
     folder = Path(folder)
+    path = folder / DATASET_FILE
     for name in (DATASET_FILE, *FILES):
         if not (folder / name).is_file():
             raise DatasetError(f"{folder / name} is missing")
-    path = folder / DATASET_FILE
     document = description.load(path)
     try:
-        for name in FILES:
-            if description.file_digest(folder / name) != document["files"][name]:
-                raise DatasetError(
-                    f"{folder / name} was changed: its SHA-256 differs from the one in {DATASET_FILE}"
-                )
+        description.check_files(folder, document["files"], FILES)
         return _decode(folder, document)
     except DatasetError:
         raise

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.data.columns import Rows, Summary
 from predictor.model.inputs import Column
@@ -49,6 +50,11 @@ def dump(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
+def target_column(name: str, values: NDArray[np.float64], unit: str | None) -> Column:
+    """Return the target with the range of its values; a range over no rows is empty."""
+    return Column(name, float(values.min(initial=math.inf)), float(values.max(initial=-math.inf)), unit)
+
+
 def target_document(column: Column) -> dict[str, Any]:
     """Return the target as JSON can hold it; a range over no rows has no bounds."""
     document = asdict(column)
@@ -80,6 +86,20 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_files(folder: Path, digests: Mapping[str, str], names: Iterable[str]) -> None:
+    """Check files against their SHA-256 in the description.
+
+    Raises:
+        DatasetError: one was changed; it names the file.
+        KeyError: the description has no SHA-256 of one.
+    """
+    for name in names:
+        if file_digest(folder / name) != digests[name]:
+            raise DatasetError(
+                f"{folder / name} was changed: its SHA-256 differs from the one in {DATASET_FILE}"
+            )
 
 
 def length(rows: Rows) -> int:

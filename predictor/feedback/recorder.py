@@ -205,7 +205,7 @@ class Recorder:
         from arro3.io import write_parquet
 
         arrays = {
-            # Not lists before: the garbage collector would look at each item, wherever it runs.
+            # Lists are made only here: the garbage collector visits each item of a list.
             name: Array(column.tolist(), DataType.string())
             if column.dtype == object
             else Array.from_numpy(column)

@@ -101,7 +101,8 @@ def _calls(path: str, method: str, operation: Json) -> Iterator[tuple[str, str]]
     bodies = operation.get("requestBody", {}).get("content", {})
     if not bodies:
         yield "", " ".join([*words, *method_words])
-    for media, content in bodies.items():  # curl sends a body by POST unless it is told another method
+    for media, content in bodies.items():
+        # curl sends a body with POST by default.
         chosen = [] if method == "post" else method_words
         yield media, " ".join([*words, *chosen, *_body_words(media, content)])
 
